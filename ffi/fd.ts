@@ -1,0 +1,101 @@
+/**
+ * File descriptors as plain numbers with one owner each: who holds a number closes it, once.
+ * Closing a descriptor that a tenant sent goes off the thread, because its file may block there
+ * for ever (a socket with SO_LINGER, a file on a silent FUSE mount).
+ *
+ * @module
+ */
+import {
+  F_ADD_SEALS,
+  F_GET_SEALS,
+  SIZEOF_STAT,
+  STAT_BLKSIZE,
+  STAT_DEV,
+  STAT_INO,
+  STAT_SIZE,
+} from "./abi.ts";
+import { errno, SystemError } from "./errno.ts";
+import { libc } from "./symbols.ts";
+
+/** Closes a descriptor of our own making. @throws {SystemError} EBADF: somebody closed it before. */
+export function closeFd(fd: number): void {
+  if (libc.close(fd) !== 0) throw new SystemError("close", errno(), `fd ${fd}`);
+}
+
+let closing = 0;
+
+/** Closes a tenant's descriptor on the blocking pool. Returns at once; control thread only. */
+export function closeTenantFd(fd: number): void {
+  closing++;
+  libc.close_off_thread(fd).then(() => {
+    closing--;
+  });
+}
+
+/** How many tenant descriptors are still being closed off the thread. */
+export function closingFds(): number {
+  return closing;
+}
+
+/** A second descriptor of the same open file. @throws {SystemError} EMFILE, EBADF */
+export function dupFd(fd: number): number {
+  const copy = libc.dup(fd);
+  if (copy < 0) throw new SystemError("dup", errno(), `fd ${fd}`);
+  return copy;
+}
+
+/** What {@linkcode statFd} reads: identity and size (bytes) of the file behind a descriptor. */
+export interface FdStat {
+  /** Device and inode as one text: equal for two descriptors of the same file. */
+  readonly identity: string;
+  readonly sizeBytes: number;
+  /** Page size of a hugetlbfs file, 4096 for ordinary memory. */
+  readonly blockBytes: number;
+}
+
+const stat = new DataView(new ArrayBuffer(SIZEOF_STAT));
+
+/** Reads identity and size of the file behind `fd`. @throws {SystemError} */
+export function statFd(fd: number): FdStat {
+  if (libc.fstat(fd, stat.buffer) !== 0) throw new SystemError("fstat", errno(), `fd ${fd}`);
+  return {
+    identity: `${stat.getBigUint64(STAT_DEV, true)}:${stat.getBigUint64(STAT_INO, true)}`,
+    sizeBytes: Number(stat.getBigInt64(STAT_SIZE, true)),
+    blockBytes: stat.getInt32(STAT_BLKSIZE, true),
+  };
+}
+
+/**
+ * The seals of a memory file, or -1 if `fd` is not memory (shmem or hugetlbfs). This is the one
+ * question that never enters a foreign file's own code, so it is asked before any other.
+ */
+export function fdSeals(fd: number): number {
+  return libc.fcntl(fd, F_GET_SEALS, 0);
+}
+
+/** Adds seals to a memory file; false where the file does not allow it. */
+export function addFdSeals(fd: number, seals: number): boolean {
+  return libc.fcntl(fd, F_ADD_SEALS, seals) === 0;
+}
+
+/**
+ * What a descriptor is, from its name under /proc, without touching the file: `"eventfd"`,
+ * `"socket"`, or `"other"`.
+ */
+export function fdKind(fd: number): "eventfd" | "socket" | "other" {
+  let target: string;
+  try {
+    target = Deno.readLinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "other";
+  }
+  if (target === "anon_inode:[eventfd]") return "eventfd";
+  return target.startsWith("socket:[") ? "socket" : "other";
+}
+
+/** Grows or shrinks a file. @param sizeBytes new size @throws {SystemError} */
+export function truncateFd(fd: number, sizeBytes: number): void {
+  if (libc.ftruncate(fd, BigInt(sizeBytes)) !== 0) {
+    throw new SystemError("ftruncate", errno(), `fd ${fd}, ${sizeBytes} bytes`);
+  }
+}

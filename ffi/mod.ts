@@ -1,0 +1,12 @@
+/**
+ * libc through Deno FFI: the only folder that opens a library or touches a pointer.
+ *
+ * @module
+ */
+export * from "./abi.ts";
+export * from "./errno.ts";
+export * from "./event.ts";
+export * from "./fd.ts";
+export * from "./memory.ts";
+export * from "./socket.ts";
+export * from "./thread.ts";

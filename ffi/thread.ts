@@ -1,0 +1,38 @@
+/**
+ * The calling thread's name and processors, and the process's descriptor limit.
+ *
+ * @module
+ */
+import { PR_SET_NAME, RLIMIT_NOFILE, SIZEOF_CPU_SET } from "./abi.ts";
+import { errno, SystemError } from "./errno.ts";
+import { libc } from "./symbols.ts";
+
+/**
+ * Lets the calling thread run on these processors only.
+ * @param cpus processor numbers, 0-1023, at least one
+ * @throws {SystemError} EINVAL: none of them exists or is allowed here
+ */
+export function setThreadCpus(cpus: readonly number[]): void {
+  const mask = new Uint8Array(SIZEOF_CPU_SET);
+  for (const cpu of cpus) mask[cpu >> 3] = (mask[cpu >> 3] as number) | (1 << (cpu & 7));
+  if (libc.sched_setaffinity(0, BigInt(SIZEOF_CPU_SET), mask) !== 0) {
+    throw new SystemError("sched_setaffinity", errno(), `processors ${cpus.join(",")}`);
+  }
+}
+
+/** Names the calling thread, as `top -H` shows it; 15 bytes are kept. */
+export function setThreadName(name: string): void {
+  libc.prctl(PR_SET_NAME, new TextEncoder().encode(`${name.slice(0, 15)}\0`), 0n, 0n, 0n);
+}
+
+/** Raises the soft limit of open descriptors to the hard one. @returns the limit now in force. */
+export function raiseFdLimit(): number {
+  const limit = new BigUint64Array(2);
+  if (libc.getrlimit(RLIMIT_NOFILE, limit) !== 0) return 0;
+  if (limit[0] !== limit[1]) {
+    limit[0] = limit[1] as bigint;
+    libc.setrlimit(RLIMIT_NOFILE, limit);
+    libc.getrlimit(RLIMIT_NOFILE, limit);
+  }
+  return Number(limit[0]);
+}

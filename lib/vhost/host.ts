@@ -1,0 +1,50 @@
+/**
+ * What a vhost-user session asks of the rest of the back-end. The session is pure protocol; the
+ * host owns descriptors, mappings and the data plane.
+ *
+ * @module
+ */
+import type { VringPosition, VringStart } from "../worker/types.ts";
+
+/** One region of a memory table, already checked to be sane and free of overlaps. */
+export interface MemoryRegion {
+  /** First guest-physical address, below 2^53. */
+  readonly guestAddr: number;
+  readonly sizeBytes: number;
+  /** First address in the front-end's own address space, below 2^53. */
+  readonly userAddr: number;
+  /** Where the region starts in its file, bytes. */
+  readonly mmapOffset: number;
+}
+
+/** Why a request was refused: `code` is stable and counted, `detail` is for people. */
+export interface Refusal {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** The session's way to everything that is not protocol. All calls are synchronous. */
+export interface SessionHost {
+  /**
+   * Replaces the guest's memory. Called with every virtqueue stopped. Takes ownership of `fds`
+   * (one per region) whatever the outcome.
+   * @returns the host address of each region's first byte, or why not (the old table is gone then).
+   */
+  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal;
+  startVring(vring: number, start: VringStart): void;
+  stopVring(vring: number): VringPosition;
+  setVringEnabled(vring: number, enabled: boolean): void;
+  setVringCall(vring: number, callFd: number): void;
+  /** What a received descriptor is, found out without touching its file. */
+  fdKind(fd: number): "eventfd" | "socket" | "other";
+  /** Closes a descriptor the session owned. */
+  closeFd(fd: number): void;
+  /** The used index that stands in a split ring's memory, read at `deviceAddress` + 2. */
+  readUsedIndex(deviceAddress: number): number;
+  /** The front-end negotiated an MTU, bytes. */
+  setMtu(mtu: number): void;
+  /** Something an operator may want to read; `level` as in the log. */
+  log(level: "debug" | "info" | "warn", event: string, message: string): void;
+  /** Both directions of a queue pair run and are enabled, or no longer. */
+  linkChanged(up: boolean): void;
+}

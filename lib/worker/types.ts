@@ -1,0 +1,86 @@
+/**
+ * What the control thread and the data plane say to each other, in plain numbers: no pointers, no
+ * sockets, no protocol. Addresses are host virtual addresses of mapped memory, below 2^47, so a
+ * Number holds them exactly.
+ *
+ * @module
+ */
+
+/** Ports one switch can hold. */
+export const PORTS_MAX = 256;
+/** Virtqueues of one port: even index = to the guest, odd = from the guest. */
+export const VRINGS_PER_PORT = 2;
+
+/** A piece of guest-physical memory and where it is mapped. */
+export interface PlacedRegion {
+  /** First guest-physical address, below 2^53. */
+  readonly guestAddr: number;
+  readonly sizeBytes: number;
+  /** Host address of the region's first byte, inside the mapping `mapping`. */
+  readonly address: number;
+  /** Which mapping, as {@linkcode DataPlane.addMapping} numbered it. */
+  readonly mapping: number;
+}
+
+/** Everything the data plane needs to serve one virtqueue. */
+export interface VringStart {
+  /** Entries, 1-32768; a power of two for split rings. */
+  readonly size: number;
+  readonly packed: boolean;
+  /** VIRTIO_F_RING_EVENT_IDX was negotiated. */
+  readonly eventIdx: boolean;
+  /** VIRTIO_RING_F_INDIRECT_DESC was negotiated. */
+  readonly indirect: boolean;
+  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
+  readonly mergeable: boolean;
+  /** Bytes of the virtio-net header: 10 or 12. */
+  readonly headerBytes: number;
+  /** Host address of the descriptor table (split) or ring (packed). */
+  readonly descAddress: number;
+  /** Host address of the available ring (split) or driver event suppression (packed). */
+  readonly driverAddress: number;
+  /** Host address of the used ring (split) or device event suppression (packed). */
+  readonly deviceAddress: number;
+  readonly position: VringPosition;
+  /** Kick eventfd, or -1: the front-end asks for polling. Stays the control thread's. */
+  readonly kickFd: number;
+  /** Call eventfd (or socket), or -1: the driver polls. Stays the control thread's. */
+  readonly callFd: number;
+  readonly enabled: boolean;
+}
+
+/** Where a virtqueue stands. Wrap counters are 0 or 1, and 1 for split rings (unused). */
+export interface VringPosition {
+  /** Split: next available index, free running 0-65535. Packed: next slot, 0-32767. */
+  readonly availIndex: number;
+  readonly availWrap: number;
+  /** Split: next used index, free running. Packed: next slot to write used. */
+  readonly usedIndex: number;
+  readonly usedWrap: number;
+}
+
+/**
+ * The data plane as the control thread sees it. Every call is synchronous: when it returns, the
+ * data plane has done it and holds nothing older (a quiescent point was passed).
+ */
+export interface DataPlane {
+  /** Reserves a port number, 0 to PORTS_MAX - 1, with cleared counters; -1 when all are taken. */
+  addPort(): number;
+  /** Stops what runs on the port, forgets its MAC addresses and frees the number. */
+  removePort(port: number): void;
+  /** Tells of mapped memory. @returns its number, to name it in regions. */
+  addMapping(address: number, sizeBytes: number): number;
+  /** Detaches every view of the mapping; no region of any port may name it any more. */
+  removeMapping(mapping: number): void;
+  /** Replaces the port's memory table. All its virtqueues must be stopped. */
+  setMemory(port: number, regions: readonly PlacedRegion[]): void;
+  startVring(port: number, vring: number, start: VringStart): void;
+  /** Stops a virtqueue, everything taken from it completed. @returns where it stands. */
+  stopVring(port: number, vring: number): VringPosition;
+  setVringEnabled(port: number, vring: number, enabled: boolean): void;
+  setVringCall(port: number, vring: number, callFd: number): void;
+  /** Longest frame (bytes, without FCS, with one VLAN tag) the port takes or gives. */
+  setFrameMax(port: number, frameBytesMax: number): void;
+  /** Forgets the dynamic MAC addresses of one port. */
+  flushPort(port: number): void;
+}
