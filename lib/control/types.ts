@@ -1,0 +1,125 @@
+/**
+ * The running switch as the control API and the commands see it. Shapes named `…Status` are the
+ * JSON of the control API: fields are only ever added.
+ *
+ * @module
+ */
+
+/** One port, as an operator writes it. */
+export interface PortConfig {
+  /** 1-32 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or digit. */
+  readonly name: string;
+  /** Absolute path of the socket the switch binds. Unused when `fd` is given. */
+  readonly path: string;
+  /** A listening socket inherited from whoever started us, instead of `path`. */
+  readonly fd?: number;
+  /** MTU offered to the guest, bytes, 68-65535. */
+  readonly mtu?: number;
+}
+
+/** Everything `run` needs. */
+export interface SwitchConfig {
+  readonly ports: readonly PortConfig[];
+  /** Control socket path, or null for none. */
+  readonly controlPath: string | null;
+  /** Permission bits of the port sockets. */
+  readonly socketMode: number;
+  /** Group that owns the port sockets, or null. */
+  readonly socketGroup: string | null;
+  /** Processors of the data plane; empty: any. */
+  readonly cpus: readonly number[];
+  readonly idle: "poll" | "adaptive" | "sleep";
+  readonly fdbAgeSeconds: number;
+  readonly fdbEntriesMax: number;
+  readonly fdbPortEntriesMax: number;
+}
+
+/** `port list`. */
+export interface PortStatus {
+  readonly name: string;
+  /** `wait`: no front-end; `down`: connected, virtqueues not running; `up`: frames flow. */
+  readonly link: "wait" | "down" | "up";
+  readonly socket: string;
+  readonly mode: "listen";
+  readonly queuePairs: number;
+  /** `split/256`, `packed/256` or null when down. */
+  readonly ring: string | null;
+  /** Negotiated virtio feature bits, hex text with 0x, or null. */
+  readonly features: string | null;
+  readonly featureNames: readonly string[];
+  readonly protocolFeatures: string | null;
+  readonly protocolFeatureNames: readonly string[];
+  /** The connected front-end, or null. */
+  readonly peer: { readonly pid: number; readonly uid: number; readonly command: string } | null;
+  readonly mtu: number | null;
+  readonly connects: number;
+  readonly counters: Readonly<Record<string, number>>;
+  /** Why connections were closed by us, counted by reason code. */
+  readonly errors: Readonly<Record<string, number>>;
+  readonly memory: readonly {
+    readonly guestAddr: string;
+    readonly sizeBytes: number;
+    readonly userAddr: string;
+  }[];
+}
+
+/** `vring show PORT`. */
+export interface VringStatus {
+  readonly index: number;
+  readonly direction: "to guest" | "from guest";
+  readonly state: "stopped" | "disabled" | "running" | "broken";
+  readonly size: number;
+  readonly packed: boolean;
+  readonly lastAvail: number;
+  readonly lastUsed: number;
+  readonly counters: Readonly<Record<string, number>>;
+  /** Why the virtqueue was stopped by us, or null. */
+  readonly error: string | null;
+}
+
+/** `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
+export interface FdbStatus {
+  readonly mac: string;
+  readonly port: string;
+  readonly vlan: number;
+  readonly state: "dynamic";
+  readonly ageSeconds: number;
+}
+
+/** `stats`: the switch as a whole. */
+export interface SwitchStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+  readonly idle: string;
+  readonly cpus: readonly number[];
+  readonly fdb: Readonly<Record<string, number>>;
+  readonly worker: Readonly<Record<string, number>>;
+  readonly ports: readonly PortStatus[];
+}
+
+/** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
+export interface SwitchControl {
+  status(): SwitchStatus;
+  ports(): PortStatus[];
+  port(name: string): PortStatus;
+  vrings(name: string): VringStatus[];
+  fdb(): FdbStatus[];
+  flushFdb(port: string | null): void;
+  addPort(port: PortConfig): PortStatus;
+  removePort(name: string): void;
+}
+
+/** An operator's request that cannot be met. `kind` decides the exit code and the HTTP status. */
+export class ControlError extends Error {
+  override readonly name = "ControlError";
+  readonly kind: "not-found" | "conflict" | "invalid" | "failed";
+  readonly hint: string | null;
+
+  /** `message` is one line; `hint` names the fix. */
+  constructor(kind: ControlError["kind"], message: string, hint: string | null = null) {
+    super(message);
+    this.kind = kind;
+    this.hint = hint;
+  }
+}
