@@ -5,6 +5,9 @@
  *
  * @module
  */
+import type { VringPosition } from "../virtio/ring.ts";
+
+export type { VringPosition };
 
 /** Ports one switch can hold. */
 export const PORTS_MAX = 256;
@@ -47,16 +50,6 @@ export interface VringStart {
   /** Call eventfd (or socket), or -1: the driver polls. Stays the control thread's. */
   readonly callFd: number;
   readonly enabled: boolean;
-}
-
-/** Where a virtqueue stands. Wrap counters are 0 or 1, and 1 for split rings (unused). */
-export interface VringPosition {
-  /** Split: next available index, free running 0-65535. Packed: next slot, 0-32767. */
-  readonly availIndex: number;
-  readonly availWrap: number;
-  /** Split: next used index, free running. Packed: next slot to write used. */
-  readonly usedIndex: number;
-  readonly usedWrap: number;
 }
 
 /**

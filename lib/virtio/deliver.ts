@@ -1,0 +1,149 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Writing one frame into receive buffers: the part that split and packed rings share.
+ *
+ * The virtio-net header is made here from nothing (virtio-v1.3 §5.1.6.4): zeros, and the number of
+ * buffers. The frame's head comes from the checked private copy, the rest in one copy from the
+ * sender's memory.
+ *
+ * @module
+ */
+import {
+  BUFFER_SEGMENTS,
+  CHAIN_SEGMENTS_MAX,
+  frameBytes,
+  frameHead,
+  frameSegment,
+  frameSegmentEnd,
+  HEAD_BYTES,
+  HEAD_WORDS,
+} from "./burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "./memory.ts";
+import { copyBytes, PRIVATE_WINDOW, privateView, windowView } from "./window.ts";
+
+/** Delivered. */
+export const DELIVERED = 0;
+/** The receiver has too few buffers available. */
+export const NO_BUFFER = 1;
+/** One buffer must hold the frame (no VIRTIO_NET_F_MRG_RXBUF) and the next one does not. */
+export const BUFFER_TOO_SMALL = 2;
+
+/** Receive buffers (chains) gathered for the frame at hand. */
+export const bufferId: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
+/** Bytes each of them can hold; after writing, bytes written. */
+export const bufferBytes: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
+/** Ring slots each of them takes. */
+export const bufferSlots: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
+
+/** `num_buffers` stands in the upper half of the header's third word. */
+const NUM_BUFFERS_SHIFT = 16;
+/** Header without `num_buffers`: VIRTIO 0.9.5 and no VIRTIO_NET_F_MRG_RXBUF. */
+const SHORT_HEADER_BYTES = 10;
+
+/**
+ * Writes frame `frame` of the burst, header first, into the buffers whose segments stand from
+ * {@linkcode BUFFER_SEGMENTS} to `segmentEnd`; together they are large enough.
+ */
+export function writeFrame(
+  frame: number,
+  headerBytes: number,
+  buffers: number,
+  segmentEnd: number,
+): void {
+  const bytes = frameBytes[frame]!;
+  if (buffers === 1) bufferBytes[0] = headerBytes + bytes;
+  else shareOut(headerBytes + bytes, buffers);
+  const source = frameSegment[frame]!;
+  const offset = segmentOffset[BUFFER_SEGMENTS]!;
+  const window = segmentWindow[BUFFER_SEGMENTS]!;
+  const rest = bytes - HEAD_BYTES;
+  const plain = segmentEnd === BUFFER_SEGMENTS + 1 && rest >= 0;
+  if (!plain || (rest > 0 && source + 1 !== frameSegmentEnd[frame])) {
+    writeScattered(frame, headerBytes, buffers, segmentEnd);
+    return;
+  }
+  writeHead(windowView[window]!, offset, headerBytes, buffers, frame);
+  if (rest > 0) {
+    copyBytes(
+      window,
+      offset + headerBytes + HEAD_BYTES,
+      segmentWindow[source]!,
+      segmentOffset[source]!,
+      rest,
+    );
+  }
+}
+
+function writeHead(
+  view: DataView,
+  offset: number,
+  headerBytes: number,
+  buffers: number,
+  frame: number,
+): void {
+  view.setInt32(offset, 0, true);
+  view.setInt32(offset + 4, 0, true);
+  if (headerBytes === SHORT_HEADER_BYTES) view.setInt16(offset + 8, 0, true);
+  else view.setInt32(offset + 8, buffers << NUM_BUFFERS_SHIFT, true);
+  const at = offset + headerBytes;
+  const head = frame * HEAD_WORDS;
+  view.setInt32(at, frameHead[head]!, true);
+  view.setInt32(at + 4, frameHead[head + 1]!, true);
+  view.setInt32(at + 8, frameHead[head + 2]!, true);
+  view.setInt32(at + 12, frameHead[head + 3]!, true);
+}
+
+/** All buffers but the last are filled to the end (virtio-v1.3 §5.1.6.4). */
+function shareOut(totalBytes: number, buffers: number): void {
+  let left = totalBytes;
+  for (let buffer = 0; buffer < buffers; buffer++) {
+    const part = bufferBytes[buffer]! < left ? bufferBytes[buffer]! : left;
+    bufferBytes[buffer] = part;
+    left -= part;
+  }
+}
+
+/** Many segments on either side: one pass over both, piece by piece. */
+function writeScattered(
+  frame: number,
+  headerBytes: number,
+  buffers: number,
+  segmentEnd: number,
+): void {
+  writeHead(privateView, 0, headerBytes, buffers, frame);
+  const bytes = frameBytes[frame]!;
+  const headBytes = headerBytes + (bytes < HEAD_BYTES ? bytes : HEAD_BYTES);
+  let left = headerBytes + bytes;
+  // The source is the private header and head first, then the sender's segments.
+  let sourceWindow = PRIVATE_WINDOW;
+  let sourceOffset = 0;
+  let sourceLeft = headBytes;
+  let source = frameSegment[frame]! - 1;
+  let target = BUFFER_SEGMENTS;
+  let targetOffset = segmentOffset[target]!;
+  let targetLeft = segmentBytes[target]!;
+  for (;;) {
+    const step = sourceLeft < targetLeft ? sourceLeft : targetLeft;
+    const part = step < left ? step : left;
+    copyBytes(segmentWindow[target]!, targetOffset, sourceWindow, sourceOffset, part);
+    left -= part;
+    if (left === 0) return;
+    sourceOffset += part;
+    sourceLeft -= part;
+    targetOffset += part;
+    targetLeft -= part;
+    if (sourceLeft === 0) {
+      source++;
+      sourceWindow = segmentWindow[source]!;
+      sourceOffset = segmentOffset[source]!;
+      sourceLeft = segmentBytes[source]!;
+    }
+    if (targetLeft === 0) {
+      target++;
+      if (target === segmentEnd) return;
+      targetOffset = segmentOffset[target]!;
+      targetLeft = segmentBytes[target]!;
+    }
+  }
+}

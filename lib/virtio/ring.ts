@@ -1,0 +1,111 @@
+/**
+ * What split and packed virtqueues have in common: descriptor flags, why a ring is given up, and
+ * the arithmetic of notification suppression.
+ *
+ * @module
+ */
+
+/** The buffer continues in the next descriptor. */
+export const VRING_DESC_F_NEXT = 1;
+/** The device writes the buffer (otherwise it reads it). */
+export const VRING_DESC_F_WRITE = 2;
+/** The buffer holds a table of descriptors. */
+export const VRING_DESC_F_INDIRECT = 4;
+
+/** Most entries of a virtqueue, and so of a chain (virtio-v1.3 §2.7, §2.8). */
+export const VIRTQUEUE_SIZE_MAX = 32768;
+/** Bytes of a descriptor of either ring. */
+export const DESC_BYTES = 16;
+
+/** Where a virtqueue stands. Wrap counters are 0 or 1, and 1 for split rings (unused). */
+export interface VringPosition {
+  /** Split: next available index, free running 0-65535. Packed: next slot, 0-32767. */
+  readonly availIndex: number;
+  readonly availWrap: number;
+  /** Split: next used index, free running. Packed: next slot to write used. */
+  readonly usedIndex: number;
+  readonly usedWrap: number;
+}
+
+/** A piece of a window's buffer where one of a ring's areas lies. */
+export interface RingArea {
+  readonly buffer: ArrayBuffer;
+  /** Bytes from the buffer's start. */
+  readonly offset: number;
+}
+
+/** What a virtqueue is made from: negotiated features and its three areas. */
+export interface VringShape {
+  /** Entries, 1-32768; a power of two for split rings. */
+  readonly size: number;
+  readonly eventIdx: boolean;
+  readonly indirect: boolean;
+  readonly mergeable: boolean;
+  /** Bytes of the virtio-net header: 10 or 12. */
+  readonly headerBytes: number;
+  /** Descriptor table (split) or ring (packed). */
+  readonly desc: RingArea;
+  /** Available ring (split) or driver event suppression (packed). */
+  readonly driver: RingArea;
+  /** Used ring (split) or device event suppression (packed). */
+  readonly device: RingArea;
+}
+
+/** The ring works. Any other value is why it was given up: the driver broke a MUST. */
+export const RING_OK = 0;
+/** A descriptor index, `next` or buffer id is not below the ring's size. */
+export const RING_BAD_INDEX = 1;
+/** A chain is longer than the ring: a loop. */
+export const RING_LOOP = 2;
+/** A buffer lies outside guest memory. */
+export const RING_BAD_ADDRESS = 3;
+/** A device-writable descriptor in a transmit chain or a readable one in a receive chain. */
+export const RING_BAD_DIRECTION = 4;
+/** An indirect table that is empty, too long, nested, continued, or was not negotiated. */
+export const RING_BAD_INDIRECT = 5;
+/** More chains became available than the ring has entries. */
+export const RING_BAD_AVAIL = 6;
+/** A receive buffer too small for the virtio-net header. */
+export const RING_BAD_BUFFER = 7;
+
+/** Texts of the reasons above, by number. */
+export const RING_REASONS: readonly string[] = [
+  "ok",
+  "bad-index",
+  "chain-loop",
+  "bad-address",
+  "bad-direction",
+  "bad-indirect",
+  "avail-jump",
+  "buffer-too-small",
+];
+
+/** Private copy of the indirect table at hand. */
+export const indirectTable: Int32Array<ArrayBuffer> = new Int32Array(VIRTQUEUE_SIZE_MAX * 4);
+
+/** Results of a chain walk, besides its segments: see the WALK_ indices. */
+export const walk: Int32Array<ArrayBuffer> = new Int32Array(5);
+/** Bytes of the chain, at most a little above CHAIN_BYTES_MAX however long the chain claims to be. */
+export const WALK_BYTES = 0;
+/** Why the walk failed (a RING_ reason). */
+export const WALK_REASON = 1;
+/** Packed: buffer id of the chain. */
+export const WALK_ID = 2;
+/** Packed: ring slots of the chain. */
+export const WALK_SLOTS = 3;
+/** Descriptors that may still be read in this visit; counted down by each walk. */
+export const WALK_STEPS = 4;
+
+/**
+ * Descriptors read in one visit to a ring, a little more at most: a tenant that offers the same
+ * endless chain over and over costs the others less than a millisecond.
+ */
+export const STEPS_MAX = 65536;
+
+/**
+ * Whether an index moving from `oldIndex` to `newIndex` passes `event` (virtio-v1.3 §2.7.10). All
+ * are 16-bit free-running numbers.
+ */
+export function vringNeedEvent(event: number, newIndex: number, oldIndex: number): boolean {
+  return ((newIndex - event - 1) & 0xffff) < ((newIndex - oldIndex) & 0xffff);
+}

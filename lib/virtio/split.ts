@@ -1,0 +1,382 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Split virtqueue, device side (virtio-v1.3 §2.7).
+ *
+ * ```
+ * descriptor table   16 bytes each: addr u64@0  len u32@8  flags u16@12  next u16@14
+ * available ring     flags u16@0  idx u16@2  ring u16[size]@4  used_event u16
+ * used ring          flags u16@0  idx u16@2  ring {id u32, len u32}[size]@4  avail_event u16
+ * ```
+ *
+ * Everything the driver may change is read once into a local. The indices are read and published
+ * with Atomics: once a burst, and what makes the order right on every processor.
+ *
+ * @module
+ */
+import {
+  BUFFER_SEGMENTS,
+  CHAIN_BYTES_MAX,
+  CHAIN_SEGMENTS_MAX,
+  frameBytes,
+  frameId,
+  frameSegment,
+  frameSegmentEnd,
+  frameSlots,
+  TAKEN_SEGMENTS,
+} from "./burst.ts";
+import {
+  BUFFER_TOO_SMALL,
+  bufferBytes,
+  bufferId,
+  DELIVERED,
+  NO_BUFFER,
+  writeFrame,
+} from "./deliver.ts";
+import { copyWordsIn, pushSegments } from "./memory.ts";
+import type { GuestMemory } from "./memory.ts";
+import {
+  DESC_BYTES,
+  indirectTable,
+  RING_BAD_ADDRESS,
+  RING_BAD_AVAIL,
+  RING_BAD_BUFFER,
+  RING_BAD_DIRECTION,
+  RING_BAD_INDEX,
+  RING_BAD_INDIRECT,
+  RING_LOOP,
+  RING_OK,
+  STEPS_MAX,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+  vringNeedEvent,
+  walk,
+  WALK_BYTES,
+  WALK_REASON,
+  WALK_STEPS,
+} from "./ring.ts";
+import type { VringPosition, VringShape } from "./ring.ts";
+
+const AVAIL_FLAGS = 0;
+const AVAIL_IDX = 1;
+const AVAIL_RING = 2;
+const USED_FLAGS = 0;
+const USED_IDX = 1;
+const VRING_AVAIL_F_NO_INTERRUPT = 1;
+const VRING_USED_F_NO_NOTIFY = 1;
+
+/** Bytes of the descriptor table. */
+export function splitDescBytes(size: number): number {
+  return DESC_BYTES * size;
+}
+/** Bytes of the available ring, `used_event` included. */
+export function splitAvailBytes(size: number): number {
+  return 6 + 2 * size;
+}
+/** Bytes of the used ring, `avail_event` included. */
+export function splitUsedBytes(size: number): number {
+  return 6 + 8 * size;
+}
+
+/** One split virtqueue. All fields belong to the data-plane thread. */
+export class SplitQueue {
+  readonly packed = false;
+  readonly size: number;
+  readonly mask: number;
+  readonly eventIdx: boolean;
+  readonly indirect: boolean;
+  readonly mergeable: boolean;
+  readonly headerBytes: number;
+  readonly desc: Int32Array;
+  readonly avail: Uint16Array;
+  readonly used: Uint16Array;
+  readonly usedRing: Int32Array;
+  /** Next available entry to take, free running. */
+  lastAvail: number;
+  /** Next used entry to write, free running; equal to `lastAvail` when nothing is held. */
+  lastUsed: number;
+  /** Used index at the last decision to call the driver or not. */
+  signalledUsed: number;
+  enabled = true;
+  /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
+  broken: number = RING_OK;
+
+  /** @param buffers the window's buffer and byte offset of each of the three areas */
+  constructor(shape: VringShape, position: VringPosition) {
+    this.size = shape.size;
+    this.mask = shape.size - 1;
+    this.eventIdx = shape.eventIdx;
+    this.indirect = shape.indirect;
+    this.mergeable = shape.mergeable;
+    this.headerBytes = shape.headerBytes;
+    const { desc, driver, device } = shape;
+    this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);
+    this.avail = new Uint16Array(driver.buffer, driver.offset, 3 + shape.size);
+    this.used = new Uint16Array(device.buffer, device.offset, 3 + 4 * shape.size);
+    this.usedRing = new Int32Array(device.buffer, device.offset + 4, 2 * shape.size);
+    this.lastAvail = position.availIndex;
+    this.lastUsed = position.usedIndex;
+    this.signalledUsed = position.usedIndex;
+  }
+
+  /** Where the queue stands, for GET_VRING_BASE. */
+  position(): VringPosition {
+    return { availIndex: this.lastAvail, availWrap: 1, usedIndex: this.lastUsed, usedWrap: 1 };
+  }
+}
+
+/** Results of {@linkcode gatherBuffers}: index behind the last segment. */
+const gathered = new Int32Array(1);
+
+/** Whether the driver has made anything available. */
+export function splitHasWork(queue: SplitQueue): boolean {
+  return Atomics.load(queue.avail, AVAIL_IDX) !== queue.lastAvail;
+}
+
+/**
+ * Follows one chain and appends its segments from index `at`; `walk` receives the rest. The only
+ * walker of split chains: transmit, receive, direct and indirect.
+ * @param deviceWrites whether the descriptors must be device-writable
+ * @returns index behind the last segment, or -1 with the reason in `walk`
+ */
+function walkChain(
+  queue: SplitQueue,
+  memory: GuestMemory,
+  head: number,
+  at: number,
+  deviceWrites: number,
+): number {
+  let table = queue.desc;
+  let entries = queue.size;
+  let index = head;
+  let segment = at;
+  let bytes = 0;
+  // Zero-length descriptors count too: the loop ends after as many steps as the ring has entries.
+  for (let steps = 1; steps <= queue.size; steps++) {
+    const low = table[4 * index]!;
+    const high = table[4 * index + 1]!;
+    const length = table[4 * index + 2]!;
+    const flagsNext = table[4 * index + 3]!;
+    if ((flagsNext & VRING_DESC_F_INDIRECT) !== 0) {
+      entries = table === queue.desc
+        ? loadIndirect(queue, memory, low, high, length, flagsNext)
+        : 0;
+      if (entries <= 0) return fail(entries < 0 ? RING_BAD_ADDRESS : RING_BAD_INDIRECT);
+      table = indirectTable;
+      index = 0;
+      continue;
+    }
+    if ((flagsNext & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    // A length of 2^31 and more reads as negative. Too long is not a fault of the ring: the frame
+    // is dropped later, but nothing more of it is translated.
+    if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
+    else if (length > 0) {
+      segment = pushSegments(memory, segment, low, high, length);
+      if (segment < 0) return fail(RING_BAD_ADDRESS);
+      bytes = length > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + length;
+    }
+    if ((flagsNext & VRING_DESC_F_NEXT) === 0) {
+      walk[WALK_BYTES] = bytes;
+      walk[WALK_STEPS]! -= steps;
+      return segment;
+    }
+    index = flagsNext >>> 16;
+    if (index >= entries) return fail(RING_BAD_INDEX);
+  }
+  return fail(RING_LOOP);
+}
+
+function fail(reason: number): number {
+  walk[WALK_REASON] = reason;
+  return -1;
+}
+
+/**
+ * Copies an indirect table into private memory (virtio-v1.3 §2.7.5.3). WRITE on the descriptor that
+ * points to the table is ignored, as the specification demands.
+ * @returns its entries, 0 if the driver may not do that, -1 if it is not guest memory
+ */
+function loadIndirect(
+  queue: SplitQueue,
+  memory: GuestMemory,
+  low: number,
+  high: number,
+  length: number,
+  flags: number,
+): number {
+  if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return 0;
+  if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) return 0;
+  const scratch = BUFFER_SEGMENTS + 2 * CHAIN_SEGMENTS_MAX;
+  return copyWordsIn(memory, low, high, length, indirectTable, scratch) ? length / DESC_BYTES : -1;
+}
+
+/**
+ * Takes up to `framesMax` chains from a transmit queue into the burst. A chain that breaks a rule
+ * ends the burst in front of it and marks the queue broken.
+ * @returns frames taken
+ */
+export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
+  const available = (Atomics.load(queue.avail, AVAIL_IDX) - queue.lastAvail) & 0xffff;
+  if (available === 0) return 0;
+  if (available > queue.size) {
+    queue.broken = RING_BAD_AVAIL;
+    return 0;
+  }
+  const count = available < framesMax ? available : framesMax;
+  const { avail, mask, size } = queue;
+  const first = queue.lastAvail;
+  let segment = TAKEN_SEGMENTS;
+  let taken = 0;
+  walk[WALK_STEPS] = STEPS_MAX;
+  while (taken < count && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0) {
+    const head = avail[AVAIL_RING + ((first + taken) & mask)]!;
+    if (head >= size) {
+      queue.broken = RING_BAD_INDEX;
+      break;
+    }
+    const end = walkChain(queue, memory, head, segment, 0);
+    if (end < 0) {
+      queue.broken = walk[WALK_REASON]!;
+      break;
+    }
+    frameId[taken] = head;
+    frameSlots[taken] = 1;
+    frameSegment[taken] = segment;
+    frameSegmentEnd[taken] = end;
+    frameBytes[taken] = walk[WALK_BYTES]!;
+    segment = end;
+    taken++;
+  }
+  queue.lastAvail = (first + taken) & 0xffff;
+  return taken;
+}
+
+/** Gives the first `count` frames of the burst back to the driver and publishes them. */
+export function finishSplit(queue: SplitQueue, count: number): void {
+  const { usedRing, mask } = queue;
+  let index = queue.lastUsed;
+  for (let frame = 0; frame < count; frame++) {
+    const entry = 2 * (index & mask);
+    usedRing[entry] = frameId[frame]!;
+    usedRing[entry + 1] = 0;
+    index = (index + 1) & 0xffff;
+  }
+  queue.lastUsed = index;
+  Atomics.store(queue.used, USED_IDX, index);
+}
+
+/**
+ * Delivers frames of the burst into a receive queue and publishes them together. The outcome of
+ * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`; bytes delivered go to
+ * `outcomes[3]`.
+ * @param list frame numbers, from `listStart` on, `count` of them
+ */
+export function deliverSplit(
+  queue: SplitQueue,
+  memory: GuestMemory,
+  list: Uint16Array,
+  listStart: number,
+  count: number,
+  outcomes: Int32Array,
+): void {
+  const available = (Atomics.load(queue.avail, AVAIL_IDX) - queue.lastAvail) & 0xffff;
+  if (available > queue.size) {
+    queue.broken = RING_BAD_AVAIL;
+    return;
+  }
+  const { usedRing, mask, headerBytes } = queue;
+  walk[WALK_STEPS] = STEPS_MAX;
+  let left = available;
+  let used = queue.lastUsed;
+  for (let i = 0; i < count; i++) {
+    const frame = list[listStart + i]!;
+    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, left);
+    if (buffers <= 0) {
+      if (queue.broken !== RING_OK) break;
+      outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
+      continue;
+    }
+    writeFrame(frame, headerBytes, buffers, gathered[0]!);
+    for (let buffer = 0; buffer < buffers; buffer++) {
+      const entry = 2 * (used & mask);
+      usedRing[entry] = bufferId[buffer]!;
+      usedRing[entry + 1] = bufferBytes[buffer]!;
+      used = (used + 1) & 0xffff;
+    }
+    left -= buffers;
+    queue.lastAvail = (queue.lastAvail + buffers) & 0xffff;
+    outcomes[DELIVERED]!++;
+    outcomes[3]! += frameBytes[frame]!;
+  }
+  if (used !== queue.lastUsed) {
+    queue.lastUsed = used;
+    Atomics.store(queue.used, USED_IDX, used);
+  }
+}
+
+/**
+ * Takes receive chains until they hold `bytes`: one without VIRTIO_NET_F_MRG_RXBUF, as many as it
+ * needs with it. Nothing is consumed yet.
+ * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
+ * small
+ */
+function gatherBuffers(
+  queue: SplitQueue,
+  memory: GuestMemory,
+  bytes: number,
+  available: number,
+): number {
+  let segment = BUFFER_SEGMENTS;
+  let buffers = 0;
+  let room = 0;
+  while (room < bytes) {
+    if (buffers === available || walk[WALK_STEPS]! <= 0) return 0;
+    const head = queue.avail[AVAIL_RING + ((queue.lastAvail + buffers) & queue.mask)]!;
+    if (head >= queue.size) {
+      queue.broken = RING_BAD_INDEX;
+      return 0;
+    }
+    segment = walkChain(queue, memory, head, segment, VRING_DESC_F_WRITE);
+    const buffer = walk[WALK_BYTES]!;
+    if (segment < 0 || buffer < queue.headerBytes) {
+      queue.broken = segment < 0 ? walk[WALK_REASON]! : RING_BAD_BUFFER;
+      return 0;
+    }
+    bufferId[buffers] = head;
+    bufferBytes[buffers] = buffer;
+    room += buffer;
+    buffers++;
+    if (!queue.mergeable && room < bytes) return -1;
+  }
+  gathered[0] = segment;
+  return buffers;
+}
+
+/**
+ * Whether the driver wants a call for what was published since the last question. The used index
+ * was stored with Atomics before: that store must not be overtaken by the loads here, or a wake-up
+ * is lost (virtio-v1.3 §2.7.7.2).
+ */
+export function splitWantsCall(queue: SplitQueue): boolean {
+  const old = queue.signalledUsed;
+  queue.signalledUsed = queue.lastUsed;
+  if (queue.eventIdx) {
+    const usedEvent = Atomics.load(queue.avail, AVAIL_RING + queue.size);
+    return vringNeedEvent(usedEvent, queue.lastUsed, old);
+  }
+  return (Atomics.load(queue.avail, AVAIL_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
+}
+
+/**
+ * Asks the driver for kicks, or no more (virtio-v1.3 §2.7.10). After asking, look for work once
+ * more: what came before the driver saw this brings no kick.
+ */
+export function splitSetKicks(queue: SplitQueue, wanted: boolean): void {
+  if (queue.eventIdx) {
+    // Without kicks the event index stays behind, where the driver passes it once in 65,536.
+    if (wanted) Atomics.store(queue.used, USED_IDX + 1 + 4 * queue.size, queue.lastAvail);
+    return;
+  }
+  Atomics.store(queue.used, USED_FLAGS, wanted ? 0 : VRING_USED_F_NO_NOTIFY);
+}
