@@ -25,7 +25,7 @@ export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
-export const MAP_FIXED_NOREPLACE = 0x100000;
+
 export const MADV_DONTFORK = 10;
 export const MADV_DONTDUMP = 16;
 export const MFD_CLOEXEC = 0x1;

@@ -57,10 +57,8 @@ const SYMBOLS = {
   madvise: { parameters: ["u64", "usize", "i32"], result: "i32" },
   // int memfd_create(const char *name, unsigned flags)
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-  // void *memcpy(void *dest, const void *src, size_t n), for addresses below 4 GiB: u32 arguments
-  // are zero-extended in the registers, and 7.7 ns a call against 13.3 with BigInt addresses.
-  memcpy_low: { name: "memcpy", parameters: ["u32", "u32", "u32"], result: "void" },
-  // The same for any address.
+  // void *memcpy(void *dest, const void *src, size_t n); n as u32 is zero-extended in its register
+  // (Cranelift's fast call and the slow path alike on both processors: tests/unit/ffi_test.ts).
   memcpy: { parameters: ["u64", "u64", "u32"], result: "void" },
 
   // int eventfd(unsigned initval, int flags)

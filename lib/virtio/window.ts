@@ -21,10 +21,11 @@ export const WINDOW_BYTES_MAX = 2 ** 31 - 4096;
 /** Windows alive at once: 4 TiB of guest memory. */
 export const WINDOWS_MAX = 4096;
 
-/** Up to here a JavaScript loop beats a call into libc: 12 ns against 13 at 128 bytes. */
-const LOOP_BYTES_MAX = 128;
-/** Sign bit, for unsigned comparison of int32 values. */
-const SIGN = 1 << 31;
+/**
+ * Up to here a JavaScript loop is not slower than a call into libc, ns measured side by side:
+ * 48 bytes 11.5 against 14.0, 64 bytes 16.7 against 16.1, 112 bytes 20 against 15.
+ */
+const LOOP_BYTES_MAX = 64;
 
 const emptyView = new DataView(new ArrayBuffer(0));
 const emptyBytes = new Uint8Array(0);
@@ -32,9 +33,8 @@ const emptyBytes = new Uint8Array(0);
 /** Each window's view; an empty one where the number is free. */
 export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
 const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
-/** Low and high half of each window's host address; both 0 where it has none (tests). */
-const windowLow = new Int32Array(WINDOWS_MAX);
-const windowHigh = new Int32Array(WINDOWS_MAX);
+/** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
+const windowAddress = new Float64Array(WINDOWS_MAX);
 const freeWindows = Array.from({ length: WINDOWS_MAX - 1 }, (_, i) => WINDOWS_MAX - 1 - i);
 
 /** Window 0 is private memory of this thread: headers and checked frame heads are built here. */
@@ -46,16 +46,13 @@ export const privateView: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES)
 windowView[PRIVATE_WINDOW] = privateView;
 windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateView.buffer);
 
-let copyLow: ((target: number, source: number, sizeBytes: number) => void) | null = null;
-let copyAny: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
+let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
-/** Gives the thread a memcpy by host address: below 4 GiB, and anywhere. Without it, views copy. */
+/** Gives the thread a memcpy by host address. Without it, views copy. */
 export function useHostCopy(
-  low: (target: number, source: number, sizeBytes: number) => void,
-  any: (target: bigint, source: bigint, sizeBytes: number) => void,
+  copy: (target: bigint, source: bigint, sizeBytes: number) => void,
 ): void {
-  copyLow = low;
-  copyAny = any;
+  copyHost = copy;
 }
 
 /** The windows over one mapping. Windows are made when first touched. */
@@ -91,8 +88,7 @@ export class WindowSet {
     const buffer = this.#view(this.address + start, sizeBytes);
     windowView[number] = new DataView(buffer);
     windowBytes[number] = new Uint8Array(buffer);
-    windowLow[number] = this.address === 0 ? 0 : (this.address + start) | 0;
-    windowHigh[number] = this.address === 0 ? 0 : Math.floor((this.address + start) / 2 ** 32);
+    windowAddress[number] = this.address === 0 ? 0 : MANTISSA + this.address + start;
     this.#windows.set(index, number);
     return number;
   }
@@ -103,8 +99,7 @@ export class WindowSet {
       const buffer = windowView[number]!.buffer as ArrayBuffer;
       windowView[number] = emptyView;
       windowBytes[number] = emptyBytes;
-      windowLow[number] = 0;
-      windowHigh[number] = 0;
+      windowAddress[number] = 0;
       freeWindows.push(number);
       // A stale view would read the next tenant's memory once the address is reused.
       buffer.transfer(0);
@@ -113,9 +108,14 @@ export class WindowSet {
   }
 }
 
-// The two addresses of a long copy: a BigInt read from here reaches libc without being allocated.
-const addresses = new BigUint64Array(2);
-const addressWords = new Int32Array(addresses.buffer);
+/**
+ * An address is computed as a float64 and reaches libc as a 64-bit integer: 2^52 + address has the
+ * address in the 52 bits of its mantissa. One 8-byte store and load each, and optimised code makes
+ * no BigInt of it: 3 ns a copy above 32-bit addresses, against 8 for two halves put together.
+ */
+const MANTISSA = 2 ** 52;
+const addressFloats = new Float64Array(2);
+const addressBits = new BigUint64Array(addressFloats.buffer);
 
 /** Copies between windows. Ranges must be inside their windows; they must not overlap. */
 export function copyBytes(
@@ -125,56 +125,58 @@ export function copyBytes(
   sourceOffset: number,
   sizeBytes: number,
 ): void {
-  if (sizeBytes > LOOP_BYTES_MAX) {
-    copyLong(targetWindow, targetOffset, sourceWindow, sourceOffset, sizeBytes);
+  if (sizeBytes <= LOOP_BYTES_MAX) {
+    copyShort(
+      windowView[targetWindow]!,
+      targetOffset,
+      windowView[sourceWindow]!,
+      sourceOffset,
+      sizeBytes,
+    );
     return;
   }
-  const target = windowView[targetWindow]!;
-  const source = windowView[sourceWindow]!;
-  let done = 0;
-  // Optimised code moves 64-bit words here; no BigInt comes into being.
-  for (; done + 16 <= sizeBytes; done += 16) {
-    target.setBigUint64(targetOffset + done, source.getBigUint64(sourceOffset + done, true), true);
-    target.setBigUint64(
-      targetOffset + done + 8,
-      source.getBigUint64(sourceOffset + done + 8, true),
-      true,
-    );
+  const target = windowAddress[targetWindow]!;
+  const source = windowAddress[sourceWindow]!;
+  if (target === 0 || source === 0) {
+    copyViews(targetWindow, targetOffset, sourceWindow, sourceOffset, sizeBytes);
+    return;
   }
-  for (; done + 4 <= sizeBytes; done += 4) {
-    target.setInt32(targetOffset + done, source.getInt32(sourceOffset + done, true), true);
-  }
-  for (; done < sizeBytes; done++) {
-    target.setUint8(targetOffset + done, source.getUint8(sourceOffset + done));
-  }
+  addressFloats[0] = target + targetOffset;
+  addressFloats[1] = source + sourceOffset;
+  copyHost!(
+    BigInt.asUintN(52, addressBits[0]!),
+    BigInt.asUintN(52, addressBits[1]!),
+    sizeBytes,
+  );
 }
 
-function copyLong(
-  targetWindow: number,
+/** 64-bit words move without a BigInt coming into being; the last one may overlap the one before. */
+function copyShort(
+  target: DataView,
   targetOffset: number,
-  sourceWindow: number,
+  source: DataView,
   sourceOffset: number,
   sizeBytes: number,
 ): void {
-  const targetBase = windowLow[targetWindow]!;
-  const sourceBase = windowLow[sourceWindow]!;
-  const targetHigh = windowHigh[targetWindow]!;
-  const sourceHigh = windowHigh[sourceWindow]!;
-  if ((targetHigh | sourceHigh) === 0) {
-    if (copyLow === null || targetBase === 0 || sourceBase === 0) {
-      copyViews(targetWindow, targetOffset, sourceWindow, sourceOffset, sizeBytes);
-    } else {
-      copyLow((targetBase + targetOffset) >>> 0, (sourceBase + sourceOffset) >>> 0, sizeBytes);
+  if (sizeBytes < 8) {
+    for (let i = 0; i < sizeBytes; i++) {
+      target.setUint8(targetOffset + i, source.getUint8(sourceOffset + i));
     }
     return;
   }
-  const targetLow = (targetBase + targetOffset) | 0;
-  const sourceLow = (sourceBase + sourceOffset) | 0;
-  addressWords[0] = targetLow;
-  addressWords[1] = targetHigh + ((targetLow ^ SIGN) < (targetBase ^ SIGN) ? 1 : 0);
-  addressWords[2] = sourceLow;
-  addressWords[3] = sourceHigh + ((sourceLow ^ SIGN) < (sourceBase ^ SIGN) ? 1 : 0);
-  copyAny!(addresses[0]!, addresses[1]!, sizeBytes);
+  let done = 0;
+  for (; done + 16 <= sizeBytes; done += 16) {
+    const first = source.getBigUint64(sourceOffset + done, true);
+    const second = source.getBigUint64(sourceOffset + done + 8, true);
+    target.setBigUint64(targetOffset + done, first, true);
+    target.setBigUint64(targetOffset + done + 8, second, true);
+  }
+  if (done === sizeBytes) return;
+  if (done + 8 < sizeBytes) {
+    target.setBigUint64(targetOffset + done, source.getBigUint64(sourceOffset + done, true), true);
+  }
+  const last = sizeBytes - 8;
+  target.setBigUint64(targetOffset + last, source.getBigUint64(sourceOffset + last, true), true);
 }
 
 // cold: memory without a host address, as in tests.

@@ -1,0 +1,92 @@
+/**
+ * The counters: one array of float64 in shared memory, written by the data plane (whole numbers,
+ * exact up to 2^53), read by anybody at any time. Reading costs the data plane nothing.
+ *
+ * A port's block: its port counters, then a block per virtqueue.
+ *
+ * @module
+ */
+
+/**
+ * Per port. Received means from the guest, transmitted means to the guest. Frames count without
+ * virtio-net header and FCS.
+ */
+export const PORT_COUNTERS = [
+  "rxFrames",
+  "rxBytes",
+  "rxBroadcastFrames",
+  "rxMulticastFrames",
+  "rxFloodedFrames",
+  "rxDroppedMalformed",
+  "rxDroppedOversize",
+  "rxDroppedReserved",
+  "rxDroppedBadSource",
+  "rxDroppedSamePort",
+  "rxDroppedNoPort",
+  "rxDroppedDisabled",
+  "txFrames",
+  "txBytes",
+  "txDroppedNoBuffer",
+  "txDroppedBufferTooSmall",
+  "txDroppedOversize",
+  "txDroppedLinkDown",
+  "txDroppedRingBroken",
+] as const;
+
+/** Per virtqueue. */
+export const VRING_COUNTERS = [
+  "frames",
+  "bursts",
+  "kicks",
+  "calls",
+  "callsSuppressed",
+  "lastAvail",
+  "lastUsed",
+] as const;
+
+/** Of the data plane as a whole. */
+export const WORKER_COUNTERS = ["frames", "bursts", "sleeps", "wakeups", "commands"] as const;
+
+type IndexOf<Names extends readonly string[]> = Readonly<Record<Names[number], number>>;
+
+function indexOf<const Names extends readonly string[]>(names: Names): IndexOf<Names> {
+  return Object.fromEntries(names.map((name, index) => [name, index])) as IndexOf<Names>;
+}
+
+/** Offset of each port counter in a port's block. */
+export const PORT: IndexOf<typeof PORT_COUNTERS> = indexOf(PORT_COUNTERS);
+/** Offset of each virtqueue counter in its block. */
+export const VRING: IndexOf<typeof VRING_COUNTERS> = indexOf(VRING_COUNTERS);
+/** Offset of each data-plane counter. */
+export const WORKER: IndexOf<typeof WORKER_COUNTERS> = indexOf(WORKER_COUNTERS);
+
+const PORT_BLOCK = 24;
+const VRING_BLOCK = 8;
+const WORKER_BLOCK = 8;
+
+/** Where the counters of the data plane stand. */
+export const WORKER_BASE = 0;
+
+/** Where the block of port `port` starts. */
+export function portBase(port: number, vringsPerPort: number): number {
+  return WORKER_BLOCK + port * (PORT_BLOCK + vringsPerPort * VRING_BLOCK);
+}
+
+/** Where the block of virtqueue `vring` of port `port` starts. */
+export function vringBase(port: number, vring: number, vringsPerPort: number): number {
+  return portBase(port, vringsPerPort) + PORT_BLOCK + vring * VRING_BLOCK;
+}
+
+/** Bytes of shared memory for the counters of `ports` ports. */
+export function counterBytes(ports: number, vringsPerPort: number): number {
+  return 8 * portBase(ports, vringsPerPort);
+}
+
+/** Counters by name, read from `base` on. */
+export function readCounters(
+  counters: Float64Array,
+  base: number,
+  names: readonly string[],
+): Record<string, number> {
+  return Object.fromEntries(names.map((name, index) => [name, counters[base + index] ?? 0]));
+}

@@ -1,0 +1,339 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * A frame's way: ring -> frame -> FDB -> ring.
+ *
+ * `pollPort` takes a burst from a port's transmit queue, classifies it (learn the source, look up
+ * the destination), delivers to each destination the frames that go there, and gives the buffers
+ * back. One copy, from the sender's memory into the receiver's; nobody waits for a slow receiver.
+ *
+ * Data-plane thread only; nothing here allocates, throws or blocks per frame.
+ *
+ * @module
+ */
+import {
+  BURST_FRAMES,
+  FRAME_OVERSIZE,
+  frameBytes,
+  frameHead,
+  HEAD_WORDS,
+  openFrames,
+} from "../virtio/burst.ts";
+import { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } from "../virtio/deliver.ts";
+import {
+  deliverPacked,
+  finishPacked,
+  packedHasWork,
+  PackedQueue,
+  packedSetKicks,
+  packedWantsCall,
+  takePacked,
+} from "../virtio/packed.ts";
+import { RING_OK } from "../virtio/ring.ts";
+import {
+  deliverSplit,
+  finishSplit,
+  splitHasWork,
+  splitSetKicks,
+  splitWantsCall,
+  takeSplit,
+} from "../virtio/split.ts";
+import { PORT, VRING, WORKER, WORKER_BASE } from "./counters.ts";
+import type { Fdb } from "./fdb.ts";
+import type { Port, Queue, Vring } from "./port.ts";
+
+/** What the datapath needs from its thread. */
+export interface DatapathHost {
+  /** Notifies a driver; must not block. */
+  call(vring: Vring): void;
+  /** A driver broke its ring; it will not be touched again. Once per ring. */
+  ringBroken(port: Port, vring: Vring): void;
+}
+
+/** First word and the rest of 01-80-C2-00-00-0x, which no bridge forwards (802.1Q §8.6.3). */
+const RESERVED_WORD = 0x00c28001;
+const RESERVED_REST_MASK = 0xf0ff;
+
+const FLOOD = -1;
+const DROP = -2;
+
+/** The switch: its ports, and the frames of the burst sorted by destination. */
+export class Datapath {
+  readonly ports: (Port | null)[];
+  readonly fdb: Fdb;
+  readonly counters: Float64Array;
+  readonly host: DatapathHost;
+  /** Ports that take frames now, and how many. */
+  readonly deliverable: Int32Array;
+  deliverableCount = 0;
+  /** Monotonic time in whole seconds, kept by the thread's loop. */
+  now = 0;
+
+  /** Frame numbers per destination port, BURST_FRAMES each. */
+  readonly list: Uint16Array;
+  readonly listCount: Int32Array;
+  /** Destinations of this burst in the order they came up. */
+  readonly touched: Int32Array;
+  touchedCount = 0;
+  readonly outcomes: Int32Array = new Int32Array(4);
+
+  /** @param counters laid out as counters.ts says */
+  constructor(portsMax: number, fdb: Fdb, counters: Float64Array, host: DatapathHost) {
+    this.ports = new Array<Port | null>(portsMax).fill(null);
+    this.fdb = fdb;
+    this.counters = counters;
+    this.host = host;
+    this.deliverable = new Int32Array(portsMax);
+    this.list = new Uint16Array(portsMax * BURST_FRAMES);
+    this.listCount = new Int32Array(portsMax);
+    this.touched = new Int32Array(portsMax);
+  }
+
+  /** Finds out anew which ports take frames. Call after any change to a port. */
+  refresh(): void {
+    this.deliverableCount = 0;
+    for (const port of this.ports) {
+      if (port !== null && port.deliverable) {
+        this.deliverable[this.deliverableCount++] = port.index;
+      }
+    }
+  }
+}
+
+/** Serves one port's transmit queue once. @returns frames taken */
+export function pollPort(path: Datapath, port: Port): number {
+  const vring = port.fromGuest;
+  if (vring === null || vring.queue.broken !== RING_OK) return 0;
+  const queue = vring.queue;
+  const count = queue instanceof PackedQueue
+    ? takePacked(queue, port.memory, BURST_FRAMES)
+    : takeSplit(queue, port.memory, BURST_FRAMES);
+  if (count > 0) {
+    if (queue.enabled) {
+      openFrames(count, queue.headerBytes);
+      classify(path, port, count);
+      for (let i = 0; i < path.touchedCount; i++) deliver(path, path.touched[i]!);
+      path.touchedCount = 0;
+    } else {
+      // Started but disabled: taken and discarded (vhost-user.rst «Ring states»).
+      path.counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
+    }
+    finish(path, vring, queue, count);
+  }
+  if (queue.broken !== RING_OK) path.host.ringBroken(port, vring);
+  return count;
+}
+
+function finish(path: Datapath, vring: Vring, queue: Queue, count: number): void {
+  let wanted: boolean;
+  if (queue instanceof PackedQueue) {
+    finishPacked(queue, count);
+    wanted = packedWantsCall(queue);
+  } else {
+    finishSplit(queue, count);
+    wanted = splitWantsCall(queue);
+  }
+  const counters = path.counters;
+  counters[WORKER_BASE + WORKER.frames]! += count;
+  counters[WORKER_BASE + WORKER.bursts]!++;
+  notify(path, vring, queue, count, wanted);
+}
+
+/** One decision to call the driver per burst, and the ring's counters. */
+function notify(
+  path: Datapath,
+  vring: Vring,
+  queue: Queue,
+  frames: number,
+  wanted: boolean,
+): void {
+  const counters = path.counters;
+  const base = vring.counterBase;
+  counters[base + VRING.frames]! += frames;
+  counters[base + VRING.bursts]!++;
+  if (queue instanceof PackedQueue) {
+    counters[base + VRING.lastAvail] = queue.availSlot;
+    counters[base + VRING.lastUsed] = queue.usedSlot;
+  } else {
+    counters[base + VRING.lastAvail] = queue.lastAvail;
+    counters[base + VRING.lastUsed] = queue.lastUsed;
+  }
+  if (wanted && vring.callFd >= 0) {
+    counters[base + VRING.calls]!++;
+    path.host.call(vring);
+  } else counters[base + VRING.callsSuppressed]!++;
+}
+
+/** Decides for each frame of the burst where it goes, and sorts them by destination. */
+function classify(path: Datapath, port: Port, count: number): void {
+  const { fdb, counters, now } = path;
+  const base = port.counterBase;
+  const frameMax = port.frameBytesMax;
+  let bytes = 0;
+  let good = 0;
+  let destination = DROP;
+  // Frames come in runs of one conversation: the decision for equal addresses is kept.
+  let word0 = 0;
+  let word1 = 0;
+  let word2 = 0;
+  for (let frame = 0; frame < count; frame++) {
+    const size = frameBytes[frame]!;
+    if (size < 0 || size > frameMax) {
+      const oversize = size >= 0 || size === FRAME_OVERSIZE;
+      counters[base + (oversize ? PORT.rxDroppedOversize : PORT.rxDroppedMalformed)]!++;
+      continue;
+    }
+    bytes += size;
+    good++;
+    const next0 = frameHead[frame * HEAD_WORDS]!;
+    const next1 = frameHead[frame * HEAD_WORDS + 1]!;
+    const next2 = frameHead[frame * HEAD_WORDS + 2]!;
+    if (good === 1 || next0 !== word0 || next1 !== word1 || next2 !== word2) {
+      word0 = next0;
+      word1 = next1;
+      word2 = next2;
+      destination = decide(fdb, port.index, next0, next1, next2, now);
+    }
+    if (destination >= 0 && destination !== port.index) append(path, destination, frame);
+    else spread(path, port, destination, frame, word0, word1, word2);
+  }
+  counters[base + PORT.rxFrames]! += good;
+  counters[base + PORT.rxBytes]! += bytes;
+}
+
+/** Learns the source and finds the port of the destination; FLOOD or DROP otherwise. */
+function decide(
+  fdb: Fdb,
+  ingress: number,
+  word0: number,
+  word1: number,
+  word2: number,
+  now: number,
+): number {
+  const sourceLow = (word1 >>> 16) | (word2 << 16);
+  const sourceHigh = word2 >>> 16;
+  // A group or zero source address is nobody's.
+  if ((sourceLow & 1) !== 0 || (sourceLow | sourceHigh) === 0) return DROP;
+  const rest = word1 & 0xffff;
+  if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return DROP;
+  fdb.learn(sourceLow, sourceHigh, ingress, now);
+  if ((word0 & 1) !== 0) return FLOOD;
+  return fdb.lookup(word0, rest, now);
+}
+
+function append(path: Datapath, destination: number, frame: number): void {
+  const listed = path.listCount[destination]!;
+  if (listed === 0) path.touched[path.touchedCount++] = destination;
+  path.list[destination * BURST_FRAMES + listed] = frame;
+  path.listCount[destination] = listed + 1;
+}
+
+/** The frames that do not simply go to one port: dropped with a reason, or flooded. */
+function spread(
+  path: Datapath,
+  port: Port,
+  destination: number,
+  frame: number,
+  word0: number,
+  word1: number,
+  word2: number,
+): void {
+  const counters = path.counters;
+  const base = port.counterBase;
+  if (destination === port.index) {
+    counters[base + PORT.rxDroppedSamePort]!++;
+    return;
+  }
+  if (destination === DROP) {
+    const source = (word1 >>> 16) | (word2 << 16);
+    const bad = (source & 1) !== 0 || (source | (word2 >>> 16)) === 0;
+    counters[base + (bad ? PORT.rxDroppedBadSource : PORT.rxDroppedReserved)]!++;
+    return;
+  }
+  if ((word0 & 1) !== 0) {
+    const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
+    counters[base + (broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames)]!++;
+  }
+  let copies = 0;
+  for (let i = 0; i < path.deliverableCount; i++) {
+    const other = path.deliverable[i]!;
+    if (other === port.index) continue;
+    append(path, other, frame);
+    copies++;
+  }
+  counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
+}
+
+/** Delivers the frames listed for one port. What does not fit is dropped here and counted here. */
+function deliver(path: Datapath, destination: number): void {
+  const listed = path.listCount[destination]!;
+  path.listCount[destination] = 0;
+  const port = path.ports[destination]!;
+  if (port === null || !port.deliverable) {
+    // An address learned on a port whose link went down a moment ago.
+    if (port !== null) path.counters[port.counterBase + PORT.txDroppedLinkDown]! += listed;
+    return;
+  }
+  const vring = port.toGuest!;
+  const queue = vring.queue;
+  const start = destination * BURST_FRAMES;
+  const count = keepFitting(path, port, start, listed);
+  const outcomes = path.outcomes;
+  outcomes.fill(0);
+  let wanted = false;
+  if (queue instanceof PackedQueue) {
+    deliverPacked(queue, port.memory, path.list, start, count, outcomes);
+    if (outcomes[DELIVERED]! > 0) wanted = packedWantsCall(queue);
+  } else {
+    deliverSplit(queue, port.memory, path.list, start, count, outcomes);
+    if (outcomes[DELIVERED]! > 0) wanted = splitWantsCall(queue);
+  }
+  const delivered = outcomes[DELIVERED]!;
+  if (delivered > 0) notify(path, vring, queue, delivered, wanted);
+  const counters = path.counters;
+  const base = port.counterBase;
+  counters[base + PORT.txFrames]! += delivered;
+  counters[base + PORT.txBytes]! += outcomes[3]!;
+  if (delivered === count) return;
+  counters[base + PORT.txDroppedNoBuffer]! += outcomes[NO_BUFFER]!;
+  counters[base + PORT.txDroppedBufferTooSmall]! += outcomes[BUFFER_TOO_SMALL]!;
+  if (queue.broken !== RING_OK) {
+    counters[base + PORT.txDroppedRingBroken]! += count - delivered - outcomes[NO_BUFFER]! -
+      outcomes[BUFFER_TOO_SMALL]!;
+    path.host.ringBroken(port, vring);
+  }
+}
+
+/** Leaves only frames the port's MTU allows in its list. @returns how many are left */
+function keepFitting(path: Datapath, port: Port, start: number, listed: number): number {
+  const most = port.frameBytesMax;
+  const list = path.list;
+  let kept = 0;
+  for (let i = start; i < start + listed; i++) {
+    const frame = list[i]!;
+    if (frameBytes[frame]! <= most) list[start + kept++] = frame;
+  }
+  if (kept < listed) path.counters[port.counterBase + PORT.txDroppedOversize]! += listed - kept;
+  return kept;
+}
+
+/**
+ * Asks the drivers of all transmit queues for kicks, before the thread sleeps, or no more.
+ * @returns whether a queue has work already, so that sleeping would lose a wake-up
+ */
+export function setKicks(path: Datapath, wanted: boolean): boolean {
+  let work = false;
+  for (const port of path.ports) {
+    const vring = port?.fromGuest;
+    if (!vring || vring.queue.broken !== RING_OK) continue;
+    const queue = vring.queue;
+    if (queue instanceof PackedQueue) {
+      packedSetKicks(queue, wanted);
+      if (wanted && packedHasWork(queue)) work = true;
+    } else {
+      splitSetKicks(queue, wanted);
+      if (wanted && splitHasWork(queue)) work = true;
+    }
+  }
+  return work;
+}

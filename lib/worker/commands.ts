@@ -1,0 +1,247 @@
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * The commands of the control thread, carried out by the data plane between two rounds: mappings,
+ * memory tables, virtqueues. Nothing here is hot.
+ *
+ * @module
+ */
+import { fdKind, viewMemory } from "../../ffi/mod.ts";
+import { portBase, VRING, VRING_COUNTERS, vringBase } from "../switch/counters.ts";
+import type { Datapath } from "../switch/datapath.ts";
+import { Port } from "../switch/port.ts";
+import type { Vring } from "../switch/port.ts";
+import { GuestMemory } from "../virtio/memory.ts";
+import {
+  PACKED_EVENT_BYTES,
+  packedDescBytes,
+  PackedQueue,
+  packedSetKicks,
+} from "../virtio/packed.ts";
+import type { RingArea, VringShape } from "../virtio/ring.ts";
+import {
+  splitAvailBytes,
+  splitDescBytes,
+  SplitQueue,
+  splitSetKicks,
+  splitUsedBytes,
+} from "../virtio/split.ts";
+import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
+import { COMMAND } from "./mailbox.ts";
+import { VRINGS_PER_PORT } from "./types.ts";
+
+/** What commands may do to the thread besides changing the datapath. */
+export interface CommandHost {
+  /** Watch or forget the kick descriptor of a transmit queue. */
+  watchKick(port: number, vring: number, fd: number): void;
+  forgetKick(fd: number): void;
+  stop(): void;
+}
+
+/** Carries out commands on one datapath. */
+export class Commands {
+  readonly #path: Datapath;
+  readonly #host: CommandHost;
+  readonly #mappings = new Map<number, WindowSet>();
+  #nextMapping = 1;
+
+  constructor(path: Datapath, host: CommandHost) {
+    this.#path = path;
+    this.#host = host;
+  }
+
+  /** Runs one command. Throws only on a bug of ours. */
+  run(command: number, numbers: Float64Array, results: Float64Array): void {
+    const port = numbers[0]!;
+    switch (command) {
+      case COMMAND.addPort:
+        results[0] = this.#addPort();
+        break;
+      case COMMAND.removePort:
+        this.#removePort(port);
+        break;
+      case COMMAND.addMapping:
+        results[0] = this.#addMapping(numbers[0]!, numbers[1]!);
+        break;
+      case COMMAND.removeMapping:
+        this.#mapping(numbers[0]!).release();
+        this.#mappings.delete(numbers[0]!);
+        break;
+      case COMMAND.setMemory:
+        this.#setMemory(port, numbers);
+        break;
+      case COMMAND.startVring:
+        this.#startVring(port, numbers);
+        break;
+      case COMMAND.stopVring:
+        this.#stopVring(port, numbers[1]!, results);
+        break;
+      case COMMAND.setVringEnabled:
+        this.#vring(port, numbers[1]!).queue.enabled = numbers[2] === 1;
+        break;
+      case COMMAND.setVringCall:
+        setCall(this.#vring(port, numbers[1]!), numbers[2]!);
+        break;
+      case COMMAND.setFrameMax:
+        this.#port(port).frameBytesMax = numbers[1]!;
+        break;
+      case COMMAND.flushPort:
+        this.#path.fdb.flushPort(port);
+        break;
+      case COMMAND.flushFdb:
+        this.#path.fdb.flush();
+        break;
+      case COMMAND.shutdown:
+        this.#host.stop();
+        break;
+      default:
+        throw new Error(`Cannot run command ${command}: unknown`);
+    }
+    this.#path.refresh();
+  }
+
+  #port(index: number): Port {
+    const port = this.#path.ports[index];
+    if (!port) throw new Error(`Cannot use port ${index}: it does not exist`);
+    return port;
+  }
+
+  #vring(port: number, vring: number): Vring {
+    const found = vring === 0 ? this.#port(port).toGuest : this.#port(port).fromGuest;
+    if (found === null) throw new Error(`Cannot use vring ${vring} of port ${port}: not started`);
+    return found;
+  }
+
+  #mapping(number: number): WindowSet {
+    const mapping = this.#mappings.get(number);
+    if (!mapping) throw new Error(`Cannot use mapping ${number}: it does not exist`);
+    return mapping;
+  }
+
+  #addPort(): number {
+    const index = this.#path.ports.indexOf(null);
+    if (index < 0) return -1;
+    const base = portBase(index, VRINGS_PER_PORT);
+    this.#path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
+    this.#path.ports[index] = new Port(index, base);
+    return index;
+  }
+
+  #removePort(index: number): void {
+    const port = this.#port(index);
+    for (const vring of [port.toGuest, port.fromGuest]) {
+      if (vring !== null && vring.kickFd >= 0) this.#host.forgetKick(vring.kickFd);
+    }
+    this.#path.fdb.flushPort(index);
+    this.#path.ports[index] = null;
+  }
+
+  #addMapping(address: number, sizeBytes: number): number {
+    const number = this.#nextMapping++;
+    this.#mappings.set(number, new WindowSet(address, sizeBytes, viewMemory));
+    return number;
+  }
+
+  /** Numbers: port, count, then guestAddr, sizeBytes, address, mapping of each region. */
+  #setMemory(index: number, numbers: Float64Array): void {
+    const port = this.#port(index);
+    if (port.toGuest !== null || port.fromGuest !== null) {
+      throw new Error(`Cannot replace memory of port ${index}: its virtqueues run`);
+    }
+    const regions = Array.from({ length: numbers[1]! }, (_, i) => {
+      const at = 2 + 4 * i;
+      const windows = this.#mapping(numbers[at + 3]!);
+      return {
+        guestAddr: numbers[at]!,
+        sizeBytes: numbers[at + 1]!,
+        windows,
+        mappingOffset: numbers[at + 2]! - windows.address,
+      };
+    });
+    port.memory = new GuestMemory(regions);
+  }
+
+  /** Numbers: port, vring, size, packed, eventIdx, indirect, mergeable, headerBytes, three
+   * addresses, position (4), kickFd, callFd, enabled. */
+  #startVring(index: number, numbers: Float64Array): void {
+    const port = this.#port(index);
+    const number = numbers[1]!;
+    const size = numbers[2]!;
+    const packed = numbers[3] === 1;
+    const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
+    const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+    const shape: VringShape = {
+      size,
+      eventIdx: numbers[4] === 1,
+      indirect: numbers[5] === 1,
+      mergeable: numbers[6] === 1,
+      headerBytes: numbers[7]!,
+      desc: this.#area(numbers[8]!, packed ? packedDescBytes(size) : splitDescBytes(size)),
+      driver: this.#area(numbers[9]!, driverBytes),
+      device: this.#area(numbers[10]!, deviceBytes),
+    };
+    const position = {
+      availIndex: numbers[11]!,
+      availWrap: numbers[12]!,
+      usedIndex: numbers[13]!,
+      usedWrap: numbers[14]!,
+    };
+    const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+    queue.enabled = numbers[17] === 1;
+    // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
+    if (queue instanceof PackedQueue) packedSetKicks(queue, false);
+    else splitSetKicks(queue, false);
+    const vring: Vring = {
+      queue,
+      callFd: -1,
+      callIsSocket: false,
+      kickFd: numbers[15]!,
+      counterBase: vringBase(index, number, VRINGS_PER_PORT),
+    };
+    setCall(vring, numbers[16]!);
+    if (number === 0) port.toGuest = vring;
+    else {
+      port.fromGuest = vring;
+      if (vring.kickFd >= 0) this.#host.watchKick(index, number, vring.kickFd);
+    }
+    this.#showPosition(vring);
+  }
+
+  #area(address: number, sizeBytes: number): RingArea {
+    for (const windows of this.#mappings.values()) {
+      const offset = address - windows.address;
+      if (offset < 0 || offset + sizeBytes > windows.sizeBytes) continue;
+      return {
+        buffer: windowView[windows.window(offset)]!.buffer as ArrayBuffer,
+        offset: offset % WINDOW_STRIDE,
+      };
+    }
+    throw new Error(`Cannot place a ring at 0x${address.toString(16)}: no mapping holds it`);
+  }
+
+  #stopVring(index: number, number: number, results: Float64Array): void {
+    const port = this.#port(index);
+    const vring = this.#vring(index, number);
+    const position = vring.queue.position();
+    if (number === 0) port.toGuest = null;
+    else {
+      port.fromGuest = null;
+      if (vring.kickFd >= 0) this.#host.forgetKick(vring.kickFd);
+    }
+    results[0] = position.availIndex;
+    results[1] = position.availWrap;
+    results[2] = position.usedIndex;
+    results[3] = position.usedWrap;
+  }
+
+  #showPosition(vring: Vring): void {
+    const position = vring.queue.position();
+    this.#path.counters.fill(0, vring.counterBase, vring.counterBase + VRING_COUNTERS.length);
+    this.#path.counters[vring.counterBase + VRING.lastAvail] = position.availIndex;
+    this.#path.counters[vring.counterBase + VRING.lastUsed] = position.usedIndex;
+  }
+}
+
+function setCall(vring: Vring, fd: number): void {
+  vring.callFd = fd;
+  vring.callIsSocket = fd >= 0 && fdKind(fd) === "socket";
+}

@@ -1,0 +1,183 @@
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * The data-plane thread: polls every port's transmit queue, burst by burst, for ever. It touches
+ * mapped guest memory and checked eventfds, nothing that can block; sockets and received
+ * descriptors belong to the control thread, which steers this one through the mailbox.
+ *
+ * Entry module of a Worker; the only message it receives is the first, a DataPlaneStart.
+ *
+ * @module
+ */
+import {
+  copyMemory,
+  Epoll,
+  EPOLLET,
+  EPOLLIN,
+  send,
+  setThreadCpus,
+  setThreadName,
+  signalEventFd,
+} from "../../ffi/mod.ts";
+import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
+import { Datapath, pollPort, setKicks } from "../switch/datapath.ts";
+import { Fdb } from "../switch/fdb.ts";
+import type { Port, Vring } from "../switch/port.ts";
+import { useHostCopy } from "../virtio/window.ts";
+import { Commands } from "./commands.ts";
+import { type DataPlaneStart, type Idle, Mailbox } from "./mailbox.ts";
+import { PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
+
+/** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
+const SPIN_MS = 0.1;
+/** Empty rounds between two looks at the clock, 90 ns each. */
+const CLOCK_ROUNDS = 64;
+/** Longest sleep, ms: the FDB ages meanwhile. */
+const SLEEP_MS_MAX = 1000;
+/** Longest sleep while a front-end gave no kick descriptor and wants to be polled, ms. */
+const SLEEP_MS_WITHOUT_KICK = 1;
+/** FDB slots looked at for age per tick of the clock. */
+const SWEEP_SLOTS = 512;
+/** Tag of the wake-up descriptor; kicks are tagged port * VRINGS_PER_PORT + vring. */
+const WAKE_TAG = 0xffff_ffff;
+
+/** The value of a call that goes to a socket (User-Mode Linux): 8 bytes, like an eventfd's. */
+const CALL_BYTES = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+class DataPlaneThread {
+  readonly #mailbox: Mailbox;
+  readonly #path: Datapath;
+  readonly #commands: Commands;
+  readonly #epoll = new Epoll(256);
+  readonly #idle: Idle;
+  readonly #broken: Int32Array;
+  readonly #eventFd: number;
+  /** Adds to this thread's clock to give the control thread's: ages are told by one clock. */
+  readonly #clockOffsetMs: number;
+  #running = true;
+  #withoutKick = false;
+
+  constructor(start: DataPlaneStart) {
+    this.#mailbox = new Mailbox(start.mailbox);
+    this.#idle = start.idle;
+    this.#broken = new Int32Array(start.broken);
+    this.#eventFd = start.eventFd;
+    this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
+    const fdb = new Fdb(start.fdb, start.fdbOptions);
+    this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
+      call: (vring) => this.#call(vring),
+      ringBroken: (port, vring) => this.#ringBroken(port, vring),
+    });
+    this.#commands = new Commands(this.#path, {
+      watchKick: (port, vring, fd) =>
+        // Edge-triggered: the counter is never read, and every kick still wakes.
+        this.#epoll.add(fd, EPOLLIN | EPOLLET, port * VRINGS_PER_PORT + vring),
+      forgetKick: (fd) => this.#epoll.remove(fd),
+      stop: () => {
+        this.#running = false;
+      },
+    });
+    this.#epoll.add(start.wakeFd, EPOLLIN | EPOLLET, WAKE_TAG);
+  }
+
+  /** The loop. Returns when told to shut down. */
+  run(): void {
+    let emptyRounds = 0;
+    let rounds = 0;
+    let busyUntil = 0;
+    while (this.#running) {
+      if (this.#mailbox.waiting) this.#obey();
+      let frames = 0;
+      for (const port of this.#path.ports) {
+        if (port !== null) frames += pollPort(this.#path, port);
+      }
+      if (frames > 0) emptyRounds = 0;
+      else emptyRounds++;
+      if ((++rounds & (CLOCK_ROUNDS - 1)) !== 0 && this.#idle !== "sleep") continue;
+      const now = performance.now();
+      this.#tick(now);
+      if (emptyRounds === 0) busyUntil = now + SPIN_MS;
+      else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
+        if (emptyRounds >= CLOCK_ROUNDS || this.#idle === "sleep") this.#sleep();
+      }
+    }
+    this.#epoll.close();
+  }
+
+  #tick(now: number): void {
+    const seconds = Math.floor((now + this.#clockOffsetMs) / 1000);
+    if (seconds === this.#path.now) return;
+    this.#path.now = seconds;
+    this.#path.fdb.sweep(seconds, SWEEP_SLOTS);
+  }
+
+  /** Sleeps until a driver kicks or the control thread wakes us. No wake-up is lost: kicks are
+   * asked for first, then the queues are looked at once more. */
+  #sleep(): void {
+    const counters = this.#path.counters;
+    if (!setKicks(this.#path, true)) {
+      this.#mailbox.setSleeping(true);
+      if (!this.#mailbox.waiting) {
+        counters[WORKER_BASE + WORKER.sleeps]!++;
+        const events = this.#epoll.wait(
+          this.#withoutKick ? SLEEP_MS_WITHOUT_KICK : SLEEP_MS_MAX,
+        );
+        for (let i = 0; i < events; i++) this.#countKick(this.#epoll.tag(i));
+        if (events > 0) counters[WORKER_BASE + WORKER.wakeups]!++;
+      }
+      this.#mailbox.setSleeping(false);
+    }
+    setKicks(this.#path, false);
+  }
+
+  #countKick(tag: number): void {
+    if (tag === WAKE_TAG) return;
+    const vring = this.#path.ports[Math.floor(tag / VRINGS_PER_PORT)]?.fromGuest;
+    if (vring) this.#path.counters[vring.counterBase + VRING.kicks]!++;
+  }
+
+  #obey(): void {
+    let failed = false;
+    try {
+      this.#commands.run(this.#mailbox.command, this.#mailbox.arguments, this.#mailbox.results);
+    } catch (error) {
+      // Our own bug: say where, and let the control thread decide.
+      failed = true;
+      console.error(error);
+    }
+    this.#path.counters[WORKER_BASE + WORKER.commands]!++;
+    this.#withoutKick = this.#path.ports.some((port) => port?.fromGuest?.kickFd === -1);
+    this.#mailbox.answer(failed);
+  }
+
+  #call(vring: Vring): void {
+    if (vring.callIsSocket) send(vring.callFd, CALL_BYTES);
+    else signalEventFd(vring.callFd);
+  }
+
+  #ringBroken(port: Port, vring: Vring): void {
+    const number = vring === port.toGuest ? 0 : 1;
+    const word = port.index * VRINGS_PER_PORT + number;
+    if (Atomics.load(this.#broken, word) !== 0) return;
+    Atomics.store(this.#broken, word, vring.queue.broken);
+    this.#path.refresh();
+    signalEventFd(this.#eventFd);
+  }
+}
+
+function start(options: DataPlaneStart): void {
+  setThreadName("vuswitch-data");
+  if (options.cpus.length > 0) setThreadCpus(options.cpus);
+  useHostCopy(copyMemory);
+  const thread = new DataPlaneThread(options);
+  self.postMessage("ready");
+  thread.run();
+  self.close();
+}
+
+declare const self: {
+  onmessage: ((event: MessageEvent<DataPlaneStart>) => void) | null;
+  postMessage(message: string): void;
+  close(): void;
+};
+
+self.onmessage = (event) => start(event.data);

@@ -1,0 +1,271 @@
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * The control thread's end of the data plane: starts the thread, sends it commands, reads its
+ * counters and its FDB from shared memory.
+ *
+ * @module
+ */
+import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../ffi/mod.ts";
+import { formatMac } from "../base/mac.ts";
+import {
+  PORT_COUNTERS,
+  portBase,
+  readCounters,
+  VRING_COUNTERS,
+  vringBase,
+  WORKER_BASE,
+  WORKER_COUNTERS,
+} from "../switch/counters.ts";
+import { Fdb } from "../switch/fdb.ts";
+import { RING_REASONS } from "../virtio/ring.ts";
+import {
+  COMMAND,
+  createCounters,
+  createMailbox,
+  type DataPlaneStart,
+  type Idle,
+  Mailbox,
+} from "./mailbox.ts";
+import {
+  type DataPlane,
+  type PlacedRegion,
+  PORTS_MAX,
+  type VringPosition,
+  VRINGS_PER_PORT,
+  type VringStart,
+} from "./types.ts";
+
+/** How the data plane is to run. */
+export interface DataPlaneOptions {
+  /** Processors of the thread; empty: any. */
+  readonly cpus: readonly number[];
+  readonly idle: Idle;
+  /** 0: entries never age. */
+  readonly fdbAgeSeconds: number;
+  readonly fdbEntriesMax: number;
+  readonly fdbPortEntriesMax: number;
+}
+
+/** An FDB entry as readers see it. */
+export interface FdbEntry {
+  readonly mac: string;
+  readonly vlan: number;
+  readonly port: number;
+  readonly ageSeconds: number;
+}
+
+/** A virtqueue the data plane gave up, and why. */
+export interface BrokenVring {
+  readonly port: number;
+  readonly vring: number;
+  readonly reason: string;
+}
+
+/** Starts the data-plane thread and waits until it polls. */
+export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneThread> {
+  const wakeFd = createEventFd();
+  const eventFd = createEventFd();
+  const start: DataPlaneStart = {
+    mailbox: createMailbox(),
+    counters: createCounters(),
+    fdb: new SharedArrayBuffer(Fdb.bytesFor(options.fdbEntriesMax)),
+    broken: new SharedArrayBuffer(4 * PORTS_MAX * VRINGS_PER_PORT),
+    fdbOptions: {
+      entriesMax: options.fdbEntriesMax,
+      portEntriesMax: options.fdbPortEntriesMax,
+      ageSeconds: options.fdbAgeSeconds,
+      seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+    },
+    timeOrigin: performance.timeOrigin,
+    cpus: options.cpus,
+    idle: options.idle,
+    wakeFd,
+    eventFd,
+  };
+  const worker = new Worker(new URL("./data_plane.ts", import.meta.url), { type: "module" });
+  await new Promise<void>((resolve, reject) => {
+    worker.onmessage = () => resolve();
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(`Cannot start the data plane: ${event.message}`));
+    };
+    worker.postMessage(start);
+  });
+  // From here on an error of the thread is a bug of ours: let it end the process.
+  worker.onmessage = null;
+  worker.onerror = null;
+  return new DataPlaneThread(worker, start);
+}
+
+/** The running data plane. All methods: control thread only. */
+export class DataPlaneThread implements DataPlane {
+  /** Readable when a virtqueue broke; see {@linkcode takeBroken}. Owned here. */
+  readonly eventFd: number;
+  readonly #worker: Worker;
+  readonly #mailbox: Mailbox;
+  readonly #wakeFd: number;
+  readonly #counters: Float64Array;
+  readonly #broken: Int32Array;
+  readonly #fdb: Fdb;
+
+  constructor(worker: Worker, start: DataPlaneStart) {
+    this.#worker = worker;
+    this.#mailbox = new Mailbox(start.mailbox);
+    this.#wakeFd = start.wakeFd;
+    this.eventFd = start.eventFd;
+    this.#counters = new Float64Array(start.counters);
+    this.#broken = new Int32Array(start.broken);
+    this.#fdb = new Fdb(start.fdb, start.fdbOptions);
+  }
+
+  #call(command: number, ...numbers: number[]): void {
+    this.#mailbox.call(command, numbers, () => signalEventFd(this.#wakeFd));
+  }
+
+  addPort(): number {
+    this.#call(COMMAND.addPort);
+    return this.#mailbox.results[0]!;
+  }
+
+  removePort(port: number): void {
+    this.#call(COMMAND.removePort, port);
+    for (let vring = 0; vring < VRINGS_PER_PORT; vring++) this.#clearBroken(port, vring);
+  }
+
+  addMapping(address: number, sizeBytes: number): number {
+    this.#call(COMMAND.addMapping, address, sizeBytes);
+    return this.#mailbox.results[0]!;
+  }
+
+  removeMapping(mapping: number): void {
+    this.#call(COMMAND.removeMapping, mapping);
+  }
+
+  setMemory(port: number, regions: readonly PlacedRegion[]): void {
+    this.#call(
+      COMMAND.setMemory,
+      port,
+      regions.length,
+      ...regions.flatMap((r) => [r.guestAddr, r.sizeBytes, r.address, r.mapping]),
+    );
+  }
+
+  startVring(port: number, vring: number, start: VringStart): void {
+    this.#clearBroken(port, vring);
+    const { position } = start;
+    this.#call(
+      COMMAND.startVring,
+      port,
+      vring,
+      start.size,
+      Number(start.packed),
+      Number(start.eventIdx),
+      Number(start.indirect),
+      Number(start.mergeable),
+      start.headerBytes,
+      start.descAddress,
+      start.driverAddress,
+      start.deviceAddress,
+      position.availIndex,
+      position.availWrap,
+      position.usedIndex,
+      position.usedWrap,
+      start.kickFd,
+      start.callFd,
+      Number(start.enabled),
+    );
+  }
+
+  stopVring(port: number, vring: number): VringPosition {
+    this.#call(COMMAND.stopVring, port, vring);
+    const results = this.#mailbox.results;
+    return {
+      availIndex: results[0]!,
+      availWrap: results[1]!,
+      usedIndex: results[2]!,
+      usedWrap: results[3]!,
+    };
+  }
+
+  setVringEnabled(port: number, vring: number, enabled: boolean): void {
+    this.#call(COMMAND.setVringEnabled, port, vring, Number(enabled));
+  }
+
+  setVringCall(port: number, vring: number, callFd: number): void {
+    this.#call(COMMAND.setVringCall, port, vring, callFd);
+  }
+
+  setFrameMax(port: number, frameBytesMax: number): void {
+    this.#call(COMMAND.setFrameMax, port, frameBytesMax);
+  }
+
+  flushPort(port: number): void {
+    this.#call(COMMAND.flushPort, port);
+  }
+
+  /** Forgets every dynamic MAC address. */
+  flushFdb(): void {
+    this.#call(COMMAND.flushFdb);
+  }
+
+  /** Virtqueues given up since the last call. Drains {@linkcode eventFd}. */
+  takeBroken(): BrokenVring[] {
+    drainEventFd(this.eventFd);
+    const list: BrokenVring[] = [];
+    for (let word = 0; word < this.#broken.length; word++) {
+      const reason = Atomics.load(this.#broken, word);
+      // Reported ones stay marked, negative, until the ring is started again.
+      if (reason <= 0) continue;
+      Atomics.store(this.#broken, word, -reason);
+      list.push({
+        port: Math.floor(word / VRINGS_PER_PORT),
+        vring: word % VRINGS_PER_PORT,
+        reason: RING_REASONS[reason] ?? "unknown",
+      });
+    }
+    return list;
+  }
+
+  #clearBroken(port: number, vring: number): void {
+    Atomics.store(this.#broken, port * VRINGS_PER_PORT + vring, 0);
+  }
+
+  /** The counters of a port by name. */
+  portCounters(port: number): Record<string, number> {
+    return readCounters(this.#counters, portBase(port, VRINGS_PER_PORT), PORT_COUNTERS);
+  }
+
+  /** The counters of a virtqueue by name, with `lastAvail` and `lastUsed`. */
+  vringCounters(port: number, vring: number): Record<string, number> {
+    return readCounters(this.#counters, vringBase(port, vring, VRINGS_PER_PORT), VRING_COUNTERS);
+  }
+
+  /** The counters of the thread by name. */
+  workerCounters(): Record<string, number> {
+    return readCounters(this.#counters, WORKER_BASE, WORKER_COUNTERS);
+  }
+
+  /** Every FDB entry that has not aged, read while the data plane goes on. */
+  fdbEntries(): FdbEntry[] {
+    const now = Math.floor(performance.now() / 1000);
+    return Array.from(this.#fdb.entries(now), (entry) => ({
+      mac: formatMac(entry.macLo, entry.macHi),
+      vlan: entry.macHi >>> 16,
+      port: entry.port,
+      ageSeconds: entry.ageSeconds,
+    }));
+  }
+
+  /** The FDB's counters by name. */
+  fdbCounters(): Record<string, number> {
+    return this.#fdb.counters();
+  }
+
+  /** Stops the thread; nothing of it is left when this returns. */
+  shutdown(): void {
+    this.#call(COMMAND.shutdown);
+    this.#worker.terminate();
+    closeFd(this.#wakeFd);
+    closeFd(this.eventFd);
+  }
+}
