@@ -29,6 +29,11 @@ export function signalEventFd(fd: number): number {
   return libc.eventfd_write(fd, 1n);
 }
 
+/** The same for a tenant's eventfd, off the thread: its owner can make the write block. */
+export function signalTenantEventFd(fd: number): void {
+  libc.eventfd_write_off_thread(fd, 1n).catch(() => {});
+}
+
 const counter = new BigUint64Array(1);
 
 /** Takes an eventfd's counter and sets it to 0; 0 if nothing was signalled. */

@@ -65,6 +65,13 @@ const SYMBOLS = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int eventfd_write(int fd, eventfd_t value)
   eventfd_write: { parameters: ["i32", "u64"], result: "i32" },
+  // The same on Deno's blocking pool: a tenant can make its eventfd block the writer.
+  eventfd_write_off_thread: {
+    name: "eventfd_write",
+    parameters: ["i32", "u64"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int epoll_create1(int flags)
   epoll_create1: { parameters: ["i32"], result: "i32" },
   // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)

@@ -39,8 +39,10 @@ export interface SessionHost {
   fdKind(fd: number): "eventfd" | "socket" | "other";
   /** Closes a descriptor the session owned. */
   closeFd(fd: number): void;
-  /** The used index that stands in a split ring's memory, read at `deviceAddress` + 2. */
-  readUsedIndex(deviceAddress: number): number;
+  /** Reads 16 bits of guest memory, little-endian, at a host address inside the memory table. */
+  readU16(address: number): number;
+  /** Signals an eventfd the session owns. */
+  signal(fd: number): void;
   /** The front-end negotiated an MTU, bytes. */
   setMtu(mtu: number): void;
   /** Something an operator may want to read; `level` as in the log. */

@@ -1,0 +1,128 @@
+/**
+ * Listening sockets: binding with exact permissions, and never taking away what is not ours.
+ *
+ * A path in use is replaced only if it is a socket that nobody listens on. It is bound under an
+ * exclusive mask and opened to its mode and group before it listens, so that nobody slips in
+ * between.
+ *
+ * @module
+ */
+import {
+  closeFd,
+  connectUnix,
+  EACCES,
+  EADDRINUSE,
+  ECONNREFUSED,
+  ENOENT,
+  ENOTDIR,
+  EPERM,
+  listenUnix,
+  SOCKET_PATH_BYTES_MAX,
+  SystemError,
+} from "../../ffi/mod.ts";
+import { ControlError } from "./types.ts";
+
+/** Who may connect. */
+export interface SocketAccess {
+  readonly mode: number;
+  readonly group: string | null;
+}
+
+/** Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file. */
+export function listenAt(path: string, access: SocketAccess): number {
+  if (new TextEncoder().encode(path).length > SOCKET_PATH_BYTES_MAX) {
+    throw new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: a socket path has at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+      "choose a shorter path",
+    );
+  }
+  makeRoom(path);
+  const gid = access.group === null ? null : groupId(access.group);
+  const mask = Deno.umask(0o177);
+  try {
+    const fd = listenUnix(path);
+    if (gid !== null) Deno.chownSync(path, null, gid);
+    Deno.chmodSync(path, access.mode);
+    return fd;
+  } catch (error) {
+    throw listenError(path, error);
+  } finally {
+    Deno.umask(mask);
+  }
+}
+
+function listenError(path: string, error: unknown): unknown {
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return new ControlError("invalid", `Cannot set mode or group of ${path}: ${error.message}`);
+  }
+  if (!(error instanceof SystemError)) return error;
+  const folder = path.replace(/\/[^/]*$/, "") || "/";
+  if (error.code === ENOENT || error.code === ENOTDIR) {
+    return new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: folder ${folder} does not exist`,
+      `mkdir -p ${folder}`,
+    );
+  }
+  if (error.code === EACCES || error.code === EPERM) {
+    return new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: no permission to write in ${folder}`,
+      "choose another folder or run as its owner",
+    );
+  }
+  if (error.code === EADDRINUSE) return busy(path, "is in use");
+  return new ControlError("invalid", `Cannot listen on ${path}: ${error.message}`);
+}
+
+function busy(path: string, why: string): ControlError {
+  return new ControlError(
+    "invalid",
+    `Cannot listen on ${path}: it ${why}`,
+    "choose another path or stop what uses it",
+  );
+}
+
+/** Removes a stale socket; refuses anything else that stands at the path. */
+function makeRoom(path: string): void {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.lstatSync(path);
+  } catch {
+    return;
+  }
+  if (!info.isSocket) throw busy(path, "exists and is not a socket");
+  try {
+    closeFd(connectUnix(path));
+  } catch (error) {
+    if (error instanceof SystemError && error.code === ECONNREFUSED) {
+      Deno.removeSync(path);
+      return;
+    }
+    if (error instanceof SystemError && error.code === ENOENT) return;
+  }
+  throw busy(path, "belongs to a running server");
+}
+
+/** Removes a socket file we bound, if it is still there. */
+export function unlinkSocket(path: string): void {
+  try {
+    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+  } catch {
+    // Somebody removed it already.
+  }
+}
+
+function groupId(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  for (const line of Deno.readTextFileSync("/etc/group").split("\n")) {
+    const [name, , id] = line.split(":");
+    if (name === group) return Number(id);
+  }
+  throw new ControlError(
+    "invalid",
+    `Cannot give sockets to group ${group}: there is no such group`,
+    "see /etc/group",
+  );
+}

@@ -1,0 +1,101 @@
+/**
+ * The memory table of a front-end: checking it, and translating ring addresses, which are the
+ * front-end's own virtual addresses (vhost-user.rst «Memory region description»).
+ *
+ * ```
+ * nregions u32@0  padding u32@4  then per region: guest_phys u64  size u64  user u64  mmap_offset u64
+ * ```
+ *
+ * @module
+ */
+import type { MemoryRegion, Refusal } from "./host.ts";
+import { exactU64, VHOST_MEMORY_BASELINE_NREGIONS } from "./message.ts";
+
+const TABLE_HEAD_BYTES = 8;
+/** Bytes of a region in a message. */
+export const REGION_BYTES = 32;
+/** User addresses are below this: 47 bits on x86-64, 48 on aarch64. */
+const USER_ADDR_MAX = 2 ** 48;
+/** Guest-physical addresses are below this: more than any processor has. */
+const GUEST_ADDR_MAX = 2 ** 52;
+
+/** Whether a payload is as long as the regions it announces. */
+export function isRefusal<T extends object>(value: T | Refusal): value is Refusal {
+  return "code" in value;
+}
+
+function refuse(detail: string): Refusal {
+  return { code: "bad-region", detail };
+}
+
+/** Reads and checks the payload of SET_MEM_TABLE that came with `fdCount` descriptors. */
+export function decodeMemoryTable(payload: DataView, fdCount: number): MemoryRegion[] | Refusal {
+  if (payload.byteLength < TABLE_HEAD_BYTES) {
+    return { code: "bad-size", detail: `memory table of ${payload.byteLength} bytes` };
+  }
+  const count = payload.getUint32(0, true);
+  if (count === 0 || count > VHOST_MEMORY_BASELINE_NREGIONS) return refuse(`${count} regions`);
+  // User-Mode Linux always sends 72 bytes, room for two regions: longer is fine, shorter is not.
+  if (payload.byteLength < TABLE_HEAD_BYTES + count * REGION_BYTES) {
+    return { code: "bad-size", detail: `${count} regions in ${payload.byteLength} bytes` };
+  }
+  if (fdCount !== count) {
+    return { code: "fd-count", detail: `${fdCount} descriptors for ${count} regions` };
+  }
+  const regions: MemoryRegion[] = [];
+  for (let i = 0; i < count; i++) {
+    const region = decodeRegion(payload, TABLE_HEAD_BYTES + i * REGION_BYTES);
+    if (isRefusal(region)) return region;
+    const other = regions.find((known) => overlaps(known, region));
+    if (other) return refuse(`regions ${regions.indexOf(other)} and ${i} overlap`);
+    regions.push(region);
+  }
+  return regions;
+}
+
+/** Reads and checks one region at `offset` of a payload. */
+export function decodeRegion(payload: DataView, offset: number): MemoryRegion | Refusal {
+  const guestAddr = exactU64(payload, offset);
+  const sizeBytes = exactU64(payload, offset + 8);
+  const userAddr = exactU64(payload, offset + 16);
+  const mmapOffset = exactU64(payload, offset + 24);
+  if (guestAddr === null || sizeBytes === null || userAddr === null || mmapOffset === null) {
+    return refuse("an address of 2^53 or more");
+  }
+  if (sizeBytes === 0) return refuse("a region of 0 bytes");
+  // Each operand is below 2^53, so the sums are exact or larger than either limit.
+  if (guestAddr + sizeBytes > GUEST_ADDR_MAX) return refuse("guest addresses end beyond 2^52");
+  if (userAddr + sizeBytes > USER_ADDR_MAX) return refuse("user addresses end beyond 2^48");
+  return { guestAddr, sizeBytes, userAddr, mmapOffset };
+}
+
+function overlaps(a: MemoryRegion, b: MemoryRegion): boolean {
+  return (a.guestAddr < b.guestAddr + b.sizeBytes && b.guestAddr < a.guestAddr + a.sizeBytes) ||
+    (a.userAddr < b.userAddr + b.sizeBytes && b.userAddr < a.userAddr + a.sizeBytes);
+}
+
+/** A memory table in force: regions and where the host mapped each. */
+export class MemoryTable {
+  readonly regions: readonly MemoryRegion[];
+  readonly #addresses: readonly number[];
+
+  /** @param addresses host address of each region's first byte */
+  constructor(regions: readonly MemoryRegion[], addresses: readonly number[]) {
+    this.regions = regions;
+    this.#addresses = addresses;
+  }
+
+  /**
+   * Host address of `sizeBytes` at a user address, all inside one region, aligned to `align`; or
+   * null if there is no such place.
+   */
+  translate(userAddr: number, sizeBytes: number, align: number): number | null {
+    for (const [i, region] of this.regions.entries()) {
+      const offset = userAddr - region.userAddr;
+      if (offset < 0 || sizeBytes > region.sizeBytes - offset) continue;
+      const address = (this.#addresses[i] as number) + offset;
+      return address % align === 0 ? address : null;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * A vhost-user session: one connected front-end, from the first message to the last. Pure state
+ * machine over {@linkcode SessionHost}; never throws on what a front-end sends.
+ *
+ * Ring states (vhost-user.rst «Ring states»): started by SET_VRING_KICK, stopped by GET_VRING_BASE;
+ * enabled and disabled independently of that, also while stopped. A ring is handed to the data
+ * plane once it is started and its size, addresses and memory are known.
+ *
+ * The session owns every descriptor it was given, until it hands it to the host or closes it.
+ *
+ * @module
+ */
+import {
+  hasFeature,
+  VHOST_USER_F_PROTOCOL_FEATURES,
+  VIRTIO_F_RING_PACKED,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_RING_F_EVENT_IDX,
+  VIRTIO_RING_F_INDIRECT_DESC,
+} from "../virtio/features.ts";
+import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed.ts";
+import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split.ts";
+import { type VringPosition, VRINGS_PER_PORT } from "../worker/types.ts";
+import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
+import { isRefusal, MemoryTable } from "./memory_table.ts";
+import {
+  encodeMessage,
+  encodeU64,
+  type Message,
+  VHOST_USER_NEED_REPLY_MASK,
+  VHOST_USER_REPLY_MASK,
+  VHOST_USER_VERSION,
+  VHOST_USER_VERSION_MASK,
+} from "./message.ts";
+import { REQUESTS } from "./requests.ts";
+import { decodePacked, encodePosition, VringState } from "./vring.ts";
+
+/** What a handled message leads to. */
+export interface Outcome {
+  /** A whole message to send back. */
+  readonly reply?: Uint8Array<ArrayBuffer>;
+  /** Close the connection, for this reason. */
+  readonly close?: Refusal;
+}
+
+/** Offsets of id|flags' upper half in descriptor 0, and the USED flag there. */
+const PACKED_SLOT0_FLAGS = 14;
+const PACKED_USED_FLAG = 1 << 15;
+const REPLY_FLAGS = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
+const ACK = 0n;
+const NACK = 1n;
+
+/** One front-end's session. Control thread only. */
+export class Session {
+  readonly host: SessionHost;
+  readonly vrings: readonly VringState[] = Array.from(
+    { length: VRINGS_PER_PORT },
+    () => new VringState(),
+  );
+  /** Negotiated virtio features. */
+  features = 0n;
+  /** SET_FEATURES came. */
+  featuresSet = false;
+  protocolFeatures = 0n;
+  /** Virtio device status as the front-end last set it. */
+  status = 0;
+  memory: MemoryTable = new MemoryTable([], []);
+  #linkUp = false;
+
+  constructor(host: SessionHost) {
+    this.host = host;
+  }
+
+  /** Handles one message and everything it leads to. */
+  handle(message: Message): Outcome {
+    const refused = this.#check(message);
+    if (refused) {
+      this.closeFds(message.fds);
+      return refused;
+    }
+    const request = REQUESTS.get(message.request);
+    if (!request) return this.#unknown(message);
+    const result = request.handle(this, message);
+    this.#reportLink();
+    if (result instanceof Uint8Array) return this.#reply(message.request, result);
+    if (result !== null) {
+      if (!result.keep) return { close: result };
+      this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
+    }
+    return this.#acknowledge(message, result === null ? ACK : NACK);
+  }
+
+  #check(message: Message): Outcome | null {
+    if ((message.flags & VHOST_USER_VERSION_MASK) !== VHOST_USER_VERSION) {
+      return { close: { code: "bad-version", detail: `flags 0x${message.flags.toString(16)}` } };
+    }
+    if ((message.flags & VHOST_USER_REPLY_MASK) !== 0) {
+      return { close: { code: "unexpected-reply", detail: `request ${message.request}` } };
+    }
+    const request = REQUESTS.get(message.request);
+    if (!request) return null;
+    const bytes = message.payload.byteLength;
+    if (bytes < request.bytesMin || bytes > request.bytesMax) {
+      return { close: { code: "bad-size", detail: `${request.name} with ${bytes} bytes` } };
+    }
+    if (message.fds.length > request.fdsMax) {
+      const detail = `${request.name} with ${message.fds.length} descriptors`;
+      return { close: { code: "fd-count", detail } };
+    }
+    return null;
+  }
+
+  /** An unknown request gets an error if it asks for an answer; otherwise nothing can be saved. */
+  #unknown(message: Message): Outcome {
+    this.closeFds(message.fds);
+    const detail = `request ${message.request}`;
+    if ((message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) {
+      return { close: { code: "unknown-request", detail } };
+    }
+    this.host.log("warn", "unknown-request", `${detail} refused: unknown or not negotiated`);
+    return this.#acknowledge(message, NACK);
+  }
+
+  #reply(request: number, payload: Uint8Array): Outcome {
+    return { reply: encodeMessage(request, REPLY_FLAGS, payload) };
+  }
+
+  #acknowledge(message: Message, value: bigint): Outcome {
+    if ((message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) return {};
+    return this.#reply(message.request, encodeU64(value));
+  }
+
+  /** Closes descriptors that nobody took. */
+  closeFds(fds: readonly number[]): void {
+    for (const fd of fds) this.host.closeFd(fd);
+  }
+
+  get packed(): boolean {
+    return hasFeature(this.features, VIRTIO_F_RING_PACKED);
+  }
+
+  /** The front-end negotiated features; rings may be running only if nothing that matters changed. */
+  setFeatures(features: bigint): void {
+    this.features = features;
+    this.featuresSet = true;
+    if (hasFeature(features, VHOST_USER_F_PROTOCOL_FEATURES)) return;
+    // Without protocol features there is no SET_VRING_ENABLE: everything is enabled.
+    for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
+  }
+
+  /** Replaces the memory table, running rings included: no SET_VRING_ADDR follows. */
+  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): Refusal | null {
+    for (let index = 0; index < this.vrings.length; index++) this.suspend(index);
+    const addresses = this.host.setMemory(regions, fds);
+    if (isRefusal(addresses)) {
+      this.memory = new MemoryTable([], []);
+      return addresses;
+    }
+    this.memory = new MemoryTable(regions, addresses);
+    return this.resumeAll();
+  }
+
+  /** Gives every started ring (back) to the data plane. */
+  resumeAll(): Refusal | null {
+    for (let index = 0; index < this.vrings.length; index++) {
+      const refusal = this.resume(index);
+      if (refusal) return refusal;
+    }
+    return null;
+  }
+
+  /** Gives one ring to the data plane if it is started and everything about it is known. */
+  resume(index: number): Refusal | null {
+    const vring = this.vrings[index] as VringState;
+    if (!vring.started || vring.running || vring.size === 0 || vring.addresses === null) {
+      return null;
+    }
+    if (!this.featuresSet || this.memory.regions.length === 0) return null;
+    const packed = this.packed;
+    if (!packed && (vring.size & (vring.size - 1)) !== 0) {
+      return { code: "bad-ring-size", detail: `vring ${index}: split ring of ${vring.size}` };
+    }
+    const { desc, avail, used } = vring.addresses;
+    const size = vring.size;
+    const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
+    const descAddress = this.memory.translate(desc, descBytes, 16);
+    const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
+    const driverAddress = this.memory.translate(avail, driverBytes, packed ? 4 : 2);
+    const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+    const deviceAddress = this.memory.translate(used, deviceBytes, 4);
+    if (descAddress === null || driverAddress === null || deviceAddress === null) {
+      return { code: "bad-ring-address", detail: `vring ${index}: not in one memory region` };
+    }
+    const position = this.#position(vring, descAddress, deviceAddress);
+    if (packed && (position.availIndex >= size || position.usedIndex >= size)) {
+      return { code: "bad-ring-base", detail: `vring ${index}: base beyond ${size} entries` };
+    }
+    const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
+    const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
+    vring.running = true;
+    vring.broken = null;
+    this.host.startVring(index, {
+      size,
+      packed,
+      eventIdx: hasFeature(this.features, VIRTIO_RING_F_EVENT_IDX),
+      indirect: hasFeature(this.features, VIRTIO_RING_F_INDIRECT_DESC),
+      mergeable,
+      // The old header has no num_buffers (virtio-v1.3 §5.1.6.1).
+      headerBytes: version1 || mergeable ? 12 : 10,
+      descAddress,
+      driverAddress,
+      deviceAddress,
+      position,
+      kickFd: vring.kickFd,
+      callFd: vring.callFd,
+      enabled: vring.enabled,
+    });
+    return null;
+  }
+
+  #position(vring: VringState, descAddress: number, deviceAddress: number): VringPosition {
+    if (this.packed) {
+      const flags = this.host.readU16(descAddress + PACKED_SLOT0_FLAGS);
+      return decodePacked(vring.base, (flags & PACKED_USED_FLAG) !== 0);
+    }
+    return {
+      availIndex: vring.base & 0xffff,
+      availWrap: 1,
+      usedIndex: this.host.readU16(deviceAddress + 2),
+      usedWrap: 1,
+    };
+  }
+
+  /** Takes one ring from the data plane; it stays started and its position is kept. */
+  suspend(index: number): void {
+    const vring = this.vrings[index] as VringState;
+    if (!vring.running) return;
+    vring.running = false;
+    vring.base = encodePosition(this.packed, this.host.stopVring(index));
+  }
+
+  /** Stops one ring for good. @returns its position as on the wire */
+  stop(index: number): number {
+    const vring = this.vrings[index] as VringState;
+    this.suspend(index);
+    vring.started = false;
+    vring.broken = null;
+    return vring.base;
+  }
+
+  /** Enables or disables a ring, started or not. */
+  setEnabled(index: number, enabled: boolean): void {
+    const vring = this.vrings[index] as VringState;
+    vring.enabled = enabled;
+    if (vring.running) this.host.setVringEnabled(index, enabled);
+  }
+
+  /** The data plane gave a ring up because of what stands in it; the front-end is told. */
+  ringBroken(index: number, reason: string): void {
+    const vring = this.vrings[index] as VringState;
+    vring.broken = reason;
+    this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}`);
+    if (vring.errFd >= 0) this.host.signal(vring.errFd);
+    this.#reportLink();
+  }
+
+  #reportLink(): void {
+    const up = this.vrings.every((v) => v.running && v.enabled && v.broken === null);
+    if (up === this.#linkUp) return;
+    this.#linkUp = up;
+    this.host.linkChanged(up);
+  }
+
+  /** Back to the state of a new device, the connection and its memory kept. */
+  reset(): void {
+    for (const [index, vring] of this.vrings.entries()) {
+      this.stop(index);
+      vring.base = 0;
+      this.setEnabled(index, false);
+    }
+    this.features = 0n;
+    this.featuresSet = false;
+    this.status = 0;
+  }
+
+  /** The connection is gone: stops everything and closes every descriptor. Call once. */
+  close(): void {
+    for (const [index, vring] of this.vrings.entries()) {
+      this.stop(index);
+      this.closeFds([vring.kickFd, vring.callFd, vring.errFd].filter((fd) => fd >= 0));
+      vring.kickFd = vring.callFd = vring.errFd = -1;
+    }
+    this.host.setMemory([], []);
+    this.#reportLink();
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * One virtqueue of a session: what the front-end said about it so far, and the encodings of its
+ * position on the wire (vhost-user.rst «VHOST_USER_SET_VRING_BASE»).
+ *
+ * @module
+ */
+import type { VringPosition } from "../worker/types.ts";
+
+/** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
+export interface VringAddresses {
+  readonly desc: number;
+  readonly used: number;
+  readonly avail: number;
+}
+
+/** State of a virtqueue. Two independent axes: started or stopped, enabled or disabled. */
+export class VringState {
+  /** Entries, or 0 before SET_VRING_NUM. */
+  size = 0;
+  addresses: VringAddresses | null = null;
+  /** Position as on the wire, of the last SET_VRING_BASE or stop. */
+  base = 0;
+  enabled = false;
+  /** A kick message came: the ring runs as soon as everything else is known. */
+  started = false;
+  /** The data plane serves it. */
+  running = false;
+  /** Why the data plane gave it up, until it is stopped. */
+  broken: string | null = null;
+  /** Descriptors, each owned here, or -1. */
+  kickFd = -1;
+  callFd = -1;
+  errFd = -1;
+}
+
+const INDEX_MASK = 0x7fff;
+const WRAP_SHIFT = 15;
+const USED_SHIFT = 16;
+
+/** Position on the wire: split, the next available index; packed, both indices with their wraps. */
+export function encodePosition(packed: boolean, position: VringPosition): number {
+  if (!packed) return position.availIndex;
+  const avail = position.availIndex | (position.availWrap << WRAP_SHIFT);
+  const used = position.usedIndex | (position.usedWrap << WRAP_SHIFT);
+  return (avail | (used << USED_SHIFT)) >>> 0;
+}
+
+/**
+ * Position of a packed ring from the wire.
+ *
+ * DPDK leaves the upper half 0: its rings are always drained when they stop, so used is where
+ * available is. All 0 is what User-Mode Linux sends for a new ring, whose wrap counters are 1, and
+ * what anybody sends for a ring that stands at slot 0 of an odd round: the used flag of slot 0
+ * tells, because a first round leaves it set.
+ * @param slot0Used whether the USED flag of descriptor 0 is set in guest memory
+ */
+export function decodePacked(base: number, slot0Used: boolean): VringPosition {
+  if (base === 0) {
+    const wrap = slot0Used ? 0 : 1;
+    return { availIndex: 0, availWrap: wrap, usedIndex: 0, usedWrap: wrap };
+  }
+  const avail = base & 0xffff;
+  const upper = base >>> USED_SHIFT;
+  const used = upper === 0 ? avail : upper;
+  return {
+    availIndex: avail & INDEX_MASK,
+    availWrap: avail >>> WRAP_SHIFT,
+    usedIndex: used & INDEX_MASK,
+    usedWrap: used >>> WRAP_SHIFT,
+  };
+}
