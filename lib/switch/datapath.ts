@@ -11,36 +11,25 @@
  *
  * @module
  */
-import {
-  BURST_FRAMES,
-  FRAME_OVERSIZE,
-  frameBytes,
-  frameHead,
-  HEAD_WORDS,
-  openFrames,
-} from "../virtio/burst.ts";
-import { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } from "../virtio/deliver.ts";
-import {
-  deliverPacked,
-  finishPacked,
-  packedHasWork,
-  PackedQueue,
-  packedSetKicks,
-  packedWantsCall,
-  takePacked,
-} from "../virtio/packed.ts";
-import { RING_OK } from "../virtio/ring.ts";
-import {
-  deliverSplit,
-  finishSplit,
-  splitHasWork,
-  splitSetKicks,
-  splitWantsCall,
-  takeSplit,
-} from "../virtio/split.ts";
-import { PORT, VRING, WORKER, WORKER_BASE } from "./counters.ts";
+import * as burst from "../virtio/burst.ts";
+import * as delivery from "../virtio/deliver.ts";
+import { PackedQueue } from "../virtio/packed.ts";
+import * as packedRing from "../virtio/packed.ts";
+import * as ring from "../virtio/ring.ts";
+import * as splitRing from "../virtio/split.ts";
+import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Port, Queue, Vring } from "./port.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
+const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
+const { RING_OK } = ring;
+const { PORT, VRING, WORKER, WORKER_BASE } = counters;
+const { deliverPacked, finishPacked, packedHasWork, packedSetKicks, packedWantsCall, takePacked } =
+  packedRing;
+const { deliverSplit, finishSplit, splitHasWork, splitSetKicks, splitWantsCall, takeSplit } =
+  splitRing;
 
 /** What the datapath needs from its thread. */
 export interface DatapathHost {

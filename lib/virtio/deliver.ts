@@ -9,7 +9,12 @@
  *
  * @module
  */
-import {
+import * as burst from "./burst.ts";
+import * as memory from "./memory.ts";
+import * as window from "./window.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const {
   BUFFER_SEGMENTS,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -18,9 +23,9 @@ import {
   frameSegmentEnd,
   HEAD_BYTES,
   HEAD_WORDS,
-} from "./burst.ts";
-import { segmentBytes, segmentOffset, segmentWindow } from "./memory.ts";
-import { copyBytes, PRIVATE_WINDOW, privateView, windowView } from "./window.ts";
+} = burst;
+const { segmentBytes, segmentOffset, segmentWindow } = memory;
+const { copyBytes, PRIVATE_WINDOW, privateView, windowView } = window;
 
 /** Delivered. */
 export const DELIVERED = 0;
@@ -32,7 +37,8 @@ export const BUFFER_TOO_SMALL = 2;
 /** Receive buffers (chains) gathered for the frame at hand. */
 export const bufferId: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 /** Bytes each of them can hold; after writing, bytes written. */
-export const bufferBytes: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
+const bufferRoom: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
+export { bufferRoom as bufferBytes };
 /** Ring slots each of them takes. */
 export const bufferSlots: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 
@@ -52,7 +58,7 @@ export function writeFrame(
   segmentEnd: number,
 ): void {
   const bytes = frameBytes[frame]!;
-  if (buffers === 1) bufferBytes[0] = headerBytes + bytes;
+  if (buffers === 1) bufferRoom[0] = headerBytes + bytes;
   else shareOut(headerBytes + bytes, buffers);
   const source = frameSegment[frame]!;
   const offset = segmentOffset[BUFFER_SEGMENTS]!;
@@ -98,8 +104,8 @@ function writeHead(
 function shareOut(totalBytes: number, buffers: number): void {
   let left = totalBytes;
   for (let buffer = 0; buffer < buffers; buffer++) {
-    const part = bufferBytes[buffer]! < left ? bufferBytes[buffer]! : left;
-    bufferBytes[buffer] = part;
+    const part = bufferRoom[buffer]! < left ? bufferRoom[buffer]! : left;
+    bufferRoom[buffer] = part;
     left -= part;
   }
 }

@@ -10,8 +10,11 @@
  *
  * @module
  */
-import { WINDOW_BYTES_MAX, WINDOW_STRIDE, windowView } from "./window.ts";
+import * as window from "./window.ts";
 import type { WindowSet } from "./window.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { WINDOW_BYTES_MAX, WINDOW_STRIDE, windowView } = window;
 
 const GRANULE_BITS = 30;
 const GRANULE_MASK = 2 ** GRANULE_BITS - 1;
@@ -33,11 +36,14 @@ export interface GuestRegion {
 /** Segments of chains being worked on, in three parallel arrays; chains fill runs of them. */
 export const SEGMENTS_MAX = 3 * 65536;
 /** Window of each segment. */
-export const segmentWindow: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+const windows: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+export { windows as segmentWindow };
 /** Byte offset of each segment in its window. */
-export const segmentOffset: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+const offsets: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+export { offsets as segmentOffset };
 /** Bytes of each segment, above 0. */
-export const segmentBytes: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+const lengths: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
+export { lengths as segmentBytes };
 
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
@@ -73,9 +79,9 @@ export function pushSegments(
     high >>> HIGH_BITS === 0 && memory.slotTag[slot] === tag &&
     inGranule >= memory.slotStart[slot]! && sizeBytes <= memory.slotEnd[slot]! - inGranule
   ) {
-    segmentWindow[at] = memory.slotWindow[slot]!;
-    segmentOffset[at] = inGranule + memory.slotDelta[slot]!;
-    segmentBytes[at] = sizeBytes;
+    windows[at] = memory.slotWindow[slot]!;
+    offsets[at] = inGranule + memory.slotDelta[slot]!;
+    lengths[at] = sizeBytes;
     return at + 1;
   }
   return pushUncached(memory, at, low, high, sizeBytes);
@@ -98,9 +104,9 @@ function pushUncached(
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
     const part = Math.min(left, memory.slotEnd[slot]! - inGranule);
-    segmentWindow[index] = memory.slotWindow[slot]!;
-    segmentOffset[index] = inGranule + memory.slotDelta[slot]!;
-    segmentBytes[index] = part;
+    windows[index] = memory.slotWindow[slot]!;
+    offsets[index] = inGranule + memory.slotDelta[slot]!;
+    lengths[index] = part;
     index++;
     address += part;
     left -= part;
@@ -149,9 +155,9 @@ export function copyWordsIn(
   if (end < 0) return false;
   let word = 0;
   for (let segment = scratch; segment < end; segment++) {
-    const view = windowView[segmentWindow[segment]!]!;
-    const offset = segmentOffset[segment]!;
-    const bytes = segmentBytes[segment]!;
+    const view = windowView[windows[segment]!]!;
+    const offset = offsets[segment]!;
+    const bytes = lengths[segment]!;
     // Regions are page-sized and tables 16-byte aligned in them; a word that would straddle two
     // regions belongs to no sane guest.
     if ((bytes & 3) !== 0) return false;

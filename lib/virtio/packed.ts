@@ -17,7 +17,15 @@
  *
  * @module
  */
-import {
+import * as burst from "./burst.ts";
+import * as deliver from "./deliver.ts";
+import * as memory from "./memory.ts";
+import type { GuestMemory } from "./memory.ts";
+import * as ring from "./ring.ts";
+import type { VringPosition, VringShape } from "./ring.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const {
   BUFFER_SEGMENTS,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
@@ -27,19 +35,11 @@ import {
   frameSegmentEnd,
   frameSlots,
   TAKEN_SEGMENTS,
-} from "./burst.ts";
-import {
-  BUFFER_TOO_SMALL,
-  bufferBytes,
-  bufferId,
-  bufferSlots,
-  DELIVERED,
-  NO_BUFFER,
-  writeFrame,
-} from "./deliver.ts";
-import { copyWordsIn, pushSegments } from "./memory.ts";
-import type { GuestMemory } from "./memory.ts";
-import {
+} = burst;
+const { BUFFER_TOO_SMALL, bufferBytes, bufferId, bufferSlots, DELIVERED, NO_BUFFER, writeFrame } =
+  deliver;
+const { copyWordsIn, pushSegments } = memory;
+const {
   DESC_BYTES,
   indirectTable,
   RING_BAD_ADDRESS,
@@ -60,8 +60,7 @@ import {
   WALK_REASON,
   WALK_SLOTS,
   WALK_STEPS,
-} from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
+} = ring;
 
 const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
 const VRING_PACKED_DESC_F_USED = 1 << 15;

@@ -14,7 +14,15 @@
  *
  * @module
  */
-import {
+import * as burst from "./burst.ts";
+import * as deliver from "./deliver.ts";
+import * as memory from "./memory.ts";
+import type { GuestMemory } from "./memory.ts";
+import * as ring from "./ring.ts";
+import type { VringPosition, VringShape } from "./ring.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const {
   BUFFER_SEGMENTS,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
@@ -24,18 +32,10 @@ import {
   frameSegmentEnd,
   frameSlots,
   TAKEN_SEGMENTS,
-} from "./burst.ts";
-import {
-  BUFFER_TOO_SMALL,
-  bufferBytes,
-  bufferId,
-  DELIVERED,
-  NO_BUFFER,
-  writeFrame,
-} from "./deliver.ts";
-import { copyWordsIn, pushSegments } from "./memory.ts";
-import type { GuestMemory } from "./memory.ts";
-import {
+} = burst;
+const { BUFFER_TOO_SMALL, bufferBytes, bufferId, DELIVERED, NO_BUFFER, writeFrame } = deliver;
+const { copyWordsIn, pushSegments } = memory;
+const {
   DESC_BYTES,
   indirectTable,
   RING_BAD_ADDRESS,
@@ -55,8 +55,7 @@ import {
   WALK_BYTES,
   WALK_REASON,
   WALK_STEPS,
-} from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
+} = ring;
 
 const AVAIL_FLAGS = 0;
 const AVAIL_IDX = 1;

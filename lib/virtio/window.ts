@@ -31,7 +31,8 @@ const emptyView = new DataView(new ArrayBuffer(0));
 const emptyBytes = new Uint8Array(0);
 
 /** Each window's view; an empty one where the number is free. */
-export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
+const views: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
+export { views as windowView };
 const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
 /** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
 const windowAddress = new Float64Array(WINDOWS_MAX);
@@ -42,9 +43,10 @@ export const PRIVATE_WINDOW = 0;
 /** Bytes of the private window. */
 export const PRIVATE_BYTES = 64;
 /** The private window's view. */
-export const privateView: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
-windowView[PRIVATE_WINDOW] = privateView;
-windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateView.buffer);
+const privateWindow: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
+export { privateWindow as privateView };
+views[PRIVATE_WINDOW] = privateWindow;
+windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateWindow.buffer);
 
 let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
@@ -86,7 +88,7 @@ export class WindowSet {
     const start = index * WINDOW_STRIDE;
     const sizeBytes = Math.min(WINDOW_BYTES_MAX, this.sizeBytes - start);
     const buffer = this.#view(this.address + start, sizeBytes);
-    windowView[number] = new DataView(buffer);
+    views[number] = new DataView(buffer);
     windowBytes[number] = new Uint8Array(buffer);
     windowAddress[number] = this.address === 0 ? 0 : MANTISSA + this.address + start;
     this.#windows.set(index, number);
@@ -96,8 +98,8 @@ export class WindowSet {
   /** Detaches every view of this mapping, those of rings included, and frees the windows. */
   release(): void {
     for (const number of this.#windows.values()) {
-      const buffer = windowView[number]!.buffer as ArrayBuffer;
-      windowView[number] = emptyView;
+      const buffer = views[number]!.buffer as ArrayBuffer;
+      views[number] = emptyView;
       windowBytes[number] = emptyBytes;
       windowAddress[number] = 0;
       freeWindows.push(number);
@@ -127,9 +129,9 @@ export function copyBytes(
 ): void {
   if (sizeBytes <= LOOP_BYTES_MAX) {
     copyShort(
-      windowView[targetWindow]!,
+      views[targetWindow]!,
       targetOffset,
-      windowView[sourceWindow]!,
+      views[sourceWindow]!,
       sourceOffset,
       sizeBytes,
     );
