@@ -48,28 +48,20 @@ const NUM_BUFFERS_SHIFT = 16;
 const SHORT_HEADER_BYTES = 10;
 
 /**
- * Writes frame `frame` of the burst, header first, into the buffers whose segments stand from
- * {@linkcode BUFFER_SEGMENTS} to `segmentEnd`; together they are large enough.
+ * Writes frame `frame` of the burst, header first, into the one segment at
+ * {@linkcode BUFFER_SEGMENTS}, which is large enough.
  */
-export function writeFrame(
-  frame: number,
-  headerBytes: number,
-  buffers: number,
-  segmentEnd: number,
-): void {
-  const bytes = frameBytes[frame]!;
-  if (buffers === 1) bufferRoom[0] = headerBytes + bytes;
-  else shareOut(headerBytes + bytes, buffers);
+export function writePlain(frame: number, headerBytes: number): void {
   const source = frameSegment[frame]!;
-  const offset = segmentOffset[BUFFER_SEGMENTS]!;
-  const window = segmentWindow[BUFFER_SEGMENTS]!;
-  const rest = bytes - HEAD_BYTES;
-  const plain = segmentEnd === BUFFER_SEGMENTS + 1 && rest >= 0;
-  if (!plain || (rest > 0 && source + 1 !== frameSegmentEnd[frame])) {
-    writeScattered(frame, headerBytes, buffers, segmentEnd);
+  const rest = frameBytes[frame]! - HEAD_BYTES;
+  if (rest < 0 || (rest > 0 && source + 1 !== frameSegmentEnd[frame])) {
+    bufferRoom[0] = headerBytes + HEAD_BYTES + rest;
+    writeScattered(frame, headerBytes, 1, BUFFER_SEGMENTS + 1);
     return;
   }
-  writeHead(windowView[window]!, offset, headerBytes, buffers, frame);
+  const offset = segmentOffset[BUFFER_SEGMENTS]!;
+  const window = segmentWindow[BUFFER_SEGMENTS]!;
+  writeHead(windowView[window]!, offset, headerBytes, 1, frame);
   if (rest > 0) {
     copyBytes(
       window,
@@ -79,6 +71,21 @@ export function writeFrame(
       rest,
     );
   }
+}
+
+/**
+ * Writes frame `frame` of the burst, header first, into the buffers whose segments stand from
+ * {@linkcode BUFFER_SEGMENTS} to `segmentEnd`; together they are large enough.
+ */
+export function writeFrame(
+  frame: number,
+  headerBytes: number,
+  buffers: number,
+  segmentEnd: number,
+): void {
+  shareOut(headerBytes + frameBytes[frame]!, buffers);
+  if (segmentEnd === BUFFER_SEGMENTS + 1) writePlain(frame, headerBytes);
+  else writeScattered(frame, headerBytes, buffers, segmentEnd);
 }
 
 function writeHead(

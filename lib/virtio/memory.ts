@@ -20,6 +20,14 @@ const GRANULE_BITS = 30;
 const GRANULE_MASK = 2 ** GRANULE_BITS - 1;
 /** 64 granules: guests up to 64 GiB never miss twice. */
 const SLOTS = 64;
+/** A slot: granule number or -1, first and end offset in the granule, window offset minus granule
+ * offset, window. */
+const SLOT_WORDS = 8;
+const TAG = 0;
+const START = 1;
+const END = 2;
+const DELTA = 3;
+const WINDOW = 4;
 /** High halves above this belong to addresses of 2^53 and more: in no region. */
 const HIGH_BITS = 21;
 
@@ -48,11 +56,8 @@ export { lengths as segmentBytes };
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
   readonly regions: readonly GuestRegion[];
-  readonly slotTag: Int32Array = new Int32Array(SLOTS).fill(-1);
-  readonly slotStart: Int32Array = new Int32Array(SLOTS);
-  readonly slotEnd: Int32Array = new Int32Array(SLOTS);
-  readonly slotDelta: Int32Array = new Int32Array(SLOTS);
-  readonly slotWindow: Int32Array = new Int32Array(SLOTS);
+  /** The cache: SLOT_WORDS words a granule, in one array, so that a hit touches one line. */
+  readonly slots: Int32Array = new Int32Array(SLOTS * SLOT_WORDS).fill(-1);
 
   constructor(regions: readonly GuestRegion[]) {
     this.regions = regions;
@@ -74,13 +79,14 @@ export function pushSegments(
 ): number {
   const tag = (high << 2) | (low >>> GRANULE_BITS);
   const inGranule = low & GRANULE_MASK;
-  const slot = tag & (SLOTS - 1);
+  const slots = memory.slots;
+  const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
   if (
-    high >>> HIGH_BITS === 0 && memory.slotTag[slot] === tag &&
-    inGranule >= memory.slotStart[slot]! && sizeBytes <= memory.slotEnd[slot]! - inGranule
+    high >>> HIGH_BITS === 0 && slots[slot + TAG] === tag &&
+    inGranule >= slots[slot + START]! && sizeBytes <= slots[slot + END]! - inGranule
   ) {
-    windows[at] = memory.slotWindow[slot]!;
-    offsets[at] = inGranule + memory.slotDelta[slot]!;
+    windows[at] = slots[slot + WINDOW]!;
+    offsets[at] = inGranule + slots[slot + DELTA]!;
     lengths[at] = sizeBytes;
     return at + 1;
   }
@@ -103,9 +109,9 @@ function pushUncached(
     const slot = fillSlot(memory, address);
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
-    const part = Math.min(left, memory.slotEnd[slot]! - inGranule);
-    windows[index] = memory.slotWindow[slot]!;
-    offsets[index] = inGranule + memory.slotDelta[slot]!;
+    const part = Math.min(left, memory.slots[slot + END]! - inGranule);
+    windows[index] = memory.slots[slot + WINDOW]!;
+    offsets[index] = inGranule + memory.slots[slot + DELTA]!;
     lengths[index] = part;
     index++;
     address += part;
@@ -127,12 +133,12 @@ function fillSlot(memory: GuestMemory, address: number): number {
     const windowStart = Math.floor((origin + start) / WINDOW_STRIDE) * WINDOW_STRIDE;
     const regionEnd = region.guestAddr + region.sizeBytes - granule;
     const windowEnd = windowStart + WINDOW_BYTES_MAX - origin;
-    const slot = tag & (SLOTS - 1);
-    memory.slotTag[slot] = tag;
-    memory.slotStart[slot] = start;
-    memory.slotEnd[slot] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
-    memory.slotDelta[slot] = origin - windowStart;
-    memory.slotWindow[slot] = region.windows.window(origin + start);
+    const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
+    memory.slots[slot + TAG] = tag;
+    memory.slots[slot + START] = start;
+    memory.slots[slot + END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
+    memory.slots[slot + DELTA] = origin - windowStart;
+    memory.slots[slot + WINDOW] = region.windows.window(origin + start);
     return slot;
   }
   return -1;

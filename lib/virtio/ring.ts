@@ -11,6 +11,8 @@ export const VRING_DESC_F_NEXT = 1;
 export const VRING_DESC_F_WRITE = 2;
 /** The buffer holds a table of descriptors. */
 export const VRING_DESC_F_INDIRECT = 4;
+/** Any of the three. */
+export const ANY_DESC_FLAG = 7;
 
 /** Most entries of a virtqueue, and so of a chain (virtio-v1.3 §2.7, §2.8). */
 export const VIRTQUEUE_SIZE_MAX = 32768;
@@ -84,7 +86,7 @@ export const RING_REASONS: readonly string[] = [
 export const indirectTable: Int32Array<ArrayBuffer> = new Int32Array(VIRTQUEUE_SIZE_MAX * 4);
 
 /** Results of a chain walk, besides its segments: see the WALK_ indices. */
-export const walk: Int32Array<ArrayBuffer> = new Int32Array(5);
+export const walk: Int32Array<ArrayBuffer> = new Int32Array(new ArrayBuffer(64));
 /** Bytes of the chain, at most a little above CHAIN_BYTES_MAX however long the chain claims to be. */
 export const WALK_BYTES = 0;
 /** Why the walk failed (a RING_ reason). */

@@ -30,10 +30,10 @@ const {
   frameId,
   frameSegment,
   frameSegmentEnd,
-  frameSlots,
   TAKEN_SEGMENTS,
 } = burst;
-const { BUFFER_TOO_SMALL, bufferBytes, bufferId, DELIVERED, NO_BUFFER, writeFrame } = deliver;
+const { BUFFER_TOO_SMALL, bufferBytes, bufferId, DELIVERED, NO_BUFFER, writeFrame, writePlain } =
+  deliver;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
@@ -47,6 +47,7 @@ const {
   RING_LOOP,
   RING_OK,
   STEPS_MAX,
+  ANY_DESC_FLAG,
   VRING_DESC_F_INDIRECT,
   VRING_DESC_F_NEXT,
   VRING_DESC_F_WRITE,
@@ -223,7 +224,7 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
     return 0;
   }
   const count = available < framesMax ? available : framesMax;
-  const { avail, mask, size } = queue;
+  const { avail, desc, mask, size } = queue;
   const first = queue.lastAvail;
   let segment = TAKEN_SEGMENTS;
   let taken = 0;
@@ -234,13 +235,22 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
       queue.broken = RING_BAD_INDEX;
       break;
     }
-    const end = walkChain(queue, memory, head, segment, 0);
+    const low = desc[4 * head]!;
+    const high = desc[4 * head + 1]!;
+    const length = desc[4 * head + 2]!;
+    const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
+    let end: number;
+    // One readable descriptor, as nearly all are, needs no walk: 10 ns less.
+    if (flags === 0 && length > 0 && length <= CHAIN_BYTES_MAX) {
+      end = pushSegments(memory, segment, low, high, length);
+      walk[WALK_BYTES] = length;
+      walk[WALK_REASON] = RING_BAD_ADDRESS;
+    } else end = walkChain(queue, memory, head, segment, 0);
     if (end < 0) {
       queue.broken = walk[WALK_REASON]!;
       break;
     }
     frameId[taken] = head;
-    frameSlots[taken] = 1;
     frameSegment[taken] = segment;
     frameSegmentEnd[taken] = end;
     frameBytes[taken] = walk[WALK_BYTES]!;
@@ -284,13 +294,38 @@ export function deliverSplit(
     queue.broken = RING_BAD_AVAIL;
     return;
   }
-  const { usedRing, mask, headerBytes } = queue;
+  const { avail, desc, usedRing, mask, size, headerBytes } = queue;
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;
   let used = queue.lastUsed;
   for (let i = 0; i < count; i++) {
     const frame = list[listStart + i]!;
-    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, left);
+    const bytes = headerBytes + frameBytes[frame]!;
+    if (left > 0) {
+      const head = avail[AVAIL_RING + (queue.lastAvail & mask)]!;
+      if (head < size && desc[4 * head + 2]! >= bytes) {
+        const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
+        const low = desc[4 * head]!;
+        const high = desc[4 * head + 1]!;
+        // One writable descriptor that is large enough: nothing to gather.
+        if (
+          flags === VRING_DESC_F_WRITE &&
+          pushSegments(memory, BUFFER_SEGMENTS, low, high, bytes) === BUFFER_SEGMENTS + 1
+        ) {
+          writePlain(frame, headerBytes);
+          const entry = 2 * (used & mask);
+          usedRing[entry] = head;
+          usedRing[entry + 1] = bytes;
+          used = (used + 1) & 0xffff;
+          left--;
+          queue.lastAvail = (queue.lastAvail + 1) & 0xffff;
+          outcomes[DELIVERED]!++;
+          outcomes[3]! += bytes - headerBytes;
+          continue;
+        }
+      }
+    }
+    const buffers = gatherBuffers(queue, memory, bytes, left);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
       outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
