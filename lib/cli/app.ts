@@ -1,0 +1,228 @@
+/**
+ * The command tree. This folder is the only one that knows the CLI framework, and this file the
+ * only one that imports it. Commands load their code when they run, so that each starts fast.
+ *
+ * @module
+ */
+import {
+  buildApplication,
+  buildCommand,
+  buildRouteMap,
+  run as runApplication,
+} from "@stricli/core";
+import type { Command, CommandContext } from "@stricli/core";
+import { VERSION } from "../version.ts";
+import { describeFailure, EXIT_USAGE } from "./failure.ts";
+import type { RunFlags } from "./run.ts";
+import type { ShowFlags } from "./show.ts";
+
+/** Writes to stdout; a closed or full pipe loses text, never the program. */
+function print(text: string): void {
+  try {
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch {
+    // Nobody reads.
+  }
+}
+
+function printError(text: string): void {
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+  } catch {
+    // Nobody reads.
+  }
+}
+
+const text = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: String, brief, placeholder, optional: true }) as const;
+const texts = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: String, brief, placeholder, optional: true, variadic: true }) as const;
+const yes = (brief: string) =>
+  ({ kind: "boolean", brief, default: false, withNegated: false }) as const;
+
+const SHOW_FLAGS = {
+  ctl: text("control socket of the switch", "PATH"),
+  output: { kind: "enum", values: ["table", "json"], brief: "how to print", default: "table" },
+} as const;
+const SHOW_ALIASES = { o: "output" } as const;
+
+type Show = typeof import("./show.ts");
+type ShowName =
+  | "portList"
+  | "portShow"
+  | "portAdd"
+  | "portDel"
+  | "fdbShow"
+  | "fdbFlush"
+  | "stats"
+  | "vringShow";
+
+/** A command on a running switch, with at most one argument. */
+function showCommand(
+  name: ShowName,
+  brief: string,
+  argument: { placeholder: string; brief: string; optional?: true } | null,
+): Command<CommandContext> {
+  const parameter = argument && { parse: String, ...argument };
+  return buildCommand<ShowFlags, string[], CommandContext>({
+    func: async (flags: ShowFlags, ...words: string[]): Promise<void> => {
+      const show: Show = await import("./show.ts");
+      const command = show[name] as (f: ShowFlags, p: typeof print, w?: string) => Promise<void>;
+      await command(flags, print, words[0]);
+    },
+    parameters: {
+      flags: SHOW_FLAGS,
+      aliases: SHOW_ALIASES,
+      positional: parameter
+        ? { kind: "tuple", parameters: [parameter] }
+        : { kind: "tuple", parameters: [] },
+      // deno-lint-ignore no-explicit-any
+    } as any,
+    docs: { brief },
+  });
+}
+
+const PORT = { placeholder: "PORT", brief: "name of a port" };
+
+const runCommand = buildCommand<RunFlags, [], CommandContext>({
+  func: async (flags: RunFlags): Promise<void> => {
+    const { run } = await import("./run.ts");
+    await run(flags, print);
+  },
+  parameters: {
+    flags: {
+      port: texts("a port, once for each: name, socket path, options (mtu=N)", "NAME[=PATH][,…]"),
+      socketPath: texts("a port by its socket alone, as back-end programs take it", "PATH"),
+      fd: texts("a port by an inherited listening socket", "FD"),
+      socketDir: text("folder of port sockets without a path", "DIR"),
+      socketMode: text("permissions of port sockets, octal (0660)", "MODE"),
+      socketGroup: text("group of port sockets", "GROUP"),
+      config: text("TOML file that says the same", "FILE"),
+      ctl: text("control socket", "PATH"),
+      cpus: text("processors of the data plane, such as 2 or 2-3", "LIST"),
+      idle: {
+        kind: "enum",
+        values: ["poll", "adaptive", "sleep"],
+        brief: "without traffic: spin, spin a little then sleep (default), sleep at once",
+        optional: true,
+      },
+      fdbAge: text("seconds until an unused MAC address is forgotten (300; 0: never)", "SECONDS"),
+      fdbEntries: text("MAC addresses in all (16384)", "N"),
+      fdbPortEntries: text("MAC addresses per port (1024)", "N"),
+      logFormat: {
+        kind: "enum",
+        values: ["text", "json", "journal"],
+        brief: "log lines on stderr",
+        optional: true,
+      },
+      quiet: yes("log warnings and errors only"),
+      verbose: yes("log details"),
+    },
+    aliases: { p: "port", q: "quiet", v: "verbose" },
+  },
+  docs: { brief: "run a switch in the foreground" },
+});
+
+const demoCommand = buildCommand<{ guest?: "builtin" | "testpmd" | "qemu" }, [], CommandContext>({
+  func: async (flags): Promise<void> => {
+    const { demo } = await import("./demo.ts");
+    await demo(flags.guest ?? null, print);
+  },
+  parameters: {
+    flags: {
+      guest: {
+        kind: "enum",
+        values: ["builtin", "testpmd", "qemu"],
+        brief: "what to connect (default: the most real one installed)",
+        optional: true,
+      },
+    },
+  },
+  docs: { brief: "two guests ping each other through a private switch" },
+});
+
+const versionCommand = buildCommand<Record<never, never>, [], CommandContext>({
+  func: (): void => print(`vuswitch ${VERSION} (deno ${Deno.version.deno})\n`),
+  parameters: {},
+  docs: { brief: "print the version" },
+});
+
+const routes = buildRouteMap({
+  routes: {
+    run: runCommand,
+    port: buildRouteMap({
+      routes: {
+        list: showCommand("portList", "list the ports", null),
+        show: showCommand("portShow", "everything about one port", PORT),
+        add: showCommand("portAdd", "add a port", {
+          placeholder: "SPEC",
+          brief: "NAME[=PATH][,mtu=N]",
+        }),
+        del: showCommand("portDel", "remove a port", PORT),
+      },
+      docs: { brief: "list, add and remove ports" },
+    }),
+    fdb: buildRouteMap({
+      routes: {
+        show: showCommand("fdbShow", "list the learned MAC addresses", null),
+        flush: showCommand("fdbFlush", "forget learned MAC addresses", { ...PORT, optional: true }),
+      },
+      docs: { brief: "the forwarding database" },
+    }),
+    stats: showCommand("stats", "counters of the switch or one port", { ...PORT, optional: true }),
+    vring: buildRouteMap({
+      routes: { show: showCommand("vringShow", "the virtqueues of a port", PORT) },
+      docs: { brief: "virtqueues" },
+    }),
+    demo: demoCommand,
+    version: versionCommand,
+  },
+  docs: { brief: "vuswitch: a vhost-user-net switch" },
+});
+
+/** The framework's own messages end in a hint of ours; its errors become our exit code. */
+const application = buildApplication(routes, {
+  name: "vuswitch",
+  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+  documentation: { caseStyle: "convert-camel-to-kebab" },
+  determineExitCode: (error: unknown): number => {
+    const { exitCode, line } = describeFailure(error);
+    printError(`vuswitch: ${line}\n`);
+    return exitCode;
+  },
+});
+
+/** A back-end program is started without a command word (vhost-user.rst «Backend programs»). */
+function normalise(args: readonly string[]): string[] {
+  if (args[0]?.startsWith("--socket-path") || args[0]?.startsWith("--fd")) return ["run", ...args];
+  if (args[0] === "--version") return ["version"];
+  return [...args];
+}
+
+/** Runs one command line and ends the process with its exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  if (args.includes("--print-capabilities")) {
+    print(`${JSON.stringify({ type: "net", features: [] })}\n`);
+    return;
+  }
+  const context = {
+    process: {
+      stdout: { write: print },
+      // Errors are printed by determineExitCode, once and in one line.
+      stderr: { write: (line: string) => commandError(line) },
+      exitCode: null as number | string | null,
+      env: {},
+    },
+  };
+  await runApplication(application, normalise(args), context);
+  const code = Number(context.process.exitCode ?? 0);
+  // The framework's own codes are negative: all of them mean wrong usage.
+  if (code !== 0) Deno.exit(code < 0 ? EXIT_USAGE : code);
+}
+
+/** What the framework writes: its usage errors in one line, but not errors we have printed. */
+function commandError(line: string): void {
+  if (/^Command failed|^\s+at /.test(line)) return;
+  printError(`vuswitch: ${line.trim().replaceAll("\n", " ")} (see: vuswitch --help)\n`);
+}

@@ -1,0 +1,50 @@
+/**
+ * Exit codes, and how a failure becomes one line on stderr.
+ *
+ * @module
+ */
+import { ControlError } from "../control/types.ts";
+
+export const EXIT_OK = 0;
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+export const EXIT_UNREACHABLE = 3;
+export const EXIT_NOT_FOUND = 4;
+export const EXIT_PERMISSION = 5;
+export const EXIT_BUG = 70;
+
+/** A failure with the exit code it leads to. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly exitCode: number;
+  readonly hint: string | null;
+
+  /** `message` is one line; `hint` names the fix. */
+  constructor(exitCode: number, message: string, hint: string | null = null) {
+    super(message);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+}
+
+const CODES: Readonly<Record<ControlError["kind"], number>> = {
+  "not-found": EXIT_NOT_FOUND,
+  conflict: EXIT_FAILED,
+  invalid: EXIT_USAGE,
+  failed: EXIT_FAILED,
+};
+
+/** Exit code and line of any error. What we do not know is a bug of ours, with its stack. */
+export function describeFailure(error: unknown): { exitCode: number; line: string } {
+  if (error instanceof CliError) return { exitCode: error.exitCode, line: oneLine(error) };
+  if (error instanceof ControlError) {
+    return { exitCode: CODES[error.kind], line: oneLine(error) };
+  }
+  const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { exitCode: EXIT_BUG, line: `internal error, please report it: ${stack}` };
+}
+
+function oneLine(error: { message: string; hint: string | null }): string {
+  const message = error.message.replaceAll("\n", " ");
+  return error.hint === null ? message : `${message} (${error.hint})`;
+}

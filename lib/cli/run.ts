@@ -1,0 +1,150 @@
+/**
+ * `run`: the switch in the foreground, until a signal ends it.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { serveApi } from "../control/api.ts";
+import {
+  checkRange,
+  type ConfigInput,
+  mergeConfig,
+  parseCpus,
+  parseMode,
+  readConfigFile,
+} from "../control/config.ts";
+import { createLogger, type LogFormat, type Logger, writeStderr } from "../control/log.ts";
+import { parsePortSpec } from "../control/port_spec.ts";
+import { Switch } from "../control/switch.ts";
+import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
+import { defaultControlPath } from "./client.ts";
+
+/** Flags of `run`, as typed. */
+export interface RunFlags {
+  readonly port?: readonly string[];
+  readonly socketPath?: readonly string[];
+  readonly fd?: readonly string[];
+  readonly socketDir?: string;
+  readonly socketMode?: string;
+  readonly socketGroup?: string;
+  readonly config?: string;
+  readonly ctl?: string;
+  readonly cpus?: string;
+  readonly idle?: SwitchConfig["idle"];
+  readonly fdbAge?: string;
+  readonly fdbEntries?: string;
+  readonly fdbPortEntries?: string;
+  readonly logFormat?: LogFormat;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
+  const named = (flags.port ?? []).map((spec) => parsePortSpec(spec, socketDir));
+  // The convention of vhost-user back-end programs: a path or descriptor, and we find the name.
+  const paths = (flags.socketPath ?? []).map((path) => {
+    const name = basename(path).replace(/\.sock(et)?$/, "");
+    return parsePortSpec(`${name}=${path}`, socketDir);
+  });
+  const fds = (flags.fd ?? []).map((text) => {
+    const fd = checkRange("--fd", text, 3, 1_000_000);
+    return { name: `fd${fd}`, path: "", fd };
+  });
+  return [...named, ...paths, ...fds];
+}
+
+async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
+  const file = flags.config === undefined
+    ? {}
+    : await readConfigFile(flags.config, flags.socketDir);
+  const controlPath = flags.ctl ?? file.controlPath ?? defaultControlPath();
+  const socketDir = flags.socketDir ?? dirname(controlPath);
+  const range = (name: string, text: string | undefined, least: number): number | undefined =>
+    text === undefined ? undefined : checkRange(name, text, least, 1 << 20);
+  const given: ConfigInput = {
+    ports: flagPorts(flags, socketDir),
+    controlPath: flags.ctl,
+    socketMode: flags.socketMode === undefined ? undefined : parseMode(flags.socketMode),
+    socketGroup: flags.socketGroup,
+    cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
+    idle: flags.idle,
+    fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
+    fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
+    fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
+  };
+  return mergeConfig(file, given, controlPath);
+}
+
+/** The folder of the default control socket is ours to make; one that was named is not. */
+function prepareControlFolder(flags: RunFlags, path: string): void {
+  if (flags.ctl !== undefined || path !== defaultControlPath()) return;
+  try {
+    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch {
+    throw new ControlError(
+      "invalid",
+      `Cannot make ${dirname(path)} for the control socket`,
+      "name another one with --ctl PATH",
+    );
+  }
+}
+
+function pickFormat(flags: RunFlags): LogFormat {
+  return flags.logFormat ?? (Deno.env.has("JOURNAL_STREAM") ? "journal" : "text");
+}
+
+/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
+function untilSignal(): Promise<Deno.Signal> {
+  return new Promise((resolve) => {
+    let first = true;
+    for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+      Deno.addSignalListener(signal, () => {
+        if (!first) Deno.exit(128 + number);
+        first = false;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
+export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
+  const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
+  const logger = createLogger(level, pickFormat(flags), writeStderr);
+  const stop = untilSignal();
+  const config = await readConfig(flags);
+  const controlPath = config.controlPath as string;
+  prepareControlFolder(flags, controlPath);
+  const running = await Switch.start(config, logger);
+  const api = await startApi(running, controlPath);
+  announce(running, logger, controlPath, print);
+  const signal = await stop;
+  logger.info("switch", "stopping", `${signal}: closing ports`);
+  // Ports first: a request that is still being answered must not keep their sockets.
+  await running.close();
+  await Promise.race([api.close(), new Promise((resolve) => setTimeout(resolve, 200))]);
+  Deno.exit(0);
+}
+
+async function startApi(running: Switch, path: string): Promise<ReturnType<typeof serveApi>> {
+  try {
+    return serveApi(path, running);
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+}
+
+function announce(
+  running: Switch,
+  logger: Logger,
+  controlPath: string,
+  print: (text: string) => void,
+): void {
+  const ports = running.ports();
+  for (const port of ports) {
+    logger.info(`port ${port.name}`, "listening", `listening on ${port.socket}`);
+  }
+  const names = ports.map((port) => `${port.name}=${port.socket}`).join(" ");
+  print(`ready ctl=${controlPath} ${names}`.trimEnd() + "\n");
+}

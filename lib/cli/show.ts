@@ -1,0 +1,165 @@
+/**
+ * The commands that read or change a running switch through its control socket.
+ *
+ * @module
+ */
+import { parsePortSpec } from "../control/port_spec.ts";
+import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../control/types.ts";
+import { callSwitch, defaultControlPath } from "./client.ts";
+import { formatTable, shortNumber } from "./table.ts";
+
+/** Flags of every command that talks to a switch. */
+export interface ShowFlags {
+  readonly ctl?: string;
+  readonly output: "table" | "json";
+}
+
+type Print = (text: string) => void;
+
+async function get<T>(flags: ShowFlags, path: string): Promise<T> {
+  return await callSwitch(flags.ctl ?? defaultControlPath(), "GET", path) as T;
+}
+
+function show<T>(flags: ShowFlags, value: T, print: Print, table: (value: T) => string): void {
+  print(flags.output === "json" ? `${JSON.stringify(value, null, 2)}\n` : table(value));
+}
+
+function drops(port: PortStatus): number {
+  return Object.entries(port.counters)
+    .filter(([name]) => name.includes("Dropped"))
+    .reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** The table of `port list`. */
+export function portTable(ports: readonly PortStatus[]): string {
+  return formatTable(
+    ["NAME", "LINK", "MODE", "QUEUES", "RING", "RX", "TX", "DROPS", "SOCKET"],
+    ports.map((port) => [
+      port.name,
+      port.link,
+      port.mode,
+      String(port.queuePairs),
+      port.ring ?? "-",
+      shortNumber(port.counters.rxFrames ?? 0),
+      shortNumber(port.counters.txFrames ?? 0),
+      shortNumber(drops(port)),
+      port.socket,
+    ]),
+  );
+}
+
+/** The table of `fdb show`. */
+export function fdbTable(entries: readonly FdbStatus[]): string {
+  return formatTable(
+    ["PORT", "VLAN", "MAC", "AGE", "STATE"],
+    entries.map((entry) => [
+      entry.port,
+      String(entry.vlan),
+      entry.mac,
+      `${entry.ageSeconds}s`,
+      entry.state,
+    ]),
+  );
+}
+
+/** The counters of `stats`: those that are not zero, a port after the other. */
+export function statsTable(status: SwitchStatus): string {
+  const rows: string[][] = [];
+  const add = (where: string, counters: Readonly<Record<string, number>>): void => {
+    for (const [name, value] of Object.entries(counters)) {
+      if (value !== 0) rows.push([where, name, String(value)]);
+    }
+  };
+  for (const port of status.ports) {
+    add(port.name, port.counters);
+    for (const [code, count] of Object.entries(port.errors)) {
+      rows.push([port.name, `closed: ${code}`, String(count)]);
+    }
+  }
+  add("fdb", status.fdb);
+  add("worker", status.worker);
+  return formatTable(["WHERE", "COUNTER", "VALUE"], rows);
+}
+
+function vringTable(port: PortStatus, vrings: readonly VringStatus[]): string {
+  const features = `${port.features ?? "-"} ${port.featureNames.join(" ")}`;
+  const memory = port.memory.map((region, i) =>
+    `memory ${i}: guest ${region.guestAddr} +${region.sizeBytes} user ${region.userAddr}\n`
+  );
+  const rows = vrings.map((vring) => [
+    String(vring.index),
+    vring.direction,
+    `${vring.size}`,
+    String(vring.lastAvail),
+    String(vring.lastUsed),
+    ...["kicks", "calls", "callsSuppressed"].map((name) => String(vring.counters[name] ?? 0)),
+    vring.error === null ? vring.state : `${vring.state}: ${vring.error}`,
+  ]);
+  const heading = [
+    "VRING",
+    "DIRECTION",
+    "SIZE",
+    "LAST-AVAIL",
+    "LAST-USED",
+    "KICKS",
+    "CALLS",
+    "SUPPRESSED",
+    "STATE",
+  ];
+  return `${port.name}  link ${port.link}  features ${features}\n${memory.join("")}` +
+    formatTable(heading, rows);
+}
+
+/** `port list`. */
+export async function portList(flags: ShowFlags, print: Print): Promise<void> {
+  show(flags, await get<PortStatus[]>(flags, "/v1/ports"), print, portTable);
+}
+
+/** `port show NAME`. */
+export async function portShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
+  const port = await get<PortStatus>(flags, `/v1/ports/${encodeURIComponent(name)}`);
+  show(flags, port, print, () => `${JSON.stringify(port, null, 2)}\n`);
+}
+
+/** `port add SPEC`. */
+export async function portAdd(flags: ShowFlags, print: Print, spec: string): Promise<void> {
+  const ctl = flags.ctl ?? defaultControlPath();
+  const { name, path, mtu } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
+  const port = await callSwitch(ctl, "POST", "/v1/ports", { name, path, mtu }) as PortStatus;
+  show(flags, port, print, () => `port ${port.name} listens on ${port.socket}\n`);
+}
+
+/** `port del NAME`. */
+export async function portDel(flags: ShowFlags, print: Print, name: string): Promise<void> {
+  const ctl = flags.ctl ?? defaultControlPath();
+  await callSwitch(ctl, "DELETE", `/v1/ports/${encodeURIComponent(name)}`);
+  show(flags, { removed: name }, print, () => `port ${name} removed\n`);
+}
+
+/** `fdb show`. */
+export async function fdbShow(flags: ShowFlags, print: Print): Promise<void> {
+  show(flags, await get<FdbStatus[]>(flags, "/v1/fdb"), print, fdbTable);
+}
+
+/** `fdb flush [PORT]`. */
+export async function fdbFlush(flags: ShowFlags, print: Print, port?: string): Promise<void> {
+  const query = port === undefined ? "" : `?port=${encodeURIComponent(port)}`;
+  await callSwitch(flags.ctl ?? defaultControlPath(), "DELETE", `/v1/fdb${query}`);
+  show(flags, { flushed: port ?? "all" }, print, () => `flushed ${port ?? "all ports"}\n`);
+}
+
+/** `stats [PORT]`. */
+export async function stats(flags: ShowFlags, print: Print, port?: string): Promise<void> {
+  const status = await get<SwitchStatus>(flags, "/v1/switch");
+  if (port === undefined) return show(flags, status, print, statsTable);
+  const one = await get<PortStatus>(flags, `/v1/ports/${encodeURIComponent(port)}`);
+  show(flags, one, print, () => statsTable({ ...status, ports: [one], fdb: {}, worker: {} }));
+}
+
+/** `vring show PORT`. */
+export async function vringShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
+  const path = `/v1/ports/${encodeURIComponent(name)}`;
+  const vrings = await get<VringStatus[]>(flags, `${path}/vrings`);
+  const port = await get<PortStatus>(flags, path);
+  show(flags, vrings, print, () => vringTable(port, vrings));
+}

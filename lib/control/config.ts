@@ -1,0 +1,194 @@
+/**
+ * The configuration of `run`: a TOML file and command-line flags, flags over file over defaults.
+ * Every fault is one line that names file, place and fix.
+ *
+ * @module
+ */
+import { checkMtu, nameFault } from "./port_spec.ts";
+import { join, resolve } from "node:path";
+import { ControlError, type PortConfig, type SwitchConfig } from "./types.ts";
+
+/** Largest FDB that may be asked for. */
+const FDB_ENTRIES_MAX = 1 << 20;
+
+/** What flags or a file say; anything may be missing. */
+export interface ConfigInput {
+  readonly ports?: readonly PortConfig[] | undefined;
+  readonly controlPath?: string | undefined;
+  readonly socketMode?: number | undefined;
+  readonly socketGroup?: string | undefined;
+  readonly cpus?: readonly number[] | undefined;
+  readonly idle?: SwitchConfig["idle"] | undefined;
+  readonly fdbAgeSeconds?: number | undefined;
+  readonly fdbEntriesMax?: number | undefined;
+  readonly fdbPortEntriesMax?: number | undefined;
+}
+
+function invalid(message: string): ControlError {
+  return new ControlError("invalid", message);
+}
+
+/** Puts flags over file over defaults and checks the whole. @throws {ControlError} */
+export function mergeConfig(
+  file: ConfigInput,
+  flags: ConfigInput,
+  controlPath: string,
+): SwitchConfig {
+  const ports = [...(file.ports ?? []), ...(flags.ports ?? [])];
+  const seen = new Map<string, string>();
+  for (const port of ports) {
+    if (seen.has(port.name)) throw invalid(`Port "${port.name}" is given twice: rename one`);
+    seen.set(port.name, port.path);
+    const other = ports.find((p) => p !== port && p.fd === undefined && p.path === port.path);
+    if (other && port.fd === undefined) {
+      throw invalid(`Ports "${port.name}" and "${other.name}" share ${port.path}: change one`);
+    }
+  }
+  return {
+    ports,
+    controlPath: flags.controlPath ?? file.controlPath ?? controlPath,
+    socketMode: flags.socketMode ?? file.socketMode ?? 0o660,
+    socketGroup: flags.socketGroup ?? file.socketGroup ?? null,
+    cpus: flags.cpus ?? file.cpus ?? [],
+    idle: flags.idle ?? file.idle ?? "adaptive",
+    fdbAgeSeconds: flags.fdbAgeSeconds ?? file.fdbAgeSeconds ?? 300,
+    fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
+    fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
+  };
+}
+
+/** Reads permission bits such as `0660`. @throws {ControlError} */
+export function parseMode(text: string): number {
+  if (/^[0-7]{3,4}$/.test(text) && parseInt(text, 8) <= 0o777) return parseInt(text, 8);
+  throw invalid(`Socket mode "${text}" must be octal permissions such as 0660`);
+}
+
+/** Reads processors such as `2`, `2,3` or `2-5`. @throws {ControlError} */
+export function parseCpus(text: string): number[] {
+  const cpus: number[] = [];
+  for (const part of text.split(",")) {
+    const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (!match || last < first || last > 1023) {
+      throw invalid(`Processors "${text}" must be numbers below 1024 such as 2, 2,3 or 2-5`);
+    }
+    for (let cpu = first; cpu <= last; cpu++) cpus.push(cpu);
+  }
+  return cpus;
+}
+
+/** Checks a whole number within a range. @throws {ControlError} */
+export function checkRange(name: string, value: unknown, least: number, most: number): number {
+  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (
+    typeof number === "number" && Number.isInteger(number) && number >= least && number <= most
+  ) return number;
+  throw invalid(`${name} ${value} must be a whole number from ${least} to ${most}`);
+}
+
+type Table = Record<string, unknown>;
+
+/** A reader of one table that refuses keys it does not know. */
+function readTable(where: string, table: Table, known: readonly string[]): Table {
+  for (const key of Object.keys(table)) {
+    if (!known.includes(key)) {
+      throw invalid(`${where}: unknown key "${key}"; known: ${known.join(", ")}`);
+    }
+  }
+  return table;
+}
+
+function section(root: Table, name: string, known: readonly string[]): Table {
+  const value = root[name] ?? {};
+  if (typeof value !== "object" || Array.isArray(value)) throw invalid(`[${name}] must be a table`);
+  return readTable(`[${name}]`, value as Table, known);
+}
+
+function text(where: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === "string") return value;
+  throw invalid(`${where} must be a text in quotes`);
+}
+
+function range(
+  where: string,
+  value: unknown,
+  least: number,
+  most: number,
+): number | undefined {
+  return value === undefined ? undefined : checkRange(where, value, least, most);
+}
+
+/** Reads the idle behaviour. @throws {ControlError} */
+export function checkIdle(value: unknown): SwitchConfig["idle"] | undefined {
+  if (value === undefined || value === "poll" || value === "adaptive" || value === "sleep") {
+    return value;
+  }
+  throw invalid(`idle "${value}" must be poll, adaptive or sleep`);
+}
+
+/** What an object parsed from TOML says. @throws {ControlError} without file name */
+export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
+  readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port"]);
+  const fdb = section(root, "switch", ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max"]);
+  const sockets = section(root, "sockets", ["directory", "mode", "group"]);
+  const plane = section(root, "dataplane", ["cpus", "idle"]);
+  const control = section(root, "control", ["socket"]);
+  const folder = socketDir ?? text("[sockets] directory", sockets.directory) ?? ".";
+  const cpus = plane.cpus;
+  if (cpus !== undefined && !Array.isArray(cpus)) {
+    throw invalid("[dataplane] cpus must be a list of numbers such as [2]");
+  }
+  const mode = text("[sockets] mode", sockets.mode);
+  return {
+    ports: readPorts(root.port ?? [], folder),
+    controlPath: text("[control] socket", control.socket),
+    socketMode: mode === undefined ? undefined : parseMode(mode),
+    socketGroup: text("[sockets] group", sockets.group),
+    cpus: cpus?.map((cpu) => checkRange("[dataplane] cpus", cpu, 0, 1023)),
+    idle: checkIdle(plane.idle),
+    fdbAgeSeconds: range("fdb_age_seconds", fdb.fdb_age_seconds, 0, 1_000_000),
+    fdbEntriesMax: range("fdb_entries_max", fdb.fdb_entries_max, 1, FDB_ENTRIES_MAX),
+    fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
+  };
+}
+
+function readPorts(value: unknown, folder: string): PortConfig[] {
+  if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
+  return value.map((entry: Table, index) => {
+    const where = `[[port]] ${index + 1}`;
+    readTable(where, entry, ["name", "socket", "mtu"]);
+    const name = text(`${where} name`, entry.name);
+    if (name === undefined) throw invalid(`${where} has no name`);
+    const fault = nameFault(name);
+    if (fault) throw invalid(`${where}: ${fault}`);
+    const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
+    return entry.mtu === undefined ? { name, path } : { name, path, mtu: checkMtu(entry.mtu) };
+  });
+}
+
+/** Reads a configuration file. @throws {ControlError} one line: file, place, fix */
+export async function readConfigFile(path: string, socketDir?: string): Promise<ConfigInput> {
+  let source: string;
+  try {
+    source = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
+  } catch (error) {
+    const why = error instanceof TypeError
+      ? "it is not UTF-8 text"
+      : error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : String((error as Error).message);
+    throw invalid(`Cannot read configuration ${path}: ${why}`);
+  }
+  const { parse, TomlError } = await import("smol-toml");
+  try {
+    return readConfigObject(parse(source) as Table, socketDir);
+  } catch (error) {
+    if (error instanceof TomlError) {
+      const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "");
+      throw invalid(`${path}:${error.line}:${error.column}: ${what}`);
+    }
+    if (error instanceof ControlError) throw invalid(`${path}: ${error.message}`);
+    throw error;
+  }
+}
