@@ -1,0 +1,122 @@
+/**
+ * A tiny Linux guest made from what Debian installs: the cloud kernel, busybox and the virtio
+ * modules in an initramfs written here. Its init configures eth0 from the kernel command line and
+ * then runs commands that come over the second serial port.
+ *
+ * @module
+ */
+import { type CpioEntry, writeCpio } from "./cpio.ts";
+
+/** Debian packages the guests need. */
+export const QEMU_PACKAGES = ["qemu-system-x86", "linux-image-cloud-amd64", "busybox-static"];
+
+const BUSYBOX = "/bin/busybox";
+const MODULES = ["virtio_net", "virtio_pci", "virtio"];
+const DIRECTORY = 0o040755;
+const EXECUTABLE = 0o100755;
+const REGULAR = 0o100644;
+
+/** Runs first in the guest; words of the kernel command line that start with vu_ configure it. */
+const INIT = `#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /tmp /sbin /usr/bin /usr/sbin
+/bin/busybox --install -s
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+for word in $(cat /proc/cmdline); do
+  case $word in vu_*) export "$word" ;; esac
+done
+for module in $(cat /modules/order); do insmod /modules/$module; done
+hostname "$vu_name"
+ip link set lo up
+ip link set eth0 mtu "$vu_mtu"
+ip addr add "$vu_address" dev eth0
+ip link set eth0 up
+stty -F /dev/ttyS1 raw -echo
+exec < /dev/ttyS1 > /dev/ttyS1 2>&1
+echo "@@READY@@"
+while IFS= read -r line; do
+  if [ "$line" = "@@HELLO@@" ]; then echo "@@READY@@"; continue; fi
+  sh -c "$line" < /dev/null
+  echo "@@EXIT $?@@"
+done
+`;
+
+/** Kernel and initramfs of a guest, as files. */
+export interface GuestImage {
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+function newestKernel(): string | null {
+  try {
+    const names = Array.from(Deno.readDirSync("/boot"), (entry) => entry.name)
+      .filter((name) => /^vmlinuz-.*cloud-amd64$/.test(name));
+    return names.sort().at(-1) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Debian packages that are missing for QEMU guests; empty when all is there. */
+export function missingQemuPackages(): string[] {
+  const missing: string[] = [];
+  if (!exists("/usr/bin/qemu-system-x86_64")) missing.push("qemu-system-x86");
+  if (newestKernel() === null) missing.push("linux-image-cloud-amd64");
+  if (!exists(BUSYBOX)) missing.push("busybox-static");
+  return missing;
+}
+
+/** Modules with what they depend on, in the order they must be loaded. */
+function moduleFiles(root: string): string[] {
+  const depends = new Map<string, string[]>();
+  for (const line of Deno.readTextFileSync(`${root}/modules.dep`).split("\n")) {
+    const [file = "", rest = ""] = line.split(":");
+    depends.set(file, rest.trim().split(" ").filter((path) => path !== ""));
+  }
+  const ordered: string[] = [];
+  const add = (file: string): void => {
+    for (const other of depends.get(file) ?? []) add(other);
+    if (!ordered.includes(file)) ordered.push(file);
+  };
+  for (const name of MODULES) {
+    const file = [...depends.keys()].find((path) => path.endsWith(`/${name}.ko`));
+    if (file) add(file);
+  }
+  return ordered;
+}
+
+/** Writes the guest's initramfs into `folder`. @throws if a package is missing */
+export function buildGuestImage(folder: string): GuestImage {
+  const kernel = newestKernel();
+  if (kernel === null) throw new Error("Cannot build a guest: install linux-image-cloud-amd64");
+  const root = `/lib/modules/${kernel.replace("vmlinuz-", "")}`;
+  const modules = moduleFiles(root);
+  const base = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+  const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+  const entries: CpioEntry[] = [
+    { name: "bin", mode: DIRECTORY, data: text("") },
+    { name: "modules", mode: DIRECTORY, data: text("") },
+    { name: "bin/busybox", mode: EXECUTABLE, data: Deno.readFileSync(BUSYBOX) },
+    { name: "init", mode: EXECUTABLE, data: text(INIT) },
+    { name: "modules/order", mode: REGULAR, data: text(modules.map(base).join("\n")) },
+    ...modules.map((path) => ({
+      name: `modules/${base(path)}`,
+      mode: REGULAR,
+      data: Deno.readFileSync(`${root}/${path}`),
+    })),
+  ];
+  const initrd = `${folder}/initrd`;
+  Deno.writeFileSync(initrd, writeCpio(entries));
+  return { kernel: `/boot/${kernel}`, initrd };
+}

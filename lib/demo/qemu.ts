@@ -1,0 +1,197 @@
+/**
+ * Linux guests in QEMU, attached to a switch by vhost-user. Software emulation (TCG): it runs
+ * everywhere, also where a KVM device exists but does not work.
+ *
+ * @module
+ */
+import type { GuestImage } from "./guest_image.ts";
+
+/** How a guest is made. */
+export interface GuestOptions {
+  readonly name: string;
+  /** Address with prefix length, such as `10.77.0.1/24`. */
+  readonly address: string;
+  readonly mac: string;
+  /** The switch's socket. */
+  readonly socket: string;
+  readonly image: GuestImage;
+  /** Folder for the guest's own sockets and logs. */
+  readonly folder: string;
+  readonly memoryMib?: number;
+  readonly mtu?: number;
+  /** Further properties of the NIC, such as `packed=on`. */
+  readonly nic?: readonly string[];
+  /** QEMU binary and the words it needs before all others; default QEMU of the system. */
+  readonly qemu?: { readonly binary: string; readonly words: readonly string[] };
+  /** MSI-X vectors; 0 (INTx) is what QEMU 7.2 survives under TCG. */
+  readonly vectors?: number;
+}
+
+/** What a command in the guest gave. */
+export interface GuestResult {
+  readonly code: number;
+  readonly output: string;
+}
+
+const KERNEL_WORDS = [
+  "console=ttyS0",
+  "quiet",
+  "mitigations=off",
+  "nokaslr",
+  "no_timer_check",
+  "tsc=reliable",
+  "cryptomgr.notests",
+  "random.trust_cpu=on",
+  "rcupdate.rcu_expedited=1",
+  "panic=-1",
+];
+const READY = "@@READY@@";
+const READY_MS_MAX = 120_000;
+
+function qemuArguments(options: GuestOptions): string[] {
+  const memory = options.memoryMib ?? 160;
+  const { name, folder, socket, mac, image } = options;
+  const guestWords = [
+    `vu_name=${name}`,
+    `vu_address=${options.address}`,
+    `vu_mtu=${options.mtu ?? 1500}`,
+  ];
+  const nic = [
+    "virtio-net-pci",
+    "netdev=n0",
+    `mac=${mac}`,
+    `vectors=${options.vectors ?? 0}`,
+    "romfile=",
+    ...options.nic ?? [],
+  ];
+  return [
+    ...options.qemu?.words ?? [],
+    ...["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off", "-accel", "tcg", "-cpu", "Nehalem"],
+    ...["-m", `${memory}M`, "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none"],
+    ...["-object", `memory-backend-memfd,id=m0,size=${memory}M,share=on`],
+    ...["-numa", "node,memdev=m0"],
+    ...["-kernel", image.kernel, "-initrd", image.initrd],
+    ...["-append", [...KERNEL_WORDS, ...guestWords].join(" ")],
+    ...["-serial", `file:${folder}/${name}.console`],
+    ...["-chardev", `socket,id=cmd,path=${folder}/${name}.cmd,server=on,wait=off`],
+    ...["-serial", "chardev:cmd"],
+    ...["-qmp", `unix:${folder}/${name}.qmp,server=on,wait=off`],
+    ...["-chardev", `socket,id=vhost0,path=${socket}`],
+    ...["-netdev", "vhost-user,id=n0,chardev=vhost0"],
+    ...["-device", nic.join(",")],
+  ];
+}
+
+/** A running guest. Stop it, or leave its `await using` scope. */
+export class QemuGuest implements AsyncDisposable {
+  readonly options: GuestOptions;
+  readonly #process: Deno.ChildProcess;
+  readonly #errors: Promise<string>;
+  #serial: Deno.UnixConn | null = null;
+  #buffer = "";
+  #exited = false;
+
+  private constructor(options: GuestOptions) {
+    this.options = options;
+    this.#process = new Deno.Command(options.qemu?.binary ?? "qemu-system-x86_64", {
+      args: qemuArguments(options),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#process.status.then(() => {
+      this.#exited = true;
+    });
+    this.#errors = new Response(this.#process.stderr).text();
+  }
+
+  /** Starts a guest; it boots while you go on. */
+  static start(options: GuestOptions): QemuGuest {
+    return new QemuGuest(options);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Waits until the guest takes commands. @throws with QEMU's message if it ends or hangs */
+  async ready(): Promise<void> {
+    const end = Date.now() + READY_MS_MAX;
+    while (this.#serial === null) {
+      try {
+        const path = `${this.options.folder}/${this.options.name}.cmd`;
+        this.#serial = await Deno.connect({ transport: "unix", path });
+      } catch {
+        if (this.#exited || Date.now() > end) throw await this.#failure("did not start");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    await this.#until(READY, end);
+  }
+
+  async #failure(what: string): Promise<Error> {
+    const errors = this.#exited ? await this.#errors : "";
+    return new Error(`Guest ${this.options.name} ${what}: ${errors.trim() || "see its console"}`);
+  }
+
+  /** Reads until `mark` came; returns what stood before it. */
+  async #until(mark: string | RegExp, end: number): Promise<{ before: string; match: string }> {
+    const decoder = new TextDecoder();
+    const bytes = new Uint8Array(65536);
+    for (;;) {
+      const match = typeof mark === "string"
+        ? (this.#buffer.includes(mark) ? mark : null)
+        : mark.exec(this.#buffer)?.[0] ?? null;
+      if (match !== null) {
+        const at = this.#buffer.indexOf(match);
+        const before = this.#buffer.slice(0, at);
+        this.#buffer = this.#buffer.slice(at + match.length);
+        return { before, match };
+      }
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const timeout = new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => this.#failure("does not answer").then(reject),
+          Math.max(1, end - Date.now()),
+        );
+      });
+      const read = (this.#serial as Deno.UnixConn).read(bytes);
+      const count = await Promise.race([read, timeout]).finally(() => clearTimeout(timer));
+      if (count === null) throw await this.#failure("ended");
+      this.#buffer += decoder.decode(bytes.subarray(0, count), { stream: true });
+    }
+  }
+
+  /** Runs a shell command in the guest; standard error is part of the output. */
+  async run(command: string, timeoutMs = 120_000): Promise<GuestResult> {
+    const line = new TextEncoder().encode(`${command}\n`);
+    await (this.#serial as Deno.UnixConn).write(line);
+    const { before, match } = await this.#until(/@@EXIT \d+@@/, Date.now() + timeoutMs);
+    return { code: Number(/\d+/.exec(match)?.[0]), output: before.replaceAll("\r", "").trim() };
+  }
+
+  /** Restarts the guest's kernel without a word to its programs, and waits until it is back. */
+  async reboot(): Promise<void> {
+    await (this.#serial as Deno.UnixConn).write(new TextEncoder().encode("reboot -f\n"));
+    await this.#until(READY, Date.now() + READY_MS_MAX);
+  }
+
+  /** Ends QEMU. */
+  async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    this.#serial?.close();
+    this.#serial = null;
+    if (!this.#exited) {
+      try {
+        this.#process.kill(signal);
+      } catch {
+        // It ended in this moment.
+      }
+    }
+    await this.#process.status;
+    await this.#errors;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
