@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { assert, present } from "../base/assert.ts";
 import type { MemoryRegion, Refusal } from "./host.ts";
 import { exactU64, VHOST_MEMORY_BASELINE_NREGIONS } from "./message.ts";
 
@@ -18,8 +19,12 @@ export const REGION_BYTES = 32;
 const USER_ADDR_MAX = 2 ** 48;
 /** Guest-physical addresses are below this: more than any processor has. */
 const GUEST_ADDR_MAX = 2 ** 52;
+/** Files end below this: larger sums would not be exact. */
+const FILE_OFFSET_MAX = 2 ** 52;
+/** Smallest page of any processor: front-ends give whole pages of their files. */
+const PAGE_BYTES = 4096;
 
-/** Whether a payload is as long as the regions it announces. */
+/** Tells a refusal from what was asked for. */
 export function isRefusal<T extends object>(value: T | Refusal): value is Refusal {
   return "code" in value;
 }
@@ -35,8 +40,9 @@ export function decodeMemoryTable(payload: DataView, fdCount: number): MemoryReg
   }
   const count = payload.getUint32(0, true);
   if (count === 0 || count > VHOST_MEMORY_BASELINE_NREGIONS) return refuse(`${count} regions`);
-  // User-Mode Linux always sends 72 bytes, room for two regions: longer is fine, shorter is not.
-  if (payload.byteLength < TABLE_HEAD_BYTES + count * REGION_BYTES) {
+  // User-Mode Linux always sends 72 bytes, room for two regions: more of them is fine, fewer not.
+  const slots = (payload.byteLength - TABLE_HEAD_BYTES) / REGION_BYTES;
+  if (!Number.isInteger(slots) || slots < count) {
     return { code: "bad-size", detail: `${count} regions in ${payload.byteLength} bytes` };
   }
   if (fdCount !== count) {
@@ -63,9 +69,11 @@ export function decodeRegion(payload: DataView, offset: number): MemoryRegion | 
     return refuse("an address of 2^53 or more");
   }
   if (sizeBytes === 0) return refuse("a region of 0 bytes");
+  if (mmapOffset % PAGE_BYTES !== 0) return refuse("a file offset inside a page");
   // Each operand is below 2^53, so the sums are exact or larger than either limit.
   if (guestAddr + sizeBytes > GUEST_ADDR_MAX) return refuse("guest addresses end beyond 2^52");
   if (userAddr + sizeBytes > USER_ADDR_MAX) return refuse("user addresses end beyond 2^48");
+  if (mmapOffset + sizeBytes > FILE_OFFSET_MAX) return refuse("file offsets end beyond 2^52");
   return { guestAddr, sizeBytes, userAddr, mmapOffset };
 }
 
@@ -81,6 +89,7 @@ export class MemoryTable {
 
   /** @param addresses host address of each region's first byte */
   constructor(regions: readonly MemoryRegion[], addresses: readonly number[]) {
+    assert(regions.length === addresses.length, "A memory table needs an address per region");
     this.regions = regions;
     this.#addresses = addresses;
   }
@@ -93,7 +102,7 @@ export class MemoryTable {
     for (const [i, region] of this.regions.entries()) {
       const offset = userAddr - region.userAddr;
       if (offset < 0 || sizeBytes > region.sizeBytes - offset) continue;
-      const address = (this.#addresses[i] as number) + offset;
+      const address = present(this.#addresses[i], `address of region ${i}`) + offset;
       return address % align === 0 ? address : null;
     }
     return null;

@@ -27,10 +27,33 @@ export const VHOST_USER_GET_PROTOCOL_FEATURES = 15;
 export const VHOST_USER_SET_PROTOCOL_FEATURES = 16;
 export const VHOST_USER_GET_QUEUE_NUM = 17;
 export const VHOST_USER_SET_VRING_ENABLE = 18;
+export const VHOST_USER_SEND_RARP = 19;
 export const VHOST_USER_NET_SET_MTU = 20;
+export const VHOST_USER_SET_BACKEND_REQ_FD = 21;
+export const VHOST_USER_IOTLB_MSG = 22;
+export const VHOST_USER_SET_VRING_ENDIAN = 23;
+export const VHOST_USER_GET_CONFIG = 24;
+export const VHOST_USER_SET_CONFIG = 25;
+export const VHOST_USER_CREATE_CRYPTO_SESSION = 26;
+export const VHOST_USER_CLOSE_CRYPTO_SESSION = 27;
+export const VHOST_USER_POSTCOPY_ADVISE = 28;
+export const VHOST_USER_POSTCOPY_LISTEN = 29;
+export const VHOST_USER_POSTCOPY_END = 30;
+export const VHOST_USER_GET_INFLIGHT_FD = 31;
+export const VHOST_USER_SET_INFLIGHT_FD = 32;
+export const VHOST_USER_GPU_SET_SOCKET = 33;
 export const VHOST_USER_RESET_DEVICE = 34;
+export const VHOST_USER_VRING_KICK = 35;
+export const VHOST_USER_GET_MAX_MEM_SLOTS = 36;
+export const VHOST_USER_ADD_MEM_REG = 37;
+export const VHOST_USER_REM_MEM_REG = 38;
 export const VHOST_USER_SET_STATUS = 39;
 export const VHOST_USER_GET_STATUS = 40;
+export const VHOST_USER_GET_SHARED_OBJECT = 41;
+export const VHOST_USER_SET_DEVICE_STATE_FD = 42;
+export const VHOST_USER_CHECK_DEVICE_STATE = 43;
+export const VHOST_USER_GET_SHMEM_CONFIG = 44;
+export const VHOST_USER_GET_VRING_BASE_SKIP_DRAIN = 45;
 
 /** Bytes of the header. */
 export const HEADER_BYTES = 12;
@@ -51,8 +74,9 @@ export const VHOST_USER_VRING_NOFD_MASK = 0x100n;
 export interface Message {
   readonly request: number;
   readonly flags: number;
+  /** Valid until the message is handled: the connection reuses its buffer. */
   readonly payload: DataView;
-  readonly fds: number[];
+  readonly fds: readonly number[];
 }
 
 /** Header fields of a message. */
@@ -102,7 +126,7 @@ export function encodeVringState(index: number, num: number): Uint8Array<ArrayBu
   return bytes;
 }
 
-/** Addresses at or above this do not fit a Number exactly; no real address is that high. */
+/** Numbers at or above this are not exact as a Number; no real address is that high. */
 const EXACT_MAX = 2n ** 53n;
 
 /** A u64 as an exact Number, or null if it is 2^53 or more. */

@@ -1,17 +1,20 @@
 /**
- * The table of requests: for each its size, descriptors, condition and handler, in the order of
- * the specification (vhost-user.rst «Front-end message types»). A request that is not here is
- * refused. Handlers must be idempotent: QEMU repeats most requests per queue pair.
+ * The table of requests: for each its size, descriptors, reply, condition and handler, in the order
+ * of the specification (vhost-user.rst «Front-end message types»). A row without a handler is a
+ * request that this back-end does not serve and does not offer. Handlers must be idempotent: QEMU
+ * repeats most requests per queue pair.
  *
  * @module
  */
 import {
-  hasFeature,
   OFFERED_FEATURES,
   OFFERED_PROTOCOL_FEATURES,
   VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_MQ,
+  VHOST_USER_PROTOCOL_F_NET_MTU,
+  VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+  VHOST_USER_PROTOCOL_F_STATUS,
 } from "../virtio/features.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
 import { VRINGS_PER_PORT } from "../worker/types.ts";
@@ -42,69 +45,131 @@ export interface Request {
   readonly bytesMax: number;
   /** Descriptors allowed; how many are due is the handler's to check. */
   readonly fdsMax: number;
-  /** Owns the message's descriptors. */
-  readonly handle: (session: Session, message: Message) => Result;
+  /** Has a reply of its own; the others are acknowledged if that was negotiated and asked for. */
+  readonly replies: boolean;
+  /** Protocol feature that must have been negotiated, or null. */
+  readonly gate: number | null;
+  /** Takes the message's descriptors over. Null: not served. */
+  readonly handle: ((session: Session, message: Message) => Result) | null;
 }
 
-const NONE = { bytesMin: 0, bytesMax: 0, fdsMax: 0 };
-const U64 = { bytesMin: 8, bytesMax: 8, fdsMax: 0 };
-const U64_FD = { bytesMin: 8, bytesMax: 8, fdsMax: 1 };
-const VRING_STATE = { bytesMin: 8, bytesMax: 8, fdsMax: 0 };
-const VRING_ADDR = { bytesMin: 40, bytesMax: 40, fdsMax: 0 };
-const MEM_TABLE = { bytesMin: 8, bytesMax: 8 + 8 * 32, fdsMax: 8 };
+type Shape = Omit<Request, "name" | "handle">;
 
-/** Every request this back-end serves. */
-export const REQUESTS: ReadonlyMap<number, Request> = new Map<number, Request>([
-  [id.VHOST_USER_GET_FEATURES, {
-    name: "GET_FEATURES",
-    ...NONE,
-    handle: () => id.encodeU64(OFFERED_FEATURES),
-  }],
-  [id.VHOST_USER_SET_FEATURES, { name: "SET_FEATURES", ...U64, handle: setFeatures }],
-  [id.VHOST_USER_SET_OWNER, { name: "SET_OWNER", ...NONE, handle: () => null }],
+const NONE: Shape = { bytesMin: 0, bytesMax: 0, fdsMax: 0, replies: false, gate: null };
+const U64: Shape = { ...NONE, bytesMin: 8, bytesMax: 8 };
+const U64_FD: Shape = { ...U64, fdsMax: 1 };
+const VRING_STATE: Shape = { ...NONE, bytesMin: 8, bytesMax: 8 };
+const VRING_ADDR: Shape = { ...NONE, bytesMin: 40, bytesMax: 40 };
+const MEM_TABLE: Shape = {
+  ...NONE,
+  bytesMin: 8,
+  bytesMax: 8 + 32 * id.VHOST_MEMORY_BASELINE_NREGIONS,
+  fdsMax: id.VHOST_MEMORY_BASELINE_NREGIONS,
+};
+/** Reply of its own. */
+const REPLY: Partial<Shape> = { replies: true };
+const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
+const NET_MTU: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_NET_MTU };
+const RESET: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_RESET_DEVICE };
+const STATUS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_STATUS };
+
+const ROWS: readonly (readonly [number, Request])[] = [
+  [id.VHOST_USER_GET_FEATURES, row("GET_FEATURES", { ...NONE, ...REPLY }, getFeatures)],
+  [id.VHOST_USER_SET_FEATURES, row("SET_FEATURES", U64, setFeatures)],
+  [id.VHOST_USER_SET_OWNER, row("SET_OWNER", NONE, done)],
   // Deprecated and of no meaning any more; the session goes on.
-  [id.VHOST_USER_RESET_OWNER, { name: "RESET_OWNER", ...NONE, handle: () => null }],
-  [id.VHOST_USER_SET_MEM_TABLE, { name: "SET_MEM_TABLE", ...MEM_TABLE, handle: setMemTable }],
-  [id.VHOST_USER_SET_VRING_NUM, { name: "SET_VRING_NUM", ...VRING_STATE, handle: setVringNum }],
-  [id.VHOST_USER_SET_VRING_ADDR, { name: "SET_VRING_ADDR", ...VRING_ADDR, handle: setVringAddr }],
-  [id.VHOST_USER_SET_VRING_BASE, { name: "SET_VRING_BASE", ...VRING_STATE, handle: setVringBase }],
-  [id.VHOST_USER_GET_VRING_BASE, { name: "GET_VRING_BASE", ...VRING_STATE, handle: getVringBase }],
-  [id.VHOST_USER_SET_VRING_KICK, { name: "SET_VRING_KICK", ...U64_FD, handle: setVringKick }],
-  [id.VHOST_USER_SET_VRING_CALL, { name: "SET_VRING_CALL", ...U64_FD, handle: setVringCall }],
-  [id.VHOST_USER_SET_VRING_ERR, { name: "SET_VRING_ERR", ...U64_FD, handle: setVringErr }],
-  [id.VHOST_USER_GET_PROTOCOL_FEATURES, {
-    name: "GET_PROTOCOL_FEATURES",
-    ...NONE,
-    handle: () => id.encodeU64(OFFERED_PROTOCOL_FEATURES),
-  }],
-  [id.VHOST_USER_SET_PROTOCOL_FEATURES, {
-    name: "SET_PROTOCOL_FEATURES",
-    ...U64,
-    handle: setProtocolFeatures,
-  }],
-  [id.VHOST_USER_GET_QUEUE_NUM, { name: "GET_QUEUE_NUM", ...NONE, handle: getQueueNum }],
-  [id.VHOST_USER_SET_VRING_ENABLE, {
-    name: "SET_VRING_ENABLE",
-    ...VRING_STATE,
-    handle: setVringEnable,
-  }],
-  [id.VHOST_USER_NET_SET_MTU, { name: "NET_SET_MTU", ...U64, handle: setMtu }],
-  [id.VHOST_USER_RESET_DEVICE, { name: "RESET_DEVICE", ...NONE, handle: resetDevice }],
-  [id.VHOST_USER_SET_STATUS, { name: "SET_STATUS", ...U64, handle: setStatus }],
-  [id.VHOST_USER_GET_STATUS, {
-    name: "GET_STATUS",
-    ...NONE,
-    handle: (session) => id.encodeU64(BigInt(session.status)),
-  }],
-]);
+  [id.VHOST_USER_RESET_OWNER, row("RESET_OWNER", NONE, done)],
+  [id.VHOST_USER_SET_MEM_TABLE, row("SET_MEM_TABLE", MEM_TABLE, setMemTable)],
+  [id.VHOST_USER_SET_LOG_BASE, unserved("SET_LOG_BASE")],
+  [id.VHOST_USER_SET_LOG_FD, unserved("SET_LOG_FD")],
+  [id.VHOST_USER_SET_VRING_NUM, row("SET_VRING_NUM", VRING_STATE, setVringNum)],
+  [id.VHOST_USER_SET_VRING_ADDR, row("SET_VRING_ADDR", VRING_ADDR, setVringAddr)],
+  [id.VHOST_USER_SET_VRING_BASE, row("SET_VRING_BASE", VRING_STATE, setVringBase)],
+  [
+    id.VHOST_USER_GET_VRING_BASE,
+    row("GET_VRING_BASE", { ...VRING_STATE, ...REPLY }, getVringBase),
+  ],
+  [id.VHOST_USER_SET_VRING_KICK, row("SET_VRING_KICK", U64_FD, setVringKick)],
+  [id.VHOST_USER_SET_VRING_CALL, row("SET_VRING_CALL", U64_FD, setVringCall)],
+  [id.VHOST_USER_SET_VRING_ERR, row("SET_VRING_ERR", U64_FD, setVringErr)],
+  [
+    id.VHOST_USER_GET_PROTOCOL_FEATURES,
+    row("GET_PROTOCOL_FEATURES", { ...NONE, ...REPLY }, getProtocolFeatures),
+  ],
+  [
+    id.VHOST_USER_SET_PROTOCOL_FEATURES,
+    row("SET_PROTOCOL_FEATURES", U64, setProtocolFeatures),
+  ],
+  [id.VHOST_USER_GET_QUEUE_NUM, row("GET_QUEUE_NUM", { ...NONE, ...REPLY, ...MQ }, getQueueNum)],
+  // Not gated by VHOST_USER_F_PROTOCOL_FEATURES: QEMU sends it before SET_FEATURES.
+  [id.VHOST_USER_SET_VRING_ENABLE, row("SET_VRING_ENABLE", VRING_STATE, setVringEnable)],
+  [id.VHOST_USER_SEND_RARP, unserved("SEND_RARP")],
+  [id.VHOST_USER_NET_SET_MTU, row("NET_SET_MTU", { ...U64, ...NET_MTU }, setMtu)],
+  [id.VHOST_USER_SET_BACKEND_REQ_FD, unserved("SET_BACKEND_REQ_FD")],
+  [id.VHOST_USER_IOTLB_MSG, unserved("IOTLB_MSG")],
+  [id.VHOST_USER_SET_VRING_ENDIAN, unserved("SET_VRING_ENDIAN")],
+  [id.VHOST_USER_GET_CONFIG, unserved("GET_CONFIG")],
+  [id.VHOST_USER_SET_CONFIG, unserved("SET_CONFIG")],
+  [id.VHOST_USER_CREATE_CRYPTO_SESSION, unserved("CREATE_CRYPTO_SESSION")],
+  [id.VHOST_USER_CLOSE_CRYPTO_SESSION, unserved("CLOSE_CRYPTO_SESSION")],
+  [id.VHOST_USER_POSTCOPY_ADVISE, unserved("POSTCOPY_ADVISE")],
+  [id.VHOST_USER_POSTCOPY_LISTEN, unserved("POSTCOPY_LISTEN")],
+  [id.VHOST_USER_POSTCOPY_END, unserved("POSTCOPY_END")],
+  [id.VHOST_USER_GET_INFLIGHT_FD, unserved("GET_INFLIGHT_FD")],
+  [id.VHOST_USER_SET_INFLIGHT_FD, unserved("SET_INFLIGHT_FD")],
+  [id.VHOST_USER_GPU_SET_SOCKET, unserved("GPU_SET_SOCKET")],
+  [id.VHOST_USER_RESET_DEVICE, row("RESET_DEVICE", { ...NONE, ...RESET }, resetDevice)],
+  [id.VHOST_USER_VRING_KICK, unserved("VRING_KICK")],
+  [id.VHOST_USER_GET_MAX_MEM_SLOTS, unserved("GET_MAX_MEM_SLOTS")],
+  [id.VHOST_USER_ADD_MEM_REG, unserved("ADD_MEM_REG")],
+  [id.VHOST_USER_REM_MEM_REG, unserved("REM_MEM_REG")],
+  [id.VHOST_USER_SET_STATUS, row("SET_STATUS", { ...U64, ...STATUS }, setStatus)],
+  [id.VHOST_USER_GET_STATUS, row("GET_STATUS", { ...NONE, ...REPLY, ...STATUS }, getStatus)],
+  [id.VHOST_USER_GET_SHARED_OBJECT, unserved("GET_SHARED_OBJECT")],
+  [id.VHOST_USER_SET_DEVICE_STATE_FD, unserved("SET_DEVICE_STATE_FD")],
+  [id.VHOST_USER_CHECK_DEVICE_STATE, unserved("CHECK_DEVICE_STATE")],
+  [id.VHOST_USER_GET_SHMEM_CONFIG, unserved("GET_SHMEM_CONFIG")],
+  [id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN, unserved("GET_VRING_BASE_SKIP_DRAIN")],
+];
+
+/** Every request of the specification, by number. */
+export const REQUESTS: ReadonlyMap<number, Request> = new Map(ROWS);
+
+function row(
+  name: string,
+  shape: Shape,
+  handle: (session: Session, message: Message) => Result,
+): Request {
+  return { name, ...shape, handle };
+}
+
+function unserved(name: string): Request {
+  return { name, ...NONE, handle: null };
+}
 
 function badIndex(index: number | bigint): Failure {
   return { code: "bad-index", detail: `vring ${index} of ${VRINGS_PER_PORT}` };
 }
 
-/** The vring a state or address message names, or null. */
-function named(session: Session, message: Message): VringState | null {
-  return session.vrings[message.payload.getUint32(0, true)] ?? null;
+/** A vring that a message names. */
+interface Named {
+  readonly index: number;
+  readonly vring: VringState;
+}
+
+/** The vring in the first 32 bits of a state or address message. */
+function named(session: Session, message: Message): Named | Failure {
+  const index = message.payload.getUint32(0, true);
+  const vring = session.vrings[index];
+  return vring ? { index, vring } : badIndex(index);
+}
+
+function done(): Result {
+  return null;
+}
+
+function getFeatures(): Result {
+  return id.encodeU64(OFFERED_FEATURES);
 }
 
 function setFeatures(session: Session, message: Message): Result {
@@ -115,12 +180,19 @@ function setFeatures(session: Session, message: Message): Result {
   }
   // These two may come and go while rings run; anything else changes what the rings mean.
   const free = (1n << BigInt(VHOST_F_LOG_ALL)) | (1n << BigInt(VHOST_USER_F_PROTOCOL_FEATURES));
-  const changed = ((features ^ session.features) & ~free) !== 0n;
-  if (changed && session.vrings.some((vring) => vring.running)) {
-    return { code: "features-while-running", detail: `0x${features.toString(16)}` };
+  if (((features ^ session.features) & ~free) !== 0n) {
+    const busy = session.vrings.findIndex((vring) => session.inUse(vring));
+    if (busy >= 0) {
+      return { code: "features-while-running", detail: `0x${features.toString(16)}` };
+    }
+    session.vrings.forEach((vring, index) => vring.running && session.stop(index));
   }
   session.setFeatures(features);
   return session.resumeAll();
+}
+
+function getProtocolFeatures(): Result {
+  return id.encodeU64(OFFERED_PROTOCOL_FEATURES);
 }
 
 function setProtocolFeatures(session: Session, message: Message): Result {
@@ -134,10 +206,7 @@ function setProtocolFeatures(session: Session, message: Message): Result {
   return null;
 }
 
-function getQueueNum(session: Session): Result {
-  if (!hasFeature(session.protocolFeatures, VHOST_USER_PROTOCOL_F_MQ)) {
-    return { code: "not-negotiated", detail: "GET_QUEUE_NUM without MQ" };
-  }
+function getQueueNum(): Result {
   // QEMU compares it with queue pairs.
   return id.encodeU64(BigInt(VRINGS_PER_PORT / 2));
 }
@@ -152,55 +221,59 @@ function setMemTable(session: Session, message: Message): Result {
 }
 
 function setVringNum(session: Session, message: Message): Result {
-  const vring = named(session, message);
-  if (!vring) return badIndex(message.payload.getUint32(0, true));
+  const target = named(session, message);
+  if (isRefusal(target)) return target;
+  const { index, vring } = target;
   const size = message.payload.getUint32(4, true);
   if (size === 0 || size > VIRTQUEUE_SIZE_MAX) {
     return { code: "bad-ring-size", detail: `${size} entries` };
   }
-  if (vring.running && size !== vring.size) {
-    return { code: "ring-running", detail: "SET_VRING_NUM of a running ring" };
+  if (size !== vring.size) {
+    if (session.inUse(vring)) {
+      return { code: "ring-running", detail: `SET_VRING_NUM of running vring ${index}` };
+    }
+    if (vring.running) session.stop(index);
   }
   vring.size = size;
-  return session.resume(session.vrings.indexOf(vring));
+  return session.resume(index);
 }
 
 function setVringAddr(session: Session, message: Message): Result {
-  const vring = named(session, message);
-  if (!vring) return badIndex(message.payload.getUint32(0, true));
+  const target = named(session, message);
+  if (isRefusal(target)) return target;
   const desc = id.exactU64(message.payload, 8);
   const used = id.exactU64(message.payload, 16);
   const avail = id.exactU64(message.payload, 24);
   if (desc === null || used === null || avail === null) {
     return { code: "bad-ring-address", detail: "an address of 2^53 or more" };
   }
-  const index = session.vrings.indexOf(vring);
-  session.suspend(index);
-  vring.addresses = { desc, used, avail };
-  return session.resume(index);
+  session.suspend(target.index);
+  target.vring.addresses = { desc, used, avail };
+  return session.resume(target.index);
 }
 
 function setVringBase(session: Session, message: Message): Result {
-  const vring = named(session, message);
-  if (!vring) return badIndex(message.payload.getUint32(0, true));
-  // A running ring restarts from here with the next kick message.
-  session.stop(session.vrings.indexOf(vring));
-  vring.base = message.payload.getUint32(4, true);
+  const target = named(session, message);
+  if (isRefusal(target)) return target;
+  // A running ring is being set up anew by a front-end that never asked where it stands: it starts
+  // from here with the next kick message, when its addresses are known too.
+  if (target.vring.running) session.stop(target.index);
+  target.vring.base = message.payload.getUint32(4, true);
   return null;
 }
 
 function getVringBase(session: Session, message: Message): Result {
-  const index = message.payload.getUint32(0, true);
-  if (index >= session.vrings.length) return badIndex(index);
-  return id.encodeVringState(index, session.stop(index));
+  const target = named(session, message);
+  if (isRefusal(target)) return target;
+  return id.encodeVringState(target.index, session.stop(target.index));
 }
 
 function setVringEnable(session: Session, message: Message): Result {
-  const index = message.payload.getUint32(0, true);
-  if (index >= session.vrings.length) return badIndex(index);
+  const target = named(session, message);
+  if (isRefusal(target)) return target;
   const value = message.payload.getUint32(4, true);
   if (value > 1) return { code: "bad-value", detail: `SET_VRING_ENABLE ${value}` };
-  session.setEnabled(index, value === 1);
+  session.setEnabled(target.index, value === 1);
   return null;
 }
 
@@ -209,61 +282,59 @@ function vringFd(
   session: Session,
   message: Message,
   socketToo: boolean,
-): { index: number; fd: number } | Failure {
+): (Named & { readonly fd: number }) | Failure {
   const value = message.payload.getBigUint64(0, true);
   const index = Number(value & id.VHOST_USER_VRING_IDX_MASK);
-  const fdsDue = (value & id.VHOST_USER_VRING_NOFD_MASK) === 0n ? 1 : 0;
-  const failure = checkVringFd(session, message, value, fdsDue, socketToo);
-  if (!failure) return { index, fd: message.fds[0] ?? -1 };
+  const known = id.VHOST_USER_VRING_IDX_MASK | id.VHOST_USER_VRING_NOFD_MASK;
+  const vring = session.vrings[index];
+  let failure: Failure | null = null;
+  if (!vring || (value & ~known) !== 0n) failure = badIndex(value);
+  else failure = checkFds(session, message, value, socketToo);
+  if (vring && !failure) return { index, vring, fd: message.fds[0] ?? -1 };
   session.closeFds(message.fds);
-  return failure;
+  return failure ?? badIndex(index);
 }
 
-function checkVringFd(
+function checkFds(
   session: Session,
   message: Message,
   value: bigint,
-  fdsDue: number,
   socketToo: boolean,
 ): Failure | null {
-  const known = id.VHOST_USER_VRING_IDX_MASK | id.VHOST_USER_VRING_NOFD_MASK;
-  const index = value & id.VHOST_USER_VRING_IDX_MASK;
-  if ((value & ~known) !== 0n || index >= BigInt(session.vrings.length)) return badIndex(value);
-  if (message.fds.length !== fdsDue) {
-    return { code: "fd-count", detail: `${message.fds.length} descriptors, ${fdsDue} due` };
+  const due = (value & id.VHOST_USER_VRING_NOFD_MASK) === 0n ? 1 : 0;
+  if (message.fds.length !== due) {
+    return { code: "fd-count", detail: `${message.fds.length} descriptors, ${due} due` };
   }
   const fd = message.fds[0];
   if (fd === undefined) return null;
   const kind = session.host.fdKind(fd);
   if (kind === "eventfd" || (socketToo && kind === "socket")) return null;
-  return { code: "not-eventfd", detail: `vring ${index}: the descriptor is no eventfd` };
+  return { code: "not-eventfd", detail: "the descriptor is no eventfd" };
 }
 
 function setVringKick(session: Session, message: Message): Result {
   const given = vringFd(session, message, false);
-  if ("code" in given) return given;
-  const vring = session.vrings[given.index] as VringState;
-  session.suspend(given.index);
+  if (isRefusal(given)) return given;
+  const { index, vring, fd } = given;
+  session.suspend(index);
   if (vring.kickFd >= 0) session.host.closeFd(vring.kickFd);
-  vring.kickFd = given.fd;
+  vring.kickFd = fd;
   vring.started = true;
-  return session.resume(given.index);
+  return session.resume(index);
 }
 
 function setVringCall(session: Session, message: Message): Result {
   // User-Mode Linux gives a socket here.
   const given = vringFd(session, message, true);
-  if ("code" in given) return given;
-  const vring = session.vrings[given.index] as VringState;
+  if (isRefusal(given)) return given;
+  const { index, vring, fd } = given;
   const old = vring.callFd;
-  vring.callFd = given.fd;
+  vring.callFd = fd;
   if (vring.running) {
-    session.host.setVringCall(given.index, given.fd);
+    session.host.setVringCall(index, fd);
     // What was published with the old descriptor may not have been seen: one call too many is
     // harmless, one too few hangs the guest after a reconnect.
-    if (given.fd >= 0 && session.host.fdKind(given.fd) === "eventfd") {
-      session.host.signal(given.fd);
-    }
+    if (fd >= 0 && session.host.fdKind(fd) === "eventfd") session.host.signal(fd);
   }
   if (old >= 0) session.host.closeFd(old);
   return null;
@@ -271,10 +342,10 @@ function setVringCall(session: Session, message: Message): Result {
 
 function setVringErr(session: Session, message: Message): Result {
   const given = vringFd(session, message, false);
-  if ("code" in given) return given;
-  const vring = session.vrings[given.index] as VringState;
+  if (isRefusal(given)) return given;
+  const { vring, fd } = given;
   if (vring.errFd >= 0) session.host.closeFd(vring.errFd);
-  vring.errFd = given.fd;
+  vring.errFd = fd;
   return null;
 }
 
@@ -297,4 +368,8 @@ function setStatus(session: Session, message: Message): Result {
   // rings stay as they are until GET_VRING_BASE stops them.
   session.status = Number(message.payload.getBigUint64(0, true) & 0xffn);
   return null;
+}
+
+function getStatus(session: Session): Result {
+  return id.encodeU64(BigInt(session.status));
 }

@@ -10,17 +10,18 @@
  *
  * @module
  */
+import { assert, present } from "../base/assert.ts";
 import {
   hasFeature,
   VHOST_USER_F_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_REPLY_ACK,
+  VHOST_USER_PROTOCOL_F_STATUS,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
-import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed.ts";
-import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split.ts";
 import { type VringPosition, VRINGS_PER_PORT } from "../worker/types.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
@@ -33,8 +34,8 @@ import {
   VHOST_USER_VERSION,
   VHOST_USER_VERSION_MASK,
 } from "./message.ts";
-import { REQUESTS } from "./requests.ts";
-import { decodePacked, encodePosition, VringState } from "./vring.ts";
+import { type Request, REQUESTS } from "./requests.ts";
+import { decodePacked, encodePosition, placeAreas, VringState } from "./vring.ts";
 
 /** What a handled message leads to. */
 export interface Outcome {
@@ -72,62 +73,74 @@ export class Session {
     this.host = host;
   }
 
-  /** Handles one message and everything it leads to. */
+  /** Handles one message and everything it leads to. Takes its descriptors over. */
   handle(message: Message): Outcome {
-    const refused = this.#check(message);
-    if (refused) {
+    const refusal = this.#check(message);
+    if (refusal) {
       this.closeFds(message.fds);
-      return refused;
+      return { close: refusal };
     }
     const request = REQUESTS.get(message.request);
-    if (!request) return this.#unknown(message);
+    if (!request?.handle || !this.#open(request.gate)) return this.#unserved(message, request);
     const result = request.handle(this, message);
     this.#reportLink();
-    if (result instanceof Uint8Array) return this.#reply(message.request, result);
-    if (result !== null) {
-      if (!result.keep) return { close: result };
-      this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
+    if (result instanceof Uint8Array) {
+      assert(request.replies, `${request.name} has no reply of its own`);
+      return this.#reply(message.request, result);
     }
-    return this.#acknowledge(message, result === null ? ACK : NACK);
+    if (result === null) return this.#acknowledge(message, ACK);
+    if (!result.keep) return { close: result };
+    this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
+    return this.#acknowledge(message, NACK);
   }
 
-  #check(message: Message): Outcome | null {
+  #open(gate: number | null): boolean {
+    return gate === null || hasFeature(this.protocolFeatures, gate);
+  }
+
+  /** What can be said of a message before its handler looks at it. */
+  #check(message: Message): Refusal | null {
     if ((message.flags & VHOST_USER_VERSION_MASK) !== VHOST_USER_VERSION) {
-      return { close: { code: "bad-version", detail: `flags 0x${message.flags.toString(16)}` } };
+      return { code: "bad-version", detail: `flags 0x${message.flags.toString(16)}` };
     }
     if ((message.flags & VHOST_USER_REPLY_MASK) !== 0) {
-      return { close: { code: "unexpected-reply", detail: `request ${message.request}` } };
+      return { code: "unexpected-reply", detail: `request ${message.request}` };
     }
     const request = REQUESTS.get(message.request);
-    if (!request) return null;
+    if (!request?.handle) return null;
     const bytes = message.payload.byteLength;
     if (bytes < request.bytesMin || bytes > request.bytesMax) {
-      return { close: { code: "bad-size", detail: `${request.name} with ${bytes} bytes` } };
+      return { code: "bad-size", detail: `${request.name} with ${bytes} bytes` };
     }
     if (message.fds.length > request.fdsMax) {
-      const detail = `${request.name} with ${message.fds.length} descriptors`;
-      return { close: { code: "fd-count", detail } };
+      return { code: "fd-count", detail: `${request.name} with ${message.fds.length} descriptors` };
     }
     return null;
   }
 
-  /** An unknown request gets an error if it asks for an answer; otherwise nothing can be saved. */
-  #unknown(message: Message): Outcome {
+  /**
+   * A request that is unknown or was not negotiated: an error if it asks for one, negotiated or
+   * not, because the alternative is to end the connection. A reply of its own cannot be made up.
+   */
+  #unserved(message: Message, request: Request | undefined): Outcome {
     this.closeFds(message.fds);
-    const detail = `request ${message.request}`;
-    if ((message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) {
-      return { close: { code: "unknown-request", detail } };
+    const detail = `request ${message.request}${request ? ` (${request.name})` : ""}`;
+    const code = request ? "not-negotiated" : "unknown-request";
+    if (request?.replies || (message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) {
+      return { close: { code, detail } };
     }
-    this.host.log("warn", "unknown-request", `${detail} refused: unknown or not negotiated`);
-    return this.#acknowledge(message, NACK);
+    this.host.log("warn", code, `${detail} refused`);
+    return this.#reply(message.request, encodeU64(NACK));
   }
 
   #reply(request: number, payload: Uint8Array): Outcome {
     return { reply: encodeMessage(request, REPLY_FLAGS, payload) };
   }
 
+  /** vhost-user.rst «VHOST_USER_PROTOCOL_F_REPLY_ACK»: the flag means nothing without it. */
   #acknowledge(message: Message, value: bigint): Outcome {
     if ((message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) return {};
+    if (!hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK)) return {};
     return this.#reply(message.request, encodeU64(value));
   }
 
@@ -136,8 +149,21 @@ export class Session {
     for (const fd of fds) this.host.closeFd(fd);
   }
 
+  /** State of a virtqueue by number. */
+  vring(index: number): VringState {
+    return present(this.vrings[index], `vring ${index}`);
+  }
+
+  /** VIRTIO_F_RING_PACKED was negotiated. */
   get packed(): boolean {
     return hasFeature(this.features, VIRTIO_F_RING_PACKED);
+  }
+
+  /** Whether the driver may be using a ring: it runs, is enabled, and the device was not reset. */
+  inUse(vring: VringState): boolean {
+    const reset = this.status === 0 &&
+      hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_STATUS);
+    return vring.running && vring.enabled && !reset;
   }
 
   /** The front-end negotiated features; rings may be running only if nothing that matters changed. */
@@ -172,7 +198,7 @@ export class Session {
 
   /** Gives one ring to the data plane if it is started and everything about it is known. */
   resume(index: number): Refusal | null {
-    const vring = this.vrings[index] as VringState;
+    const vring = this.vring(index);
     if (!vring.started || vring.running || vring.size === 0 || vring.addresses === null) {
       return null;
     }
@@ -181,24 +207,18 @@ export class Session {
     if (!packed && (vring.size & (vring.size - 1)) !== 0) {
       return { code: "bad-ring-size", detail: `vring ${index}: split ring of ${vring.size}` };
     }
-    const { desc, avail, used } = vring.addresses;
     const size = vring.size;
-    const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
-    const descAddress = this.memory.translate(desc, descBytes, 16);
-    const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
-    const driverAddress = this.memory.translate(avail, driverBytes, packed ? 4 : 2);
-    const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
-    const deviceAddress = this.memory.translate(used, deviceBytes, 4);
-    if (descAddress === null || driverAddress === null || deviceAddress === null) {
-      return { code: "bad-ring-address", detail: `vring ${index}: not in one memory region` };
-    }
-    const position = this.#position(vring, descAddress, deviceAddress);
+    const areas = placeAreas(this.memory, vring.addresses, size, packed);
+    if (isRefusal(areas)) return { ...areas, detail: `vring ${index}: ${areas.detail}` };
+    const { descAddress, driverAddress, deviceAddress } = areas;
+    const position = vring.resumeAt ?? this.#position(vring, descAddress, deviceAddress);
     if (packed && (position.availIndex >= size || position.usedIndex >= size)) {
       return { code: "bad-ring-base", detail: `vring ${index}: base beyond ${size} entries` };
     }
     const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
     const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
     vring.running = true;
+    vring.resumeAt = null;
     vring.broken = null;
     this.host.startVring(index, {
       size,
@@ -234,31 +254,35 @@ export class Session {
 
   /** Takes one ring from the data plane; it stays started and its position is kept. */
   suspend(index: number): void {
-    const vring = this.vrings[index] as VringState;
+    const vring = this.vring(index);
     if (!vring.running) return;
     vring.running = false;
-    vring.base = encodePosition(this.packed, this.host.stopVring(index));
+    vring.resumeAt = this.host.stopVring(index);
+    vring.base = encodePosition(this.packed, vring.resumeAt);
   }
 
-  /** Stops one ring for good. @returns its position as on the wire */
+  /** Stops one ring until the next kick message. @returns its position as on the wire */
   stop(index: number): number {
-    const vring = this.vrings[index] as VringState;
+    const vring = this.vring(index);
     this.suspend(index);
     vring.started = false;
+    vring.resumeAt = null;
     vring.broken = null;
     return vring.base;
   }
 
   /** Enables or disables a ring, started or not. */
   setEnabled(index: number, enabled: boolean): void {
-    const vring = this.vrings[index] as VringState;
+    const vring = this.vring(index);
     vring.enabled = enabled;
     if (vring.running) this.host.setVringEnabled(index, enabled);
   }
 
   /** The data plane gave a ring up because of what stands in it; the front-end is told. */
   ringBroken(index: number, reason: string): void {
-    const vring = this.vrings[index] as VringState;
+    const vring = this.vring(index);
+    // It was stopped, or its front-end went away, before the news got here.
+    if (!vring.running) return;
     vring.broken = reason;
     this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}`);
     if (vring.errFd >= 0) this.host.signal(vring.errFd);
@@ -277,7 +301,9 @@ export class Session {
     for (const [index, vring] of this.vrings.entries()) {
       this.stop(index);
       vring.base = 0;
-      this.setEnabled(index, false);
+      vring.size = 0;
+      vring.addresses = null;
+      vring.enabled = false;
     }
     this.features = 0n;
     this.featuresSet = false;

@@ -1,10 +1,15 @@
 /**
- * One virtqueue of a session: what the front-end said about it so far, and the encodings of its
- * position on the wire (vhost-user.rst «VHOST_USER_SET_VRING_BASE»).
+ * One virtqueue of a session: what the front-end said about it so far, where its areas lie
+ * (virtio-v1.3 §2.7, §2.8), and the encodings of its position on the wire (vhost-user.rst
+ * «VHOST_USER_SET_VRING_BASE»).
  *
  * @module
  */
+import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed.ts";
+import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split.ts";
 import type { VringPosition } from "../worker/types.ts";
+import type { Refusal } from "./host.ts";
+import type { MemoryTable } from "./memory_table.ts";
 
 /** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
 export interface VringAddresses {
@@ -20,6 +25,8 @@ export class VringState {
   addresses: VringAddresses | null = null;
   /** Position as on the wire, of the last SET_VRING_BASE or stop. */
   base = 0;
+  /** Where a ring taken from the data plane for a moment goes on: `base` can be ambiguous. */
+  resumeAt: VringPosition | null = null;
   enabled = false;
   /** A kick message came: the ring runs as soon as everything else is known. */
   started = false;
@@ -68,4 +75,47 @@ export function decodePacked(base: number, slot0Used: boolean): VringPosition {
     usedIndex: used & INDEX_MASK,
     usedWrap: used >>> WRAP_SHIFT,
   };
+}
+
+/** Host addresses of a ring's three areas, named as the data plane does. */
+export interface PlacedAreas {
+  readonly descAddress: number;
+  readonly driverAddress: number;
+  readonly deviceAddress: number;
+}
+
+/** Bytes of `used_event` and `avail_event`, which only VIRTIO_RING_F_EVENT_IDX gives a meaning. */
+const EVENT_INDEX_BYTES = 2;
+
+/**
+ * Finds a ring's areas in a memory table: each aligned as its kind of ring wants, wholly inside one
+ * region, and clear of the others.
+ */
+export function placeAreas(
+  memory: MemoryTable,
+  addresses: VringAddresses,
+  size: number,
+  packed: boolean,
+): PlacedAreas | Refusal {
+  const { desc, avail, used } = addresses;
+  const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
+  const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
+  const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+  const descAddress = memory.translate(desc, descBytes, 16);
+  const driverAddress = memory.translate(avail, driverBytes, packed ? 4 : 2);
+  const deviceAddress = memory.translate(used, deviceBytes, 4);
+  if (descAddress === null || driverAddress === null || deviceAddress === null) {
+    return { code: "bad-ring-address", detail: "an area is unaligned or not in one region" };
+  }
+  // Old drivers lay the rings out without the event indices at their ends.
+  const spare = packed ? 0 : EVENT_INDEX_BYTES;
+  const overlap = overlaps(descAddress, descBytes, driverAddress, driverBytes - spare) ||
+    overlaps(descAddress, descBytes, deviceAddress, deviceBytes - spare) ||
+    overlaps(driverAddress, driverBytes - spare, deviceAddress, deviceBytes - spare);
+  if (overlap) return { code: "bad-ring-address", detail: "its areas overlap" };
+  return { descAddress, driverAddress, deviceAddress };
+}
+
+function overlaps(a: number, aBytes: number, b: number, bBytes: number): boolean {
+  return a < b + bBytes && b < a + aBytes;
 }

@@ -1,0 +1,211 @@
+/**
+ * A session's host made of nothing: descriptors are numbers, memory is a few words. It checks what
+ * the session promises: every descriptor closed exactly once, virtqueues started and stopped in
+ * turn, memory replaced only while all are stopped.
+ *
+ * @module
+ */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import type { MemoryRegion, Refusal, SessionHost } from "../../../lib/vhost/host.ts";
+import type { Message } from "../../../lib/vhost/message.ts";
+import type { Outcome, Session } from "../../../lib/vhost/session.ts";
+import type { VringPosition, VringStart } from "../../../lib/worker/types.ts";
+
+export type FdKind = "eventfd" | "socket" | "other";
+
+/** Where the fake maps guest-physical address 0. */
+export const HOST_BASE = 2 ** 40;
+
+export class FakeHost implements SessionHost {
+  /** Descriptors given to the session and not closed yet. */
+  readonly open = new Map<number, FdKind>();
+  /** Virtqueues the data plane serves now, as they were started. */
+  readonly running = new Map<number, VringStart>();
+  readonly enabled = new Map<number, boolean>();
+  readonly calls = new Map<number, number>();
+  /** Everything that was asked for, in order, as short texts. */
+  readonly journal: string[] = [];
+  /** Where a virtqueue stands when it is stopped; unchanged since its start if there is none. */
+  readonly positions = new Map<number, VringPosition>();
+  /** 16-bit words of guest memory by host address; 0 where there is none. */
+  readonly words = new Map<number, number>();
+  readonly signalled: number[] = [];
+  regions: readonly MemoryRegion[] = [];
+  mtu: number | null = null;
+  link = false;
+  /** What the next setMemory answers instead of mapping. */
+  refuseMemory: Refusal | null = null;
+  #nextFd = 100;
+
+  /** Makes a descriptor to send. */
+  fd(kind: FdKind = "eventfd"): number {
+    const fd = this.#nextFd++;
+    this.open.set(fd, kind);
+    return fd;
+  }
+
+  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
+    equal(this.running.size, 0, "memory is replaced with every virtqueue stopped");
+    equal(regions.length, fds.length);
+    for (const fd of fds) this.closeFd(fd);
+    this.journal.push(`memory ${regions.length}`);
+    const refusal = this.refuseMemory;
+    this.regions = refusal ? [] : regions;
+    return refusal ?? regions.map((region) => HOST_BASE + region.guestAddr);
+  }
+
+  startVring(vring: number, start: VringStart): void {
+    ok(!this.running.has(vring), `vring ${vring} is started once`);
+    for (const fd of [start.kickFd, start.callFd]) {
+      if (fd >= 0) ok(this.open.has(fd), "a started vring has open descriptors");
+    }
+    this.running.set(vring, start);
+    this.enabled.set(vring, start.enabled);
+    this.calls.set(vring, start.callFd);
+    this.journal.push(`start ${vring}`);
+  }
+
+  stopVring(vring: number): VringPosition {
+    const start = this.running.get(vring);
+    ok(start, `vring ${vring} is stopped only while it runs`);
+    this.running.delete(vring);
+    this.journal.push(`stop ${vring}`);
+    return this.positions.get(vring) ?? start.position;
+  }
+
+  setVringEnabled(vring: number, enabled: boolean): void {
+    ok(this.running.has(vring));
+    this.enabled.set(vring, enabled);
+  }
+
+  setVringCall(vring: number, callFd: number): void {
+    ok(this.running.has(vring));
+    if (callFd >= 0) ok(this.open.has(callFd));
+    this.calls.set(vring, callFd);
+  }
+
+  fdKind(fd: number): FdKind {
+    const kind = this.open.get(fd);
+    ok(kind, `descriptor ${fd} is looked at while it is open`);
+    return kind;
+  }
+
+  closeFd(fd: number): void {
+    for (const [vring, start] of this.running) {
+      ok(start.kickFd !== fd, `the kick descriptor of running vring ${vring} stays open`);
+      ok(this.calls.get(vring) !== fd, `the call descriptor of running vring ${vring} stays open`);
+    }
+    ok(this.open.delete(fd), `descriptor ${fd} is closed once`);
+  }
+
+  readU16(address: number): number {
+    return this.words.get(address) ?? 0;
+  }
+
+  signal(fd: number): void {
+    equal(this.open.get(fd), "eventfd");
+    this.signalled.push(fd);
+  }
+
+  setMtu(mtu: number): void {
+    this.mtu = mtu;
+  }
+
+  log(_level: "debug" | "info" | "warn", event: string, _message: string): void {
+    this.journal.push(`log ${event}`);
+  }
+
+  linkChanged(up: boolean): void {
+    ok(up !== this.link, "the link is reported when it changes");
+    this.link = up;
+    this.journal.push(up ? "link up" : "link down");
+  }
+}
+
+/** Flags of a request: version 1, and version 1 with NEED_REPLY. */
+export const PLAIN = 0x1;
+export const NEED_REPLY = 0x9;
+
+/** A message with payload bytes. */
+export function message(
+  request: number,
+  payload: Uint8Array = new Uint8Array(0),
+  fds: readonly number[] = [],
+  flags = PLAIN,
+): Message {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { request, flags, payload: view, fds };
+}
+
+/** Bytes of 64-bit numbers. */
+export function words(...values: (number | bigint)[]): Uint8Array {
+  const bytes = new Uint8Array(8 * values.length);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => view.setBigUint64(8 * i, BigInt(value), true));
+  return bytes;
+}
+
+/** Bytes of a vring state. */
+export function state(index: number, num: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, index, true);
+  view.setUint32(4, num, true);
+  return bytes;
+}
+
+/** Bytes of a vring address. */
+export function addr(
+  index: number,
+  desc: number | bigint,
+  used: number | bigint,
+  avail: number | bigint,
+): Uint8Array {
+  return words(index, desc, used, avail, ~0n & 0xffff_ffff_ffff_ffffn);
+}
+
+/** Bytes of a memory table with room for `slots` regions, however many it announces. */
+export function table(
+  regions: readonly Partial<MemoryRegion>[],
+  slots = regions.length,
+): Uint8Array {
+  const bytes = new Uint8Array(8 + 32 * slots);
+  new DataView(bytes.buffer).setUint32(0, regions.length, true);
+  regions.slice(0, slots).forEach((region, i) => {
+    const { guestAddr = 0, sizeBytes = 0, userAddr = 0, mmapOffset = 0 } = region;
+    bytes.set(words(guestAddr, sizeBytes, userAddr, mmapOffset), 8 + 32 * i);
+  });
+  return bytes;
+}
+
+/** The reply's payload, its header checked against the request. */
+export function replyPayload(outcome: Outcome, request: number): DataView {
+  equal(outcome.close, undefined);
+  ok(outcome.reply, "a reply is due");
+  const view = new DataView(outcome.reply.buffer);
+  equal(view.getUint32(0, true), request);
+  equal(view.getUint32(4, true), 0x5, "QEMU wants exactly REPLY and version 1");
+  equal(view.getUint32(8, true), outcome.reply.length - 12);
+  return new DataView(outcome.reply.buffer, 12);
+}
+
+/** The reply's u64. */
+export function replyU64(outcome: Outcome, request: number): bigint {
+  const payload = replyPayload(outcome, request);
+  equal(payload.byteLength, 8);
+  return payload.getBigUint64(0, true);
+}
+
+/** A message that needs no answer and gets none. */
+export function accept(session: Session, given: Message): void {
+  deepEqual(session.handle(given), {});
+}
+
+/** Ends a session and checks that nothing of it is left. */
+export function finish(session: Session, host: FakeHost): void {
+  session.close();
+  equal(host.running.size, 0);
+  equal(host.regions.length, 0);
+  deepEqual([...host.open.keys()], [], "every descriptor was closed");
+  equal(host.link, false);
+}

@@ -1,0 +1,365 @@
+// deno-lint-ignore-file no-non-null-assertion
+/** The session against front-ends that are wrong: every request in every state, and random ones. */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import * as id from "../../../lib/vhost/message.ts";
+import { type Request, REQUESTS } from "../../../lib/vhost/requests.ts";
+import { type Outcome, Session } from "../../../lib/vhost/session.ts";
+import type { Message } from "../../../lib/vhost/message.ts";
+import {
+  accept,
+  addr,
+  FakeHost,
+  type FdKind,
+  finish,
+  message,
+  NEED_REPLY,
+  PLAIN,
+  replyU64,
+  state,
+  table,
+  words,
+} from "./fake_host.ts";
+import {
+  QEMU_BYTES,
+  QEMU_HVA,
+  QEMU_PACKED,
+  QEMU_SPLIT,
+  qemuConnect,
+  qemuEnable,
+  qemuStart,
+  ringAddr,
+  SPLIT_RINGS,
+} from "./front_ends.ts";
+
+type State = "new" | "negotiated" | "running";
+const STATES: readonly State[] = ["new", "negotiated", "running"];
+
+function inState(which: State): { host: FakeHost; session: Session } {
+  const host = new FakeHost();
+  const session = new Session(host);
+  if (which !== "new") qemuConnect(session, host);
+  if (which === "running") {
+    qemuEnable(session, 1, false);
+    qemuStart(session, host, { features: QEMU_SPLIT });
+  }
+  return { host, session };
+}
+
+/** Checks that an outcome is one of those that are defined. */
+function checkOutcome(given: Message, outcome: Outcome): void {
+  ok(!(outcome.reply && outcome.close), "a connection to be closed gets no reply");
+  if (outcome.close) ok(outcome.close.code.length > 0 && outcome.close.detail.length > 0);
+  if (!outcome.reply) return;
+  const view = new DataView(outcome.reply.buffer);
+  equal(view.getUint32(0, true), given.request);
+  equal(view.getUint32(4, true), 0x5);
+  equal(view.getUint32(8, true), outcome.reply.length - 12);
+  equal(outcome.reply.length, 20, "every reply of this back-end has 8 bytes");
+}
+
+/** One message to a session in a state: what comes of it, with nothing left behind. */
+function probe(which: State, request: number, bytes: number, fds: number, flags: number): Outcome {
+  const { host, session } = inState(which);
+  const numbers = Array.from({ length: fds }, () => host.fd());
+  const given = message(request, new Uint8Array(bytes), numbers, flags);
+  const outcome = session.handle(given);
+  checkOutcome(given, outcome);
+  finish(session, host);
+  return outcome;
+}
+
+function served(): [number, Request][] {
+  return [...REQUESTS].filter(([, request]) => request.handle !== null);
+}
+
+Deno.test("REQUESTS has every number of the specification once, in order", () => {
+  deepEqual([...REQUESTS.keys()], Array.from({ length: 45 }, (_, i) => i + 1));
+  const constants = new Map<string, unknown>(Object.entries(id));
+  for (const [number, request] of REQUESTS) {
+    equal(constants.get(`VHOST_USER_${request.name}`), number);
+  }
+});
+
+for (const which of STATES) {
+  Deno.test(`session closes on a wrong size of any request, ${which}`, () => {
+    for (const [number, request] of served()) {
+      const wrong = [request.bytesMin - 1, request.bytesMax + 1, 4096];
+      for (const bytes of wrong.filter((count) => count >= 0)) {
+        equal(probe(which, number, bytes, 0, PLAIN).close?.code, "bad-size", request.name);
+      }
+    }
+  });
+
+  Deno.test(`session closes on too many descriptors with any request, ${which}`, () => {
+    for (const [number, request] of served()) {
+      for (const fds of [request.fdsMax + 1, 253]) {
+        const { close } = probe(which, number, request.bytesMax, fds, NEED_REPLY);
+        equal(close?.code, "fd-count", request.name);
+      }
+    }
+  });
+
+  Deno.test(`session has an outcome for every number, size and descriptor count, ${which}`, () => {
+    const numbers = [...Array.from({ length: 301 }, (_, i) => i), 2 ** 31, 2 ** 32 - 1];
+    for (const number of numbers) {
+      for (const bytes of [0, 1, 8, 12, 40, 72, 264, 4096]) {
+        for (const fds of [0, 1, 2, 8]) {
+          for (const flags of [PLAIN, NEED_REPLY]) probe(which, number, bytes, fds, flags);
+        }
+      }
+    }
+  });
+
+  Deno.test(`session refuses unknown requests, ${which}`, () => {
+    for (const number of [0, 46, 255, 2 ** 31]) {
+      equal(probe(which, number, 8, 1, PLAIN).close?.code, "unknown-request");
+      const answer = probe(which, number, 8, 1, NEED_REPLY);
+      equal(replyU64(answer, number), 1n);
+    }
+    equal(probe(which, id.VHOST_USER_SET_LOG_BASE, 16, 1, PLAIN).close?.code, "not-negotiated");
+    equal(replyU64(probe(which, 41, 16, 0, NEED_REPLY), 41), 1n);
+  });
+}
+
+Deno.test("session refuses requests whose protocol feature was not negotiated", () => {
+  for (const [number, request] of served().filter(([, { gate }]) => gate !== null)) {
+    const { close } = probe("new", number, request.bytesMax, 0, PLAIN);
+    equal(close?.code, "not-negotiated", request.name);
+  }
+});
+
+Deno.test("session refuses another version and replies", () => {
+  for (const flags of [0, 2, 3, 0xfffffff0]) {
+    equal(probe("negotiated", 1, 0, 0, flags).close?.code, "bad-version");
+  }
+  equal(probe("negotiated", 1, 0, 0, 0x5).close?.code, "unexpected-reply");
+});
+
+Deno.test("session acknowledges only once REPLY_ACK was negotiated", () => {
+  const { host, session } = inState("new");
+  deepEqual(session.handle(message(id.VHOST_USER_SET_OWNER, words(), [], NEED_REPLY)), {});
+  // This very message negotiates it.
+  const protocol = message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(8), [], NEED_REPLY);
+  equal(replyU64(session.handle(protocol), protocol.request), 0n);
+  const owner = message(id.VHOST_USER_SET_OWNER, words(), [], NEED_REPLY);
+  equal(replyU64(session.handle(owner), owner.request), 0n);
+  // A request with a reply of its own has that and no other.
+  const features = message(id.VHOST_USER_GET_FEATURES, words(), [], NEED_REPLY);
+  ok(replyU64(session.handle(features), features.request) > 1n);
+  finish(session, host);
+});
+
+/** Sends one message to a session of three states and expects the same reason to close. */
+function closes(code: string, request: number, payload: Uint8Array, fds: FdKind[] = []): void {
+  for (const which of STATES) {
+    const { host, session } = inState(which);
+    const numbers = fds.map((kind) => host.fd(kind));
+    const outcome = session.handle(message(request, payload, numbers, NEED_REPLY));
+    equal(outcome.close?.code, code, `${which}: ${JSON.stringify(outcome.close)}`);
+    equal(outcome.reply, undefined);
+    finish(session, host);
+  }
+}
+
+Deno.test("session refuses features that were not offered", () => {
+  for (const bit of [0, 5, 17, 22, 26, 33, 38, 63]) {
+    closes("bad-features", id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT | (1n << BigInt(bit))));
+  }
+  for (const bit of [1, 2, 5, 8, 12, 14, 15, 19, 23, 63]) {
+    closes("bad-protocol-features", id.VHOST_USER_SET_PROTOCOL_FEATURES, words(1n << BigInt(bit)));
+  }
+});
+
+Deno.test("session refuses other features while rings are in use, and takes the same again", () => {
+  const { host, session } = inState("running");
+  accept(session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
+  equal(host.link, true);
+  const { close } = session.handle(message(id.VHOST_USER_SET_FEATURES, words(QEMU_PACKED)));
+  equal(close?.code, "features-while-running");
+  finish(session, host);
+});
+
+Deno.test("session refuses vring numbers it has not", () => {
+  const fd: FdKind[] = ["eventfd"];
+  for (const index of [2, 255, 65536, 2 ** 32 - 1]) {
+    closes("bad-index", id.VHOST_USER_SET_VRING_NUM, state(index, 256));
+    closes("bad-index", id.VHOST_USER_SET_VRING_BASE, state(index, 0));
+    closes("bad-index", id.VHOST_USER_GET_VRING_BASE, state(index, 0));
+    closes("bad-index", id.VHOST_USER_SET_VRING_ENABLE, state(index, 1));
+    closes("bad-index", id.VHOST_USER_SET_VRING_ADDR, addr(index, 0, 0, 0));
+    closes("bad-index", id.VHOST_USER_SET_VRING_ADDR, addr(index, 0, 0, 0));
+  }
+  for (const value of [2n, 255n, 0x200n, 65536n, 1n << 32n, 1n << 63n]) {
+    closes("bad-index", id.VHOST_USER_SET_VRING_KICK, words(value), fd);
+    closes("bad-index", id.VHOST_USER_SET_VRING_CALL, words(value), fd);
+    closes("bad-index", id.VHOST_USER_SET_VRING_ERR, words(value), fd);
+  }
+});
+
+Deno.test("session refuses descriptors of the wrong kind and number", () => {
+  for (const request of [12, 13, 14]) {
+    closes("not-eventfd", request, words(1), ["other"]);
+    closes("fd-count", request, words(1), []);
+    closes("fd-count", request, words(0x101), ["eventfd"]);
+    closes("fd-count", request, words(1), ["eventfd", "eventfd"]);
+  }
+  closes("not-eventfd", id.VHOST_USER_SET_VRING_KICK, words(0), ["socket"]);
+  closes("not-eventfd", id.VHOST_USER_SET_VRING_ERR, words(0), ["socket"]);
+});
+
+Deno.test("session refuses ring sizes and values out of range", () => {
+  for (const size of [0, 32769, 65536, 2 ** 32 - 1]) {
+    closes("bad-ring-size", id.VHOST_USER_SET_VRING_NUM, state(0, size));
+  }
+  closes("bad-value", id.VHOST_USER_SET_VRING_ENABLE, state(0, 2));
+  closes("bad-ring-address", id.VHOST_USER_SET_VRING_ADDR, addr(0, 2n ** 53n, 0, 0));
+  closes("bad-ring-address", id.VHOST_USER_SET_VRING_ADDR, addr(0, 0, 0, 2n ** 64n - 1n));
+});
+
+Deno.test("session refuses another size of a ring in use, and takes the same again", () => {
+  const { host, session } = inState("running");
+  accept(session, message(id.VHOST_USER_SET_VRING_NUM, state(0, 256)));
+  equal(host.link, true);
+  const { close } = session.handle(message(id.VHOST_USER_SET_VRING_NUM, state(0, 512)));
+  equal(close?.code, "ring-running");
+  finish(session, host);
+});
+
+/** A ring whose memory, size and address are as given: what its kick message leads to. */
+function kick(
+  size: number,
+  ring: { desc: number; used: number; avail: number },
+  features = QEMU_SPLIT,
+  base = 0,
+): Outcome {
+  const { host, session } = inState("negotiated");
+  accept(session, message(id.VHOST_USER_SET_FEATURES, words(features)));
+  const region = { sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
+  accept(session, message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]));
+  accept(session, message(id.VHOST_USER_SET_VRING_NUM, state(0, size)));
+  accept(session, message(id.VHOST_USER_SET_VRING_BASE, state(0, base)));
+  accept(session, ringAddr(0, ring, QEMU_HVA));
+  const outcome = session.handle(message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
+  equal(host.running.size, outcome.close ? 0 : 1);
+  finish(session, host);
+  return outcome;
+}
+
+Deno.test("session refuses split rings that are no power of two", () => {
+  for (const size of [3, 255, 32767]) {
+    equal(kick(size, SPLIT_RINGS[0]!).close?.code, "bad-ring-size");
+    equal(kick(size, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }, QEMU_PACKED).close, undefined);
+  }
+  equal(kick(32768, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }).close, undefined);
+});
+
+Deno.test("session refuses ring areas that are unaligned, outside memory or one over another", () => {
+  const good = { desc: 0x1000, avail: 0x2000, used: 0x3000 };
+  equal(kick(256, good).close, undefined);
+  const last = QEMU_BYTES - 256 * 16;
+  const bad = [
+    { ...good, desc: 0x1008 },
+    { ...good, avail: 0x2001 },
+    { ...good, used: 0x3002 },
+    { ...good, desc: QEMU_BYTES },
+    { ...good, desc: -0x1000 },
+    { ...good, desc: last + 16 },
+    { ...good, used: QEMU_BYTES - 2048 },
+    { ...good, avail: good.desc },
+    { ...good, avail: good.desc + 0xffe },
+    { ...good, used: good.avail + 0x200 },
+    { ...good, desc: good.used + 2048 },
+  ];
+  for (const ring of bad) equal(kick(256, ring).close?.code, "bad-ring-address", `${ring.desc}`);
+  equal(kick(256, { ...good, desc: last }).close, undefined);
+  // The legacy layout without event indices: used right behind avail.
+  equal(kick(256, { ...good, used: good.avail + 4 + 512 }).close, undefined);
+});
+
+Deno.test("session refuses packed positions beyond the ring", () => {
+  const ring = { desc: 0x1000, avail: 0x9000, used: 0xa000 };
+  equal(kick(100, ring, QEMU_PACKED, 0x8063_8063).close, undefined);
+  equal(kick(100, ring, QEMU_PACKED, 0x8000_8064).close?.code, "bad-ring-base");
+  equal(kick(100, ring, QEMU_PACKED, 0x8064_8000).close?.code, "bad-ring-base");
+  equal(kick(100, ring, QEMU_PACKED, 0x7fff).close?.code, "bad-ring-base");
+});
+
+Deno.test("session refuses a memory table that leaves a running ring outside", () => {
+  const { host, session } = inState("running");
+  const region = { sizeBytes: 2 ** 20, userAddr: QEMU_HVA };
+  const given = message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
+  equal(session.handle(given).close?.code, "bad-ring-address");
+  finish(session, host);
+});
+
+Deno.test("session passes the host's refusal of memory on, with every ring stopped", () => {
+  const { host, session } = inState("running");
+  host.refuseMemory = { code: "bad-memory-kind", detail: "no memory" };
+  const region = { sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
+  const given = message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
+  equal(session.handle(given).close?.code, "bad-memory-kind");
+  equal(host.running.size, 0);
+  finish(session, host);
+});
+
+/** Deterministic 32-bit numbers (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return (t ^ (t >>> 14)) >>> 0;
+  };
+}
+
+/** A message that is mostly well-formed, so that sequences get far. */
+function anyMessage(next: () => number, host: FakeHost): Message {
+  const pick = <T>(list: readonly T[]): T => list[next() % list.length]!;
+  const [number, request] = pick(served());
+  const index = next() % 100 === 0 ? next() % 5 : next() % 2;
+  const flags = pick([PLAIN, NEED_REPLY]);
+  const bytes = next() % 100 === 0 ? next() % 300 : request.bytesMax;
+  const payloads: Record<number, () => Uint8Array> = {
+    [id.VHOST_USER_SET_FEATURES]: () => words(next() % 8 ? QEMU_SPLIT : pick([QEMU_PACKED, 0n])),
+    [id.VHOST_USER_SET_PROTOCOL_FEATURES]: () => words(pick([0x1_2019n, 0x1_0009n, 0n])),
+    [id.VHOST_USER_SET_MEM_TABLE]: () =>
+      table([{ sizeBytes: next() % 20 ? QEMU_BYTES : 2 ** 20, userAddr: QEMU_HVA }]),
+    [id.VHOST_USER_SET_VRING_NUM]: () => state(index, next() % 50 === 0 ? 300 : 256),
+    [id.VHOST_USER_SET_VRING_BASE]: () => state(index, pick([0, 0x8000, 0x80008000, 17])),
+    [id.VHOST_USER_GET_VRING_BASE]: () => state(index, 0),
+    [id.VHOST_USER_SET_VRING_ENABLE]: () => state(index, next() % 2),
+    [id.VHOST_USER_SET_VRING_ADDR]: () =>
+      new Uint8Array(ringAddr(index, pick(SPLIT_RINGS), QEMU_HVA).payload.buffer as ArrayBuffer),
+    [id.VHOST_USER_NET_SET_MTU]: () => words(pick([1500, 9000, 5])),
+    [id.VHOST_USER_SET_STATUS]: () => words(pick([0, 8, 15])),
+  };
+  const ringFd = number >= 12 && number <= 14;
+  const withFd = request.fdsMax > 0 && next() % (ringFd ? 4 : 100) !== 0;
+  const payload = payloads[number]?.() ??
+    (ringFd ? words(withFd ? index : 0x100 + index) : new Uint8Array(bytes));
+  const kind: FdKind = number === id.VHOST_USER_SET_MEM_TABLE ? "other" : "eventfd";
+  return message(number, payload, withFd ? [host.fd(kind)] : [], flags);
+}
+
+Deno.test("session survives 2,000 random conversations without leaking or throwing", () => {
+  let started = 0;
+  for (let seed = 1; seed <= 2000; seed++) {
+    const { host, session } = inState(STATES[seed % STATES.length]!);
+    const next = random(seed);
+    try {
+      for (let i = 0; i < 150; i++) {
+        const given = anyMessage(next, host);
+        const outcome = session.handle(given);
+        checkOutcome(given, outcome);
+        if (host.running.size > 0) started++;
+        if (next() % 40 === 0) session.ringBroken(next() % 2, "bad-index");
+        if (outcome.close) break;
+      }
+      finish(session, host);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+  ok(started > 5000, `rings ran after ${started} messages only: the test does not get far`);
+});
