@@ -1,0 +1,167 @@
+/**
+ * A switch in a process of its own, started as a user would, and read through its commands.
+ *
+ * @module
+ */
+import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const READY_MS_MAX = 60_000;
+
+/** What a finished command said. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Command words that run vuswitch: the single binary of $VUSWITCH_BINARY, or from source. */
+export function vuswitchWords(): string[] {
+  const binary = Deno.env.get("VUSWITCH_BINARY");
+  return binary ? [binary] : [Deno.execPath(), "run", "-A", MAIN];
+}
+
+/** Runs one command to its end. */
+export async function vuswitch(...args: string[]): Promise<CommandResult> {
+  const [program = "", ...words] = vuswitchWords();
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args: [...words, ...args],
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** A running switch; its log is kept. Stop it, or leave its `await using` scope. */
+export class SwitchProcess implements AsyncDisposable {
+  readonly ctl: string;
+  readonly #process: Deno.ChildProcess;
+  #log = "";
+  #output = "";
+  readonly #reading: Promise<void>[];
+
+  private constructor(process: Deno.ChildProcess, ctl: string) {
+    this.#process = process;
+    this.ctl = ctl;
+    this.#reading = [
+      this.#collect(process.stdout, (text) => this.#output += text),
+      this.#collect(process.stderr, (text) => this.#log += text),
+    ];
+  }
+
+  /**
+   * Starts `vuswitch run` and waits for its ready line.
+   * @param folder for its control socket @param args further words, such as `-p`, `vm1=…`
+   */
+  static async start(
+    folder: string,
+    args: readonly string[],
+    words: readonly string[] = vuswitchWords(),
+  ): Promise<SwitchProcess> {
+    const ctl = `${folder}/ctl.sock`;
+    const [program = "", ...rest] = words;
+    const process = new Deno.Command(program, {
+      args: [...rest, "run", "--ctl", ctl, ...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const running = new SwitchProcess(process, ctl);
+    const end = Date.now() + READY_MS_MAX;
+    while (!/^ready /m.test(running.#output)) {
+      const ended = await Promise.race([
+        process.status.then(() => true),
+        new Promise<false>((resolve) => setTimeout(() => resolve(false), 10)),
+      ]);
+      if (ended || Date.now() > end) throw new Error(`The switch did not start: ${running.#log}`);
+    }
+    return running;
+  }
+
+  /** A switch with ports vm1 … vmN in `folder`; see {@linkcode socket}. */
+  static withPorts(folder: string, count: number, ...args: string[]): Promise<SwitchProcess> {
+    const ports = Array.from({ length: count }, (_, i) => i + 1)
+      .flatMap((n) => ["-p", `vm${n}=${folder}/vm${n}.sock`]);
+    return SwitchProcess.start(folder, [...ports, ...args]);
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>, add: (text: string) => void): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** What it logged so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** What it printed so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  async #get<T>(...args: string[]): Promise<T> {
+    const result = await vuswitch(...args, "-o", "json", "--ctl", this.ctl);
+    if (result.code !== 0) throw new Error(`vuswitch ${args.join(" ")}: ${result.stderr}`);
+    return JSON.parse(result.stdout) as T;
+  }
+
+  /** `stats -o json`. */
+  status(): Promise<SwitchStatus> {
+    return this.#get("stats");
+  }
+
+  /** `port show NAME -o json`. */
+  port(name: string): Promise<PortStatus> {
+    return this.#get("port", "show", name);
+  }
+
+  /** `vring show NAME -o json`. */
+  vrings(name: string): Promise<VringStatus[]> {
+    return this.#get("vring", "show", name);
+  }
+
+  /** `fdb show -o json`. */
+  fdb(): Promise<FdbStatus[]> {
+    return this.#get("fdb", "show");
+  }
+
+  /** Ends the switch. @returns its exit code */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // It ended before.
+    }
+    const { code } = await this.#process.status;
+    await Promise.all(this.#reading);
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** User and system time a process has used, seconds. */
+export function cpuSeconds(pid: number): number {
+  const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Waits until `check` holds. @throws naming `what` after a generous while */
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  timeoutMs = 60_000,
+): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!(await check())) {
+    if (Date.now() > end) throw new Error(`Waited too long for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
