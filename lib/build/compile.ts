@@ -1,0 +1,66 @@
+/**
+ * Builds the single binary and tries it before it claims success:
+ * `deno task compile [--output PATH]`.
+ *
+ * @module
+ */
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const READY_MS_MAX = 30_000;
+
+/** Builds `output`. @throws naming what failed */
+export async function compile(output: string): Promise<void> {
+  // A matching Deno with its runtime may be named where the download cannot be reached.
+  const deno = Deno.env.get("VUSWITCH_DENO_COMPILE") ?? Deno.execPath();
+  const { code, stderr } = await new Deno.Command(deno, {
+    args: [
+      ...["compile", "-A", "--no-check", "--include", "lib/worker/data_plane.ts"],
+      ...["--output", output, "main.ts"],
+    ],
+    cwd: ROOT,
+  }).output();
+  if (code !== 0) {
+    throw new Error(`deno compile failed: ${new TextDecoder().decode(stderr).trim()}`);
+  }
+}
+
+/** Runs the built product: its version, and a switch that starts and ends. @throws if it fails */
+export async function tryOut(binary: string): Promise<string> {
+  const version = await new Deno.Command(binary, { args: ["version"] }).output();
+  const text = new TextDecoder().decode(version.stdout).trim();
+  if (version.code !== 0 || !text.startsWith("vuswitch ")) {
+    throw new Error(`${binary} version printed "${text}" (exit ${version.code})`);
+  }
+  const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
+  const child = new Deno.Command(binary, {
+    args: ["run", "-q", "-p", `p=${folder}/p.sock`, "--ctl", `${folder}/ctl.sock`],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), READY_MS_MAX);
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  child.kill("SIGTERM");
+  const { code } = await child.status;
+  clearTimeout(timer);
+  await Deno.remove(folder, { recursive: true });
+  if (!value?.startsWith("ready ") || code !== 0) {
+    throw new Error(`${binary} run printed "${value ?? ""}" and ended with ${code}`);
+  }
+  return text;
+}
+
+if (import.meta.main) {
+  const at = Deno.args.indexOf("--output");
+  const output = at < 0 ? `${ROOT}vuswitch` : Deno.args[at + 1] ?? `${ROOT}vuswitch`;
+  try {
+    await compile(output);
+    const version = await tryOut(output);
+    const mib = (Deno.statSync(output).size / 2 ** 20).toFixed(1);
+    console.log(`${output}: ${version}, ${mib} MiB, starts and ends well`);
+  } catch (error) {
+    console.error(`Cannot build vuswitch: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}
