@@ -77,9 +77,11 @@ export async function demo(
   try {
     print(`switch: pid ${child.pid}, ports vm1 and vm2 in ${folder}\n`);
     const run = await load(guest);
-    const io: DemoIo = { print: (line) => print(`  ${line}\n`) };
+    const io: DemoIo = {
+      print: (line) => print(`  ${line}\n`),
+      inspect: () => showSwitch(`${folder}/ctl.sock`, print),
+    };
     const good = await run(io, { a: `${folder}/vm1.sock`, b: `${folder}/vm2.sock` });
-    await showSwitch(`${folder}/ctl.sock`, print);
     if (!good) throw new CliError(EXIT_FAILED, "The demo's guests lost frames");
     print("\nall good\n");
   } finally {

@@ -9,6 +9,8 @@ import { QemuGuest } from "./qemu.ts";
 /** What a demo prints to. */
 export interface DemoIo {
   print(line: string): void;
+  /** Called while the guests are still connected. */
+  inspect?(): Promise<void>;
 }
 
 /** Boots two guests on two sockets of a switch and pings. @returns whether no ping was lost */
@@ -36,6 +38,7 @@ export async function qemuDemo(
     io.print("vm1# ping -c 5 10.77.0.2");
     const { code, output } = await first.run("ping -c 5 -i 0.2 10.77.0.2");
     for (const line of output.split("\n")) io.print(line);
+    await io.inspect?.();
     return code === 0 && output.includes(" 0% packet loss");
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,0 +1,134 @@
+/**
+ * What the two kinds of driver-side virtqueues share: guest memory to build rings in, and strict
+ * accounting of what the device gives back.
+ *
+ * @module
+ */
+
+/** A buffer of a chain. */
+export interface Segment {
+  /** Guest-physical address. */
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** A chain the device has finished with. */
+export interface UsedChain {
+  /** As `add` returned it. */
+  readonly id: number;
+  /** Bytes the device says it wrote. */
+  readonly bytes: number;
+}
+
+/** Negotiated features that matter to a ring. */
+export interface RingFeatures {
+  readonly eventIdx: boolean;
+  readonly indirect: boolean;
+}
+
+/** The driver's side of a virtqueue. */
+export interface RingDriver {
+  readonly size: number;
+  /** Guest-physical addresses of descriptor, driver and device area. */
+  readonly areas: readonly [number, number, number];
+  /** Descriptors (slots) not in use. */
+  readonly free: number;
+  /** Adds one chain, of device-writable or device-readable buffers; -1 if there is no room. */
+  add(segments: readonly Segment[], deviceWrites: boolean, indirect?: boolean): number;
+  /** Makes what was added available. @returns whether the device wants a kick */
+  publish(): boolean;
+  /** Chains the device has finished with. @throws if it broke a rule */
+  takeUsed(): UsedChain[];
+  /** Asks the device for calls, or no more. */
+  wantCalls(wanted: boolean): void;
+}
+
+/** A guest's memory as its driver sees it: bytes, and a simple allocator. */
+export class GuestRam {
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+  /** Guest-physical address of byte 0. */
+  readonly base: number;
+  #next: number;
+
+  /** @param start first byte the allocator may use */
+  constructor(buffer: ArrayBuffer, base: number, start = 0) {
+    this.view = new DataView(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.base = base;
+    this.#next = start;
+  }
+
+  /** Takes memory, never given back. @returns its guest-physical address */
+  take(bytes: number, align = 16): number {
+    const at = Math.ceil(this.#next / align) * align;
+    if (at + bytes > this.bytes.length) throw new Error("Cannot take memory: the guest is full");
+    this.#next = at + bytes;
+    this.bytes.fill(0, at, at + bytes);
+    return this.base + at;
+  }
+
+  /** Offset in `view` of a guest-physical address. */
+  at(address: number): number {
+    return address - this.base;
+  }
+
+  /** Writes bytes at a guest-physical address. */
+  write(address: number, data: Uint8Array): void {
+    this.bytes.set(data, this.at(address));
+  }
+
+  /** Copies bytes out of guest memory. */
+  read(address: number, bytes: number): Uint8Array {
+    return this.bytes.slice(this.at(address), this.at(address) + bytes);
+  }
+}
+
+/** Chains the device holds: each must come back once, with no more bytes than it had room for. */
+export class Outstanding {
+  readonly #room = new Map<number, number>();
+
+  /** The device gets a chain with room for `bytes`. */
+  offer(id: number, bytes: number): void {
+    if (this.#room.has(id)) throw new Error(`Chain ${id} is with the device already`);
+    this.#room.set(id, bytes);
+  }
+
+  /** The device gives a chain back. @throws if it never had it or wrote too much */
+  settle(id: number, bytes: number): void {
+    const room = this.#room.get(id);
+    if (room === undefined) throw new Error(`The device returned chain ${id}, which it had not`);
+    if (bytes > room) throw new Error(`The device wrote ${bytes} bytes into room for ${room}`);
+    this.#room.delete(id);
+  }
+
+  /** How many chains the device holds. */
+  get count(): number {
+    return this.#room.size;
+  }
+}
+
+/** Bytes of a descriptor. */
+export const DESC = 16;
+/** Largest number of buffers in a chain. */
+export const INDIRECT_MAX = 4096;
+
+/** Writes one descriptor: address, bytes and two 16-bit words. */
+export function writeDesc(
+  ram: GuestRam,
+  address: number,
+  segment: Segment,
+  word12: number,
+  word14: number,
+): void {
+  const at = ram.at(address);
+  ram.view.setBigUint64(at, BigInt(segment.address), true);
+  ram.view.setUint32(at + 8, segment.bytes, true);
+  ram.view.setUint16(at + 12, word12, true);
+  ram.view.setUint16(at + 14, word14, true);
+}
+
+/** Room for the device in a chain. */
+export function roomOf(segments: readonly Segment[], deviceWrites: boolean): number {
+  return deviceWrites ? segments.reduce((sum, segment) => sum + segment.bytes, 0) : 0;
+}

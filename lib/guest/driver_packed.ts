@@ -1,0 +1,157 @@
+/**
+ * Packed virtqueue, driver side (virtio-v1.3 §2.8).
+ *
+ * @module
+ */
+import {
+  DESC,
+  type GuestRam,
+  Outstanding,
+  type RingDriver,
+  type RingFeatures,
+  roomOf,
+  type Segment,
+  type UsedChain,
+  writeDesc,
+} from "./driver.ts";
+
+const NEXT = 1;
+const WRITE = 2;
+const INDIRECT = 4;
+const AVAIL = 1 << 7;
+const USED = 1 << 15;
+const ENABLE = 0;
+const DISABLE = 1;
+const EVENT_DESC = 2;
+
+/** Driver side of a packed ring. */
+export class PackedDriver implements RingDriver {
+  readonly size: number;
+  readonly areas: readonly [number, number, number];
+  readonly #ram: GuestRam;
+  readonly #features: RingFeatures;
+  readonly #desc: number;
+  readonly #driver: number;
+  readonly #device: number;
+  readonly #freeIds: number[];
+  /** Slots of each chain by id. */
+  readonly #slots = new Map<number, number>();
+  readonly #outstanding = new Outstanding();
+  #freeSlots: number;
+  #availSlot = 0;
+  #availWrap = 1;
+  #usedSlot = 0;
+  #usedWrap = 1;
+  #added = 0;
+  /** Head of the first chain that is not published, and the flags that publish it. */
+  #first: { slot: number; flags: number } | null = null;
+
+  constructor(ram: GuestRam, size: number, features: RingFeatures) {
+    this.size = size;
+    this.#ram = ram;
+    this.#features = features;
+    this.#desc = ram.take(DESC * size, 16);
+    this.#driver = ram.take(4, 4);
+    this.#device = ram.take(4, 4);
+    this.areas = [this.#desc, this.#driver, this.#device];
+    this.#freeSlots = size;
+    this.#freeIds = Array.from({ length: size }, (_, i) => size - 1 - i);
+  }
+
+  get free(): number {
+    return this.#freeSlots;
+  }
+
+  #word(address: number): Uint16Array {
+    return new Uint16Array(this.#ram.view.buffer, this.#ram.at(address), 1);
+  }
+
+  add(segments: readonly Segment[], deviceWrites: boolean, indirect = false): number {
+    const slots = indirect ? 1 : segments.length;
+    if (slots > this.#freeSlots || segments.length === 0) return -1;
+    const id = this.#freeIds.pop() as number;
+    const flag = deviceWrites ? WRITE : 0;
+    let list = segments;
+    let kind = flag;
+    if (indirect) {
+      const table = this.#ram.take(DESC * segments.length, 16);
+      segments.forEach((one, i) => writeDesc(this.#ram, table + DESC * i, one, 0, flag));
+      list = [{ address: table, bytes: DESC * segments.length }];
+      kind = INDIRECT;
+    }
+    list.forEach((segment, i) => {
+      const more = i + 1 < list.length ? NEXT : 0;
+      const flags = kind | more | (this.#availWrap === 1 ? AVAIL : USED);
+      this.#writeSlot(segment, id, flags);
+    });
+    this.#freeSlots -= slots;
+    this.#added += slots;
+    this.#slots.set(id, slots);
+    this.#outstanding.offer(id, roomOf(segments, deviceWrites));
+    return id;
+  }
+
+  /** Writes the next slot; the flags of the very first one wait until `publish`. */
+  #writeSlot(segment: Segment, id: number, flags: number): void {
+    const slot = this.#availSlot;
+    const held = this.#first === null;
+    if (held) this.#first = { slot, flags };
+    const old = this.#word(this.#desc + DESC * slot + 14)[0] as number;
+    writeDesc(this.#ram, this.#desc + DESC * slot, segment, id, held ? old : flags);
+    if (++this.#availSlot === this.size) {
+      this.#availSlot = 0;
+      this.#availWrap ^= 1;
+    }
+  }
+
+  publish(): boolean {
+    if (this.#first === null) return false;
+    const { slot, flags } = this.#first;
+    this.#first = null;
+    Atomics.store(this.#word(this.#desc + DESC * slot + 14), 0, flags);
+    const added = this.#added;
+    this.#added = 0;
+    const mode = Atomics.load(this.#word(this.#device + 2), 0) & 3;
+    if (mode !== EVENT_DESC) return mode === ENABLE;
+    const offWrap = Atomics.load(this.#word(this.#device), 0);
+    let event = offWrap & 0x7fff;
+    if (offWrap >>> 15 !== this.#availWrap) event -= this.size;
+    const now = this.#availSlot;
+    return ((now - event - 1) & 0xffff) < ((now - (now - added)) & 0xffff);
+  }
+
+  takeUsed(): UsedChain[] {
+    const { view } = this.#ram;
+    const chains: UsedChain[] = [];
+    const both = AVAIL | USED;
+    while (this.#slots.size > 0) {
+      const at = this.#ram.at(this.#desc) + DESC * this.#usedSlot;
+      const flags = Atomics.load(this.#word(this.#desc + DESC * this.#usedSlot + 14), 0);
+      if ((flags & both) !== (this.#usedWrap === 1 ? both : 0)) break;
+      const id = view.getUint16(at + 12, true);
+      const bytes = view.getUint32(at + 8, true);
+      this.#outstanding.settle(id, bytes);
+      const slots = this.#slots.get(id) as number;
+      this.#slots.delete(id);
+      this.#freeIds.push(id);
+      this.#freeSlots += slots;
+      this.#usedSlot += slots;
+      if (this.#usedSlot >= this.size) {
+        this.#usedSlot -= this.size;
+        this.#usedWrap ^= 1;
+      }
+      chains.push({ id, bytes });
+    }
+    return chains;
+  }
+
+  wantCalls(wanted: boolean): void {
+    const useEvent = wanted && this.#features.eventIdx;
+    if (useEvent) {
+      const offWrap = this.#usedSlot | (this.#usedWrap << 15);
+      Atomics.store(this.#word(this.#driver), 0, offWrap);
+    }
+    const mode = !wanted ? DISABLE : useEvent ? EVENT_DESC : ENABLE;
+    Atomics.store(this.#word(this.#driver + 2), 0, mode);
+  }
+}
