@@ -18,11 +18,10 @@ const {
   BUFFER_SEGMENTS,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
-  frameHead,
+  frameHeadPairs,
   frameSegment,
   frameSegmentEnd,
   HEAD_BYTES,
-  HEAD_WORDS,
 } = burst;
 const { segmentBytes, segmentOffset, segmentWindow } = memory;
 const { copyBytes, PRIVATE_WINDOW, privateView, windowView } = window;
@@ -95,16 +94,12 @@ function writeHead(
   buffers: number,
   frame: number,
 ): void {
-  view.setInt32(offset, 0, true);
-  view.setInt32(offset + 4, 0, true);
+  view.setBigUint64(offset, 0n, true);
   if (headerBytes === SHORT_HEADER_BYTES) view.setInt16(offset + 8, 0, true);
   else view.setInt32(offset + 8, buffers << NUM_BUFFERS_SHIFT, true);
   const at = offset + headerBytes;
-  const head = frame * HEAD_WORDS;
-  view.setInt32(at, frameHead[head]!, true);
-  view.setInt32(at + 4, frameHead[head + 1]!, true);
-  view.setInt32(at + 8, frameHead[head + 2]!, true);
-  view.setInt32(at + 12, frameHead[head + 3]!, true);
+  view.setBigUint64(at, frameHeadPairs[2 * frame]!, true);
+  view.setBigUint64(at + 8, frameHeadPairs[2 * frame + 1]!, true);
 }
 
 /** All buffers but the last are filled to the end (virtio-v1.3 §5.1.6.4). */
