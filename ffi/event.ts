@@ -29,9 +29,12 @@ export function signalEventFd(fd: number): number {
   return libc.eventfd_write(fd, 1n);
 }
 
-/** The same for a tenant's eventfd, off the thread: its owner can make the write block. */
-export function signalTenantEventFd(fd: number): void {
-  libc.eventfd_write_off_thread(fd, 1n).catch(() => {});
+/**
+ * The same for a tenant's eventfd, on the runtime's blocking pool: its owner can make the write
+ * block for ever. The caller bounds how many are under way. Never rejects. Control thread only.
+ */
+export async function signalTenantEventFd(fd: number): Promise<void> {
+  await libc.eventfd_write_off_thread(fd, 1n);
 }
 
 const counter = new BigUint64Array(1);

@@ -22,19 +22,12 @@ export function closeFd(fd: number): void {
   if (libc.close(fd) !== 0) throw new SystemError("close", errno(), `fd ${fd}`);
 }
 
-let closing = 0;
-
-/** Closes a tenant's descriptor on the blocking pool. Returns at once; control thread only. */
-export function closeTenantFd(fd: number): void {
-  closing++;
-  libc.close_off_thread(fd).then(() => {
-    closing--;
-  });
-}
-
-/** How many tenant descriptors are still being closed off the thread. */
-export function closingFds(): number {
-  return closing;
+/**
+ * Closes a tenant's descriptor on the runtime's blocking pool, which has few threads: the caller
+ * bounds how many are under way. Never rejects. Control thread only.
+ */
+export async function closeTenantFd(fd: number): Promise<void> {
+  await libc.close_off_thread(fd);
 }
 
 /** A second descriptor of the same open file. @throws {SystemError} EMFILE, EBADF */

@@ -8,21 +8,31 @@
  * @module
  */
 import {
+  closeFd,
+  createEventFd,
   EAGAIN,
+  ECONNRESET,
+  EPIPE,
   EPOLLIN,
   EPOLLOUT,
   errnoName,
   receive,
   type Received,
   send,
+  SystemError,
 } from "../../ffi/mod.ts";
 import type { Refusal } from "../vhost/host.ts";
 import { decodeHeader, HEADER_BYTES, type Message, PAYLOAD_BYTES_MAX } from "../vhost/message.ts";
 import type { Outcome } from "../vhost/session.ts";
 import type { Reactor } from "./reactor.ts";
 
-/** Messages handled per turn of the event loop: a flooding tenant waits, the others do not. */
-const MESSAGES_PER_TURN = 32;
+/** Reads per turn of the event loop: a flooding tenant waits, the others do not. */
+const READS_PER_TURN = 64;
+/** Messages a front-end may send in a row, and per second after that. A start takes about 40. */
+export const MESSAGES_BURST_MAX = 2000;
+export const MESSAGES_PER_SECOND = 1000;
+/** How long a front-end that sent more is not listened to, ms. */
+const PAUSE_MS = 50;
 /** A message begun must be whole within this, ms. */
 const PARTIAL_MS_MAX = 2000;
 /** Replies a front-end may leave unread, bytes. */
@@ -30,6 +40,7 @@ const BACKLOG_BYTES_MAX = 65536;
 
 /** What a connection needs from its port. */
 export interface ConnectionHost {
+  /** Takes the message's descriptors over. */
   handle(message: Message): Outcome;
   /** The connection is over; the socket is still open. `refusal` is null if the peer closed. */
   ended(refusal: Refusal | null): void;
@@ -44,86 +55,116 @@ export class Connection {
   readonly #host: ConnectionHost;
   readonly #buffer = new Uint8Array(new ArrayBuffer(HEADER_BYTES + PAYLOAD_BYTES_MAX));
   readonly #view = new DataView(this.#buffer.buffer);
+  /** Bytes of the message at hand, and the descriptors that came with the first. */
   #have = 0;
   #fds: number[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #partialTimer: ReturnType<typeof setTimeout> | undefined;
   #backlog: Uint8Array<ArrayBuffer>[] = [];
   #backlogBytes = 0;
+  #watched = EPOLLIN;
+  /** Messages that may still come, as of a moment. */
+  #allowance = MESSAGES_BURST_MAX;
+  #allowanceAt = performance.now();
+  #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
 
   constructor(fd: number, reactor: Reactor, host: ConnectionHost) {
     this.#fd = fd;
     this.#reactor = reactor;
     this.#host = host;
-    reactor.add(fd, (events) => this.#ready(events));
+    this.#watch();
+  }
+
+  #watch(): void {
+    this.#reactor.add(this.#fd, (events) => this.#ready(events), this.#watched);
+  }
+
+  /** Handles what the peer sent so far, its closing included, for at most a turn. */
+  poll(): void {
+    for (let i = 0; i < READS_PER_TURN && !this.#ended; i++) {
+      if (!this.#step()) break;
+    }
+    if (!this.#ended && this.#have > 0) this.#startPartialTimer();
   }
 
   #ready(events: number): void {
     if ((events & EPOLLOUT) !== 0) this.#flush();
-    for (let i = 0; i < MESSAGES_PER_TURN && !this.#ended; i++) {
-      if (!this.#step()) return;
-    }
+    if (!this.#ended) this.#refillAllowance();
+    this.poll();
+    if (!this.#ended && this.#allowance <= 0) this.#pause();
+  }
+
+  #refillAllowance(): void {
+    const now = performance.now();
+    const earned = (now - this.#allowanceAt) * MESSAGES_PER_SECOND / 1000;
+    this.#allowance = Math.min(MESSAGES_BURST_MAX, this.#allowance + earned);
+    this.#allowanceAt = now;
+  }
+
+  /** Not watching is the one way: a peer that hung up is reported whatever is watched for. */
+  #pause(): void {
+    this.#reactor.remove(this.#fd);
+    this.#pauseTimer = setTimeout(() => {
+      this.#pauseTimer = undefined;
+      this.#watch();
+    }, PAUSE_MS);
   }
 
   /** Reads what the message at hand still lacks. @returns whether it is worth going on */
   #step(): boolean {
-    const want = this.#have < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + this.#payloadBytes();
-    if (this.#have < want) {
-      const got = receive(this.#fd, this.#buffer.subarray(this.#have, want));
+    const headerDue = this.#have < HEADER_BYTES;
+    if (headerDue || this.#have < this.#messageBytes()) {
+      const end = headerDue ? HEADER_BYTES : this.#messageBytes();
+      const got = receive(this.#fd, this.#buffer.subarray(this.#have, end));
       if (!this.#take(got)) return false;
-      if (this.#have < want) return true;
+      if (this.#have < end) return true;
     }
-    if (want === HEADER_BYTES && !this.#checkHeader()) return false;
-    if (this.#have < HEADER_BYTES + this.#payloadBytes()) return true;
+    if (headerDue && !this.#checkHeader()) return false;
+    if (this.#have < this.#messageBytes()) return true;
     this.#dispatch();
-    return true;
+    return this.#allowance > 0;
   }
 
   #take(got: Received): boolean {
     const first = this.#have === 0;
     this.#fds.push(...got.fds);
-    if (got.truncated) {
-      return this.#end({ code: "fds-truncated", detail: "descriptors were lost on the way" });
-    }
+    if (got.truncated) return this.#end(lostFds());
     if (got.bytes === -EAGAIN) return false;
-    if (got.bytes < 0) {
-      return this.#end({ code: "socket-error", detail: errnoName(-got.bytes) });
-    }
-    if (got.bytes === 0) {
-      if (first) return this.#end(null);
-      return this.#end({ code: "peer-closed", detail: "in the middle of a message" });
-    }
+    if (got.bytes < 0) return this.#fail(-got.bytes);
+    if (got.bytes === 0) return this.#peerClosed();
     if (!first && got.fds.length > 0) {
       return this.#end({ code: "fd-count", detail: "descriptors in the middle of a message" });
     }
     this.#have += got.bytes;
-    if (first) this.#startTimer();
     return true;
   }
 
-  #payloadBytes(): number {
-    return decodeHeader(this.#view).sizeBytes;
+  /** Bytes of the whole message at hand, once its header is there. */
+  #messageBytes(): number {
+    return HEADER_BYTES + decodeHeader(this.#view).sizeBytes;
   }
 
   #checkHeader(): boolean {
-    const header = decodeHeader(this.#view);
-    if (header.sizeBytes <= PAYLOAD_BYTES_MAX) return true;
-    return this.#end({ code: "too-long", detail: `payload of ${header.sizeBytes} bytes` });
+    const { sizeBytes } = decodeHeader(this.#view);
+    if (sizeBytes <= PAYLOAD_BYTES_MAX) return true;
+    return this.#end({ code: "too-long", detail: `payload of ${sizeBytes} bytes` });
   }
 
-  #startTimer(): void {
-    this.#timer = setTimeout(
+  #startPartialTimer(): void {
+    this.#partialTimer ??= setTimeout(
       () => this.#end({ code: "timeout", detail: "a message was not finished in time" }),
       PARTIAL_MS_MAX,
     );
   }
 
   #dispatch(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#partialTimer);
+    this.#partialTimer = undefined;
     const { request, flags, sizeBytes } = decodeHeader(this.#view);
     const fds = this.#fds;
     this.#have = 0;
     this.#fds = [];
+    this.#allowance--;
     const payload = new DataView(this.#buffer.buffer, HEADER_BYTES, sizeBytes);
     const outcome = this.#host.handle({ request, flags, payload, fds });
     if (outcome.reply) this.#send(outcome.reply);
@@ -131,7 +172,6 @@ export class Connection {
   }
 
   #send(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#ended) return;
     this.#backlog.push(bytes);
     this.#backlogBytes += bytes.length;
     this.#flush();
@@ -141,20 +181,32 @@ export class Connection {
   }
 
   #flush(): void {
-    while (this.#backlog.length > 0) {
-      const bytes = this.#backlog[0] as Uint8Array<ArrayBuffer>;
+    for (let bytes = this.#backlog[0]; bytes; bytes = this.#backlog[0]) {
       const sent = send(this.#fd, bytes);
       if (sent === -EAGAIN) break;
       if (sent < 0) {
-        this.#end({ code: "socket-error", detail: errnoName(-sent) });
+        this.#fail(-sent);
         return;
       }
       this.#backlogBytes -= sent;
       if (sent === bytes.length) this.#backlog.shift();
       else this.#backlog[0] = bytes.subarray(sent);
     }
-    if (this.#ended) return;
-    this.#reactor.modify(this.#fd, this.#backlog.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    const wanted = this.#backlog.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    if (this.#ended || wanted === this.#watched) return;
+    this.#watched = wanted;
+    this.#reactor.modify(this.#fd, wanted);
+  }
+
+  #fail(code: number): false {
+    // A peer that died with replies unread resets the connection.
+    if (code === ECONNRESET || code === EPIPE) return this.#peerClosed();
+    return this.#end({ code: "socket-error", detail: errnoName(code) });
+  }
+
+  #peerClosed(): false {
+    if (this.#have === 0) return this.#end(null);
+    return this.#end({ code: "peer-closed", detail: "in the middle of a message" });
   }
 
   #end(refusal: Refusal | null): false {
@@ -169,9 +221,21 @@ export class Connection {
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#partialTimer);
+    clearTimeout(this.#pauseTimer);
     this.#reactor.remove(this.#fd);
     for (const fd of this.#fds) this.#host.closeFd(fd);
     this.#fds = [];
   }
+}
+
+/** Why descriptors were lost: our own limit, as a rule. Those that came still take their places. */
+function lostFds(): Refusal {
+  try {
+    closeFd(createEventFd());
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { code: "no-fds", detail: "this process may hold no more descriptors" };
+  }
+  return { code: "fds-truncated", detail: "descriptors were lost on the way" };
 }

@@ -16,10 +16,15 @@ import {
   statFd,
   SystemError,
 } from "../../ffi/mod.ts";
+import { assert, present } from "../base/assert.ts";
 import type { MemoryRegion, Refusal } from "../vhost/host.ts";
+import { isRefusal } from "../vhost/memory_table.ts";
+import { WINDOW_STRIDE, WINDOWS_MAX } from "../virtio/window.ts";
 import type { DataPlane, PlacedRegion } from "../worker/types.ts";
 
 const PAGE_BYTES = 4096;
+/** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
+export const PORT_BYTES_MAX = 2 ** 40;
 
 interface SharedMapping {
   readonly key: string;
@@ -39,6 +44,8 @@ export interface MappedRegion {
 export class MappingPool {
   readonly #plane: DataPlane;
   readonly #mappings = new Map<string, SharedMapping>();
+  /** Windows of the data plane that all mappings could take together. */
+  #windows = 0;
 
   constructor(plane: DataPlane) {
     this.#plane = plane;
@@ -63,7 +70,7 @@ export class MappingPool {
       return { code: "region-past-eof", detail: `ends at ${end} of ${stat.sizeBytes} bytes` };
     }
     const shared = this.#share(region, fd, stat);
-    if ("code" in shared) return shared;
+    if (isRefusal(shared)) return shared;
     shared.users++;
     const offset = region.mmapOffset - alignDown(region.mmapOffset, alignment(stat));
     return {
@@ -84,11 +91,15 @@ export class MappingPool {
     const key = `${stat.identity}:${start}:${end}`;
     const known = this.#mappings.get(key);
     if (known) return known;
+    if (this.#windows + windowsOf(end - start) >= WINDOWS_MAX) {
+      return { code: "memory-budget", detail: "all guests together have too much memory" };
+    }
     try {
       const mapping = Mapping.map(fd, start, end - start);
       const number = this.#plane.addMapping(mapping.address, mapping.sizeBytes);
       const shared = { key, mapping, number, users: 0 };
       this.#mappings.set(key, shared);
+      this.#windows += windowsOf(mapping.sizeBytes);
       return shared;
     } catch (error) {
       if (error instanceof SystemError) return { code: "map-failed", detail: error.message };
@@ -98,13 +109,17 @@ export class MappingPool {
 
   /** Gives a region back; the last user of a mapping detaches its views and unmaps it. */
   release(region: MappedRegion): void {
-    const shared = this.#mappings.get(region.key);
-    if (!shared) throw new Error(`Cannot release mapping ${region.key}: it is not mapped`);
+    const shared = present(this.#mappings.get(region.key), `mapping ${region.key}`);
     if (--shared.users > 0) return;
     this.#mappings.delete(region.key);
+    this.#windows -= windowsOf(shared.mapping.sizeBytes);
     this.#plane.removeMapping(shared.number);
     shared.mapping.unmap();
   }
+}
+
+function windowsOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / WINDOW_STRIDE);
 }
 
 function alignment(stat: FdStat): number {
@@ -113,4 +128,58 @@ function alignment(stat: FdStat): number {
 
 function alignDown(value: number, align: number): number {
   return value - (value % align);
+}
+
+/** The memory one front-end gave its port. */
+export class PortMemory {
+  readonly #pool: MappingPool;
+  /** Gives the data plane a new table; every virtqueue of the port is stopped. */
+  readonly #place: (regions: readonly PlacedRegion[]) => void;
+  #mapped: readonly MappedRegion[] = [];
+  /** The table in force. */
+  regions: readonly MemoryRegion[] = [];
+
+  constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
+    this.#pool = pool;
+    this.#place = place;
+  }
+
+  /** Bytes of all regions. */
+  get sizeBytes(): number {
+    return this.regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+  }
+
+  /**
+   * Replaces the memory table; with a refusal, the old one is gone too. The descriptors, one per
+   * region, stay the caller's.
+   * @returns host address of each region's first byte
+   */
+  replace(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
+    assert(regions.length === fds.length, "A region needs a descriptor");
+    // The new table is mapped before the old one goes: what both have in common stays mapped.
+    const mapped = this.#mapAll(regions, fds);
+    const old = this.#mapped;
+    this.#mapped = isRefusal(mapped) ? [] : mapped;
+    this.regions = isRefusal(mapped) ? [] : regions;
+    this.#place(this.#mapped.map((region) => region.placed));
+    for (const region of old) this.#pool.release(region);
+    return isRefusal(mapped) ? mapped : mapped.map((region) => region.placed.address);
+  }
+
+  #mapAll(regions: readonly MemoryRegion[], fds: readonly number[]): MappedRegion[] | Refusal {
+    const sizeBytes = regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+    if (sizeBytes > PORT_BYTES_MAX) {
+      return { code: "memory-budget", detail: `${sizeBytes} bytes of at most ${PORT_BYTES_MAX}` };
+    }
+    const mapped: MappedRegion[] = [];
+    for (const [i, region] of regions.entries()) {
+      const result = this.#pool.acquire(region, present(fds[i], `descriptor ${i}`));
+      if (isRefusal(result)) {
+        for (const done of mapped) this.#pool.release(done);
+        return result;
+      }
+      mapped.push(result);
+    }
+    return mapped;
+  }
 }

@@ -1,8 +1,8 @@
 /**
  * Listening sockets: binding with exact permissions, and never taking away what is not ours.
  *
- * A path in use is replaced only if it is a socket that nobody listens on. It is bound under an
- * exclusive mask and opened to its mode and group before it listens, so that nobody slips in
+ * A path in use is replaced only if it is a socket that nobody listens on. It is bound under a mask
+ * that lets nobody but this user in, and opened to its mode and group after that: nobody slips in
  * between.
  *
  * @module
@@ -30,31 +30,42 @@ export interface SocketAccess {
 
 /** Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file. */
 export function listenAt(path: string, access: SocketAccess): number {
-  if (new TextEncoder().encode(path).length > SOCKET_PATH_BYTES_MAX) {
+  if (new TextEncoder().encode(path).length > SOCKET_PATH_BYTES_MAX || path.includes("\0")) {
     throw new ControlError(
       "invalid",
-      `Cannot listen on ${path}: a socket path has at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+      `Cannot listen on ${path}: a socket path has at most ${SOCKET_PATH_BYTES_MAX} bytes, no NUL`,
       "choose a shorter path",
     );
   }
-  makeRoom(path);
   const gid = access.group === null ? null : groupId(access.group);
+  makeRoom(path);
   const mask = Deno.umask(0o177);
+  let fd: number;
   try {
-    const fd = listenUnix(path);
-    if (gid !== null) Deno.chownSync(path, null, gid);
-    Deno.chmodSync(path, access.mode);
-    return fd;
+    fd = listenUnix(path);
   } catch (error) {
     throw listenError(path, error);
   } finally {
     Deno.umask(mask);
   }
+  try {
+    if (gid !== null) Deno.chownSync(path, null, gid);
+    Deno.chmodSync(path, access.mode);
+  } catch (error) {
+    closeFd(fd);
+    Deno.removeSync(path);
+    throw listenError(path, error);
+  }
+  return fd;
 }
 
 function listenError(path: string, error: unknown): unknown {
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
-    return new ControlError("invalid", `Cannot set mode or group of ${path}: ${error.message}`);
+    return new ControlError(
+      "invalid",
+      `Cannot set mode or group of ${path}: ${error.message}`,
+      "choose a group that this user is in",
+    );
   }
   if (!(error instanceof SystemError)) return error;
   const folder = path.replace(/\/[^/]*$/, "") || "/";
@@ -97,7 +108,7 @@ function makeRoom(path: string): void {
     closeFd(connectUnix(path));
   } catch (error) {
     if (error instanceof SystemError && error.code === ECONNREFUSED) {
-      Deno.removeSync(path);
+      removeStale(path);
       return;
     }
     if (error instanceof SystemError && error.code === ENOENT) return;
@@ -105,12 +116,39 @@ function makeRoom(path: string): void {
   throw busy(path, "belongs to a running server");
 }
 
-/** Removes a socket file we bound, if it is still there. */
-export function unlinkSocket(path: string): void {
+function removeStale(path: string): void {
   try {
-    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+    Deno.removeSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new ControlError(
+      "invalid",
+      `Cannot replace the stale socket ${path}: no permission to remove it`,
+      `rm ${path}`,
+    );
+  }
+}
+
+/** What tells a socket file from another one at the same path; null if there is none. */
+export function socketIdentity(path: string): string | null {
+  try {
+    const { dev, ino, isSocket } = Deno.lstatSync(path);
+    return isSocket ? `${dev}:${ino}` : null;
   } catch {
-    // Somebody removed it already.
+    return null;
+  }
+}
+
+/**
+ * Removes a socket file we bound, unless it is gone or, told by `identity`, somebody put another one
+ * in its place.
+ */
+export function unlinkSocket(path: string, identity: string | null = socketIdentity(path)): void {
+  if (identity === null || socketIdentity(path) !== identity) return;
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Somebody removed it meanwhile, or took the folder's write permission from us.
   }
 }
 

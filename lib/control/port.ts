@@ -10,51 +10,66 @@
 import {
   acceptUnix,
   closeFd,
-  closeTenantFd,
+  EAGAIN,
+  EPOLLIN,
+  errnoName,
   fdKind,
   listenFd,
   peerCredentials,
-  signalTenantEventFd,
   viewMemory,
 } from "../../ffi/mod.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
-import { featureNames, protocolFeatureNames } from "../virtio/features.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "../vhost/host.ts";
 import { Session } from "../vhost/session.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
 import { Connection } from "./connection.ts";
-import type { MappedRegion, MappingPool } from "./guest_memory.ts";
-import { listenAt, type SocketAccess, unlinkSocket } from "./listener.ts";
+import { type MappingPool, PortMemory } from "./guest_memory.ts";
+import { listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
 import type { Logger } from "./log.ts";
+import { featuresText, portStatus, ringText, vringStatus } from "./port_status.ts";
 import type { Reactor } from "./reactor.ts";
+import { type BlockingPool, TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
 /** Ethernet header with one VLAN tag, above the MTU. */
 const FRAME_OVERHEAD_BYTES = 18;
-/** After a failed accept (no descriptors left), the listener rests this long, ms. */
+/** How long a listener rests that cannot accept, ms. */
 const ACCEPT_PAUSE_MS = 100;
+/** With more of a front-end's descriptors still to close, its port accepts no other one. */
+const CLOSING_FDS_MAX = 256;
+
+/** What a port needs of the data plane. */
+export type PortPlane = Pick<
+  DataPlaneThread,
+  | "addPort"
+  | "removePort"
+  | "setMemory"
+  | "startVring"
+  | "stopVring"
+  | "setVringEnabled"
+  | "setVringCall"
+  | "setFrameMax"
+  | "flushPort"
+  | "portCounters"
+  | "vringCounters"
+>;
 
 /** What a port shares with the others. */
 export interface PortContext {
-  readonly plane: DataPlaneThread;
+  readonly plane: PortPlane;
   readonly pool: MappingPool;
+  readonly blocking: BlockingPool;
   readonly reactor: Reactor;
   readonly logger: Logger;
   readonly access: SocketAccess;
-}
-
-interface Peer {
-  readonly pid: number;
-  readonly uid: number;
-  readonly command: string;
 }
 
 interface Attachment {
   readonly fd: number;
   readonly session: Session;
   readonly connection: Connection;
-  readonly peer: Peer | null;
+  readonly peer: PortStatus["peer"];
 }
 
 /** One port. Control thread only. */
@@ -64,11 +79,13 @@ export class SwitchPort {
   readonly number: number;
   readonly #context: PortContext;
   readonly #listener: number;
+  /** Of the socket file, to unlink no other one. */
+  readonly #socketIdentity: string | null;
+  readonly #memory: PortMemory;
+  readonly #tenantFds: TenantFds;
   #attachment: Attachment | null = null;
-  #regions: MappedRegion[] = [];
-  #memory: readonly MemoryRegion[] = [];
   #mtu: number | null;
-  #link = false;
+  #linkUp = false;
   #connects = 0;
   #closed = false;
   readonly #errors = new Map<string, number>();
@@ -78,39 +95,67 @@ export class SwitchPort {
     this.config = config;
     this.#context = context;
     this.#mtu = config.mtu ?? null;
-    if (config.fd === undefined) this.#listener = listenAt(config.path, context.access);
-    else this.#listener = inherit(config.fd);
+    this.#tenantFds = new TenantFds(context.blocking);
+    this.#listener = config.fd === undefined
+      ? listenAt(config.path, context.access)
+      : inherit(config.fd);
+    this.#socketIdentity = config.fd === undefined ? socketIdentity(config.path) : null;
     this.number = context.plane.addPort();
     if (this.number < 0) {
       this.#closeListener();
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
+    this.#memory = new PortMemory(
+      context.pool,
+      (regions) => context.plane.setMemory(this.number, regions),
+    );
     this.#applyMtu();
     context.reactor.add(this.#listener, () => this.#accept());
   }
 
-  #log(level: "debug" | "info" | "warn", event: string, message: string): void {
-    this.#context.logger[level](`port ${this.config.name}`, event, message);
+  #log(
+    level: "debug" | "info" | "warn",
+    event: string,
+    message: string,
+    fields: Record<string, string | number> = {},
+  ): void {
+    this.#context.logger[level](`port ${this.config.name}`, event, message, fields);
+  }
+
+  #count(code: string): void {
+    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
   #accept(): void {
-    const fd = acceptUnix(this.#listener);
-    if (fd < 0) {
-      // Out of descriptors: the connection stays queued; try again later instead of spinning.
-      this.#log("warn", "accept-failed", `cannot accept a front-end (errno ${-fd})`);
-      this.#context.reactor.modify(this.#listener, 0);
-      setTimeout(() => {
-        if (!this.#closed) this.#context.reactor.modify(this.#listener, 1);
-      }, ACCEPT_PAUSE_MS);
+    if (this.#tenantFds.waiting > CLOSING_FDS_MAX) {
+      this.#log("warn", "closing", "descriptors of an earlier front-end do not close");
+      this.#restListener();
       return;
     }
+    const fd = acceptUnix(this.#listener);
+    if (fd === -EAGAIN) return;
+    if (fd < 0) {
+      // Out of descriptors: the connection stays queued.
+      this.#log("warn", "accept-failed", `cannot accept a front-end: ${errnoName(-fd)}`);
+      this.#restListener();
+      return;
+    }
+    // A front-end that connects again may be here before the news of its hanging up.
+    this.#attachment?.connection.poll();
     if (this.#attachment) {
       this.#count("busy");
       this.#log("warn", "busy", "a second front-end was refused: one is connected");
-      closeTenantFd(fd);
+      this.#tenantFds.close(fd);
       return;
     }
     this.#attach(fd);
+  }
+
+  #restListener(): void {
+    this.#context.reactor.modify(this.#listener, 0);
+    setTimeout(() => {
+      if (!this.#closed) this.#context.reactor.modify(this.#listener, EPOLLIN);
+    }, ACCEPT_PAUSE_MS);
   }
 
   #attach(fd: number): void {
@@ -118,13 +163,13 @@ export class SwitchPort {
     const connection = new Connection(fd, this.#context.reactor, {
       handle: (message) => session.handle(message),
       ended: (refusal) => this.#detach(refusal),
-      closeFd: closeTenantFd,
+      closeFd: (received) => this.#tenantFds.close(received),
     });
     this.#connects++;
     const peer = describePeer(fd);
     this.#attachment = { fd, session, connection, peer };
     const who = peer ? ` (pid ${peer.pid} ${peer.command})` : "";
-    this.#log("info", "connected", `front-end connected${who}`);
+    this.#log("info", "connected", `front-end connected${who}`, peer ? { uid: peer.uid } : {});
   }
 
   #sessionHost(): SessionHost {
@@ -136,9 +181,9 @@ export class SwitchPort {
       setVringEnabled: (vring, on) => plane.setVringEnabled(this.number, vring, on),
       setVringCall: (vring, fd) => plane.setVringCall(this.number, vring, fd),
       fdKind,
-      closeFd: closeTenantFd,
+      closeFd: (fd) => this.#tenantFds.close(fd),
       readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
-      signal: signalTenantEventFd,
+      signal: (fd) => this.#tenantFds.signal(fd),
       setMtu: (mtu) => {
         this.#mtu = Math.min(mtu, this.config.mtu ?? mtu);
         this.#applyMtu();
@@ -160,49 +205,28 @@ export class SwitchPort {
   }
 
   #setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
-    // The new table is mapped before the old one goes: what both have in common stays mapped.
-    const mapped: MappedRegion[] = [];
-    let refusal: Refusal | null = null;
-    for (const [i, region] of regions.entries()) {
-      const result = this.#context.pool.acquire(region, fds[i] as number);
-      if ("code" in result) {
-        refusal = result;
-        break;
-      }
-      mapped.push(result);
-    }
-    for (const fd of fds) closeTenantFd(fd);
-    const placed = refusal ? [] : mapped.map((region) => region.placed);
-    this.#context.plane.setMemory(this.number, placed);
-    for (const region of refusal ? [...mapped, ...this.#regions] : this.#regions) {
-      this.#context.pool.release(region);
-    }
-    this.#regions = refusal ? [] : mapped;
-    this.#memory = refusal ? [] : regions;
-    return refusal ?? placed.map((region) => region.address);
+    const addresses = this.#memory.replace(regions, fds);
+    for (const fd of fds) this.#tenantFds.close(fd);
+    return addresses;
   }
 
   #linkChanged(up: boolean): void {
-    this.#link = up;
-    if (up) {
-      const session = this.#attachment?.session;
-      const features = session ? featureNames(session.features).join(" ") : "";
-      this.#log("info", "link-up", `link up, ${this.#ring() ?? "?"}, ${features}`);
+    this.#linkUp = up;
+    const session = this.#attachment?.session;
+    if (up && session) {
+      const { regions, sizeBytes } = this.#memory;
+      const memory = `${regions.length} region${regions.length === 1 ? "" : "s"}`;
+      this.#log(
+        "info",
+        "link-up",
+        `link up, ring ${ringText(session)}, ${featuresText(session)}, ${memory} of ${
+          Math.round(sizeBytes / 2 ** 20)
+        } MiB`,
+      );
       return;
     }
     this.#context.plane.flushPort(this.number);
     this.#log("info", "link-down", "link down");
-  }
-
-  #ring(): string | null {
-    const session = this.#attachment?.session;
-    const vring = session?.vrings[0];
-    if (!session || !vring?.running) return null;
-    return `${session.packed ? "packed" : "split"}/${vring.size}`;
-  }
-
-  #count(code: string): void {
-    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
   #detach(refusal: Refusal | null): void {
@@ -211,19 +235,15 @@ export class SwitchPort {
     attachment.session.close();
     this.#attachment = null;
     this.#mtu = this.config.mtu ?? null;
-    if (!this.#closed) this.#applyMtu();
-    closeTenantFd(attachment.fd);
+    this.#applyMtu();
+    this.#tenantFds.close(attachment.fd);
     if (refusal === null) {
       this.#log("info", "disconnected", "front-end disconnected");
       return;
     }
     this.#count(refusal.code);
-    this.#context.logger.warn(
-      `port ${this.config.name}`,
-      "closed",
-      `connection closed: ${refusal.detail}`,
-      { reason: refusal.code },
-    );
+    const reason = { reason: refusal.code };
+    this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
   }
 
   /** The data plane gave one of its virtqueues up. */
@@ -234,61 +254,33 @@ export class SwitchPort {
 
   /** For `port list` and `port show`. */
   status(): PortStatus {
-    const attachment = this.#attachment;
-    const session = attachment?.session;
-    return {
-      name: this.config.name,
-      link: attachment ? (this.#link ? "up" : "down") : "wait",
-      socket: this.config.fd === undefined ? this.config.path : `fd ${this.config.fd}`,
-      mode: "listen",
-      queuePairs: 1,
-      ring: this.#ring(),
-      features: session ? `0x${session.features.toString(16)}` : null,
-      featureNames: session ? featureNames(session.features) : [],
-      protocolFeatures: session ? `0x${session.protocolFeatures.toString(16)}` : null,
-      protocolFeatureNames: session ? protocolFeatureNames(session.protocolFeatures) : [],
-      peer: attachment?.peer ?? null,
+    return portStatus({
+      config: this.config,
+      session: this.#attachment?.session ?? null,
+      peer: this.#attachment?.peer ?? null,
+      linkUp: this.#linkUp,
       mtu: this.#mtu,
       connects: this.#connects,
       counters: this.#context.plane.portCounters(this.number),
       errors: Object.fromEntries(this.#errors),
-      memory: this.#memory.map((region) => ({
-        guestAddr: `0x${region.guestAddr.toString(16)}`,
-        sizeBytes: region.sizeBytes,
-        userAddr: `0x${region.userAddr.toString(16)}`,
-      })),
-    };
+      memory: this.#memory.regions,
+    });
   }
 
   /** For `vring show`. */
   vrings(): VringStatus[] {
     const session = this.#attachment?.session;
     if (!session) return [];
-    return session.vrings.map((vring, index) => {
-      const { lastAvail = 0, lastUsed = 0, ...counters } = this.#context.plane.vringCounters(
-        this.number,
-        index,
-      );
-      let state: VringStatus["state"] = "stopped";
-      if (vring.broken !== null) state = "broken";
-      else if (vring.running) state = vring.enabled ? "running" : "disabled";
-      return {
-        index,
-        direction: index % 2 === 0 ? "to guest" : "from guest",
-        state,
-        size: vring.size,
-        packed: session.packed,
-        lastAvail,
-        lastUsed,
-        counters,
-        error: vring.broken,
-      };
-    });
+    return vringStatus(
+      session,
+      (vring) => this.#context.plane.vringCounters(this.number, vring),
+    );
   }
 
   #closeListener(): void {
+    // In this order: the file's inode number is not given to another one while the socket lives.
+    if (this.config.fd === undefined) unlinkSocket(this.config.path, this.#socketIdentity);
     closeFd(this.#listener);
-    if (this.config.fd === undefined) unlinkSocket(this.config.path);
   }
 
   /** Disconnects the front-end, unlinks the socket, frees the number. Call once. */
@@ -313,7 +305,7 @@ function inherit(fd: number): number {
   }
 }
 
-function describePeer(fd: number): Peer | null {
+function describePeer(fd: number): PortStatus["peer"] {
   const peer = peerCredentials(fd);
   if (!peer) return null;
   let command = "?";

@@ -4,8 +4,14 @@
  *
  * @module
  */
-import { createEventFd, drainEventFd, Epoll, EPOLLIN, signalEventFd } from "../../ffi/mod.ts";
-import { closeFd } from "../../ffi/mod.ts";
+import {
+  closeFd,
+  createEventFd,
+  drainEventFd,
+  Epoll,
+  EPOLLIN,
+  signalEventFd,
+} from "../../ffi/mod.ts";
 
 /** Called with the EPOLL* bits that came up. Must not block. */
 export type Handler = (events: number) => void;

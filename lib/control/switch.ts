@@ -10,6 +10,7 @@ import { MappingPool } from "./guest_memory.ts";
 import type { Logger } from "./log.ts";
 import { type PortContext, SwitchPort } from "./port.ts";
 import { Reactor } from "./reactor.ts";
+import { BlockingPool } from "./tenant_fds.ts";
 import {
   ControlError,
   type FdbStatus,
@@ -21,6 +22,11 @@ import {
   type VringStatus,
 } from "./types.ts";
 
+/** Descriptors a port may need: listener, connection, six of its rings, a message full of them. */
+const FDS_PER_PORT = 16;
+/** Descriptors of everything else. */
+const FDS_RESERVE = 64;
+
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
   readonly #config: SwitchConfig;
@@ -29,9 +35,16 @@ export class Switch implements SwitchControl {
   readonly #context: PortContext;
   readonly #ports = new Map<string, SwitchPort>();
   readonly #startMs = performance.now();
+  readonly #fdLimit: number;
 
-  private constructor(config: SwitchConfig, logger: Logger, plane: DataPlaneThread) {
+  private constructor(
+    config: SwitchConfig,
+    logger: Logger,
+    plane: DataPlaneThread,
+    fdLimit: number,
+  ) {
     this.#config = config;
+    this.#fdLimit = fdLimit;
     this.#plane = plane;
     this.#reactor = new Reactor((error) => {
       // A bug of ours must not hide: end the process from outside the reactor.
@@ -42,6 +55,7 @@ export class Switch implements SwitchControl {
     this.#context = {
       plane,
       pool: new MappingPool(plane),
+      blocking: new BlockingPool(),
       reactor: this.#reactor,
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
@@ -51,9 +65,9 @@ export class Switch implements SwitchControl {
 
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
   static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
-    raiseFdLimit();
+    const fdLimit = raiseFdLimit();
     const plane = await startDataPlane(config);
-    const running = new Switch(config, logger, plane);
+    const running = new Switch(config, logger, plane, fdLimit);
     try {
       for (const port of config.ports) running.addPort(port);
     } catch (error) {
@@ -118,6 +132,14 @@ export class Switch implements SwitchControl {
   addPort(config: PortConfig): PortStatus {
     if (this.#ports.has(config.name)) {
       throw new ControlError("conflict", `Port "${config.name}" exists already`);
+    }
+    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * (this.#ports.size + 1);
+    if (fdsNeeded > this.#fdLimit) {
+      throw new ControlError(
+        "invalid",
+        `Cannot add port ${config.name}: ${this.#fdLimit} descriptors allowed, ${fdsNeeded} needed`,
+        `ulimit -n ${fdsNeeded}, or LimitNOFILE=${fdsNeeded} in the systemd unit`,
+      );
     }
     const port = new SwitchPort(config, this.#context);
     this.#ports.set(config.name, port);

@@ -1,0 +1,86 @@
+/**
+ * What operators see of a port: the JSON of `port list` and `vring show`, put together from its
+ * session and the data plane's counters.
+ *
+ * @module
+ */
+import { featureNames, protocolFeatureNames } from "../virtio/features.ts";
+import type { MemoryRegion } from "../vhost/host.ts";
+import type { Session } from "../vhost/session.ts";
+import type { PortConfig, PortStatus, VringStatus } from "./types.ts";
+
+/** What a port knows of itself. */
+export interface PortFacts {
+  readonly config: PortConfig;
+  /** The connected front-end's session and who it is, or null. */
+  readonly session: Session | null;
+  readonly peer: PortStatus["peer"];
+  readonly linkUp: boolean;
+  readonly mtu: number | null;
+  readonly connects: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly memory: readonly MemoryRegion[];
+}
+
+/** Kind and size of a session's rings, such as `split/256`, or null while they do not run. */
+export function ringText(session: Session): string | null {
+  const vring = session.vring(0);
+  return vring.running ? `${session.packed ? "packed" : "split"}/${vring.size}` : null;
+}
+
+/** The negotiated virtio features an operator cares for, by name. */
+export function featuresText(session: Session): string {
+  return featureNames(session.features).filter((name) => name !== "PROTOCOL_FEATURES").join(" ");
+}
+
+/** For `port list` and `port show`. */
+export function portStatus(facts: PortFacts): PortStatus {
+  const { config, session } = facts;
+  return {
+    name: config.name,
+    link: session ? (facts.linkUp ? "up" : "down") : "wait",
+    socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
+    mode: "listen",
+    queuePairs: 1,
+    ring: session ? ringText(session) : null,
+    features: session ? `0x${session.features.toString(16)}` : null,
+    featureNames: session ? featureNames(session.features) : [],
+    protocolFeatures: session ? `0x${session.protocolFeatures.toString(16)}` : null,
+    protocolFeatureNames: session ? protocolFeatureNames(session.protocolFeatures) : [],
+    peer: facts.peer,
+    mtu: facts.mtu,
+    connects: facts.connects,
+    counters: facts.counters,
+    errors: facts.errors,
+    memory: facts.memory.map((region) => ({
+      guestAddr: `0x${region.guestAddr.toString(16)}`,
+      sizeBytes: region.sizeBytes,
+      userAddr: `0x${region.userAddr.toString(16)}`,
+    })),
+  };
+}
+
+/** For `vring show`. @param countersOf a virtqueue's counters, with `lastAvail` and `lastUsed` */
+export function vringStatus(
+  session: Session,
+  countersOf: (vring: number) => Record<string, number>,
+): VringStatus[] {
+  return session.vrings.map((vring, index) => {
+    const { lastAvail = 0, lastUsed = 0, ...counters } = countersOf(index);
+    let state: VringStatus["state"] = "stopped";
+    if (vring.broken !== null) state = "broken";
+    else if (vring.running) state = vring.enabled ? "running" : "disabled";
+    return {
+      index,
+      direction: index % 2 === 0 ? "to guest" : "from guest",
+      state,
+      size: vring.size,
+      packed: session.packed,
+      lastAvail,
+      lastUsed,
+      counters,
+      error: vring.broken,
+    };
+  });
+}

@@ -1,0 +1,102 @@
+/**
+ * Closing and signalling descriptors that tenants sent, where a tenant can make either block for
+ * ever: close() of a socket that lingers or of a file on a silent FUSE mount, a write to an eventfd
+ * whose counter is full.
+ *
+ * Both go to the runtime's blocking pool. That has 32 threads, and the reactor needs one of them,
+ * so each port has at most one such call under way and all ports together a bounded number: a
+ * tenant that blocks its own lane keeps nobody else waiting. A lane is first in, first out: a
+ * descriptor is never closed, and its number never reused, before the signal sent to it went out.
+ *
+ * @module
+ */
+import { closeFd, closeTenantFd, fdKind, signalTenantEventFd } from "../../ffi/mod.ts";
+
+/** Calls under way at once, all ports together; the pool has 32 threads. */
+export const CALLS_MAX = 24;
+
+/** What may block, replaced in tests. Neither rejects. */
+export interface BlockingCalls {
+  close(fd: number): Promise<void>;
+  signal(fd: number): Promise<void>;
+}
+
+const CALLS: BlockingCalls = { close: closeTenantFd, signal: signalTenantEventFd };
+
+/** One blocking call to be made. */
+type Job = () => Promise<void>;
+
+/** Shares the blocking pool between ports, in turn. */
+export class BlockingPool {
+  readonly calls: BlockingCalls;
+  #running = 0;
+  /** Lanes with work and no call under way. */
+  readonly #ready: Lane[] = [];
+
+  constructor(calls: BlockingCalls = CALLS) {
+    this.calls = calls;
+  }
+
+  /** Calls under way. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Queues a lane that has work. */
+  offer(lane: Lane): void {
+    this.#ready.push(lane);
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#running < CALLS_MAX) {
+      const lane = this.#ready.shift();
+      const job = lane?.jobs[0];
+      if (!lane || !job) return;
+      this.#running++;
+      job().then(() => {
+        this.#running--;
+        lane.jobs.shift();
+        if (lane.jobs.length > 0) this.#ready.push(lane);
+        this.#next();
+      });
+    }
+  }
+}
+
+/** The jobs of one port; the first may be under way. */
+interface Lane {
+  readonly jobs: Job[];
+}
+
+/** Gives a port's received descriptors back. Control thread only. */
+export class TenantFds {
+  readonly #pool: BlockingPool;
+  readonly #lane: Lane = { jobs: [] };
+
+  constructor(pool: BlockingPool) {
+    this.#pool = pool;
+  }
+
+  /** How many calls wait or are under way. */
+  get waiting(): number {
+    return this.#lane.jobs.length;
+  }
+
+  /** Closes a descriptor; its number is free some time later. */
+  close(fd: number): void {
+    // Closing an eventfd never blocks, and most descriptors are eventfds.
+    if (this.waiting === 0 && fdKind(fd) === "eventfd") closeFd(fd);
+    else this.#add(() => this.#pool.calls.close(fd));
+  }
+
+  /** Signals an eventfd that stays open until it is closed here. */
+  signal(fd: number): void {
+    this.#add(() => this.#pool.calls.signal(fd));
+  }
+
+  #add(job: Job): void {
+    this.#lane.jobs.push(job);
+    if (this.#lane.jobs.length === 1) this.#pool.offer(this.#lane);
+  }
+}

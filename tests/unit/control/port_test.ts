@@ -1,0 +1,241 @@
+/** A port over real sockets, descriptors and memory, with a data plane that only looks. */
+import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { closeFd, createEventFd, drainEventFd, socketPair } from "../../../ffi/mod.ts";
+import { MappingPool } from "../../../lib/control/guest_memory.ts";
+import { SwitchPort } from "../../../lib/control/port.ts";
+import { Reactor } from "../../../lib/control/reactor.ts";
+import { BlockingPool } from "../../../lib/control/tenant_fds.ts";
+import { ControlError } from "../../../lib/control/types.ts";
+import * as id from "../../../lib/vhost/message.ts";
+import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
+import { table, words } from "../vhost/fake_host.ts";
+import { startedClient } from "./started_client.ts";
+import {
+  Client,
+  eventFds,
+  FakePlane,
+  held,
+  keptLog,
+  memoryFile,
+  until,
+  untilHeld,
+} from "./support.ts";
+
+const MIB = 2 ** 20;
+const USER = 0x7f00_0000_0000;
+
+class Bench {
+  readonly plane = new FakePlane();
+  readonly reactor: Reactor;
+  readonly lines: string[];
+  readonly port: SwitchPort;
+  readonly path: string;
+
+  constructor(folder: string, failures: unknown[]) {
+    const { logger, lines } = keptLog();
+    this.lines = lines;
+    this.path = `${folder}/vm.sock`;
+    this.reactor = new Reactor((error) => failures.push(error));
+    this.port = new SwitchPort({ name: "vm", path: this.path }, {
+      plane: this.plane,
+      pool: new MappingPool(this.plane),
+      blocking: new BlockingPool(),
+      reactor: this.reactor,
+      logger,
+      access: { mode: 0o600, group: null },
+    });
+  }
+
+  client(): Client {
+    return Client.connect(this.path);
+  }
+
+  logged(event: string): string[] {
+    return this.lines.filter((line) => line.startsWith(`${event} `));
+  }
+
+  error(code: string): number {
+    return this.port.status().errors[code] ?? 0;
+  }
+}
+
+async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "vuswitch-port-" });
+  const before = held();
+  const failures: unknown[] = [];
+  const subject = new Bench(folder, failures);
+  try {
+    await run(subject);
+  } finally {
+    subject.port.close();
+    await subject.reactor.close();
+  }
+  deepEqual(failures, []);
+  equal(subject.plane.ports.size, 0);
+  equal(subject.plane.mappings.size, 0);
+  deepEqual(Array.from(Deno.readDirSync(folder)), [], "the socket was unlinked");
+  await untilHeld(before);
+  Deno.removeSync(folder, { recursive: true });
+}
+
+Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>
+  bench(async (b) => {
+    deepEqual([b.port.status().link, b.port.vrings()], ["wait", []]);
+    const front = await startedClient(b.path, 1400);
+    const status = b.port.status();
+    equal(status.link, "up");
+    equal(status.ring, "split/256");
+    equal(status.mtu, 1400);
+    equal(status.connects, 1);
+    deepEqual(status.peer?.pid, Deno.pid);
+    deepEqual(status.featureNames, ["MRG_RXBUF", "PROTOCOL_FEATURES", "VERSION_1"]);
+    deepEqual(status.memory, [{ guestAddr: "0x0", sizeBytes: MIB, userAddr: "0x7f0000000000" }]);
+    equal(b.plane.frameMax.get(b.port.number), 1418);
+    deepEqual(b.port.vrings().map((v) => [v.index, v.state, v.direction, v.size, v.lastAvail]), [
+      [0, "running", "to guest", 256, 3],
+      [1, "running", "from guest", 256, 3],
+    ]);
+    match(b.logged("connected")[0] ?? "", new RegExp(`pid ${Deno.pid} `));
+    match(b.logged("link-up")[0] ?? "", /split\/256, MRG_RXBUF VERSION_1, 1 region of 1 MiB/);
+    front.release();
+    await until(() => b.port.status().link === "wait", "the port waits again");
+    deepEqual(b.logged("link-down").length, 1);
+    deepEqual(b.plane.flushed, [b.port.number]);
+    notEqual(b.plane.frameMax.get(b.port.number), 1418);
+    equal(b.plane.mappings.size, 0);
+  }));
+
+Deno.test("SwitchPort holds nothing more after 300 front-ends", () =>
+  bench(async (b) => {
+    const before = held();
+    for (let round = 0; round < 300; round++) {
+      const front = await startedClient(b.path);
+      front.release();
+      await until(() => b.port.status().link === "wait", `round ${round} is over`);
+    }
+    equal(b.port.status().connects, 300);
+    await untilHeld(before);
+    deepEqual(b.port.status().errors, {});
+  }));
+
+Deno.test("SwitchPort refuses a second front-end while the first lives", () =>
+  bench(async (b) => {
+    const first = b.client();
+    await first.ask(id.VHOST_USER_GET_FEATURES);
+    const second = b.client();
+    await second.closed();
+    second.close();
+    equal(b.error("busy"), 1);
+    equal(await first.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    first.close();
+    await until(() => b.port.status().peer === null, "the first is gone");
+    const third = b.client();
+    equal(await third.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    third.close();
+  }));
+
+Deno.test("SwitchPort takes a front-end that connects again at once", () =>
+  bench(async (b) => {
+    let client = b.client();
+    for (let round = 0; round < 200; round++) {
+      equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      // The news of both may reach the port in either order.
+      client.close();
+      client = b.client();
+    }
+    client.close();
+    equal(b.error("busy"), 0);
+  }));
+
+Deno.test("SwitchPort closes what breaks the protocol, says why, and listens again", () =>
+  bench(async (b) => {
+    const [near, far] = socketPair();
+    const one = { sizeBytes: MIB, userAddr: USER };
+    const hostile: [string, number, Uint8Array, number[]][] = [
+      ["unknown-request", 200, words(), []],
+      ["bad-size", id.VHOST_USER_SET_FEATURES, words(), []],
+      ["fd-count", id.VHOST_USER_SET_OWNER, words(), eventFds(100)],
+      ["not-eventfd", id.VHOST_USER_SET_VRING_KICK, words(0), [near]],
+      ["bad-memory-kind", id.VHOST_USER_SET_MEM_TABLE, table([one]), [far]],
+      ["region-past-eof", id.VHOST_USER_SET_MEM_TABLE, table([one]), [memoryFile(4096)]],
+      ["bad-region", id.VHOST_USER_SET_MEM_TABLE, table([one, one]), [
+        memoryFile(MIB),
+        memoryFile(MIB),
+      ]],
+    ];
+    for (const [code, request, payload, fds] of hostile) {
+      const client = b.client();
+      client.give(request, payload, fds);
+      await client.closed();
+      client.close();
+      await until(() => b.error(code) === 1, `${code} is counted`);
+      ok(b.logged("closed").at(-1)?.includes(`"reason":"${code}"`));
+      const good = b.client();
+      equal(await good.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      good.close();
+      await until(() => b.port.status().peer === null, "the port is free");
+    }
+  }));
+
+Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
+  bench(async (b) => {
+    const front = await startedClient(b.path);
+    const { client, errs } = front;
+    b.port.ringBroken(1, "chain-loop");
+    await until(() => drainEventFd(errs[1] as number) === 1, "the err eventfd is signalled");
+    equal(drainEventFd(errs[0] as number), 0);
+    equal(b.port.status().link, "down");
+    equal(b.port.vrings()[1]?.state, "broken");
+    equal(b.port.vrings()[1]?.error, "chain-loop");
+    equal(b.error("chain-loop"), 1);
+    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    front.release();
+    await until(() => b.port.status().peer === null, "the front-end is gone");
+    b.port.ringBroken(1, "chain-loop");
+  }));
+
+Deno.test("SwitchPort goes on accepting after this process ran out of descriptors", () =>
+  bench(async (b) => {
+    const { libc } = await import("../../../ffi/symbols.ts");
+    const limit = new BigUint64Array(2);
+    libc.getrlimit(7, limit);
+    const client = b.client();
+    const probe = createEventFd();
+    closeFd(probe);
+    equal(libc.setrlimit(7, new BigUint64Array([BigInt(probe), limit[1] as bigint])), 0);
+    try {
+      await until(() => b.logged("accept-failed").length > 0, "accept fails");
+      match(b.logged("accept-failed")[0] ?? "", /EMFILE/);
+    } finally {
+      libc.setrlimit(7, limit);
+    }
+    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    client.close();
+  }));
+
+Deno.test("SwitchPort refuses an inherited descriptor that cannot listen", () =>
+  bench((b) => {
+    const { logger } = keptLog();
+    const context = {
+      plane: b.plane,
+      pool: new MappingPool(b.plane),
+      blocking: new BlockingPool(),
+      reactor: b.reactor,
+      logger,
+      access: { mode: 0o600, group: null },
+    };
+    const [near, far] = socketPair();
+    const eventFd = createEventFd();
+    for (const fd of [near, eventFd]) {
+      let error: unknown;
+      try {
+        new SwitchPort({ name: "x", path: "", fd }, context);
+      } catch (thrown) {
+        error = thrown;
+      }
+      ok(error instanceof ControlError);
+      match(error.message, /inherited descriptor/);
+    }
+    for (const fd of [near, far, eventFd]) closeFd(fd);
+    return Promise.resolve();
+  }));
