@@ -1,8 +1,8 @@
 /** A port over real sockets, descriptors and memory, with a data plane that only looks. */
-import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
-import { closeFd, createEventFd, drainEventFd, socketPair } from "../../../ffi/mod.ts";
+import { deepEqual, equal, match, notEqual, ok, throws } from "node:assert/strict";
+import { closeFd, createEventFd, drainEventFd, listenUnix, socketPair } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
-import { SwitchPort } from "../../../lib/control/port.ts";
+import { type PortContext, SwitchPort } from "../../../lib/control/port.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { ControlError } from "../../../lib/control/types.ts";
@@ -213,29 +213,51 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
     client.close();
   }));
 
+/** The context of another port beside the one under test. */
+function contextOf(b: Bench): PortContext {
+  return {
+    plane: b.plane,
+    pool: new MappingPool(b.plane),
+    blocking: new BlockingPool(),
+    reactor: b.reactor,
+    logger: keptLog().logger,
+    access: { mode: 0o600, group: null },
+  };
+}
+
+Deno.test("SwitchPort serves an inherited listening socket and leaves its file alone", () =>
+  bench(async (b) => {
+    const path = `${b.path}-inherited`;
+    const port = new SwitchPort({ name: "x", path: "", fd: listenUnix(path) }, contextOf(b));
+    equal(port.status().socket.startsWith("fd "), true);
+    const client = Client.connect(path);
+    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    port.close();
+    await client.closed();
+    client.close();
+    ok(Deno.lstatSync(path).isSocket);
+    Deno.removeSync(path);
+  }));
+
 Deno.test("SwitchPort refuses an inherited descriptor that cannot listen", () =>
   bench((b) => {
-    const { logger } = keptLog();
-    const context = {
-      plane: b.plane,
-      pool: new MappingPool(b.plane),
-      blocking: new BlockingPool(),
-      reactor: b.reactor,
-      logger,
-      access: { mode: 0o600, group: null },
-    };
     const [near, far] = socketPair();
     const eventFd = createEventFd();
     for (const fd of [near, eventFd]) {
-      let error: unknown;
-      try {
-        new SwitchPort({ name: "x", path: "", fd }, context);
-      } catch (thrown) {
-        error = thrown;
-      }
-      ok(error instanceof ControlError);
-      match(error.message, /inherited descriptor/);
+      throws(() => new SwitchPort({ name: "x", path: "", fd }, contextOf(b)), (error) => {
+        ok(error instanceof ControlError);
+        match(error.message, /inherited descriptor/);
+        return true;
+      });
     }
     for (const fd of [near, far, eventFd]) closeFd(fd);
+    return Promise.resolve();
+  }));
+
+Deno.test("SwitchPort that finds the switch full leaves no socket behind", () =>
+  bench((b) => {
+    b.plane.portsMax = 1;
+    const config = { name: "x", path: `${b.path}-full` };
+    throws(() => new SwitchPort(config, contextOf(b)), /the switch is full/);
     return Promise.resolve();
   }));
