@@ -27,17 +27,21 @@ export const BUFFER_SEGMENTS = 2 * CHAIN_SEGMENTS_MAX;
 
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
 const CHAIN_MAX = 65550 + 12;
-export { CHAIN_MAX as CHAIN_BYTES_MAX };
+/** `CHAIN_MAX` for other modules: a module reads even its own exports through a cell. */
+export const CHAIN_BYTES_MAX = CHAIN_MAX;
 
 /** Destination and source MAC and EtherType. */
 const ETHERNET = 14;
-export { ETHERNET as ETHERNET_HEADER_BYTES };
+/** `ETHERNET` for other modules: a module reads even its own exports through a cell. */
+export const ETHERNET_HEADER_BYTES = ETHERNET;
 /** Bytes of each frame that are copied once, checked, and delivered from the copy. */
 const HEAD = 16;
-export { HEAD as HEAD_BYTES };
+/** `HEAD` for other modules: a module reads even its own exports through a cell. */
+export const HEAD_BYTES = HEAD;
 /** Words of a head. */
 const WORDS = 4;
-export { WORDS as HEAD_WORDS };
+/** `WORDS` for other modules: a module reads even its own exports through a cell. */
+export const HEAD_WORDS = WORDS;
 
 /** Buffer id to give back: the chain's head (split) or its last descriptor's id (packed). */
 export const frameId: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
@@ -45,28 +49,35 @@ export const frameId: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 export const frameSlots: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** First segment; after opening, of the bytes behind the head. */
 const segmentOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-export { segmentOf as frameSegment };
+/** `segmentOf` for other modules: a module reads even its own exports through a cell. */
+export const frameSegment: Int32Array<ArrayBuffer> = segmentOf;
 /** Index behind the last segment. */
 const segmentEndOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-export { segmentEndOf as frameSegmentEnd };
+/** `segmentEndOf` for other modules: a module reads even its own exports through a cell. */
+export const frameSegmentEnd: Int32Array<ArrayBuffer> = segmentEndOf;
 /** Bytes of the chain; after opening, of the frame without the virtio-net header, or a defect. */
 const bytesOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-export { bytesOf as frameBytes };
+/** `bytesOf` for other modules: a module reads even its own exports through a cell. */
+export const frameBytes: Int32Array<ArrayBuffer> = bytesOf;
 /** Heads: four little-endian words a frame. Shorter frames are padded with zeros. */
 const heads: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES * WORDS);
-export { heads as frameHead };
+/** `heads` for other modules: a module reads even its own exports through a cell. */
+export const frameHead: Int32Array<ArrayBuffer> = heads;
 
 /** `bytesOf` of a chain longer than {@linkcode CHAIN_MAX}. */
 const OVERSIZE = -1;
-export { OVERSIZE as FRAME_OVERSIZE };
+/** `OVERSIZE` for other modules: a module reads even its own exports through a cell. */
+export const FRAME_OVERSIZE = OVERSIZE;
 /** `bytesOf` of a chain too short for the headers. */
 const RUNT = -2;
-export { RUNT as FRAME_RUNT };
+/** `RUNT` for other modules: a module reads even its own exports through a cell. */
+export const FRAME_RUNT = RUNT;
 
 const headBytes = new Uint8Array(heads.buffer);
 // Two words at a time halve the loads and stores; no BigInt comes into being.
 const headPairs = new BigUint64Array(heads.buffer);
-export { headPairs as frameHeadPairs };
+/** `headPairs` for other modules: a module reads even its own exports through a cell. */
+export const frameHeadPairs = headPairs;
 
 /**
  * Opens the first `count` frames of a burst: skips the virtio-net header (whatever its bytes say:

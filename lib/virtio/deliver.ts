@@ -37,7 +37,8 @@ export const BUFFER_TOO_SMALL = 2;
 export const bufferId: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 /** Bytes each of them can hold; after writing, bytes written. */
 const bufferRoom: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
-export { bufferRoom as bufferBytes };
+/** `bufferRoom` for other modules: a module reads even its own exports through a cell. */
+export const bufferBytes: Int32Array<ArrayBuffer> = bufferRoom;
 /** Ring slots each of them takes. */
 export const bufferSlots: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 

@@ -45,13 +45,16 @@ export interface GuestRegion {
 export const SEGMENTS_MAX = 3 * 65536;
 /** Window of each segment. */
 const windows: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-export { windows as segmentWindow };
+/** `windows` for other modules: a module reads even its own exports through a cell. */
+export const segmentWindow: Int32Array<ArrayBuffer> = windows;
 /** Byte offset of each segment in its window. */
 const offsets: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-export { offsets as segmentOffset };
+/** `offsets` for other modules: a module reads even its own exports through a cell. */
+export const segmentOffset: Int32Array<ArrayBuffer> = offsets;
 /** Bytes of each segment, above 0. */
 const lengths: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-export { lengths as segmentBytes };
+/** `lengths` for other modules: a module reads even its own exports through a cell. */
+export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
 
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {

@@ -32,7 +32,8 @@ const emptyBytes = new Uint8Array(0);
 
 /** Each window's view; an empty one where the number is free. */
 const views: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
-export { views as windowView };
+/** `views` for other modules: a module reads even its own exports through a cell. */
+export const windowView: DataView[] = views;
 const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
 /** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
 const windowAddress = new Float64Array(WINDOWS_MAX);
@@ -44,7 +45,8 @@ export const PRIVATE_WINDOW = 0;
 export const PRIVATE_BYTES = 64;
 /** The private window's view. */
 const privateWindow: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
-export { privateWindow as privateView };
+/** `privateWindow` for other modules: a module reads even its own exports through a cell. */
+export const privateView: DataView = privateWindow;
 views[PRIVATE_WINDOW] = privateWindow;
 windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateWindow.buffer);
 
