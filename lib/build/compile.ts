@@ -37,11 +37,18 @@ export async function tryOut(binary: string): Promise<string> {
     stdin: "null",
     stdout: "piped",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), READY_MS_MAX);
+  const signal = (name: Deno.Signal): void => {
+    try {
+      child.kill(name);
+    } catch {
+      // It ended by itself; its exit code tells.
+    }
+  };
+  const timer = setTimeout(() => signal("SIGKILL"), READY_MS_MAX);
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value } = await reader.read();
   await reader.cancel();
-  child.kill("SIGTERM");
+  signal("SIGTERM");
   const { code } = await child.status;
   clearTimeout(timer);
   await Deno.remove(folder, { recursive: true });
