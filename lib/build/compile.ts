@@ -8,7 +8,12 @@
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MS_MAX = 30_000;
 
-/** Builds `output`. @throws naming what failed */
+/** `deno compile` could not get the runtime (denort) that it puts in front of the program. */
+export class NoRuntimeError extends Error {
+  override readonly name = "NoRuntimeError";
+}
+
+/** Builds `output`. @throws {NoRuntimeError}, or naming what failed */
 export async function compile(output: string): Promise<void> {
   // A matching Deno with its runtime may be named where the download cannot be reached.
   const deno = Deno.env.get("VUSWITCH_DENO_COMPILE") ?? Deno.execPath();
@@ -19,9 +24,16 @@ export async function compile(output: string): Promise<void> {
     ],
     cwd: ROOT,
   }).output();
-  if (code !== 0) {
-    throw new Error(`deno compile failed: ${new TextDecoder().decode(stderr).trim()}`);
+  if (code === 0) return;
+  const text = new TextDecoder().decode(stderr).trim();
+  const url = /https:\/\/\S*\/denort-[^\s)]*\.zip/.exec(text)?.[0];
+  if (url !== undefined && !Deno.env.has("DENORT_BIN")) {
+    throw new NoRuntimeError(
+      `cannot download ${url}; unpack it elsewhere and set DENORT_BIN to the file ` +
+        "(VUSWITCH_DENO_COMPILE names a Deno of the same version if this one is another)",
+    );
   }
+  throw new Error(`deno compile failed: ${text}`);
 }
 
 /** Runs the built product: its version, and a switch that starts and ends. @throws if it fails */
