@@ -43,34 +43,84 @@ export interface RingDriver {
   wantCalls(wanted: boolean): void;
 }
 
+/** A region of guest memory; regions lie one behind the other in the memory file. */
+export interface RamRegion {
+  /** Guest-physical address of its first byte. */
+  readonly base: number;
+  readonly bytes: number;
+}
+
 /** A guest's memory as its driver sees it: bytes, and a simple allocator. */
 export class GuestRam {
   readonly view: DataView;
   readonly bytes: Uint8Array;
-  /** Guest-physical address of byte 0. */
-  readonly base: number;
-  #next: number;
+  readonly regions: readonly RamRegion[];
+  /** Byte of the memory file that is byte 0 of `view`. */
+  readonly #start: number;
+  #next = 0;
 
-  /** @param start first byte the allocator may use */
-  constructor(buffer: ArrayBuffer, base: number, start = 0) {
+  /**
+   * @param buffer the memory file from byte `start` on
+   * @param regions where the whole file lies, or the guest-physical address of its first byte
+   */
+  constructor(buffer: ArrayBuffer, regions: number | readonly RamRegion[], start = 0) {
     this.view = new DataView(buffer);
     this.bytes = new Uint8Array(buffer);
-    this.base = base;
-    this.#next = start;
+    this.regions = typeof regions === "number"
+      ? [{ base: regions, bytes: start + buffer.byteLength }]
+      : regions;
+    this.#start = start;
   }
 
-  /** Takes memory, never given back. @returns its guest-physical address */
+  /**
+   * Takes memory, never given back, its guest-physical addresses without a gap.
+   * @returns its guest-physical address
+   */
   take(bytes: number, align = 16): number {
-    const at = Math.ceil(this.#next / align) * align;
+    let at = Math.ceil(this.#next / align) * align;
+    if (this.#gapIn(at, bytes)) at = Math.ceil(this.#regionEnd(at) / align) * align;
     if (at + bytes > this.bytes.length) throw new Error("Cannot take memory: the guest is full");
     this.#next = at + bytes;
     this.bytes.fill(0, at, at + bytes);
-    return this.base + at;
+    return this.#address(at);
+  }
+
+  /** Lets the allocator go on at a guest-physical address. */
+  moveTo(address: number): void {
+    this.#next = this.at(address);
+  }
+
+  #gapIn(at: number, bytes: number): boolean {
+    return bytes > 0 && this.#address(at) + bytes - 1 !== this.#address(at + bytes - 1);
+  }
+
+  #regionEnd(at: number): number {
+    let end = -this.#start;
+    for (const region of this.regions) {
+      end += region.bytes;
+      if (at < end) break;
+    }
+    return end;
+  }
+
+  #address(at: number): number {
+    let left = at + this.#start;
+    for (const region of this.regions) {
+      if (left < region.bytes) return region.base + left;
+      left -= region.bytes;
+    }
+    return -1;
   }
 
   /** Offset in `view` of a guest-physical address. */
   at(address: number): number {
-    return address - this.base;
+    let start = -this.#start;
+    for (const region of this.regions) {
+      const inRegion = address - region.base;
+      if (inRegion >= 0 && inRegion < region.bytes) return start + inRegion;
+      start += region.bytes;
+    }
+    throw new Error(`No memory at 0x${address.toString(16)}`);
   }
 
   /** Writes bytes at a guest-physical address. */
@@ -81,6 +131,35 @@ export class GuestRam {
   /** Copies bytes out of guest memory. */
   read(address: number, bytes: number): Uint8Array {
     return this.bytes.slice(this.at(address), this.at(address) + bytes);
+  }
+}
+
+/** Indirect tables, used again once the device has given their chains back. */
+export class TablePool {
+  readonly #ram: GuestRam;
+  readonly #free = new Map<number, number[]>();
+  /** Table of each chain by id: address and entries. */
+  readonly #inUse = new Map<number, { address: number; entries: number }>();
+
+  constructor(ram: GuestRam) {
+    this.#ram = ram;
+  }
+
+  /** A table for chain `id`. @returns its guest-physical address */
+  take(id: number, entries: number): number {
+    const address = this.#free.get(entries)?.pop() ?? this.#ram.take(DESC * entries, 16);
+    this.#inUse.set(id, { address, entries });
+    return address;
+  }
+
+  /** The device has given chain `id` back. */
+  give(id: number): void {
+    const table = this.#inUse.get(id);
+    if (table === undefined) return;
+    this.#inUse.delete(id);
+    const list = this.#free.get(table.entries) ?? [];
+    list.push(table.address);
+    this.#free.set(table.entries, list);
   }
 }
 
@@ -110,8 +189,6 @@ export class Outstanding {
 
 /** Bytes of a descriptor. */
 export const DESC = 16;
-/** Largest number of buffers in a chain. */
-export const INDIRECT_MAX = 4096;
 
 /** Writes one descriptor: address, bytes and two 16-bit words. */
 export function writeDesc(

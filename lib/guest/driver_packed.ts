@@ -11,6 +11,7 @@ import {
   type RingFeatures,
   roomOf,
   type Segment,
+  TablePool,
   type UsedChain,
   writeDesc,
 } from "./driver.ts";
@@ -37,6 +38,7 @@ export class PackedDriver implements RingDriver {
   /** Slots of each chain by id. */
   readonly #slots = new Map<number, number>();
   readonly #outstanding = new Outstanding();
+  readonly #tables: TablePool;
   #freeSlots: number;
   #availSlot = 0;
   #availWrap = 1;
@@ -49,6 +51,7 @@ export class PackedDriver implements RingDriver {
   constructor(ram: GuestRam, size: number, features: RingFeatures) {
     this.size = size;
     this.#ram = ram;
+    this.#tables = new TablePool(ram);
     this.#features = features;
     this.#desc = ram.take(DESC * size, 16);
     this.#driver = ram.take(4, 4);
@@ -74,7 +77,7 @@ export class PackedDriver implements RingDriver {
     let list = segments;
     let kind = flag;
     if (indirect) {
-      const table = this.#ram.take(DESC * segments.length, 16);
+      const table = this.#tables.take(id, segments.length);
       segments.forEach((one, i) => writeDesc(this.#ram, table + DESC * i, one, 0, flag));
       list = [{ address: table, bytes: DESC * segments.length }];
       kind = INDIRECT;
@@ -131,6 +134,7 @@ export class PackedDriver implements RingDriver {
       const id = view.getUint16(at + 12, true);
       const bytes = view.getUint32(at + 8, true);
       this.#outstanding.settle(id, bytes);
+      this.#tables.give(id);
       const slots = this.#slots.get(id) as number;
       this.#slots.delete(id);
       this.#freeIds.push(id);

@@ -11,6 +11,7 @@ import {
   type RingFeatures,
   roomOf,
   type Segment,
+  TablePool,
   type UsedChain,
   writeDesc,
 } from "./driver.ts";
@@ -32,6 +33,7 @@ export class SplitDriver implements RingDriver {
   /** Descriptors of each chain by head. */
   readonly #chains = new Map<number, number[]>();
   readonly #outstanding = new Outstanding();
+  readonly #tables: TablePool;
   #availIndex: number;
   #published: number;
   #usedIndex: number;
@@ -40,6 +42,7 @@ export class SplitDriver implements RingDriver {
   constructor(ram: GuestRam, size: number, features: RingFeatures, start = 0) {
     this.size = size;
     this.#ram = ram;
+    this.#tables = new TablePool(ram);
     this.#features = features;
     this.#desc = ram.take(DESC * size, 16);
     this.#avail = ram.take(6 + 2 * size, 2);
@@ -62,7 +65,7 @@ export class SplitDriver implements RingDriver {
     const ids = Array.from({ length: slots }, () => this.#free.pop() as number);
     const head = ids[0] as number;
     if (indirect) {
-      const table = this.#ram.take(DESC * segments.length, 16);
+      const table = this.#tables.take(head, segments.length);
       segments.forEach((segment, i) => {
         const more = i + 1 < segments.length;
         writeDesc(this.#ram, table + DESC * i, segment, flag | (more ? NEXT : 0), i + 1);
@@ -109,6 +112,7 @@ export class SplitDriver implements RingDriver {
       const id = view.getUint32(entry, true);
       const bytes = view.getUint32(entry + 4, true);
       this.#outstanding.settle(id, bytes);
+      this.#tables.give(id);
       this.#free.push(...this.#chains.get(id) as number[]);
       this.#chains.delete(id);
       chains.push({ id, bytes });

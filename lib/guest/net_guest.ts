@@ -6,21 +6,19 @@
  */
 import {
   closeFd,
-  connectUnix,
   createEventFd,
   createMemoryFile,
   drainEventFd,
-  EAGAIN,
+  dupFd,
   Mapping,
-  receive,
-  send,
   signalEventFd,
   viewMemory,
 } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
-import { GuestRam, type RingDriver, type Segment } from "./driver.ts";
+import { GuestRam, type RamRegion, type RingDriver, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
+import { FrontEnd, PLAIN } from "./front_end.ts";
 
 /** How a guest is made. */
 export interface NetGuestOptions {
@@ -30,23 +28,36 @@ export interface NetGuestOptions {
   readonly mergeable?: boolean;
   readonly eventIdx?: boolean;
   readonly indirect?: boolean;
+  readonly inOrder?: boolean;
   /** VIRTIO_F_VERSION_1; without it and without mergeable buffers the header has 10 bytes. */
   readonly version1?: boolean;
   readonly ringSize?: number;
+  /** Memory in one region at guest-physical address 0. */
   readonly memoryBytes?: number;
-  /** Guest-physical address of the memory; the driver works at its end if `high` is set. */
-  readonly guestBase?: number;
+  /** Memory in several regions, one behind the other in the file, instead of `memoryBytes`. */
+  readonly regions?: readonly RamRegion[];
   /** Where the driver's own data starts, bytes from the memory's start. */
   readonly dataStart?: number;
-  /** Bytes of each receive buffer. */
-  readonly bufferBytes?: number;
-  /** Receive buffers, default as many as fit the ring. */
+  /** Memory file of another guest to work in, beyond `dataStart`; it stays the other's. */
+  readonly memoryFd?: number;
+  /** Bytes of each descriptor of a receive chain. */
+  readonly bufferPieces?: readonly number[];
+  /** Receive chains stand in indirect tables. */
+  readonly indirectBuffers?: boolean;
+  /** Receive chains, default as many as fit the ring. */
   readonly buffers?: number;
 }
 
-const RX = 0;
-const TX = 1;
-const ANSWER_MS_MAX = 30_000;
+/** Index of the receive queue. */
+export const RX = 0;
+/** Index of the transmit queue. */
+export const TX = 1;
+const PIECES = [2048];
+/** What receive buffers hold before the device writes them, and behind what it wrote. */
+const CANARY = 0xa5;
+/** User addresses of regions stand this far apart, with no relation to where they are mapped. */
+const USER_BASE = 2 ** 44;
+const USER_STEP = 2 ** 40;
 const F = (bit: number): bigint => 1n << BigInt(bit);
 
 /** One guest. Close it, or leave its `using` scope. */
@@ -55,36 +66,39 @@ export class NetGuest implements Disposable {
   readonly ram: GuestRam;
   readonly headerBytes: number;
   readonly features: bigint;
+  readonly frontEnd: FrontEnd;
+  readonly memoryFd: number;
   rx: RingDriver;
   tx: RingDriver;
-  readonly #socket: number;
-  readonly #memoryFd: number;
   readonly #mapping: Mapping;
   readonly #kick = [createEventFd(), createEventFd()];
   readonly #call = [createEventFd(), createEventFd()];
   readonly #err = [createEventFd(), createEventFd()];
-  readonly #bufferAt = new Map<number, Segment>();
-  readonly #txFree: number[] = [];
-  readonly #txAt = new Map<number, number>();
+  readonly #bufferAt = new Map<number, readonly Segment[]>();
+  readonly #txFree: Segment[] = [];
+  readonly #txAt = new Map<number, readonly Segment[]>();
   #merged: { parts: Uint8Array[]; left: number } | null = null;
   #closed = false;
 
   private constructor(options: NetGuestOptions) {
     this.options = options;
-    const bytes = options.memoryBytes ?? 16 << 20;
-    this.#memoryFd = createMemoryFile("guest", bytes);
-    this.#mapping = Mapping.map(this.#memoryFd, 0, bytes);
+    const regions = options.regions ?? [{ base: 0, bytes: options.memoryBytes ?? 16 << 20 }];
+    const bytes = regions.reduce((sum, region) => sum + region.bytes, 0);
+    this.memoryFd = options.memoryFd === undefined
+      ? createMemoryFile("guest", bytes)
+      : dupFd(options.memoryFd);
+    this.#mapping = Mapping.map(this.memoryFd, 0, bytes);
     const start = options.dataStart ?? 0;
     const view = viewMemory(this.#mapping.address + start, bytes - start);
-    this.ram = new GuestRam(view, (options.guestBase ?? 0) + start);
+    this.ram = new GuestRam(view, regions, start);
     const version1 = options.version1 ?? true;
     const mergeable = options.mergeable ?? true;
     this.headerBytes = version1 || mergeable ? 12 : 10;
     this.features = F(30) | (version1 ? F(32) : 0n) | (mergeable ? F(15) : 0n) |
       (options.packed ? F(34) : 0n) | (options.eventIdx ?? true ? F(29) : 0n) |
-      (options.indirect ?? true ? F(28) : 0n);
+      (options.indirect ?? true ? F(28) : 0n) | (options.inOrder ? F(35) : 0n);
     [this.rx, this.tx] = this.#makeRings();
-    this.#socket = connectUnix(options.socket);
+    this.frontEnd = new FrontEnd(options.socket);
   }
 
   #makeRings(): [RingDriver, RingDriver] {
@@ -103,161 +117,203 @@ export class NetGuest implements Disposable {
   /** Connects, negotiates and starts a guest; its link is up when this resolves. */
   static async start(options: NetGuestOptions): Promise<NetGuest> {
     const guest = new NetGuest(options);
-    await guest.#negotiate();
-    await guest.startRings();
-    return guest;
-  }
-
-  /** Sends a raw message. @returns bytes taken by the socket, or -errno */
-  message(
-    request: number,
-    payload: Uint8Array = new Uint8Array(),
-    fds: readonly number[] = [],
-    flags = 1,
-  ): number {
-    return send(this.#socket, id.encodeMessage(request, flags, payload), fds);
-  }
-
-  /** Waits for a reply's payload. @throws if the switch closes the connection or does not answer */
-  async reply(): Promise<DataView> {
-    const bytes = new Uint8Array(new ArrayBuffer(4096));
-    const end = Date.now() + ANSWER_MS_MAX;
-    for (;;) {
-      const got = receive(this.#socket, bytes);
-      if (got.bytes > 0) return new DataView(bytes.buffer, id.HEADER_BYTES);
-      if (got.bytes !== -EAGAIN) throw new Error("The switch closed the connection");
-      if (Date.now() > end) throw new Error("The switch does not answer");
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    try {
+      await guest.#negotiate();
+      await guest.startRings();
+      return guest;
+    } catch (error) {
+      guest.close();
+      throw error;
     }
   }
 
-  /** Sends a request that has a reply, or asks for an acknowledgement. @returns the u64 in it */
-  async ask(
-    request: number,
-    payload: Uint8Array = new Uint8Array(),
-    fds: readonly number[] = [],
-    flags = 1 | id.VHOST_USER_NEED_REPLY_MASK,
-  ): Promise<bigint> {
-    this.message(request, payload, fds, flags);
-    return (await this.reply()).getBigUint64(0, true);
+  async #negotiate(): Promise<void> {
+    const { frontEnd } = this;
+    const offered = await frontEnd.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
+    if ((this.features & ~offered) !== 0n) throw new Error("The switch lacks a feature");
+    const protocol = await frontEnd.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], PLAIN);
+    frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, id.encodeU64(protocol));
+    frontEnd.message(id.VHOST_USER_SET_OWNER);
+    await frontEnd.ask(id.VHOST_USER_SET_FEATURES, id.encodeU64(this.features));
+    await this.setMemory();
   }
 
-  async #negotiate(): Promise<void> {
-    const offered = await this.ask(id.VHOST_USER_GET_FEATURES, undefined, [], 1);
-    if ((this.features & ~offered) !== 0n) throw new Error("The switch lacks a feature");
-    const protocol = await this.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], 1);
-    this.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, id.encodeU64(protocol));
-    this.message(id.VHOST_USER_SET_OWNER);
-    await this.ask(id.VHOST_USER_SET_FEATURES, id.encodeU64(this.features));
-    await this.setMemory();
+  /** The memory table's payload. */
+  memoryTable(): Uint8Array<ArrayBuffer> {
+    const { regions } = this.ram;
+    const table = new DataView(new ArrayBuffer(8 + 32 * regions.length));
+    table.setUint32(0, regions.length, true);
+    let offset = 0;
+    for (const [i, region] of regions.entries()) {
+      table.setBigUint64(8 + 32 * i, BigInt(region.base), true);
+      table.setBigUint64(16 + 32 * i, BigInt(region.bytes), true);
+      table.setBigUint64(24 + 32 * i, BigInt(USER_BASE + i * USER_STEP), true);
+      table.setBigUint64(32 + 32 * i, BigInt(offset), true);
+      offset += region.bytes;
+    }
+    return new Uint8Array(table.buffer);
   }
 
   /** Sends the memory table; may be repeated while rings run. @returns the acknowledgement */
   setMemory(): Promise<bigint> {
-    const { address, sizeBytes } = this.#mapping;
-    const table = new DataView(new ArrayBuffer(40));
-    table.setUint32(0, 1, true);
-    table.setBigUint64(8, BigInt(this.options.guestBase ?? 0), true);
-    table.setBigUint64(16, BigInt(sizeBytes), true);
-    table.setBigUint64(24, BigInt(address), true);
-    return this.ask(
-      id.VHOST_USER_SET_MEM_TABLE,
-      new Uint8Array(table.buffer),
-      [this.#memoryFd],
-    );
+    const fds = this.ram.regions.map(() => this.memoryFd);
+    return this.frontEnd.ask(id.VHOST_USER_SET_MEM_TABLE, this.memoryTable(), fds);
   }
 
   /** User virtual address, as ring addresses are given, of a guest-physical one. */
   userAddress(guestAddress: number): bigint {
-    return BigInt(this.#mapping.address + guestAddress - (this.options.guestBase ?? 0));
+    for (const [i, region] of this.ram.regions.entries()) {
+      const inRegion = guestAddress - region.base;
+      if (inRegion >= 0 && inRegion < region.bytes) {
+        return BigInt(USER_BASE + i * USER_STEP + inRegion);
+      }
+    }
+    throw new Error(`No memory at 0x${guestAddress.toString(16)}`);
   }
 
-  /** Sets both rings up and enables them, fills the receive ring. */
-  async startRings(base = this.options.packed ? 0x80008000 : 0): Promise<void> {
+  /** Sets both rings up and enables them, fills the receive ring. @param bases as on the wire */
+  async startRings(bases?: readonly [number, number]): Promise<void> {
+    const first = this.options.packed ? 0x80008000 : 0;
     this.fillReceive();
     for (const [index, ring] of [this.rx, this.tx].entries()) {
-      this.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(index, ring.size));
-      this.message(id.VHOST_USER_SET_VRING_BASE, id.encodeVringState(index, base));
-      this.setRingAddress(index, ring);
+      const { frontEnd } = this;
+      frontEnd.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(index, ring.size));
+      const base = bases?.[index] ?? first;
+      frontEnd.message(id.VHOST_USER_SET_VRING_BASE, id.encodeVringState(index, base));
+      this.setRingAddress(index, ring.areas);
       const which = id.encodeU64(BigInt(index));
-      this.message(id.VHOST_USER_SET_VRING_ERR, which, [this.#err[index] as number]);
-      this.message(id.VHOST_USER_SET_VRING_CALL, which, [this.#call[index] as number]);
-      this.message(id.VHOST_USER_SET_VRING_KICK, which, [this.#kick[index] as number]);
+      frontEnd.message(id.VHOST_USER_SET_VRING_ERR, which, [this.#err[index] as number]);
+      frontEnd.message(id.VHOST_USER_SET_VRING_CALL, which, [this.#call[index] as number]);
+      this.setKick(index);
     }
     await this.enable(RX, true);
     await this.enable(TX, true);
   }
 
-  /** Sends SET_VRING_ADDR. */
-  setRingAddress(index: number, ring: RingDriver): void {
+  /** Sends SET_VRING_KICK, which starts a ring. */
+  setKick(index: number): void {
+    const which = id.encodeU64(BigInt(index));
+    this.frontEnd.message(id.VHOST_USER_SET_VRING_KICK, which, [this.#kick[index] as number]);
+  }
+
+  /** Sends SET_VRING_ADDR. @param areas guest-physical: descriptors, driver, device */
+  setRingAddress(index: number, areas: readonly [number, number, number]): void {
     const payload = new DataView(new ArrayBuffer(40));
-    const [desc, driver, device] = ring.areas;
+    const [desc, driver, device] = areas;
     payload.setUint32(0, index, true);
     payload.setBigUint64(8, this.userAddress(desc), true);
     payload.setBigUint64(16, this.userAddress(device), true);
     payload.setBigUint64(24, this.userAddress(driver), true);
-    this.message(id.VHOST_USER_SET_VRING_ADDR, new Uint8Array(payload.buffer));
+    this.frontEnd.message(id.VHOST_USER_SET_VRING_ADDR, new Uint8Array(payload.buffer));
   }
 
   /** Enables or disables a ring. */
   async enable(index: number, on: boolean): Promise<void> {
     const payload = id.encodeVringState(index, on ? 1 : 0);
-    const answer = await this.ask(id.VHOST_USER_SET_VRING_ENABLE, payload);
+    const answer = await this.frontEnd.ask(id.VHOST_USER_SET_VRING_ENABLE, payload);
     if (answer !== 0n) throw new Error("The switch refused to enable a ring");
   }
 
   /** Stops a ring. @returns its position as on the wire */
   async getBase(index: number): Promise<number> {
-    this.message(id.VHOST_USER_GET_VRING_BASE, id.encodeVringState(index, 0));
-    return (await this.reply()).getUint32(4, true);
+    this.frontEnd.message(id.VHOST_USER_GET_VRING_BASE, id.encodeVringState(index, 0));
+    return (await this.frontEnd.reply()).payload.getUint32(4, true);
   }
 
   /** Gives the device receive buffers until the ring, or the wanted number, is full. */
   fillReceive(): void {
-    const bytes = this.options.bufferBytes ?? 2048;
     const most = this.options.buffers ?? this.rx.size;
-    while (this.#bufferAt.size < most && this.rx.free > 0) {
-      const segment = { address: this.ram.take(bytes, 8), bytes };
-      this.#bufferAt.set(this.rx.add([segment], true), segment);
+    const pieces = this.options.bufferPieces ?? PIECES;
+    const slots = this.options.indirectBuffers ? 1 : pieces.length;
+    while (this.#bufferAt.size < most && this.rx.free >= slots) {
+      this.#offer(pieces.map((bytes) => ({ address: this.ram.take(bytes, 1), bytes })));
     }
-    if (this.rx.publish()) signalEventFd(this.#kick[RX] as number);
+    this.kickReceive();
   }
 
-  /** The header in front of each frame sent: zeros, no offload. */
-  header(): Uint8Array {
-    return new Uint8Array(this.headerBytes);
+  /** Adds one chain for the device to write; publish with {@linkcode kickReceive}. */
+  #offer(segments: readonly Segment[]): void {
+    for (const { address, bytes } of segments) {
+      const at = this.ram.at(address);
+      this.ram.bytes.fill(CANARY, at, at + bytes);
+    }
+    this.#bufferAt.set(this.rx.add(segments, true, this.options.indirectBuffers), segments);
+  }
+
+  /** Offers receive buffers of the caller's choice. */
+  offerBuffers(...chains: readonly (readonly Segment[])[]): void {
+    for (const chain of chains) this.#offer(chain);
+    this.kickReceive();
+  }
+
+  /** Publishes receive buffers and kicks if that is wanted. */
+  kickReceive(): void {
+    if (this.rx.publish()) this.kick(RX);
+  }
+
+  /** Publishes what was added to the transmit ring and kicks if that is wanted. */
+  kickTransmit(): void {
+    if (this.tx.publish()) this.kick(TX);
+  }
+
+  /** Kicks a ring. */
+  kick(index: number): void {
+    signalEventFd(this.#kick[index] as number);
   }
 
   /** Sends a frame from one buffer; false if the ring is full. */
   send(frame: Uint8Array): boolean {
     this.reapTransmit();
+    if (this.tx.free === 0) return false;
     const bytes = this.headerBytes + frame.length;
-    let buffer = this.#txFree.pop();
-    if (buffer === undefined) buffer = this.ram.take(this.options.bufferBytes ?? 2048, 8);
-    this.ram.write(buffer, this.header());
-    this.ram.write(buffer + this.headerBytes, frame);
-    const token = this.tx.add([{ address: buffer, bytes }], false);
-    if (token < 0) {
-      this.#txFree.push(buffer);
-      return false;
-    }
-    this.#txAt.set(token, buffer);
+    const known = this.#txFree.findIndex((buffer) => buffer.bytes >= bytes);
+    const room = Math.max(bytes, 2048);
+    const buffer = known >= 0
+      ? this.#txFree.splice(known, 1)[0] as Segment
+      : { address: this.ram.take(room, 8), bytes: room };
+    const at = this.ram.at(buffer.address);
+    this.ram.bytes.fill(0, at, at + this.headerBytes);
+    this.ram.bytes.set(frame, at + this.headerBytes);
+    const token = this.tx.add([{ address: buffer.address, bytes }], false);
+    this.#txAt.set(token, [buffer]);
     this.kickTransmit();
     return true;
   }
 
-  /** Publishes what was added to the transmit ring and kicks if that is wanted. */
-  kickTransmit(): void {
-    if (this.tx.publish()) signalEventFd(this.#kick[TX] as number);
+  /**
+   * Sends header and frame cut into descriptors; false if the ring is full.
+   * @param pieces bytes of each descriptor; what is left goes into one more
+   */
+  sendPieces(frame: Uint8Array, pieces: readonly number[], indirect = false): boolean {
+    this.reapTransmit();
+    const bytes = new Uint8Array(this.headerBytes + frame.length);
+    bytes.set(frame, this.headerBytes);
+    const segments: Segment[] = [];
+    let at = 0;
+    for (const piece of [...pieces, bytes.length]) {
+      const part = bytes.subarray(at, at + piece);
+      if (part.length === 0 && at > 0) break;
+      const address = this.ram.take(part.length, 1);
+      if (part.length > 0) this.ram.write(address, part);
+      segments.push({ address, bytes: part.length });
+      at += part.length;
+    }
+    return this.sendChain(segments, indirect);
+  }
+
+  /** Sends a chain that stands in memory already; false if the ring is full. */
+  sendChain(segments: readonly Segment[], indirect = false): boolean {
+    if (this.tx.add(segments, false, indirect) < 0) return false;
+    this.kickTransmit();
+    return true;
   }
 
   /** Takes back what the device has sent. @returns how many chains */
   reapTransmit(): number {
     const chains = this.tx.takeUsed();
     for (const { id: token } of chains) {
-      const buffer = this.#txAt.get(token);
+      this.#txFree.push(...this.#txAt.get(token) ?? []);
       this.#txAt.delete(token);
-      if (buffer !== undefined) this.#txFree.push(buffer);
     }
     return chains.length;
   }
@@ -266,20 +322,35 @@ export class NetGuest implements Disposable {
   receive(): Uint8Array[] {
     const frames: Uint8Array[] = [];
     for (const { id: token, bytes } of this.rx.takeUsed()) {
-      const segment = this.#bufferAt.get(token) as Segment;
+      const segments = this.#bufferAt.get(token) as readonly Segment[];
       this.#bufferAt.delete(token);
-      const data = this.ram.read(segment.address, bytes);
-      this.#collect(data, frames);
-      this.#bufferAt.set(this.rx.add([segment], true), segment);
+      this.#collect(this.#read(segments, bytes), frames);
+      this.#offer(segments);
     }
-    if (this.rx.publish()) signalEventFd(this.#kick[RX] as number);
+    this.kickReceive();
     return frames;
+  }
+
+  /** What the device wrote. @throws if it touched anything behind that */
+  #read(segments: readonly Segment[], bytes: number): Uint8Array {
+    const all = new Uint8Array(segments.reduce((sum, segment) => sum + segment.bytes, 0));
+    let at = 0;
+    for (const segment of segments) {
+      const from = this.ram.at(segment.address);
+      all.set(this.ram.bytes.subarray(from, from + segment.bytes), at);
+      at += segment.bytes;
+    }
+    const touched = all.subarray(bytes).findIndex((byte) => byte !== CANARY);
+    if (touched >= 0) throw new Error(`The device wrote behind the ${bytes} bytes it returned`);
+    return all.subarray(0, bytes);
   }
 
   #collect(data: Uint8Array, frames: Uint8Array[]): void {
     if (this.#merged === null) {
       const view = new DataView(data.buffer, data.byteOffset);
       const buffers = this.headerBytes === 12 ? view.getUint16(10, true) : 1;
+      const rest = data.subarray(0, Math.min(10, this.headerBytes));
+      if (rest.some((byte) => byte !== 0)) throw new Error("A received header asks for offload");
       this.#merged = { parts: [data.subarray(this.headerBytes)], left: buffers };
     } else this.#merged.parts.push(data);
     if (--this.#merged.left > 0) return;
@@ -322,8 +393,8 @@ export class NetGuest implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const fd of [this.#socket, this.#memoryFd]) closeFd(fd);
-    for (const fd of [...this.#kick, ...this.#call, ...this.#err]) closeFd(fd);
+    this.frontEnd.close();
+    for (const fd of [this.memoryFd, ...this.#kick, ...this.#call, ...this.#err]) closeFd(fd);
     (this.ram.view.buffer as ArrayBuffer).transfer(0);
     this.#mapping.unmap();
   }

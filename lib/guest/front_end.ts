@@ -1,0 +1,121 @@
+/**
+ * A front-end's end of a vhost-user socket: requests as they are, replies as they come. What is
+ * sent is not checked, so that tests can say anything.
+ *
+ * @module
+ */
+import { closeFd, connectUnix, EAGAIN, receive, send } from "../../ffi/mod.ts";
+import * as id from "../vhost/message.ts";
+
+const ANSWER_MS_MAX = 30_000;
+/** Flags of a request, and of one that wants an answer. */
+export const PLAIN: number = id.VHOST_USER_VERSION;
+export const NEED_REPLY: number = PLAIN | id.VHOST_USER_NEED_REPLY_MASK;
+
+/** A reply as it came. */
+export interface Reply {
+  readonly request: number;
+  readonly flags: number;
+  readonly payload: DataView;
+}
+
+/** One connection to a port of a switch. */
+export class FrontEnd implements Disposable {
+  readonly fd: number;
+  #closed = false;
+  #have: Uint8Array = new Uint8Array();
+
+  /** Connects. @throws {SystemError} */
+  constructor(socket: string) {
+    this.fd = connectUnix(socket);
+  }
+
+  /** Sends a request. @returns bytes taken by the socket, or -errno */
+  message(
+    request: number,
+    payload: Uint8Array = new Uint8Array(),
+    fds: readonly number[] = [],
+    flags = PLAIN,
+  ): number {
+    return this.raw(id.encodeMessage(request, flags, payload), fds);
+  }
+
+  /** Sends bytes. @returns bytes taken by the socket, or -errno */
+  raw(bytes: Uint8Array<ArrayBuffer>, fds: readonly number[] = []): number {
+    return send(this.fd, bytes, fds);
+  }
+
+  /** Reads what is there. @returns whether the connection is open */
+  #read(): boolean {
+    const bytes = new Uint8Array(new ArrayBuffer(65536));
+    const got = receive(this.fd, bytes);
+    for (const fd of got.fds) closeFd(fd);
+    if (got.bytes <= 0) return got.bytes === -EAGAIN;
+    const all = new Uint8Array(this.#have.length + got.bytes);
+    all.set(this.#have);
+    all.set(bytes.subarray(0, got.bytes), this.#have.length);
+    this.#have = all;
+    return true;
+  }
+
+  #next(): Reply | null {
+    if (this.#have.length < id.HEADER_BYTES) return null;
+    const view = new DataView(this.#have.buffer, this.#have.byteOffset);
+    const { request, flags, sizeBytes } = id.decodeHeader(view);
+    const end = id.HEADER_BYTES + sizeBytes;
+    if (this.#have.length < end) return null;
+    this.#have = this.#have.subarray(end);
+    return {
+      request,
+      flags,
+      payload: new DataView(view.buffer, view.byteOffset + id.HEADER_BYTES, sizeBytes),
+    };
+  }
+
+  /** Waits for a reply. @throws if the switch closes the connection or does not answer */
+  async reply(): Promise<Reply> {
+    const end = Date.now() + ANSWER_MS_MAX;
+    for (;;) {
+      const open = this.#read();
+      const reply = this.#next();
+      if (reply) return reply;
+      if (!open) throw new Error("The switch closed the connection");
+      if (Date.now() > end) throw new Error("The switch does not answer");
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** Sends a request that has a reply, or asks for an acknowledgement. @returns the u64 in it */
+  async ask(
+    request: number,
+    payload: Uint8Array = new Uint8Array(),
+    fds: readonly number[] = [],
+    flags = NEED_REPLY,
+  ): Promise<bigint> {
+    this.message(request, payload, fds, flags);
+    const reply = await this.reply();
+    if (reply.request !== request) throw new Error(`Request ${reply.request} was answered`);
+    return reply.payload.getBigUint64(0, true);
+  }
+
+  /** Waits until the switch closes the connection. @returns whether it did, in a generous while */
+  async closedBySwitch(): Promise<boolean> {
+    const end = Date.now() + ANSWER_MS_MAX;
+    while (this.#read()) {
+      if (Date.now() > end) return false;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    return true;
+  }
+
+  /** Closes the socket. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeFd(this.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
