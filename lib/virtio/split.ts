@@ -153,7 +153,8 @@ function walkChain(
   let segment = at;
   let bytes = 0;
   // Zero-length descriptors count too: the loop ends after as many steps as the ring has entries.
-  for (let steps = 1; steps <= queue.size; steps++) {
+  let budget = queue.size;
+  for (let steps = 1; steps <= budget; steps++) {
     const low = table[4 * index]!;
     const high = table[4 * index + 1]!;
     const length = table[4 * index + 2]!;
@@ -165,6 +166,8 @@ function walkChain(
       if (entries <= 0) return fail(entries < 0 ? RING_BAD_ADDRESS : RING_BAD_INDIRECT);
       table = indirectTable;
       index = 0;
+      // The table has its own entries to walk; nothing follows it.
+      budget = steps + entries;
       continue;
     }
     if ((flagsNext & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
