@@ -1,0 +1,183 @@
+/**
+ * The commands as a user types them: results, exit codes, and the one line each fault gets.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { closeFd, listenUnix } from "../../ffi/mod.ts";
+import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
+
+/** Runs a command that must fail with one line on stderr. */
+async function fails(code: number, line: RegExp, ...args: string[]): Promise<void> {
+  const result = await vuswitch(...args);
+  assert.equal(result.code, code, `${args.join(" ")}: ${result.stderr}`);
+  assert.match(result.stderr, line);
+  const lines = result.stderr.trim().split("\n");
+  assert.equal(lines.length, 1, `one line: ${result.stderr}`);
+}
+
+Deno.test("wrong usage exits with 2 and one line", async () => {
+  await fails(2, /No flag registered for --nope/, "run", "--nope");
+  await fails(2, /No command registered for `bogus`/, "bogus");
+  await fails(2, /unknown option "x=1"; known: mtu=N/, "run", "-p", "a,x=1");
+  await fails(2, /octal/, "run", "-p", "a", "--socket-mode", "9");
+  await fails(2, /such as 2, 2,3 or 2-5/, "run", "-p", "a", "--cpus", "z");
+  await fails(2, /no such file/, "run", "--config", "/nonexistent.toml");
+  await fails(2, /Expected.*PORT|argument/i, "port", "show");
+});
+
+Deno.test("paths that cannot be used exit with 2 and are left alone", async () => {
+  using folder = new TempFolder();
+  const ctl = folder.file("c.sock");
+  const run = (path: string): string[] => ["run", "-p", `a=${path}`, "--ctl", ctl];
+  await Deno.writeTextFile(folder.file("file"), "keep me");
+  await fails(2, /exists and is not a socket/, ...run(folder.file("file")));
+  assert.equal(await Deno.readTextFile(folder.file("file")), "keep me");
+  await fails(2, /mkdir -p/, ...run(folder.file("none/a.sock")));
+  await fails(2, /107 bytes/, ...run(folder.file("x".repeat(120))));
+  const live = folder.file("live.sock");
+  const listener = listenUnix(live);
+  await fails(2, /belongs to a running server/, ...run(live));
+  closeFd(listener);
+  // Nobody listens any more: now it is stale, and replaced.
+  await using running = await SwitchProcess.start(folder.path, ["-p", `a=${live}`]);
+  assert.equal((await running.port("a")).socket, live);
+  // A second switch on the same control socket is refused, and the first goes on.
+  await fails(
+    2,
+    /belongs to a running server/,
+    "run",
+    "-p",
+    `b=${folder.file("b.sock")}`,
+    "--ctl",
+    running.ctl,
+  );
+  assert.equal((await running.port("a")).link, "wait");
+});
+
+Deno.test("no switch exits with 3, an unknown port with 4", async () => {
+  using folder = new TempFolder();
+  await fails(3, /No switch answers at .*vuswitch run/, "port", "list", "--ctl", folder.file("x"));
+  await using running = await SwitchProcess.withPorts(folder.path, 1);
+  await fails(4, /No port named "vm9"/, "port", "show", "vm9", "--ctl", running.ctl);
+  await fails(4, /No port named "vm9"/, "port", "del", "vm9", "--ctl", running.ctl);
+  await fails(4, /No port named "vm9"/, "vring", "show", "vm9", "--ctl", running.ctl);
+});
+
+Deno.test("run: ready line, mode, add, del, TERM", async () => {
+  using folder = new TempFolder();
+  await using running = await SwitchProcess.withPorts(folder.path, 2, "--socket-mode", "0600");
+  const ready =
+    `ready ctl=${running.ctl} vm1=${folder.path}/vm1.sock vm2=${folder.path}/vm2.sock\n`;
+  assert.equal(running.output, ready);
+  const mode = (path: string): number => (Deno.statSync(path).mode ?? 0) & 0o777;
+  assert.equal(mode(folder.file("vm1.sock")), 0o600);
+  assert.equal(mode(running.ctl), 0o600);
+
+  const add = await vuswitch(
+    "port",
+    "add",
+    `vm3=${folder.file("3.sock")},mtu=9000`,
+    "--ctl",
+    running.ctl,
+  );
+  assert.equal(add.code, 0, add.stderr);
+  assert.equal((await running.port("vm3")).mtu, 9000);
+  await fails(
+    1,
+    /exists already/,
+    "port",
+    "add",
+    `vm3=${folder.file("4.sock")}`,
+    "--ctl",
+    running.ctl,
+  );
+  await fails(
+    2,
+    /exists and is not|belongs/,
+    "port",
+    "add",
+    `x=${running.ctl}`,
+    "--ctl",
+    running.ctl,
+  );
+  const list = await vuswitch("port", "list", "--ctl", running.ctl);
+  assert.match(
+    list.stdout,
+    /^NAME +LINK +MODE +QUEUES +RING +RX +TX +DROPS +SOCKET\nvm1 +wait +listen/,
+  );
+  assert.equal((await vuswitch("port", "del", "vm3", "--ctl", running.ctl)).code, 0);
+  assert.throws(() => Deno.statSync(folder.file("3.sock")), Deno.errors.NotFound);
+  const status = await running.status();
+  assert.deepEqual(status.ports.map((port) => port.name), ["vm1", "vm2"]);
+  assert.equal((await vuswitch("fdb", "flush", "--ctl", running.ctl)).code, 0);
+
+  const start = Date.now();
+  assert.equal(await running.stop("SIGTERM"), 0);
+  assert(Date.now() - start < 5000, "it stops promptly");
+  for (const name of ["vm1.sock", "vm2.sock", "ctl.sock"]) {
+    assert.throws(() => Deno.statSync(folder.file(name)), Deno.errors.NotFound, name);
+  }
+});
+
+Deno.test("run: INT, a configuration file, back-end conventions", async () => {
+  using folder = new TempFolder();
+  const config = folder.file("v.toml");
+  await Deno.writeTextFile(
+    config,
+    `[sockets]\ndirectory = "${folder.path}"\n[[port]]\nname = "one"\n`,
+  );
+  await using running = await SwitchProcess.start(folder.path, [
+    ...["--config", config, "--socket-path", folder.file("two.sock"), "--idle", "sleep"],
+  ]);
+  assert.deepEqual((await running.status()).ports.map((port) => port.socket), [
+    folder.file("one.sock"),
+    folder.file("two.sock"),
+  ]);
+  assert.equal((await running.status()).idle, "sleep");
+  assert.equal(await running.stop("SIGINT"), 0);
+
+  const capabilities = await vuswitch("--print-capabilities");
+  assert.deepEqual(JSON.parse(capabilities.stdout), { type: "net", features: [] });
+  assert.match((await vuswitch("version")).stdout, /^vuswitch \d+\.\d+\.\d+ /);
+});
+
+Deno.test("a closed stdout and stderr do not stop a switch", async () => {
+  using folder = new TempFolder();
+  const words = vuswitchWords().map((word) => `'${word}'`).join(" ");
+  const line = `exec ${words} run -p a=${folder.file("a.sock")} --ctl ${
+    folder.file("c.sock")
+  } >&- 2>&-`;
+  const child = new Deno.Command("sh", { args: ["-c", line], stdin: "null" }).spawn();
+  try {
+    for (let i = 0; i < 600; i++) {
+      const list = await vuswitch("port", "list", "--ctl", folder.file("c.sock"));
+      if (list.code === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.fail("the switch does not answer");
+  } finally {
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 0);
+  }
+});
+
+Deno.test("every command has help", async () => {
+  for (
+    const words of [[], ["run"], ["port"], ["port", "add"], ["fdb"], ["stats"], ["vring"], ["demo"]]
+  ) {
+    const help = await vuswitch(...words, "--help");
+    assert.equal(help.code, 0);
+    assert.match(help.stdout, /^USAGE\n/);
+  }
+});
+
+Deno.test("the built-in demo pings without loss and leaves nothing behind", async () => {
+  const { code, stdout, stderr } = await vuswitch("demo", "--guest", "builtin");
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /5 packets transmitted, 5 packets received, 0% packet loss/);
+  assert.match(stdout, /vm2 +0 +52:54:00:00:00:02/);
+  const folder = /in (\/tmp\/\S+)/.exec(stdout)?.[1] ?? assert.fail("it names its folder");
+  assert.throws(() => Deno.statSync(folder), Deno.errors.NotFound);
+});
