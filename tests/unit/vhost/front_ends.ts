@@ -71,7 +71,7 @@ export function qemuConnect(session: Session, host: FakeHost): void {
   getU64(session, id.VHOST_USER_GET_FEATURES);
   const protocol = getU64(session, id.VHOST_USER_GET_PROTOCOL_FEATURES);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
-  equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 1n);
+  equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 2n);
   accept(session, message(id.VHOST_USER_SET_OWNER));
   getU64(session, id.VHOST_USER_GET_FEATURES);
   for (const index of [0, 1]) {
