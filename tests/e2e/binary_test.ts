@@ -1,49 +1,54 @@
 /**
- * The single binary: built by the same task a user runs, then proven with foreign front-ends.
- * Needs a runtime to build into; where the download cannot be reached, VUSWITCH_DENO_COMPILE and
- * DENORT_BIN may name a matching pair.
+ * The single binary: built as a user builds it, then two virtio-user front-ends exchange frames
+ * through it and every byte is compared.
  *
  * @module
  */
 import { strict as assert } from "node:assert";
-import { compile, tryOut } from "../../lib/build/compile.ts";
-import { hasTestpmd, Testpmd } from "../../lib/demo/testpmd.ts";
+import { compile, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
+import { hasTestpmd } from "../../lib/demo/testpmd.ts";
+import { VERSION } from "../../lib/version.ts";
+import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
+import { assertPerfect, SEED, travel } from "../harness/testpmd_journey.ts";
 
-Deno.test("the single binary carries frames between two testpmd front-ends", async () => {
-  using folder = new TempFolder();
-  const binary = folder.file("vuswitch");
-  const named = Deno.env.get("VUSWITCH_DENO_COMPILE") !== undefined;
+/** Builds `binary`. @returns false where the runtime to put into it cannot be downloaded here */
+async function build(binary: string): Promise<boolean> {
   try {
     await compile(binary);
+    return true;
   } catch (error) {
-    // A runtime that was named must work; one that cannot be downloaded is no fault of the code.
-    if (named) throw error;
-    console.error(`SKIPPED: no runtime to build a binary with: ${error}`);
-    return;
+    if (!(error instanceof NoRuntimeError)) throw error;
+    console.error(`    SKIPPED: ${error.message}`);
+    return false;
   }
-  const version = await tryOut(binary);
-  console.log(`    ${version}, ${(Deno.statSync(binary).size / 2 ** 20).toFixed(1)} MiB`);
-  if (!hasTestpmd()) {
-    console.error("SKIPPED the frames: apt-get install dpdk-dev");
-    return;
+}
+
+peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"], async (t) => {
+  using folder = new TempFolder();
+  const binary = folder.file("vuswitch");
+  if (!await build(binary)) return;
+  assert.match(await tryOut(binary), new RegExp(`^vuswitch ${VERSION.replaceAll(".", "\\.")}\\b`));
+  const ports = ["vm1", "vm2"].flatMap((name) => ["-p", `${name}=${folder.file(name)}.sock`]);
+  await using running = await SwitchProcess.start(folder.path, ports, [binary]);
+  for (const packed of [false, true]) {
+    await t.step(packed ? "packed" : "split", async () => {
+      const { report, log } = await travel(running, folder.path, {
+        port: { packed },
+        count: 5000,
+        seed: SEED,
+      });
+      assertPerfect(report, log);
+    });
   }
-  const ports = ["vm1", "vm2"].map((name) => ({ name, socket: folder.file(`${name}.sock`) }));
-  const args = ports.flatMap(({ name, socket }) => ["-p", `${name}=${socket}`]);
-  await using running = await SwitchProcess.start(folder.path, args, [binary]);
-  await using testpmd = await Testpmd.start({
-    ports: ports.map(({ socket }, i) => ({ socket, mac: `02:00:00:00:00:0${i + 1}` })),
-    memoryMib: 256,
-    hugepages: false,
-    forward: "io",
+  await t.step("answers its own commands", async () => {
+    const { code, stdout } = await new Deno.Command(binary, {
+      args: ["port", "list", "-o", "json", "--ctl", running.ctl],
+    }).output();
+    assert.equal(code, 0);
+    const listed = JSON.parse(new TextDecoder().decode(stdout)) as { name: string }[];
+    assert.deepEqual(listed.map((port) => port.name), ["vm1", "vm2"]);
   });
-  await testpmd.commands("start tx_first");
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  const stats = await testpmd.stats();
-  for (const port of stats) {
-    assert(port.rxPackets > 1000, `port ${port.port} got ${port.rxPackets}`);
-  }
-  assert.equal(await testpmd.stop(), 0);
-  assert.equal(await running.stop(), 0);
+  assert.equal(await running.stop(), 0, running.log);
 });
