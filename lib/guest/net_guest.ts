@@ -292,7 +292,7 @@ export class NetGuest implements Disposable {
     let at = 0;
     for (const piece of [...pieces, bytes.length]) {
       const part = bytes.subarray(at, at + piece);
-      if (part.length === 0 && at > 0) break;
+      if (at === bytes.length) break;
       const address = this.ram.take(part.length, 1);
       if (part.length > 0) this.ram.write(address, part);
       segments.push({ address, bytes: part.length });
@@ -321,12 +321,15 @@ export class NetGuest implements Disposable {
   /** Frames that have arrived; their buffers go back to the device. */
   receive(): Uint8Array[] {
     const frames: Uint8Array[] = [];
+    const chains: (readonly Segment[])[] = [];
     for (const { id: token, bytes } of this.rx.takeUsed()) {
       const segments = this.#bufferAt.get(token) as readonly Segment[];
       this.#bufferAt.delete(token);
       this.#collect(this.#read(segments, bytes), frames);
-      this.#offer(segments);
+      chains.push(segments);
     }
+    // Not before: a new chain may get the id of one that is still to be looked at.
+    for (const segments of chains) this.#offer(segments);
     this.kickReceive();
     return frames;
   }
