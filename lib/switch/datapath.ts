@@ -13,8 +13,9 @@
  */
 import * as burst from "../virtio/burst.ts";
 import * as delivery from "../virtio/deliver.ts";
-import { PackedQueue } from "../virtio/packed.ts";
+import { PackedQueue } from "../virtio/packed_queue.ts";
 import * as packedRing from "../virtio/packed.ts";
+import * as packedQueue from "../virtio/packed_queue.ts";
 import * as ring from "../virtio/ring.ts";
 import * as splitRing from "../virtio/split.ts";
 import * as counters from "./counters.ts";
@@ -26,8 +27,8 @@ const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFra
 const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
 const { RING_OK } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
-const { deliverPacked, finishPacked, packedHasWork, packedSetKicks, packedWantsCall, takePacked } =
-  packedRing;
+const { deliverPacked, finishPacked, takePacked } = packedRing;
+const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
 const { deliverSplit, finishSplit, splitHasWork, splitSetKicks, splitWantsCall, takeSplit } =
   splitRing;
 

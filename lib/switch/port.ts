@@ -5,7 +5,7 @@
  */
 import { GuestMemory } from "../virtio/memory.ts";
 import { RING_OK } from "../virtio/ring.ts";
-import type { PackedQueue } from "../virtio/packed.ts";
+import type { PackedQueue } from "../virtio/packed_queue.ts";
 import type { SplitQueue } from "../virtio/split.ts";
 
 /** A virtqueue of either kind; `packed` tells which. Branch once per burst, never per frame. */

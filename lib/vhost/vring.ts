@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed.ts";
+import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed_queue.ts";
 import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split.ts";
 import type { VringPosition } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";

@@ -1,19 +1,13 @@
 // HOT
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Packed virtqueue, device side (virtio-v1.3 §2.8).
+ * Frames through a packed virtqueue, device side (virtio-v1.3 §2.8): take a burst, give it back,
+ * deliver into receive buffers. State and notifications are in packed_queue.ts, chains in
+ * packed_chain.ts.
  *
- * ```
- * descriptor ring     16 bytes each: addr u64@0  len u32@8  id u16@12  flags u16@14
- * event suppression   off_wrap u16@0  flags u16@2, one area for the driver, one for the device
- * ```
- *
- * A descriptor is available when its AVAIL bit equals the wrap counter and its USED bit does not,
- * used when both equal it. A chain takes consecutive slots; one used descriptor is written over
- * its first slot and the rest are skipped.
- *
- * Everything the driver may change is read once into a local. The flags that let the other side in
- * are read and written with Atomics, once a burst.
+ * A chain takes consecutive slots; one used descriptor is written over its first slot and the rest
+ * are skipped. Everything the driver may change is read once into a local. The flags that let the
+ * other side in are read and written with Atomics, once a burst.
  *
  * @module
  */
@@ -21,8 +15,10 @@ import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
+import * as chain from "./packed_chain.ts";
+import * as packedQueue from "./packed_queue.ts";
+import type { PackedQueue } from "./packed_queue.ts";
 import * as ring from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const {
@@ -46,23 +42,16 @@ const {
   writeFrame,
   writePlain,
 } = deliver;
-const { copyWordsIn, pushSegments } = memory;
+const { pushSegments } = memory;
+const { walkPackedChain: walkChain } = chain;
+const { availableSlots, PACKED_USED_FLAGS: BOTH } = packedQueue;
 const {
   ANY_DESC_FLAG,
-  DESC_BYTES,
-  indirectTable,
   RING_BAD_ADDRESS,
   RING_BAD_BUFFER,
-  RING_BAD_DIRECTION,
-  RING_BAD_INDEX,
-  RING_BAD_INDIRECT,
-  RING_LOOP,
   RING_OK,
   STEPS_MAX,
-  VRING_DESC_F_INDIRECT,
-  VRING_DESC_F_NEXT,
   VRING_DESC_F_WRITE,
-  vringNeedEvent,
   walk,
   WALK_BYTES,
   WALK_ID,
@@ -71,222 +60,14 @@ const {
   WALK_STEPS,
 } = ring;
 
-const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
-const VRING_PACKED_DESC_F_USED = 1 << 15;
-const BOTH = VRING_PACKED_DESC_F_AVAIL | VRING_PACKED_DESC_F_USED;
-const VRING_PACKED_EVENT_FLAG_ENABLE = 0;
-const VRING_PACKED_EVENT_FLAG_DISABLE = 1;
-const VRING_PACKED_EVENT_FLAG_DESC = 2;
-const EVENT_OFF_WRAP = 0;
-const EVENT_FLAGS = 1;
 /** id and flags of slot n stand at 8n + 6 and 8n + 7 in units of 16 bits. */
 const ID = 6;
 const FLAGS = 7;
-
-/** Bytes of the descriptor ring. */
-export function packedDescBytes(size: number): number {
-  return DESC_BYTES * size;
-}
-/** Bytes of an event suppression area. */
-export const PACKED_EVENT_BYTES = 4;
-
-/** One packed virtqueue. All fields belong to the data-plane thread. */
-export class PackedQueue {
-  readonly packed = true;
-  readonly size: number;
-  readonly eventIdx: boolean;
-  readonly indirect: boolean;
-  readonly mergeable: boolean;
-  readonly headerBytes: number;
-  readonly desc: Int32Array;
-  readonly desc16: Uint16Array;
-  readonly driverEvent: Uint16Array;
-  readonly deviceEvent: Uint16Array;
-  /** Next slot to look at, and the wrap counter that makes a descriptor there available. */
-  availSlot: number;
-  availWrap: number;
-  /** Next slot to write used, and its wrap counter; equal to the above when nothing is held. */
-  usedSlot: number;
-  usedWrap: number;
-  /** Slots written used since the driver was last called or not, at most the ring's size. */
-  unsignalled = 0;
-  enabled = true;
-  /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
-  broken: number = RING_OK;
-
-  constructor(shape: VringShape, position: VringPosition) {
-    this.size = shape.size;
-    this.eventIdx = shape.eventIdx;
-    this.indirect = shape.indirect;
-    this.mergeable = shape.mergeable;
-    this.headerBytes = shape.headerBytes;
-    const { desc, driver, device } = shape;
-    this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);
-    this.desc16 = new Uint16Array(desc.buffer, desc.offset, 8 * shape.size);
-    this.driverEvent = new Uint16Array(driver.buffer, driver.offset, 2);
-    this.deviceEvent = new Uint16Array(device.buffer, device.offset, 2);
-    this.availSlot = position.availIndex;
-    this.availWrap = position.availWrap;
-    this.usedSlot = position.usedIndex;
-    this.usedWrap = position.usedWrap;
-  }
-
-  /** Where the queue stands, for GET_VRING_BASE. */
-  position(): VringPosition {
-    return {
-      availIndex: this.availSlot,
-      availWrap: this.availWrap,
-      usedIndex: this.usedSlot,
-      usedWrap: this.usedWrap,
-    };
-  }
-}
 
 /** Results of {@linkcode gatherBuffers}: index behind the last segment, slots gathered. */
 const gathered = new Int32Array(2);
 const GATHERED_END = 0;
 const GATHERED_SLOTS = 1;
-
-function isAvailable(flags: number, wrap: number): boolean {
-  return (flags & BOTH) === (wrap === 0 ? VRING_PACKED_DESC_F_USED : VRING_PACKED_DESC_F_AVAIL);
-}
-
-/** Whether the driver has made anything available. */
-export function packedHasWork(queue: PackedQueue): boolean {
-  return isAvailable(Atomics.load(queue.desc16, 8 * queue.availSlot + FLAGS), queue.availWrap);
-}
-
-/**
- * Counts available slots from the queue's position on, at most `slotsMax`. The last one is read
- * again with Atomics: what the driver wrote before it is then visible, on every processor.
- */
-function availableSlots(queue: PackedQueue, slotsMax: number): number {
-  const { desc16, size } = queue;
-  let slot = queue.availSlot;
-  let wrap = queue.availWrap;
-  if (!isAvailable(desc16[8 * slot + FLAGS]!, wrap)) return 0;
-  const most = slotsMax < size ? slotsMax : size;
-  let count = 0;
-  let last = slot;
-  while (count < most && isAvailable(desc16[8 * slot + FLAGS]!, wrap)) {
-    last = slot;
-    count++;
-    if (++slot === size) {
-      slot = 0;
-      wrap ^= 1;
-    }
-  }
-  Atomics.load(desc16, 8 * last + FLAGS);
-  return count;
-}
-
-/**
- * Follows the chain that starts in slot `head` and appends its segments from index `at`; `walk`
- * receives bytes, id and slots. The only walker of packed chains.
- * @param deviceWrites whether the descriptors must be device-writable
- * @returns index behind the last segment, or -1 with the reason in `walk`
- */
-function walkChain(
-  queue: PackedQueue,
-  memory: GuestMemory,
-  head: number,
-  at: number,
-  deviceWrites: number,
-): number {
-  const { desc, size } = queue;
-  let slot = head;
-  let segment = at;
-  let bytes = 0;
-  for (let slots = 1; slots <= size; slots++) {
-    const low = desc[4 * slot]!;
-    const high = desc[4 * slot + 1]!;
-    const length = desc[4 * slot + 2]!;
-    const idFlags = desc[4 * slot + 3]!;
-    const flags = idFlags >>> 16;
-    if ((flags & VRING_DESC_F_INDIRECT) !== 0) {
-      // A packed chain is either direct or one indirect descriptor (virtio-v1.3 §2.8.8).
-      if (slots !== 1) return fail(RING_BAD_INDIRECT);
-      segment = walkIndirect(queue, memory, low, high, length, flags, at, deviceWrites);
-      return segment < 0 ? -1 : endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
-    }
-    if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
-    if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
-    else if (length > 0) {
-      segment = pushSegments(memory, segment, low, high, length);
-      if (segment < 0) return fail(RING_BAD_ADDRESS);
-      bytes = length > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + length;
-    }
-    if ((flags & VRING_DESC_F_NEXT) === 0) {
-      return endChain(queue, segment, bytes, idFlags & 0xffff, slots);
-    }
-    if (++slot === size) slot = 0;
-  }
-  return fail(RING_LOOP);
-}
-
-function endChain(
-  queue: PackedQueue,
-  segment: number,
-  bytes: number,
-  id: number,
-  slots: number,
-): number {
-  if (id >= queue.size) return fail(RING_BAD_INDEX);
-  walk[WALK_BYTES] = bytes;
-  walk[WALK_ID] = id;
-  walk[WALK_SLOTS] = slots;
-  walk[WALK_STEPS]! -= slots;
-  return segment;
-}
-
-function fail(reason: number): number {
-  walk[WALK_REASON] = reason;
-  return -1;
-}
-
-/** The entries of an indirect table, in order; only WRITE means anything in their flags. */
-function walkIndirect(
-  queue: PackedQueue,
-  memory: GuestMemory,
-  low: number,
-  high: number,
-  length: number,
-  flags: number,
-  at: number,
-  deviceWrites: number,
-): number {
-  if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return fail(RING_BAD_INDIRECT);
-  if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) {
-    return fail(RING_BAD_INDIRECT);
-  }
-  const scratch = BUFFER_SEGMENTS + 2 * CHAIN_SEGMENTS_MAX;
-  if (!copyWordsIn(memory, low, high, length, indirectTable, scratch)) {
-    return fail(RING_BAD_ADDRESS);
-  }
-  let segment = at;
-  let bytes = 0;
-  for (let word = 0; word < length / 4; word += 4) {
-    const entryBytes = indirectTable[word + 2]!;
-    const entryFlags = indirectTable[word + 3]! >>> 16;
-    if ((entryFlags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
-    if ((entryFlags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
-    if (entryBytes < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
-    else if (entryBytes > 0) {
-      segment = pushSegments(
-        memory,
-        segment,
-        indirectTable[word]!,
-        indirectTable[word + 1]!,
-        entryBytes,
-      );
-      if (segment < 0) return fail(RING_BAD_ADDRESS);
-      bytes = entryBytes > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + entryBytes;
-    }
-  }
-  walk[WALK_BYTES] = bytes;
-  walk[WALK_STEPS]! -= length / DESC_BYTES;
-  return segment;
-}
 
 /**
  * Takes up to `framesMax` chains from a transmit queue into the burst. A chain that breaks a rule
@@ -510,30 +291,4 @@ function gatherBuffers(
   gathered[GATHERED_END] = segment;
   gathered[GATHERED_SLOTS] = slots;
   return buffers;
-}
-
-/**
- * Whether the driver wants a call for what was published since the last question
- * (virtio-v1.3 §2.8.10). The used flags were stored with Atomics before, and must not be overtaken
- * by the loads here.
- */
-export function packedWantsCall(queue: PackedQueue): boolean {
-  const published = queue.unsignalled;
-  queue.unsignalled = 0;
-  const flags = Atomics.load(queue.driverEvent, EVENT_FLAGS) & 3;
-  if (flags === VRING_PACKED_EVENT_FLAG_DISABLE) return false;
-  if (flags !== VRING_PACKED_EVENT_FLAG_DESC || !queue.eventIdx) return true;
-  const offWrap = Atomics.load(queue.driverEvent, EVENT_OFF_WRAP);
-  let event = offWrap & 0x7fff;
-  if (offWrap >>> 15 !== queue.usedWrap) event -= queue.size;
-  return vringNeedEvent(event, queue.usedSlot, queue.usedSlot - published);
-}
-
-/** Asks the driver for kicks, or no more. After asking, look for work once more. */
-export function packedSetKicks(queue: PackedQueue, wanted: boolean): void {
-  Atomics.store(
-    queue.deviceEvent,
-    EVENT_FLAGS,
-    wanted ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE,
-  );
 }

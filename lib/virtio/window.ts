@@ -53,6 +53,7 @@ windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateWindow.buffer);
 let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
 /** Gives the thread a memcpy by host address. Without it, views copy. */
+// cold
 export function useHostCopy(
   copy: (target: bigint, source: bigint, sizeBytes: number) => void,
 ): void {
@@ -80,6 +81,7 @@ export class WindowSet {
     this.#view = view;
   }
 
+  // cold
   /** The window in which `offset` (bytes from the mapping's start) lies in the first GiB. */
   window(offset: number): number {
     const index = Math.floor(offset / WINDOW_STRIDE);

@@ -16,7 +16,7 @@ import {
   packedDescBytes,
   PackedQueue,
   packedSetKicks,
-} from "../virtio/packed.ts";
+} from "../virtio/packed_queue.ts";
 import type { RingArea, VringShape } from "../virtio/ring.ts";
 import {
   splitAvailBytes,

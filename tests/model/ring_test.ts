@@ -14,7 +14,7 @@ import { Datapath, pollPort } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port } from "../../lib/switch/port.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed.ts";
+import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import { SplitQueue } from "../../lib/virtio/split.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 

@@ -1,0 +1,143 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Chains of a packed virtqueue (virtio-v1.3 §2.8.6, §2.8.7): consecutive slots, or one slot that
+ * points to an indirect table.
+ *
+ * @module
+ */
+import * as burst from "./burst.ts";
+import * as memory from "./memory.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { PackedQueue } from "./packed_queue.ts";
+import * as ring from "./ring.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { BUFFER_SEGMENTS, CHAIN_BYTES_MAX, CHAIN_SEGMENTS_MAX } = burst;
+const { copyWordsIn, pushSegments } = memory;
+const {
+  DESC_BYTES,
+  indirectTable,
+  RING_BAD_ADDRESS,
+  RING_BAD_DIRECTION,
+  RING_BAD_INDEX,
+  RING_BAD_INDIRECT,
+  RING_LOOP,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+  walk,
+  WALK_BYTES,
+  WALK_ID,
+  WALK_REASON,
+  WALK_SLOTS,
+  WALK_STEPS,
+} = ring;
+
+/**
+ * Follows the chain that starts in slot `head` and appends its segments from index `at`; `walk`
+ * receives bytes, id and slots. The only walker of packed chains.
+ * @param deviceWrites whether the descriptors must be device-writable
+ * @returns index behind the last segment, or -1 with the reason in `walk`
+ */
+export function walkPackedChain(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  head: number,
+  at: number,
+  deviceWrites: number,
+): number {
+  const { desc, size } = queue;
+  let slot = head;
+  let segment = at;
+  let bytes = 0;
+  for (let slots = 1; slots <= size; slots++) {
+    const low = desc[4 * slot]!;
+    const high = desc[4 * slot + 1]!;
+    const length = desc[4 * slot + 2]!;
+    const idFlags = desc[4 * slot + 3]!;
+    const flags = idFlags >>> 16;
+    if ((flags & VRING_DESC_F_INDIRECT) !== 0) {
+      // A packed chain is either direct or one indirect descriptor (virtio-v1.3 §2.8.8).
+      if (slots !== 1) return fail(RING_BAD_INDIRECT);
+      segment = walkIndirect(queue, memory, low, high, length, flags, at, deviceWrites);
+      return segment < 0 ? -1 : endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
+    }
+    if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
+    else if (length > 0) {
+      segment = pushSegments(memory, segment, low, high, length);
+      if (segment < 0) return fail(RING_BAD_ADDRESS);
+      bytes = length > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + length;
+    }
+    if ((flags & VRING_DESC_F_NEXT) === 0) {
+      return endChain(queue, segment, bytes, idFlags & 0xffff, slots);
+    }
+    if (++slot === size) slot = 0;
+  }
+  return fail(RING_LOOP);
+}
+
+function endChain(
+  queue: PackedQueue,
+  segment: number,
+  bytes: number,
+  id: number,
+  slots: number,
+): number {
+  if (id >= queue.size) return fail(RING_BAD_INDEX);
+  walk[WALK_BYTES] = bytes;
+  walk[WALK_ID] = id;
+  walk[WALK_SLOTS] = slots;
+  walk[WALK_STEPS]! -= slots;
+  return segment;
+}
+
+function fail(reason: number): number {
+  walk[WALK_REASON] = reason;
+  return -1;
+}
+
+/** The entries of an indirect table, in order; only WRITE means anything in their flags. */
+function walkIndirect(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  low: number,
+  high: number,
+  length: number,
+  flags: number,
+  at: number,
+  deviceWrites: number,
+): number {
+  if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return fail(RING_BAD_INDIRECT);
+  if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) {
+    return fail(RING_BAD_INDIRECT);
+  }
+  const scratch = BUFFER_SEGMENTS + 2 * CHAIN_SEGMENTS_MAX;
+  if (!copyWordsIn(memory, low, high, length, indirectTable, scratch)) {
+    return fail(RING_BAD_ADDRESS);
+  }
+  let segment = at;
+  let bytes = 0;
+  for (let word = 0; word < length / 4; word += 4) {
+    const entryBytes = indirectTable[word + 2]!;
+    const entryFlags = indirectTable[word + 3]! >>> 16;
+    if ((entryFlags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
+    if ((entryFlags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    if (entryBytes < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
+    else if (entryBytes > 0) {
+      segment = pushSegments(
+        memory,
+        segment,
+        indirectTable[word]!,
+        indirectTable[word + 1]!,
+        entryBytes,
+      );
+      if (segment < 0) return fail(RING_BAD_ADDRESS);
+      bytes = entryBytes > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + entryBytes;
+    }
+  }
+  walk[WALK_BYTES] = bytes;
+  walk[WALK_STEPS]! -= length / DESC_BYTES;
+  return segment;
+}

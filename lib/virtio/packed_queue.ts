@@ -1,0 +1,152 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Packed virtqueue, device side: its state, what is available in it, and its notifications
+ * (virtio-v1.3 §2.8). What moves frames is in packed.ts.
+ *
+ * ```
+ * descriptor ring     16 bytes each: addr u64@0  len u32@8  id u16@12  flags u16@14
+ * event suppression   off_wrap u16@0  flags u16@2, one area for the driver, one for the device
+ * ```
+ *
+ * A descriptor is available when its AVAIL bit equals the wrap counter and its USED bit does not,
+ * used when both equal it.
+ *
+ * @module
+ */
+import * as ring from "./ring.ts";
+import type { VringPosition, VringShape } from "./ring.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { DESC_BYTES, RING_OK, vringNeedEvent } = ring;
+
+const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
+const VRING_PACKED_DESC_F_USED = 1 << 15;
+const BOTH = VRING_PACKED_DESC_F_AVAIL | VRING_PACKED_DESC_F_USED;
+/** Flags of a used descriptor in a round whose wrap counter is 1; 0 in the others. */
+export const PACKED_USED_FLAGS = BOTH;
+const VRING_PACKED_EVENT_FLAG_ENABLE = 0;
+const VRING_PACKED_EVENT_FLAG_DISABLE = 1;
+const VRING_PACKED_EVENT_FLAG_DESC = 2;
+const EVENT_OFF_WRAP = 0;
+const EVENT_FLAGS = 1;
+/** The flags of slot n stand at 8n + 7 in units of 16 bits. */
+const FLAGS = 7;
+
+/** Bytes of the descriptor ring. */
+export function packedDescBytes(size: number): number {
+  return DESC_BYTES * size;
+}
+/** Bytes of an event suppression area. */
+export const PACKED_EVENT_BYTES = 4;
+
+/** One packed virtqueue. All fields belong to the data-plane thread. */
+export class PackedQueue {
+  readonly packed = true;
+  readonly size: number;
+  readonly eventIdx: boolean;
+  readonly indirect: boolean;
+  readonly mergeable: boolean;
+  readonly headerBytes: number;
+  readonly desc: Int32Array;
+  readonly desc16: Uint16Array;
+  readonly driverEvent: Uint16Array;
+  readonly deviceEvent: Uint16Array;
+  /** Next slot to look at, and the wrap counter that makes a descriptor there available. */
+  availSlot: number;
+  availWrap: number;
+  /** Next slot to write used, and its wrap counter; equal to the above when nothing is held. */
+  usedSlot: number;
+  usedWrap: number;
+  /** Slots written used since the driver was last called or not, at most the ring's size. */
+  unsignalled = 0;
+  enabled = true;
+  /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
+  broken: number = RING_OK;
+
+  constructor(shape: VringShape, position: VringPosition) {
+    this.size = shape.size;
+    this.eventIdx = shape.eventIdx;
+    this.indirect = shape.indirect;
+    this.mergeable = shape.mergeable;
+    this.headerBytes = shape.headerBytes;
+    const { desc, driver, device } = shape;
+    this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);
+    this.desc16 = new Uint16Array(desc.buffer, desc.offset, 8 * shape.size);
+    this.driverEvent = new Uint16Array(driver.buffer, driver.offset, 2);
+    this.deviceEvent = new Uint16Array(device.buffer, device.offset, 2);
+    this.availSlot = position.availIndex;
+    this.availWrap = position.availWrap;
+    this.usedSlot = position.usedIndex;
+    this.usedWrap = position.usedWrap;
+  }
+
+  /** Where the queue stands, for GET_VRING_BASE. */
+  position(): VringPosition {
+    return {
+      availIndex: this.availSlot,
+      availWrap: this.availWrap,
+      usedIndex: this.usedSlot,
+      usedWrap: this.usedWrap,
+    };
+  }
+}
+
+function isAvailable(flags: number, wrap: number): boolean {
+  return (flags & BOTH) === (wrap === 0 ? VRING_PACKED_DESC_F_USED : VRING_PACKED_DESC_F_AVAIL);
+}
+
+/** Whether the driver has made anything available. */
+export function packedHasWork(queue: PackedQueue): boolean {
+  return isAvailable(Atomics.load(queue.desc16, 8 * queue.availSlot + FLAGS), queue.availWrap);
+}
+
+/**
+ * Counts available slots from the queue's position on, at most `slotsMax`. The last one is read
+ * again with Atomics: what the driver wrote before it is then visible, on every processor.
+ */
+export function availableSlots(queue: PackedQueue, slotsMax: number): number {
+  const { desc16, size } = queue;
+  let slot = queue.availSlot;
+  let wrap = queue.availWrap;
+  if (!isAvailable(desc16[8 * slot + FLAGS]!, wrap)) return 0;
+  const most = slotsMax < size ? slotsMax : size;
+  let count = 0;
+  let last = slot;
+  while (count < most && isAvailable(desc16[8 * slot + FLAGS]!, wrap)) {
+    last = slot;
+    count++;
+    if (++slot === size) {
+      slot = 0;
+      wrap ^= 1;
+    }
+  }
+  Atomics.load(desc16, 8 * last + FLAGS);
+  return count;
+}
+
+/**
+ * Whether the driver wants a call for what was published since the last question
+ * (virtio-v1.3 §2.8.10). The used flags were stored with Atomics before, and must not be overtaken
+ * by the loads here.
+ */
+export function packedWantsCall(queue: PackedQueue): boolean {
+  const published = queue.unsignalled;
+  queue.unsignalled = 0;
+  const flags = Atomics.load(queue.driverEvent, EVENT_FLAGS) & 3;
+  if (flags === VRING_PACKED_EVENT_FLAG_DISABLE) return false;
+  if (flags !== VRING_PACKED_EVENT_FLAG_DESC || !queue.eventIdx) return true;
+  const offWrap = Atomics.load(queue.driverEvent, EVENT_OFF_WRAP);
+  let event = offWrap & 0x7fff;
+  if (offWrap >>> 15 !== queue.usedWrap) event -= queue.size;
+  return vringNeedEvent(event, queue.usedSlot, queue.usedSlot - published);
+}
+
+/** Asks the driver for kicks, or no more. After asking, look for work once more. */
+export function packedSetKicks(queue: PackedQueue, wanted: boolean): void {
+  Atomics.store(
+    queue.deviceEvent,
+    EVENT_FLAGS,
+    wanted ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE,
+  );
+}

@@ -1,0 +1,177 @@
+/**
+ * The rules of the house as a test over the files git knows: import directions, sizes, words, and
+ * what hot files may not do.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const FILE_LINES_MAX = 420;
+const FUNCTION_LINES_MAX = 75;
+/** The formatter keeps code at 100; a comment may run over by a word's end. */
+const LINE_COLUMNS_MAX = 106;
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  readonly lines: readonly string[];
+  readonly imports: readonly string[];
+}
+
+function sources(): Source[] {
+  const { stdout } = new Deno.Command("git", { args: ["ls-files", "*.ts"], cwd: ROOT })
+    .outputSync();
+  const paths = new TextDecoder().decode(stdout).trim().split("\n");
+  return paths.flatMap((path) => {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(ROOT + path);
+    } catch {
+      return [];
+    }
+    const imports = [...text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, to = ""]) =>
+      to.startsWith(".") ? new URL(to, `file:///${path}`).pathname.slice(1) : to
+    );
+    return [{ path, text, lines: text.split("\n"), imports }];
+  });
+}
+
+const files = sources();
+
+function under(path: string, ...folders: string[]): boolean {
+  return folders.some((folder) => path === folder || path.startsWith(folder));
+}
+
+/** For each place: what it may import of ours, and whether it may import packages. */
+const MAY_IMPORT: readonly [string, readonly string[]][] = [
+  ["main.ts", ["lib/cli/"]],
+  ["ffi/", ["ffi/"]],
+  ["lib/base/", ["lib/base/"]],
+  ["lib/virtio/", ["lib/virtio/", "lib/base/"]],
+  ["lib/switch/", ["lib/switch/", "lib/virtio/", "lib/base/"]],
+  ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/types.ts"]],
+  ["lib/worker/", ["lib/worker/", "lib/switch/", "lib/virtio/", "lib/base/", "ffi/"]],
+  ["lib/control/", [
+    ...["lib/control/", "lib/worker/supervisor.ts", "lib/worker/types.ts", "lib/vhost/"],
+    ...["lib/switch/", "lib/virtio/", "lib/base/", "lib/version.ts", "ffi/"],
+  ]],
+  ["lib/cli/", ["lib/cli/", "lib/control/", "lib/demo/", "lib/version.ts"]],
+  ["lib/guest/", ["lib/guest/", "lib/vhost/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],
+  ["lib/demo/", ["lib/demo/", "lib/guest/"]],
+  ["lib/build/", ["lib/build/"]],
+  ["lib/version.ts", []],
+];
+
+Deno.test("imports point one way", () => {
+  const bad: string[] = [];
+  for (const { path, imports } of files) {
+    const rule = MAY_IMPORT.find(([place]) => under(path, place));
+    for (const to of imports) {
+      if (to.startsWith("node:")) continue;
+      const own = under(to, "lib/", "ffi/", "tests/", "bench/", "main.ts");
+      if (rule && own && !under(to, ...rule[1])) bad.push(`${path} imports ${to}`);
+      if (/^(npm|jsr|https?):/.test(to)) bad.push(`${path} names ${to} outside deno.json`);
+      if (to === "@stricli/core" && path !== "lib/cli/app.ts") bad.push(`${path} imports ${to}`);
+    }
+  }
+  assert.deepEqual(bad, []);
+});
+
+Deno.test("pure folders stay pure, and only ffi/ touches pointers", () => {
+  const bad: string[] = [];
+  for (const { path, text } of files) {
+    const code = text.replace(/\/\*[^]*?\*\/|\/\/.*$/gm, "");
+    const pure = under(path, "lib/base/", "lib/virtio/", "lib/switch/", "lib/vhost/");
+    if (pure && /\bDeno\./.test(code)) bad.push(`${path} uses Deno`);
+    if (!under(path, "ffi/", "tests/") && /Deno\.(dlopen|UnsafePointer)/.test(code)) {
+      bad.push(`${path} touches pointers`);
+    }
+  }
+  assert.deepEqual(bad, []);
+});
+
+Deno.test("files, functions and lines have a size one can read", () => {
+  const bad: string[] = [];
+  for (const { path, lines } of files) {
+    if (lines.length > FILE_LINES_MAX) bad.push(`${path}: ${lines.length} lines`);
+    lines.forEach((line, i) => {
+      const columns = [...line].length;
+      if (columns > LINE_COLUMNS_MAX && !/https?:|`|"/.test(line)) {
+        bad.push(`${path}:${i + 1}: ${columns} columns`);
+      }
+    });
+    if (!under(path, "tests/")) bad.push(...longFunctions(path, lines));
+  }
+  assert.deepEqual(bad, []);
+});
+
+/** Functions and methods by the indentation of their closing brace; the code is formatted. */
+function longFunctions(path: string, lines: readonly string[]): string[] {
+  const bad: string[] = [];
+  const start =
+    /^(\s*)(?:export )?(?:async )?(?:function[* ]|(?:static |async |\*|get |#)*[#\w]+\()/;
+  for (let i = 0; i < lines.length; i++) {
+    const match = start.exec(lines[i] ?? "");
+    if (!match || /^\s*(if|for|while|switch|return|await|throw|catch)\b/.test(lines[i] ?? "")) {
+      continue;
+    }
+    const end = lines.findIndex((line, j) => j > i && line === `${match[1]}}`);
+    const opens = lines.slice(i, end).findIndex((line) => line.endsWith("{"));
+    const ended = lines.slice(i, i + Math.max(0, opens)).some((line) => line.endsWith(";"));
+    if (end < 0 || opens < 0 || ended) continue;
+    if (end - i + 1 > FUNCTION_LINES_MAX) bad.push(`${path}:${i + 1}: ${end - i + 1} lines`);
+  }
+  return bad;
+}
+
+Deno.test("every file says what it is, in the field's words", () => {
+  const bad: string[] = [];
+  for (const { path, text } of files) {
+    if (path.endsWith("_test.ts")) continue;
+    if (!/^(\/\/.*\n)*\/\*\*\n/.test(text)) bad.push(`${path} has no head`);
+    if (!text.includes("@module")) bad.push(`${path} has no @module`);
+    const word = /\b(master|slave|TODO|FIXME|XXX)\b/i.exec(text)?.[0];
+    if (word) bad.push(`${path} says ${word}`);
+  }
+  assert.deepEqual(bad, []);
+});
+
+Deno.test("hot files stay hot", () => {
+  const hot = files.filter((file) => file.text.startsWith("// HOT"));
+  assert(hot.length >= 6, "the hot files are marked");
+  const bad: string[] = [];
+  for (const { path, lines } of hot) {
+    // A cold function says so in a comment before it; constructors and top level are cold as well.
+    let cold = true;
+    lines.forEach((line, i) => {
+      if (/^\s*(\/\/|\*|\/\*)/.test(line)) {
+        if (/^\s*\/\/ cold/.test(line)) cold = true;
+        return;
+      }
+      const opens = /^(export )?function |^ {2}(#|get |static |[a-z])\w*\(.*\{$/.test(line);
+      const marked = lines.slice(Math.max(0, i - 12), i).some((l) => /^\s*\/\/ cold/.test(l));
+      if (opens) cold = marked || /^ {2}constructor|^ {2}static/.test(line);
+      if (/^}/.test(line)) cold = true;
+      if (!cold && /\b(new|try|throw)\b|=>|\.\.\.|\d+n\b(?!, true)/.test(line)) {
+        bad.push(`${path}:${i + 1}: ${line.trim()}`);
+      }
+    });
+  }
+  assert.deepEqual(bad, []);
+});
+
+Deno.test("the rings cite the specification, the README's links lead somewhere", () => {
+  const text = (path: string): string => Deno.readTextFileSync(ROOT + path);
+  for (const path of ["lib/virtio/split.ts", "lib/virtio/packed.ts", "lib/virtio/deliver.ts"]) {
+    assert.match(text(path), /virtio-v1\.3 §\d/);
+  }
+  for (const path of ["lib/vhost/session.ts", "lib/vhost/requests.ts", "lib/vhost/vring.ts"]) {
+    assert.match(text(path), /vhost-user\.rst[\s*]*«/);
+  }
+  const readme = text("README.md");
+  for (const [, path = ""] of readme.matchAll(/`((?:lib|ffi|tests|bench)\/[\w./]*)`/g)) {
+    assert(Deno.statSync(ROOT + path), path);
+  }
+  assert.doesNotMatch(readme, /NUMBERS/);
+});
