@@ -156,9 +156,12 @@ function notify(
 
 /** Decides for each frame of the burst where it goes, and sorts them by destination. */
 function classify(path: Datapath, port: Port, count: number): void {
-  const { fdb, counters, now } = path;
+  const { fdb, counters, list, now } = path;
+  const ingress = port.index;
   const base = port.counterBase;
   const frameMax = port.frameBytesMax;
+  let run = -1;
+  let at = 0;
   let bytes = 0;
   let good = 0;
   let destination = DROP;
@@ -182,13 +185,31 @@ function classify(path: Datapath, port: Port, count: number): void {
       word0 = next0;
       word1 = next1;
       word2 = next2;
-      destination = decide(fdb, port.index, next0, next1, next2, now);
+      destination = decide(fdb, ingress, next0, next1, next2, now);
     }
-    if (destination >= 0 && destination !== port.index) append(path, destination, frame);
-    else spread(path, port, destination, frame, word0, word1, word2);
+    if (destination >= 0 && destination !== ingress) {
+      // Frames in a row to one port are listed without touching the path.
+      if (destination !== run) {
+        if (run >= 0) closeRun(path, run, at);
+        run = destination;
+        at = run * BURST_FRAMES + path.listCount[run]!;
+      }
+      list[at++] = frame;
+      continue;
+    }
+    if (run >= 0) closeRun(path, run, at);
+    run = -1;
+    spread(path, port, destination, frame, word0, word1, word2);
   }
+  if (run >= 0) closeRun(path, run, at);
   counters[base + PORT.rxFrames]! += good;
   counters[base + PORT.rxBytes]! += bytes;
+}
+
+/** Frames were listed for a port up to index `end` of the list. */
+function closeRun(path: Datapath, destination: number, end: number): void {
+  if (path.listCount[destination] === 0) path.touched[path.touchedCount++] = destination;
+  path.listCount[destination] = end - destination * BURST_FRAMES;
 }
 
 /** Learns the source and finds the port of the destination; FLOOD or DROP otherwise. */

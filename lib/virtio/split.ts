@@ -301,11 +301,14 @@ export function deliverSplit(
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;
   let used = queue.lastUsed;
+  let next = queue.lastAvail;
+  let delivered = 0;
+  let deliveredBytes = 0;
   for (let i = 0; i < count; i++) {
     const frame = list[listStart + i]!;
     const bytes = headerBytes + frameBytes[frame]!;
     if (left > 0) {
-      const head = avail[AVAIL_RING + (queue.lastAvail & mask)]!;
+      const head = avail[AVAIL_RING + (next & mask)]!;
       if (head < size && desc[4 * head + 2]! >= bytes) {
         const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
         const low = desc[4 * head]!;
@@ -321,13 +324,14 @@ export function deliverSplit(
           usedRing[entry + 1] = bytes;
           used = (used + 1) & 0xffff;
           left--;
-          queue.lastAvail = (queue.lastAvail + 1) & 0xffff;
-          outcomes[DELIVERED]!++;
-          outcomes[3]! += bytes - headerBytes;
+          next = (next + 1) & 0xffff;
+          delivered++;
+          deliveredBytes += bytes - headerBytes;
           continue;
         }
       }
     }
+    queue.lastAvail = next;
     const buffers = gatherBuffers(queue, memory, bytes, left);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
@@ -342,10 +346,13 @@ export function deliverSplit(
       used = (used + 1) & 0xffff;
     }
     left -= buffers;
-    queue.lastAvail = (queue.lastAvail + buffers) & 0xffff;
-    outcomes[DELIVERED]!++;
-    outcomes[3]! += frameBytes[frame]!;
+    next = (next + buffers) & 0xffff;
+    delivered++;
+    deliveredBytes += bytes - headerBytes;
   }
+  queue.lastAvail = next;
+  outcomes[DELIVERED]! += delivered;
+  outcomes[3]! += deliveredBytes;
   if (used !== queue.lastUsed) {
     queue.lastUsed = used;
     Atomics.store(queue.used, USED_IDX, used);
