@@ -41,6 +41,7 @@ export function dupFd(fd: number): number {
 export interface FdStat {
   /** Device and inode as one text: equal for two descriptors of the same file. */
   readonly identity: string;
+  /** Size of the file. */
   readonly sizeBytes: number;
   /** Page size of a hugetlbfs file, 4096 for ordinary memory. */
   readonly blockBytes: number;

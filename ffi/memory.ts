@@ -27,6 +27,7 @@ const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 export class Mapping {
   /** Address of the first mapped byte, below 2^47. */
   readonly address: number;
+  /** Bytes mapped. */
   readonly sizeBytes: number;
   #mapped = true;
 

@@ -135,6 +135,7 @@ function prepare(data: Uint8Array<ArrayBuffer>, controlBytes: number): void {
 export interface Received {
   /** Bytes read; 0: the peer closed; below 0: -errno (-EAGAIN: nothing there yet). */
   readonly bytes: number;
+  /** Descriptors in the order they were sent. */
   readonly fds: number[];
   /** Some descriptors were lost: too many for us to hold (our limit) or for the control area. */
   readonly truncated: boolean;

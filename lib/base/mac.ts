@@ -7,7 +7,9 @@
 
 /** A MAC address in two words. */
 export interface Mac {
+  /** Address bytes 0-3, little-endian. */
   readonly low: number;
+  /** Address bytes 4-5. */
   readonly high: number;
 }
 

@@ -28,20 +28,20 @@ export const BUFFER_SEGMENTS = 2 * CHAIN_SEGMENTS_MAX;
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
 const CHAIN_MAX = 65550 + 12;
 /** `CHAIN_MAX` for other modules: a module reads even its own exports through a cell. */
-export const CHAIN_BYTES_MAX = CHAIN_MAX;
+export const CHAIN_BYTES_MAX: number = CHAIN_MAX;
 
 /** Destination and source MAC and EtherType. */
 const ETHERNET = 14;
 /** `ETHERNET` for other modules: a module reads even its own exports through a cell. */
-export const ETHERNET_HEADER_BYTES = ETHERNET;
+export const ETHERNET_HEADER_BYTES: number = ETHERNET;
 /** Bytes of each frame that are copied once, checked, and delivered from the copy. */
 const HEAD = 16;
 /** `HEAD` for other modules: a module reads even its own exports through a cell. */
-export const HEAD_BYTES = HEAD;
+export const HEAD_BYTES: number = HEAD;
 /** Words of a head. */
 const WORDS = 4;
 /** `WORDS` for other modules: a module reads even its own exports through a cell. */
-export const HEAD_WORDS = WORDS;
+export const HEAD_WORDS: number = WORDS;
 
 /** Buffer id to give back: the chain's head (split) or its last descriptor's id (packed). */
 export const frameId: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
@@ -67,17 +67,17 @@ export const frameHead: Int32Array<ArrayBuffer> = heads;
 /** `bytesOf` of a chain longer than {@linkcode CHAIN_MAX}. */
 const OVERSIZE = -1;
 /** `OVERSIZE` for other modules: a module reads even its own exports through a cell. */
-export const FRAME_OVERSIZE = OVERSIZE;
+export const FRAME_OVERSIZE: number = OVERSIZE;
 /** `bytesOf` of a chain too short for the headers. */
 const RUNT = -2;
 /** `RUNT` for other modules: a module reads even its own exports through a cell. */
-export const FRAME_RUNT = RUNT;
+export const FRAME_RUNT: number = RUNT;
 
 const headBytes = new Uint8Array(heads.buffer);
 // Two words at a time halve the loads and stores; no BigInt comes into being.
 const headPairs = new BigUint64Array(heads.buffer);
 /** `headPairs` for other modules: a module reads even its own exports through a cell. */
-export const frameHeadPairs = headPairs;
+export const frameHeadPairs: BigUint64Array<ArrayBuffer> = headPairs;
 
 /**
  * Opens the first `count` frames of a burst: skips the virtio-net header (whatever its bytes say:

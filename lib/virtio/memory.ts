@@ -35,7 +35,9 @@ const HIGH_BITS = 21;
 export interface GuestRegion {
   /** First guest-physical address, below 2^53. */
   readonly guestAddr: number;
+  /** Bytes of the region. */
   readonly sizeBytes: number;
+  /** Windows over the mapping that holds it. */
   readonly windows: WindowSet;
   /** Where the region starts in the mapping, bytes. */
   readonly mappingOffset: number;
@@ -58,10 +60,12 @@ export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
 
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
+  /** The regions, in any order. */
   readonly regions: readonly GuestRegion[];
   /** The cache: SLOT_WORDS words a granule, in one array, so that a hit touches one line. */
   readonly slots: Int32Array = new Int32Array(SLOTS * SLOT_WORDS).fill(-1);
 
+  /** A guest with these regions, which must not overlap. */
   constructor(regions: readonly GuestRegion[]) {
     this.regions = regions;
   }

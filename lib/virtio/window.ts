@@ -62,12 +62,15 @@ export function useHostCopy(
 
 /** The windows over one mapping. Windows are made when first touched. */
 export class WindowSet {
+  /** Host address of the first byte, or 0. */
   readonly address: number;
+  /** Bytes of the mapping. */
   readonly sizeBytes: number;
   readonly #view: (address: number, sizeBytes: number) => ArrayBuffer;
   readonly #windows = new Map<number, number>();
 
   /**
+   * Windows over a mapping; none is made yet.
    * @param address host address of the mapping, or 0 if there is none (memory of a test)
    * @param view makes a view of mapped memory, given address and bytes
    */
