@@ -18,6 +18,7 @@ import * as packedRing from "../virtio/packed.ts";
 import * as packedQueue from "../virtio/packed_queue.ts";
 import * as ring from "../virtio/ring.ts";
 import * as splitRing from "../virtio/split.ts";
+import * as splitQueue from "../virtio/split_queue.ts";
 import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Port, Queue, Vring } from "./port.ts";
@@ -29,8 +30,8 @@ const { RING_OK } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
 const { deliverPacked, finishPacked, takePacked } = packedRing;
 const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
-const { deliverSplit, finishSplit, splitHasWork, splitSetKicks, splitWantsCall, takeSplit } =
-  splitRing;
+const { deliverSplit, finishSplit, takeSplit } = splitRing;
+const { splitHasWork, splitSetKicks, splitWantsCall } = splitQueue;
 
 /** What the datapath needs from its thread. */
 export interface DatapathHost {

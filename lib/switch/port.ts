@@ -6,7 +6,7 @@
 import { GuestMemory } from "../virtio/memory.ts";
 import { RING_OK } from "../virtio/ring.ts";
 import type { PackedQueue } from "../virtio/packed_queue.ts";
-import type { SplitQueue } from "../virtio/split.ts";
+import type { SplitQueue } from "../virtio/split_queue.ts";
 
 /** A virtqueue of either kind; `packed` tells which. Branch once per burst, never per frame. */
 export type Queue = SplitQueue | PackedQueue;

@@ -6,7 +6,7 @@
  * @module
  */
 import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed_queue.ts";
-import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split.ts";
+import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split_queue.ts";
 import type { VringPosition } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";
 import type { MemoryTable } from "./memory_table.ts";

@@ -1,13 +1,8 @@
 // HOT
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Split virtqueue, device side (virtio-v1.3 §2.7).
- *
- * ```
- * descriptor table   16 bytes each: addr u64@0  len u32@8  flags u16@12  next u16@14
- * available ring     flags u16@0  idx u16@2  ring u16[size]@4  used_event u16
- * used ring          flags u16@0  idx u16@2  ring {id u32, len u32}[size]@4  avail_event u16
- * ```
+ * Frames through a split virtqueue, device side (virtio-v1.3 §2.7): take a burst, give it back,
+ * deliver into receive buffers. State, layout and notifications are in split_queue.ts.
  *
  * Everything the driver may change is read once into a local. The indices are read and published
  * with Atomics: once a burst, and what makes the order right on every processor.
@@ -19,7 +14,7 @@ import * as deliver from "./deliver.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as ring from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
+import type { SplitQueue } from "./split_queue.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const {
@@ -51,88 +46,18 @@ const {
   VRING_DESC_F_INDIRECT,
   VRING_DESC_F_NEXT,
   VRING_DESC_F_WRITE,
-  vringNeedEvent,
   walk,
   WALK_BYTES,
   WALK_REASON,
   WALK_STEPS,
 } = ring;
 
-const AVAIL_FLAGS = 0;
 const AVAIL_IDX = 1;
 const AVAIL_RING = 2;
-const USED_FLAGS = 0;
 const USED_IDX = 1;
-const VRING_AVAIL_F_NO_INTERRUPT = 1;
-const VRING_USED_F_NO_NOTIFY = 1;
-
-/** Bytes of the descriptor table. */
-export function splitDescBytes(size: number): number {
-  return DESC_BYTES * size;
-}
-/** Bytes of the available ring, `used_event` included. */
-export function splitAvailBytes(size: number): number {
-  return 6 + 2 * size;
-}
-/** Bytes of the used ring, `avail_event` included. */
-export function splitUsedBytes(size: number): number {
-  return 6 + 8 * size;
-}
-
-/** One split virtqueue. All fields belong to the data-plane thread. */
-export class SplitQueue {
-  readonly packed = false;
-  readonly size: number;
-  readonly mask: number;
-  readonly eventIdx: boolean;
-  readonly indirect: boolean;
-  readonly mergeable: boolean;
-  readonly headerBytes: number;
-  readonly desc: Int32Array;
-  readonly avail: Uint16Array;
-  readonly used: Uint16Array;
-  readonly usedRing: Int32Array;
-  /** Next available entry to take, free running. */
-  lastAvail: number;
-  /** Next used entry to write, free running; equal to `lastAvail` when nothing is held. */
-  lastUsed: number;
-  /** Used index at the last decision to call the driver or not. */
-  signalledUsed: number;
-  enabled = true;
-  /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
-  broken: number = RING_OK;
-
-  /** @param buffers the window's buffer and byte offset of each of the three areas */
-  constructor(shape: VringShape, position: VringPosition) {
-    this.size = shape.size;
-    this.mask = shape.size - 1;
-    this.eventIdx = shape.eventIdx;
-    this.indirect = shape.indirect;
-    this.mergeable = shape.mergeable;
-    this.headerBytes = shape.headerBytes;
-    const { desc, driver, device } = shape;
-    this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);
-    this.avail = new Uint16Array(driver.buffer, driver.offset, 3 + shape.size);
-    this.used = new Uint16Array(device.buffer, device.offset, 3 + 4 * shape.size);
-    this.usedRing = new Int32Array(device.buffer, device.offset + 4, 2 * shape.size);
-    this.lastAvail = position.availIndex;
-    this.lastUsed = position.usedIndex;
-    this.signalledUsed = position.usedIndex;
-  }
-
-  /** Where the queue stands, for GET_VRING_BASE. */
-  position(): VringPosition {
-    return { availIndex: this.lastAvail, availWrap: 1, usedIndex: this.lastUsed, usedWrap: 1 };
-  }
-}
 
 /** Results of {@linkcode gatherBuffers}: index behind the last segment. */
 const gathered = new Int32Array(1);
-
-/** Whether the driver has made anything available. */
-export function splitHasWork(queue: SplitQueue): boolean {
-  return Atomics.load(queue.avail, AVAIL_IDX) !== queue.lastAvail;
-}
 
 /**
  * Follows one chain and appends its segments from index `at`; `walk` receives the rest. The only
@@ -395,32 +320,4 @@ function gatherBuffers(
   }
   gathered[0] = segment;
   return buffers;
-}
-
-/**
- * Whether the driver wants a call for what was published since the last question. The used index
- * was stored with Atomics before: that store must not be overtaken by the loads here, or a wake-up
- * is lost (virtio-v1.3 §2.7.7.2).
- */
-export function splitWantsCall(queue: SplitQueue): boolean {
-  const old = queue.signalledUsed;
-  queue.signalledUsed = queue.lastUsed;
-  if (queue.eventIdx) {
-    const usedEvent = Atomics.load(queue.avail, AVAIL_RING + queue.size);
-    return vringNeedEvent(usedEvent, queue.lastUsed, old);
-  }
-  return (Atomics.load(queue.avail, AVAIL_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
-}
-
-/**
- * Asks the driver for kicks, or no more (virtio-v1.3 §2.7.10). After asking, look for work once
- * more: what came before the driver saw this brings no kick.
- */
-export function splitSetKicks(queue: SplitQueue, wanted: boolean): void {
-  if (queue.eventIdx) {
-    // Without kicks the event index stays behind, where the driver passes it once in 65,536.
-    if (wanted) Atomics.store(queue.used, USED_IDX + 1 + 4 * queue.size, queue.lastAvail);
-    return;
-  }
-  Atomics.store(queue.used, USED_FLAGS, wanted ? 0 : VRING_USED_F_NO_NOTIFY);
 }

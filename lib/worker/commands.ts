@@ -24,7 +24,7 @@ import {
   SplitQueue,
   splitSetKicks,
   splitUsedBytes,
-} from "../virtio/split.ts";
+} from "../virtio/split_queue.ts";
 import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
 import { COMMAND } from "./mailbox.ts";
 import { VRINGS_PER_PORT } from "./types.ts";

@@ -15,7 +15,7 @@ import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port } from "../../lib/switch/port.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { SplitQueue } from "../../lib/virtio/split.ts";
+import { SplitQueue } from "../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
 const RAM_BYTES = 8 << 20;
