@@ -58,6 +58,9 @@ const CANARY = 0xa5;
 /** User addresses of regions stand this far apart, with no relation to where they are mapped. */
 const USER_BASE = 2 ** 44;
 const USER_STEP = 2 ** 40;
+/** Device status (virtio-v1.3 §2.1): ACKNOWLEDGE, DRIVER, FEATURES_OK, and DRIVER_OK on top. */
+const FEATURES_OK = 0xbn;
+const DRIVER_OK = 0xfn;
 const F = (bit: number): bigint => 1n << BigInt(bit);
 
 /** One guest. Close it, or leave its `using` scope. */
@@ -135,6 +138,7 @@ export class NetGuest implements Disposable {
     frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, id.encodeU64(protocol));
     frontEnd.message(id.VHOST_USER_SET_OWNER);
     await frontEnd.ask(id.VHOST_USER_SET_FEATURES, id.encodeU64(this.features));
+    frontEnd.message(id.VHOST_USER_SET_STATUS, id.encodeU64(FEATURES_OK));
     await this.setMemory();
   }
 
@@ -188,6 +192,7 @@ export class NetGuest implements Disposable {
     }
     await this.enable(RX, true);
     await this.enable(TX, true);
+    this.frontEnd.message(id.VHOST_USER_SET_STATUS, id.encodeU64(DRIVER_OK));
   }
 
   /** Sends SET_VRING_KICK, which starts a ring. */

@@ -1,0 +1,131 @@
+/**
+ * Two guests that keep exchanging numbered frames while something else happens to the switch, and
+ * what the switch's process holds.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { NetGuest } from "../../lib/guest/net_guest.ts";
+import { introduce, isNumbered, macOf, numberedFrame } from "./traffic.ts";
+import { until } from "./switch_process.ts";
+
+const FRAMES_PER_TICK = 8;
+const UNDER_WAY_MAX = 64;
+const BYTES = 300;
+
+class Flow {
+  readonly from: NetGuest;
+  readonly to: NetGuest;
+  sent = 0;
+  arrived = 0;
+
+  constructor(from: NetGuest, to: NetGuest) {
+    this.from = from;
+    this.to = to;
+  }
+
+  frame(number: number): Uint8Array {
+    return numberedFrame(this.to.options.mac, this.from.options.mac, number, BYTES);
+  }
+
+  send(): void {
+    for (let i = 0; i < FRAMES_PER_TICK && this.sent - this.arrived < UNDER_WAY_MAX; i++) {
+      if (this.from.send(this.frame(this.sent))) this.sent++;
+    }
+  }
+
+  /** Every frame that arrives from the other one must be the next. */
+  receive(): void {
+    const expected = this.frame(0).subarray(0, 14);
+    for (const frame of this.to.receive()) {
+      // What others flood is not theirs.
+      if (!isNumbered(frame) || expected.some((byte, i) => byte !== frame[i])) continue;
+      assert.deepEqual(frame, this.frame(this.arrived), `bystanders' frame ${this.arrived}`);
+      this.arrived++;
+    }
+  }
+}
+
+/** The pair. Frames flow all the time until {@linkcode check} or disposal. */
+export class Bystanders implements Disposable {
+  readonly #flows: readonly [Flow, Flow];
+  readonly #timer: ReturnType<typeof setInterval>;
+  #error: unknown = null;
+
+  private constructor(one: NetGuest, two: NetGuest) {
+    this.#flows = [new Flow(one, two), new Flow(two, one)];
+    this.#timer = setInterval(() => this.#tick(true), 2);
+  }
+
+  /** Attaches a guest with split rings and one with packed rings. */
+  static async attach(socketA: string, socketB: string): Promise<Bystanders> {
+    const one = await NetGuest.start({ socket: socketA, mac: macOf(0xb1) });
+    const two = await NetGuest.start({ socket: socketB, mac: macOf(0xb2), packed: true });
+    await introduce(one, two);
+    return new Bystanders(one, two);
+  }
+
+  #tick(sending: boolean): void {
+    try {
+      for (const flow of this.#flows) {
+        flow.receive();
+        if (sending) flow.send();
+      }
+    } catch (error) {
+      this.#error ??= error;
+    }
+  }
+
+  /** Waits until some more frames went both ways. @throws if one was lost, changed or reordered */
+  async check(): Promise<void> {
+    const goals = this.#flows.map((flow) => flow.arrived + 2 * UNDER_WAY_MAX);
+    await until("the bystanders' frames", () => {
+      if (this.#error !== null) throw this.#error;
+      return this.#flows.every((flow, i) => flow.arrived >= (goals[i] as number));
+    }, 20_000);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    for (const flow of this.#flows) flow.from.close();
+  }
+}
+
+/** What a process holds. */
+export interface Held {
+  readonly fds: number;
+  /** Mappings of memory files. */
+  readonly memoryMaps: number;
+  readonly threads: number;
+  readonly residentKb: number;
+}
+
+/** Counts what process `pid` holds now. */
+export function held(pid: number): Held {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const field = (name: string): number =>
+    Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
+  const maps = Deno.readTextFileSync(`/proc/${pid}/maps`).split("\n");
+  return {
+    fds: [...Deno.readDirSync(`/proc/${pid}/fd`)].length,
+    memoryMaps: maps.filter((line) => line.includes("/memfd:guest")).length,
+    threads: field("Threads"),
+    residentKb: field("VmRSS"),
+  };
+}
+
+/** Waits until the process holds as many descriptors and mappings as at the start. */
+export async function heldAsBefore(pid: number, before: Held): Promise<void> {
+  let now = held(pid);
+  try {
+    await until("descriptors and mappings to come back", () => {
+      now = held(pid);
+      return now.fds === before.fds && now.memoryMaps === before.memoryMaps;
+    }, 10_000);
+  } catch {
+    assert.deepEqual(
+      { fds: now.fds, memoryMaps: now.memoryMaps },
+      { fds: before.fds, memoryMaps: before.memoryMaps },
+    );
+  }
+}
