@@ -39,10 +39,11 @@ export interface Figure {
 export const GENERATOR_CPU = 0;
 const MACS = ["02:00:00:00:00:01", "02:00:00:00:00:02"] as const;
 const RING_SIZE = 1024;
-const BURST = 64;
-/** Bursts sent at the start each way: as many frames as a ring holds. */
-const BURSTS_ROUND = 16;
+/** Frames that go round each way: as many as a ring holds. */
+const FRAMES_ROUND = RING_SIZE;
 const START_MS_MAX = 20_000;
+/** Looks without a new frame, 20 ms apart, after which the rings are taken to be empty. */
+const QUIET_LOOKS = 5;
 
 function hex(text: string | undefined): number {
   return Number.parseInt(text ?? "", 16);
@@ -70,11 +71,12 @@ async function bufferOffset(testpmd: Testpmd): Promise<number> {
   return lowest - start;
 }
 
-/** Loads a switch through its two sockets. @throws if no frame comes through */
+/** Loads a switch through its two sockets, `burst` frames at once. @throws if no frame comes through */
 export async function drive(
   sockets: readonly [string, string],
   load: Load,
   window: Window,
+  burst: number,
 ): Promise<Figure> {
   await using testpmd = await Testpmd.start({
     ports: sockets.map((socket, i) => ({
@@ -87,7 +89,7 @@ export async function drive(
     hugepages: load.hugepages,
     cpus: { main: GENERATOR_CPU, forward: [GENERATOR_CPU] },
     forward: "io",
-    burst: BURST,
+    burst,
     mbufs: 16384,
     eal: ["--log-level=pmd.net.virtio.init:info"],
     // Addresses a switch can learn: frames of port 0 go to the station at port 1, and back.
@@ -95,9 +97,9 @@ export async function drive(
   });
   const offset = await bufferOffset(testpmd);
   await testpmd.commands(`set txpkts ${load.bytes}`);
-  await awaitSwitch(testpmd);
+  await awaitSwitch(testpmd, burst);
   const lostBefore = sum(await testpmd.stats(), missingFrames);
-  await testpmd.commands(`start tx_first ${BURSTS_ROUND}`);
+  await testpmd.commands(`start tx_first ${Math.max(1, Math.floor(FRAMES_ROUND / burst))}`);
   await sleep(window.warmUpMs);
   await testpmd.stats();
   await sleep(window.measureMs);
@@ -113,7 +115,7 @@ export async function drive(
 }
 
 /** A switch may need a moment to take up its ports, and loses what came before. */
-async function awaitSwitch(testpmd: Testpmd): Promise<void> {
+async function awaitSwitch(testpmd: Testpmd, burst: number): Promise<void> {
   const deadline = performance.now() + START_MS_MAX;
   for (;;) {
     await testpmd.commands("start tx_first 1");
@@ -121,17 +123,23 @@ async function awaitSwitch(testpmd: Testpmd): Promise<void> {
     await testpmd.commands("stop");
     const received = (await testpmd.stats()).map((port) => port.rxPackets);
     await drain(testpmd);
-    if (received.every((count) => count > BURST)) return;
+    if (received.every((count) => count > burst)) return;
     if (performance.now() > deadline) {
       throw new Error(`The generator receives nothing from the switch: ${testpmd.log}`);
     }
   }
 }
 
-/** Takes all frames out of the rings. */
+/** Takes all frames out of the rings: until none came for a while. */
 async function drain(testpmd: Testpmd): Promise<void> {
   await testpmd.commands("set fwd rxonly", "start");
-  await sleep(50);
+  let quiet = 0;
+  for (let last = -1; quiet < QUIET_LOOKS;) {
+    await sleep(20);
+    const now = sum(await testpmd.stats(), (port) => port.rxPackets);
+    quiet = now === last ? quiet + 1 : 0;
+    last = now;
+  }
   await testpmd.commands("stop", "set fwd io");
 }
 

@@ -9,7 +9,7 @@
  */
 import { HugePages } from "../tests/harness/hugepages.ts";
 import { dpdkIo } from "./dpdk_io.ts";
-import { drive, type Figure, type Load, type Window } from "./load.ts";
+import { drive, type Figure, GENERATOR_CPU, type Load, type Window } from "./load.ts";
 import { ovs } from "./ovs.ts";
 import { describeMachine, formatTable, type Row, toJson } from "./report.ts";
 import type { RivalKind } from "./rival.ts";
@@ -18,10 +18,14 @@ import { vuswitch } from "./vuswitch.ts";
 interface Options {
   readonly rounds: number;
   readonly seconds: number;
+  /** Frames the generator takes and sends at once. */
+  readonly burst: number;
   readonly json: string;
 }
 
-const USAGE = "usage: deno task bench [--rounds N] [--seconds N] [--quick] [--json PATH]";
+const USAGE =
+  "usage: deno task bench [--rounds N] [--seconds N] [--quick] [--burst N] [--json PATH]";
+const OPTIONS = ["--rounds", "--seconds", "--burst", "--json"];
 const SWITCH_CPU = 1;
 const WARM_UP_MS = 1000;
 const SMALL_MIB = 512;
@@ -31,6 +35,9 @@ const LARGE_OFFSET = 8 * 2 ** 30;
 /** The generator's 512 MiB, and 1.5 GiB for OVS or DPDK. */
 const HUGE_MIB = 2048;
 
+/** Set by a signal: the run in progress fails or is the last, and what was reserved is given back. */
+let interrupted = false;
+
 function fail(message: string): never {
   console.error(`${message}\n${USAGE}`);
   Deno.exit(2);
@@ -39,6 +46,7 @@ function fail(message: string): never {
 function readOptions(args: readonly string[]): Options {
   let rounds = 5;
   let seconds = 2;
+  let burst = 64;
   let json = new URL("./results.json", import.meta.url).pathname;
   for (let i = 0; i < args.length; i++) {
     const name = args[i] ?? "";
@@ -46,15 +54,17 @@ function readOptions(args: readonly string[]): Options {
       [rounds, seconds] = [1, 1];
       continue;
     }
+    if (!OPTIONS.includes(name)) fail(`Unknown option: ${name}`);
     const value = args[++i];
     if (value === undefined) fail(`Missing value: ${name}`);
     if (name === "--json") json = value;
     else if (!/^[1-9]\d{0,3}$/.test(value)) fail(`Not a number from 1 to 9999: ${name} ${value}`);
     else if (name === "--rounds") rounds = Number(value);
     else if (name === "--seconds") seconds = Number(value);
-    else fail(`Unknown option: ${name}`);
+    else if (name === "--burst" && Number(value) <= 512) burst = Number(value);
+    else fail(`Not a number from 1 to 512: ${name} ${value}`);
   }
-  return { rounds, seconds, json };
+  return { rounds, seconds, burst, json };
 }
 
 /** One run of one switch under one load. */
@@ -63,7 +73,7 @@ async function run(kind: RivalKind, load: Load, options: Options): Promise<Figur
   const window: Window = { warmUpMs: WARM_UP_MS, measureMs: options.seconds * 1000 };
   try {
     await using rival = await kind.start(folder, SWITCH_CPU, load.hugepages);
-    return await drive(rival.sockets, load, window);
+    return await drive(rival.sockets, load, window, options.burst);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -86,6 +96,7 @@ async function runCell(
   const lost: Record<string, number> = {};
   for (let round = 0; round < options.rounds; round++) {
     for (const { name, kind, load } of contenders) {
+      if (interrupted) throw new Error("Interrupted");
       const figure = await run(kind, load, options);
       (runs[name] ??= []).push(figure.mpps);
       const gib = (figure.bufferOffset / 2 ** 30).toFixed(2);
@@ -146,10 +157,15 @@ async function main(): Promise<void> {
     }
     return missing.length === 0;
   });
-  // Huge pages are given back on the way out, so an interrupt may not just end us: the run fails
-  // because its processes got the same signal.
-  Deno.addSignalListener("SIGINT", () => console.error("stopping after this run"));
-  const about = describeMachine("2 MiB where the cell says so; 4 KiB elsewhere");
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupted = true);
+  }
+  const { rounds, seconds, burst } = options;
+  const about = {
+    ...describeMachine(),
+    load: `testpmd io on cpu ${GENERATOR_CPU}, switch on cpu ${SWITCH_CPU}, bursts of ${burst}`,
+    runs: `${rounds} rounds of ${seconds} s after ${WARM_UP_MS / 1000} s`,
+  };
   const rows = [...await runRivals(kinds, options), ...await runLarge(options)];
   console.log(Object.entries(about).map(([key, value]) => `${key}: ${value}`).join("\n"));
   console.log(`\n${formatTable(rows)}`);
@@ -157,4 +173,14 @@ async function main(): Promise<void> {
   console.log(`\nwritten to ${options.json}`);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+    Deno.exit(0);
+  } catch (error) {
+    // Whatever failed then, failed because its processes got the same signal.
+    if (!interrupted) throw error;
+    console.error("interrupted");
+    Deno.exit(130);
+  }
+}

@@ -39,7 +39,7 @@ function outputOf(program: string, ...args: string[]): string {
 }
 
 /** What a reader needs to judge the figures. */
-export function describeMachine(memory: string): Record<string, string | number> {
+export function describeMachine(): Record<string, string | number> {
   const info = Deno.readTextFileSync("/proc/cpuinfo");
   const field = (name: string): string =>
     new RegExp(`^${name}\\s*: (.*)`, "m").exec(info)?.[1] ?? "?";
@@ -56,7 +56,6 @@ export function describeMachine(memory: string): Record<string, string | number>
     deno: `${Deno.version.deno}, V8 ${Deno.version.v8}`,
     ovs: ovs.replace(/\n/g, ", ") || "not installed",
     dpdk: dpdk || "not installed",
-    pages: memory,
   };
 }
 
