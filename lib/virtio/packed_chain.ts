@@ -123,7 +123,9 @@ function walkIndirect(
     const entryBytes = indirectTable[word + 2]!;
     const entryFlags = indirectTable[word + 3]! >>> 16;
     if ((entryFlags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
-    if ((entryFlags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    // DPDK 22.11 leaves WRITE set on the header's entry of its transmit tables. Reading a buffer
+    // that the device might have written hurts nobody; writing a readable one is never done.
+    if ((entryFlags & VRING_DESC_F_WRITE) < deviceWrites) return fail(RING_BAD_DIRECTION);
     if (entryBytes < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
     else if (entryBytes > 0) {
       segment = pushSegments(
