@@ -97,7 +97,9 @@ export interface Held {
   /** Mappings of memory files. */
   readonly memoryMaps: number;
   readonly threads: number;
-  readonly residentKb: number;
+  /** Resident: heaps and stacks, and shared memory that was touched. */
+  readonly privateKb: number;
+  readonly sharedKb: number;
 }
 
 /** Counts what process `pid` holds now. */
@@ -110,7 +112,8 @@ export function held(pid: number): Held {
     fds: [...Deno.readDirSync(`/proc/${pid}/fd`)].length,
     memoryMaps: maps.filter((line) => line.includes("/memfd:guest")).length,
     threads: field("Threads"),
-    residentKb: field("VmRSS"),
+    privateKb: field("RssAnon"),
+    sharedKb: field("RssShmem"),
   };
 }
 

@@ -1,0 +1,78 @@
+/**
+ * A thousand front-ends come and go, politely or not: what the switch holds is as before.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { closeFd, createEventFd } from "../../ffi/mod.ts";
+import { FrontEnd } from "../../lib/guest/front_end.ts";
+import { NetGuest } from "../../lib/guest/net_guest.ts";
+import * as id from "../../lib/vhost/message.ts";
+import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
+import { macOf, numberedFrame } from "../harness/traffic.ts";
+
+const ROUNDS = 1000;
+const WARM_UP_ROUNDS = 200;
+/** A heap may grow by a step or two of 12 MB; a leak of 25 kB a round, six pages, is more. */
+const PRIVATE_GROWTH_KB_MAX = 25_000;
+/** Guests' memory and the counters; a leak of one page a round is 4,000. */
+const SHARED_GROWTH_KB_MAX = 1000;
+
+/** One front-end's life; every fourth round ends another way. */
+async function round(socket: string, number: number): Promise<void> {
+  const packed = number % 8 >= 4;
+  switch (number % 4) {
+    case 0: {
+      // With rings stopped, as QEMU does.
+      using guest = await NetGuest.start({ socket, mac: macOf(1), packed, memoryBytes: 1 << 20 });
+      await guest.getBase(0);
+      await guest.getBase(1);
+      return;
+    }
+    case 1: {
+      // In the middle of traffic.
+      using guest = await NetGuest.start({ socket, mac: macOf(1), packed, memoryBytes: 1 << 20 });
+      const to = macOf(0xb1);
+      for (let i = 0; i < 10; i++) guest.send(numberedFrame(to, macOf(1), 2 ** 31 + i, 100));
+      return;
+    }
+    case 2: {
+      // In the middle of a message that brought descriptors.
+      using frontEnd = new FrontEnd(socket);
+      const fds = [createEventFd(), createEventFd()];
+      const bytes = id.encodeMessage(id.VHOST_USER_SET_VRING_KICK, 1, id.encodeU64(0n));
+      frontEnd.raw(bytes.slice(0, 5 + number % 14), fds);
+      fds.forEach(closeFd);
+      return;
+    }
+    default: {
+      // Thrown out for what it says.
+      using guest = await NetGuest.start({ socket, mac: macOf(1), packed, memoryBytes: 1 << 20 });
+      guest.frontEnd.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(0, 0));
+      assert.ok(await guest.frontEnd.closedBySwitch());
+    }
+  }
+}
+
+Deno.test("1,000 front-ends come and go and leave nothing behind", async () => {
+  using folder = new TempFolder();
+  await using running = await SwitchProcess.withPorts(folder.path, 3);
+  using bystanders = await Bystanders.attach(folder.file("vm2.sock"), folder.file("vm3.sock"));
+  const socket = folder.file("vm1.sock");
+  for (let i = 0; i < WARM_UP_ROUNDS; i++) await round(socket, i);
+  await bystanders.check();
+  const before = held(running.pid);
+  for (let i = 0; i < ROUNDS; i++) await round(socket, i);
+  await bystanders.check();
+  await heldAsBefore(running.pid, before);
+  const after = held(running.pid);
+  assert.ok(after.threads <= before.threads, `${before.threads} to ${after.threads} threads`);
+  const grown = {
+    private: after.privateKb - before.privateKb,
+    shared: after.sharedKb - before.sharedKb,
+  };
+  assert.ok(grown.private < PRIVATE_GROWTH_KB_MAX, `private memory grew by ${grown.private} kB`);
+  assert.ok(grown.shared < SHARED_GROWTH_KB_MAX, `shared memory grew by ${grown.shared} kB`);
+});
