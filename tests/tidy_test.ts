@@ -8,6 +8,7 @@ import { strict as assert } from "node:assert";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const FILE_LINES_MAX = 420;
+const TEST_LINES_MAX = 500;
 const FUNCTION_LINES_MAX = 75;
 /** The formatter keeps code at 100; a comment may run over by a word's end. */
 const LINE_COLUMNS_MAX = 106;
@@ -94,7 +95,9 @@ Deno.test("pure folders stay pure, and only ffi/ touches pointers", () => {
 Deno.test("files, functions and lines have a size one can read", () => {
   const bad: string[] = [];
   for (const { path, lines } of files) {
-    if (lines.length > FILE_LINES_MAX) bad.push(`${path}: ${lines.length} lines`);
+    if (lines.length > (under(path, "tests/") ? TEST_LINES_MAX : FILE_LINES_MAX)) {
+      bad.push(`${path}: ${lines.length} lines`);
+    }
     lines.forEach((line, i) => {
       const columns = [...line].length;
       if (columns > LINE_COLUMNS_MAX && !/https?:|`|"/.test(line)) {

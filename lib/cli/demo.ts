@@ -8,11 +8,13 @@ import { missingQemuPackages } from "../demo/guest_image.ts";
 import type { DemoIo } from "../demo/demo_qemu.ts";
 import type { FdbStatus, SwitchStatus } from "../control/types.ts";
 import { callSwitch } from "./client.ts";
-import { CliError, EXIT_FAILED } from "./failure.ts";
+import { CliError, EXIT_FAILED, EXIT_INTERRUPTED } from "./failure.ts";
 import { fdbTable, portTable, statsTable } from "./show.ts";
 
 /** What may be connected. */
 export type DemoGuest = "builtin" | "testpmd" | "qemu";
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 type Demo = (io: DemoIo, sockets: { a: string; b: string }) => Promise<boolean>;
 
@@ -64,29 +66,31 @@ export async function demo(
   const guest = wanted ?? choose(print);
   const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
   const child = await startSwitch(folder);
-  const end = async (): Promise<void> => {
-    child.kill("SIGTERM");
-    await child.status;
-    await Deno.remove(folder, { recursive: true });
-  };
-  const interrupted = (): void => {
-    // Guests are in our process group and get the same signal.
-    end().finally(() => Deno.exit(130));
-  };
-  Deno.addSignalListener("SIGINT", interrupted);
+  const stop = new AbortController();
+  const interrupted = (): void => stop.abort();
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, interrupted);
   try {
     print(`switch: pid ${child.pid}, ports vm1 and vm2 in ${folder}\n`);
     const run = await load(guest);
     const io: DemoIo = {
       print: (line) => print(`  ${line}\n`),
       inspect: () => showSwitch(`${folder}/ctl.sock`, print),
+      signal: stop.signal,
     };
-    const good = await run(io, { a: `${folder}/vm1.sock`, b: `${folder}/vm2.sock` });
+    const good = await run(io, { a: `${folder}/vm1.sock`, b: `${folder}/vm2.sock` })
+      .catch((error) => {
+        // Guests that were told to stop fail in whatever they were doing: no news.
+        if (stop.signal.aborted) return false;
+        throw error;
+      });
+    if (stop.signal.aborted) throw new CliError(EXIT_INTERRUPTED, "The demo was interrupted");
     if (!good) throw new CliError(EXIT_FAILED, "The demo's guests lost frames");
     print("\nall good\n");
   } finally {
-    Deno.removeSignalListener("SIGINT", interrupted);
-    await end();
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, interrupted);
+    child.kill("SIGTERM");
+    await child.status;
+    await Deno.remove(folder, { recursive: true });
   }
 }
 

@@ -12,6 +12,8 @@ export const EXIT_UNREACHABLE = 3;
 export const EXIT_NOT_FOUND = 4;
 export const EXIT_PERMISSION = 5;
 export const EXIT_BUG = 70;
+/** 128 + SIGINT. */
+export const EXIT_INTERRUPTED = 130;
 
 /** A failure with the exit code it leads to. */
 export class CliError extends Error {

@@ -11,6 +11,8 @@ export interface DemoIo {
   print(line: string): void;
   /** Called while the guests are still connected. */
   inspect?(): Promise<void>;
+  /** Aborted when the demo is to end early: guests stop, and their folder goes. */
+  readonly signal?: AbortSignal;
 }
 
 /** Boots two guests on two sockets of a switch and pings. @returns whether no ping was lost */
@@ -33,6 +35,10 @@ export async function qemuDemo(
       });
     await using first = start("vm1", 1, sockets.a);
     await using second = start("vm2", 2, sockets.b);
+    io.signal?.addEventListener("abort", () => {
+      first.stop();
+      second.stop();
+    });
     io.print("booting two guests in QEMU (software emulation, a few seconds)");
     await Promise.all([first.ready(), second.ready()]);
     io.print("vm1# ping -c 5 10.77.0.2");

@@ -53,7 +53,8 @@ function newestKernel(): string | null {
   try {
     const names = Array.from(Deno.readDirSync("/boot"), (entry) => entry.name)
       .filter((name) => /^vmlinuz-.*cloud-amd64$/.test(name));
-    return names.sort().at(-1) ?? null;
+    // By number: 6.1.0-9 is older than 6.1.0-42.
+    return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1) ?? null;
   } catch {
     return null;
   }
@@ -91,7 +92,8 @@ function moduleFiles(root: string): string[] {
   };
   for (const name of MODULES) {
     const file = [...depends.keys()].find((path) => path.endsWith(`/${name}.ko`));
-    if (file) add(file);
+    if (!file) throw new Error(`Cannot build a guest: ${root} has no ${name}.ko`);
+    add(file);
   }
   return ordered;
 }

@@ -139,6 +139,8 @@ export class QemuGuest implements AsyncDisposable {
     const decoder = new TextDecoder();
     const bytes = new Uint8Array(65536);
     for (;;) {
+      const serial = this.#serial;
+      if (serial === null) throw await this.#failure("was stopped");
       const match = typeof mark === "string"
         ? (this.#buffer.includes(mark) ? mark : null)
         : mark.exec(this.#buffer)?.[0] ?? null;
@@ -155,7 +157,7 @@ export class QemuGuest implements AsyncDisposable {
           Math.max(1, end - Date.now()),
         );
       });
-      const read = (this.#serial as Deno.UnixConn).read(bytes);
+      const read = serial.read(bytes);
       const count = await Promise.race([read, timeout]).finally(() => clearTimeout(timer));
       if (count === null) throw await this.#failure("ended");
       this.#buffer += decoder.decode(bytes.subarray(0, count), { stream: true });

@@ -125,12 +125,6 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
   return taken;
 }
 
-/** Writes one used descriptor at the queue's used position, all but its flags. */
-function writeUsed(queue: PackedQueue, id: number, bytes: number): void {
-  queue.desc[4 * queue.usedSlot + 2] = bytes;
-  queue.desc16[8 * queue.usedSlot + ID] = id;
-}
-
 /** Moves the used position over a chain. */
 function advanceUsed(queue: PackedQueue, slots: number): void {
   queue.usedSlot += slots;
@@ -153,18 +147,29 @@ function advanceAvail(queue: PackedQueue, slots: number): void {
 /** Gives the first `count` frames of the burst back to the driver, the first one last. */
 export function finishPacked(queue: PackedQueue, count: number): void {
   if (count === 0) return;
-  const { desc16 } = queue;
-  const firstFlags = 8 * queue.usedSlot + FLAGS;
-  const firstWrap = queue.usedWrap;
-  writeUsed(queue, frameId[0]!, 0);
-  advanceUsed(queue, frameSlots[0]!);
-  for (let frame = 1; frame < count; frame++) {
-    writeUsed(queue, frameId[frame]!, 0);
-    desc16[8 * queue.usedSlot + FLAGS] = queue.usedWrap === 0 ? 0 : BOTH;
-    advanceUsed(queue, frameSlots[frame]!);
+  const { desc, desc16, size } = queue;
+  const first = queue.usedSlot;
+  const firstFlags = queue.usedWrap === 0 ? 0 : BOTH;
+  let slot = first;
+  let flags = firstFlags;
+  let total = 0;
+  for (let frame = 0; frame < count; frame++) {
+    desc[4 * slot + 2] = 0;
+    if (frame === 0) desc16[8 * slot + ID] = frameId[0]!;
+    else desc[4 * slot + 3] = frameId[frame]! | (flags << 16);
+    const slots = frameSlots[frame]!;
+    total += slots;
+    slot += slots;
+    if (slot >= size) {
+      slot -= size;
+      flags ^= BOTH;
+    }
   }
+  queue.usedSlot = slot;
+  queue.usedWrap = flags === 0 ? 0 : 1;
+  queue.unsignalled += total;
   // The driver stops at the first descriptor that is not used yet: this store shows it all.
-  Atomics.store(desc16, firstFlags, firstWrap === 0 ? 0 : BOTH);
+  Atomics.store(desc16, 8 * first + FLAGS, firstFlags);
 }
 
 /**
@@ -181,26 +186,38 @@ export function deliverPacked(
   count: number,
   outcomes: Int32Array,
 ): void {
-  const { desc16, headerBytes, size } = queue;
+  const { desc, desc16, headerBytes, size } = queue;
   // One slot a frame is the common case; only a frame that needs more makes us look further.
   let available = availableSlots(queue, count);
   let seenAll = available < count;
   let firstFlags = -1;
-  const firstWrap = queue.usedWrap;
+  const firstValue = queue.usedWrap === 0 ? 0 : BOTH;
+  let slot = queue.availSlot;
+  let delivered = 0;
+  let deliveredBytes = 0;
   walk[WALK_STEPS] = STEPS_MAX;
   for (let i = 0; i < count; i++) {
     const frame = list[listStart + i]!;
     const bytes = headerBytes + frameBytes[frame]!;
-    if (available > 0 && deliverPlain(queue, memory, frame, bytes)) {
-      if (firstFlags < 0) firstFlags = 8 * queue.usedSlot + FLAGS;
-      else desc16[8 * queue.usedSlot + FLAGS] = queue.usedWrap === 0 ? 0 : BOTH;
+    const id = available > 0 ? writeNext(queue, memory, slot, frame, bytes) : -1;
+    if (id >= 0) {
+      const used = queue.usedSlot;
+      desc[4 * used + 2] = bytes;
+      if (firstFlags < 0) {
+        firstFlags = 8 * used + FLAGS;
+        desc16[8 * used + ID] = id;
+      } else desc[4 * used + 3] = id | (queue.usedWrap === 0 ? 0 : BOTH << 16);
       advanceUsed(queue, 1);
-      advanceAvail(queue, 1);
+      if (++slot === size) {
+        slot = 0;
+        queue.availWrap ^= 1;
+      }
       available--;
-      outcomes[DELIVERED]!++;
-      outcomes[3]! += bytes - headerBytes;
+      delivered++;
+      deliveredBytes += bytes - headerBytes;
       continue;
     }
+    queue.availSlot = slot;
     const buffers = gatherBuffers(queue, memory, bytes, available);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
@@ -214,43 +231,44 @@ export function deliverPacked(
     writeFrame(frame, headerBytes, buffers, gathered[GATHERED_END]!);
     for (let buffer = 0; buffer < buffers; buffer++) {
       const flags = 8 * queue.usedSlot + FLAGS;
-      writeUsed(queue, bufferId[buffer]!, bufferBytes[buffer]!);
+      desc[4 * queue.usedSlot + 2] = bufferBytes[buffer]!;
+      desc16[8 * queue.usedSlot + ID] = bufferId[buffer]!;
       if (firstFlags < 0) firstFlags = flags;
       else desc16[flags] = queue.usedWrap === 0 ? 0 : BOTH;
       advanceUsed(queue, bufferSlots[buffer]!);
     }
-    const slots = gathered[GATHERED_SLOTS]!;
-    available -= slots;
-    advanceAvail(queue, slots);
-    outcomes[DELIVERED]!++;
-    outcomes[3]! += frameBytes[frame]!;
+    available -= gathered[GATHERED_SLOTS]!;
+    advanceAvail(queue, gathered[GATHERED_SLOTS]!);
+    slot = queue.availSlot;
+    delivered++;
+    deliveredBytes += bytes - headerBytes;
   }
-  if (firstFlags >= 0) Atomics.store(desc16, firstFlags, firstWrap === 0 ? 0 : BOTH);
+  queue.availSlot = slot;
+  outcomes[DELIVERED]! += delivered;
+  outcomes[3]! += deliveredBytes;
+  if (firstFlags >= 0) Atomics.store(desc16, firstFlags, firstValue);
 }
 
 /**
- * Delivers a frame into the next chain if that is one writable descriptor, large enough: nothing to
- * gather then. Writes the used descriptor, all but its flags.
+ * Writes a frame into the chain at `slot` if that is one writable descriptor, large enough: nothing
+ * to gather then. @returns the buffer's id, or -1
  */
-function deliverPlain(
+function writeNext(
   queue: PackedQueue,
   memory: GuestMemory,
+  slot: number,
   frame: number,
   bytes: number,
-): boolean {
+): number {
   const desc = queue.desc;
-  const at = 4 * queue.availSlot;
-  const length = desc[at + 2]!;
-  const idFlags = desc[at + 3]!;
+  const idFlags = desc[4 * slot + 3]!;
   const id = idFlags & 0xffff;
-  if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE) return false;
-  if (length < bytes || id >= queue.size) return false;
-  const end = pushSegments(memory, BUFFER_SEGMENTS, desc[at]!, desc[at + 1]!, bytes);
-  if (end !== BUFFER_SEGMENTS + 1) return false;
+  if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE) return -1;
+  if (desc[4 * slot + 2]! < bytes || id >= queue.size) return -1;
+  const end = pushSegments(memory, BUFFER_SEGMENTS, desc[4 * slot]!, desc[4 * slot + 1]!, bytes);
+  if (end !== BUFFER_SEGMENTS + 1) return -1;
   writePlain(frame, queue.headerBytes);
-  desc[4 * queue.usedSlot + 2] = bytes;
-  queue.desc16[8 * queue.usedSlot + ID] = id;
-  return true;
+  return id;
 }
 
 /**
