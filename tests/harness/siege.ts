@@ -108,3 +108,40 @@ export class Siege implements AsyncDisposable {
     assert.equal(code, 0, `the switch ends well: ${this.process.log}`);
   }
 }
+
+/** Runs a named attack; see {@linkcode Siege.attack}. */
+export type Step = (
+  name: string,
+  reason: string | null,
+  run: () => Promise<void>,
+) => Promise<boolean>;
+
+/** Names steps and runs each as an attack. */
+export function steps(t: Deno.TestContext, siege: Siege): Step {
+  return (name, reason, run) => t.step(name, () => siege.attack(reason, run));
+}
+
+/** Something said on a bare connection that makes the switch close it. */
+export async function closes(
+  siege: Siege,
+  say: (frontEnd: FrontEnd) => void | Promise<void>,
+): Promise<void> {
+  using frontEnd = siege.frontEnd();
+  await say(frontEnd);
+  assert.ok(await frontEnd.closedBySwitch(), "the switch closes the connection");
+}
+
+/** The same from a guest whose rings run. */
+export async function closesGuest(
+  siege: Siege,
+  say: (guest: NetGuest) => void | Promise<void>,
+): Promise<void> {
+  using guest = await siege.guest();
+  await say(guest);
+  assert.ok(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
+}
+
+/** Bytes of 64-bit numbers. */
+export function bytesOf(...words: readonly (number | bigint)[]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new BigUint64Array(words.map(BigInt)).buffer);
+}
