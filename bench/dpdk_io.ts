@@ -11,7 +11,7 @@ import type { Rival, RivalKind } from "./rival.ts";
 /** A testpmd with two net_vhost ports in `io` mode. */
 export const dpdkIo: RivalKind = {
   name: "DPDK io",
-  missing: hasTestpmd() ? [] : ["dpdk"],
+  missing: hasTestpmd() ? [] : ["dpdk-dev"],
   async start(folder, cpu, hugepages): Promise<Rival> {
     const sockets: [string, string] = [`${folder}/vm1.sock`, `${folder}/vm2.sock`];
     const testpmd = await Testpmd.start({

@@ -44,7 +44,7 @@ export function describeMachine(): Record<string, string | number> {
   const field = (name: string): string =>
     new RegExp(`^${name}\\s*: (.*)`, "m").exec(info)?.[1] ?? "?";
   const ovs = outputOf("/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "--version");
-  const dpdk = outputOf("dpkg-query", "-W", "-f", "${Version}", "dpdk");
+  const dpdk = outputOf("dpkg-query", "-W", "-f", "${Version}", "dpdk-dev");
   return {
     date: new Date().toISOString(),
     cpu: `${field("model name")} (family ${field("cpu family")}, model ${field("model")})`,

@@ -15,7 +15,7 @@ export async function testpmdDemo(
   sockets: { readonly a: string; readonly b: string },
 ): Promise<boolean> {
   if (!hasTestpmd()) {
-    io.print("no dpdk-testpmd here: apt-get install dpdk");
+    io.print("no dpdk-testpmd here: apt-get install dpdk-dev");
     return false;
   }
   io.print("starting dpdk-testpmd with two virtio-user ports (no huge pages, no root needed)");

@@ -13,7 +13,7 @@ import { SwitchProcess, until } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, Journey, linksUp, SEED, travel } from "../harness/testpmd_journey.ts";
 
-const missing = hasTestpmd() ? [] : ["dpdk"];
+const missing = hasTestpmd() ? [] : ["dpdk-dev"];
 const PLAIN = { memoryMib: 256, hugepages: false } as const;
 
 /** Drops the switch counted on frames that left towards this port. */

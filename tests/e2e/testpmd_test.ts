@@ -11,7 +11,7 @@ import { SwitchProcess } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, type JourneyOptions, SEED, travel } from "../harness/testpmd_journey.ts";
 
-const missing = hasTestpmd() ? [] : ["dpdk"];
+const missing = hasTestpmd() ? [] : ["dpdk-dev"];
 const hasAvx512 = /\bavx512f\b/.test(Deno.readTextFileSync("/proc/cpuinfo"));
 
 interface RingPath {
