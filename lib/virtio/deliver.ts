@@ -48,19 +48,29 @@ const NUM_BUFFERS_SHIFT = 16;
 const SHORT_HEADER_BYTES = 10;
 
 /**
- * Writes frame `frame` of the burst, header first, into the one segment at
- * {@linkcode BUFFER_SEGMENTS}, which is large enough.
+ * Begins the headers of `count` receive buffers, each the segment of its number from
+ * {@linkcode BUFFER_SEGMENTS} on. The driver has read or written these lines last, on its own core;
+ * one store each in a short loop has dozens of them on the way here at once.
  */
-export function writePlain(frame: number, headerBytes: number): void {
+export function openBuffers(count: number): void {
+  for (let segment = BUFFER_SEGMENTS; segment < BUFFER_SEGMENTS + count; segment++) {
+    windowView[segmentWindow[segment]!]!.setInt32(segmentOffset[segment]!, 0, true);
+  }
+}
+
+/**
+ * Writes frame `frame` of the burst, header first, into the one segment `segment`, which is large
+ * enough.
+ */
+export function writePlain(frame: number, headerBytes: number, segment: number): void {
   const source = frameSegment[frame]!;
   const rest = frameBytes[frame]! - HEAD_BYTES;
   if (rest < 0 || (rest > 0 && source + 1 !== frameSegmentEnd[frame])) {
-    bufferRoom[0] = headerBytes + HEAD_BYTES + rest;
-    writeScattered(frame, headerBytes, 1, BUFFER_SEGMENTS + 1);
+    writeScattered(frame, headerBytes, 1, segment, segment + 1);
     return;
   }
-  const offset = segmentOffset[BUFFER_SEGMENTS]!;
-  const window = segmentWindow[BUFFER_SEGMENTS]!;
+  const offset = segmentOffset[segment]!;
+  const window = segmentWindow[segment]!;
   writeHead(windowView[window]!, offset, headerBytes, 1, frame);
   if (rest > 0) {
     copyBytes(
@@ -84,8 +94,8 @@ export function writeFrame(
   segmentEnd: number,
 ): void {
   shareOut(headerBytes + frameBytes[frame]!, buffers);
-  if (segmentEnd === BUFFER_SEGMENTS + 1) writePlain(frame, headerBytes);
-  else writeScattered(frame, headerBytes, buffers, segmentEnd);
+  if (segmentEnd === BUFFER_SEGMENTS + 1) writePlain(frame, headerBytes, BUFFER_SEGMENTS);
+  else writeScattered(frame, headerBytes, buffers, BUFFER_SEGMENTS, segmentEnd);
 }
 
 function writeHead(
@@ -118,6 +128,7 @@ function writeScattered(
   frame: number,
   headerBytes: number,
   buffers: number,
+  segmentStart: number,
   segmentEnd: number,
 ): void {
   writeHead(privateView, 0, headerBytes, buffers, frame);
@@ -129,7 +140,7 @@ function writeScattered(
   let sourceOffset = 0;
   let sourceLeft = headBytes;
   let source = frameSegment[frame]! - 1;
-  let target = BUFFER_SEGMENTS;
+  let target = segmentStart;
   let targetOffset = segmentOffset[target]!;
   let targetLeft = segmentBytes[target]!;
   for (;;) {

@@ -39,6 +39,7 @@ const {
   bufferSlots,
   DELIVERED,
   NO_BUFFER,
+  openBuffers,
   writeFrame,
   writePlain,
 } = deliver;
@@ -192,33 +193,30 @@ export function deliverPacked(
   let seenAll = available < count;
   let firstFlags = -1;
   const firstValue = queue.usedWrap === 0 ? 0 : BOTH;
-  let slot = queue.availSlot;
   let delivered = 0;
   let deliveredBytes = 0;
   walk[WALK_STEPS] = STEPS_MAX;
   for (let i = 0; i < count; i++) {
-    const frame = list[listStart + i]!;
-    const bytes = headerBytes + frameBytes[frame]!;
-    const id = available > 0 ? writeNext(queue, memory, slot, frame, bytes) : -1;
-    if (id >= 0) {
+    const most = count - i < available ? count - i : available;
+    const run = gatherPlain(queue, memory, list, listStart + i, most);
+    openBuffers(run);
+    for (let k = 0; k < run; k++) {
+      writePlain(list[listStart + i + k]!, headerBytes, BUFFER_SEGMENTS + k);
       const used = queue.usedSlot;
-      desc[4 * used + 2] = bytes;
+      desc[4 * used + 2] = bufferBytes[k]!;
       if (firstFlags < 0) {
         firstFlags = 8 * used + FLAGS;
-        desc16[8 * used + ID] = id;
-      } else desc[4 * used + 3] = id | (queue.usedWrap === 0 ? 0 : BOTH << 16);
+        desc16[8 * used + ID] = bufferId[k]!;
+      } else desc[4 * used + 3] = bufferId[k]! | (queue.usedWrap === 0 ? 0 : BOTH << 16);
       advanceUsed(queue, 1);
-      if (++slot === size) {
-        slot = 0;
-        queue.availWrap ^= 1;
-      }
-      available--;
-      delivered++;
-      deliveredBytes += bytes - headerBytes;
-      continue;
+      deliveredBytes += bufferBytes[k]! - headerBytes;
     }
-    queue.availSlot = slot;
-    const buffers = gatherBuffers(queue, memory, bytes, available);
+    i += run;
+    available -= run;
+    delivered += run;
+    if (i === count) break;
+    const frame = list[listStart + i]!;
+    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, available);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
       if (buffers === 0 && !seenAll) {
@@ -239,36 +237,50 @@ export function deliverPacked(
     }
     available -= gathered[GATHERED_SLOTS]!;
     advanceAvail(queue, gathered[GATHERED_SLOTS]!);
-    slot = queue.availSlot;
     delivered++;
-    deliveredBytes += bytes - headerBytes;
+    deliveredBytes += frameBytes[frame]!;
   }
-  queue.availSlot = slot;
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
   if (firstFlags >= 0) Atomics.store(desc16, firstFlags, firstValue);
 }
 
 /**
- * Writes a frame into the chain at `slot` if that is one writable descriptor, large enough: nothing
- * to gather then. @returns the buffer's id, or -1
+ * Takes a receive chain for each of `count` frames from `from` of the list on, as long as each
+ * chain is one writable descriptor that is large enough: nearly all are. What it stops at is left
+ * to the general way.
+ * @returns frames that have a buffer now; those chains are consumed
  */
-function writeNext(
+function gatherPlain(
   queue: PackedQueue,
   memory: GuestMemory,
-  slot: number,
-  frame: number,
-  bytes: number,
+  list: Uint16Array,
+  from: number,
+  count: number,
 ): number {
-  const desc = queue.desc;
-  const idFlags = desc[4 * slot + 3]!;
-  const id = idFlags & 0xffff;
-  if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE) return -1;
-  if (desc[4 * slot + 2]! < bytes || id >= queue.size) return -1;
-  const end = pushSegments(memory, BUFFER_SEGMENTS, desc[4 * slot]!, desc[4 * slot + 1]!, bytes);
-  if (end !== BUFFER_SEGMENTS + 1) return -1;
-  writePlain(frame, queue.headerBytes);
-  return id;
+  const { desc, size, headerBytes } = queue;
+  let slot = queue.availSlot;
+  let run = 0;
+  while (run < count) {
+    const length = desc[4 * slot + 2]!;
+    const idFlags = desc[4 * slot + 3]!;
+    const id = idFlags & 0xffff;
+    const bytes = headerBytes + frameBytes[list[from + run]!]!;
+    if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE || length < bytes) break;
+    const segment = BUFFER_SEGMENTS + run;
+    const low = desc[4 * slot]!;
+    const high = desc[4 * slot + 1]!;
+    if (id >= size || pushSegments(memory, segment, low, high, bytes) !== segment + 1) break;
+    bufferId[run] = id;
+    bufferBytes[run] = bytes;
+    run++;
+    if (++slot === size) {
+      slot = 0;
+      queue.availWrap ^= 1;
+    }
+  }
+  queue.availSlot = slot;
+  return run;
 }
 
 /**

@@ -27,8 +27,16 @@ const {
   frameSegmentEnd,
   TAKEN_SEGMENTS,
 } = burst;
-const { BUFFER_TOO_SMALL, bufferBytes, bufferId, DELIVERED, NO_BUFFER, writeFrame, writePlain } =
-  deliver;
+const {
+  BUFFER_TOO_SMALL,
+  bufferBytes,
+  bufferId,
+  DELIVERED,
+  NO_BUFFER,
+  openBuffers,
+  writeFrame,
+  writePlain,
+} = deliver;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
@@ -222,42 +230,35 @@ export function deliverSplit(
     queue.broken = RING_BAD_AVAIL;
     return;
   }
-  const { avail, desc, usedRing, mask, size, headerBytes } = queue;
+  const { usedRing, mask, headerBytes } = queue;
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;
   let used = queue.lastUsed;
-  let next = queue.lastAvail;
   let delivered = 0;
   let deliveredBytes = 0;
   for (let i = 0; i < count; i++) {
-    const frame = list[listStart + i]!;
-    const bytes = headerBytes + frameBytes[frame]!;
-    if (left > 0) {
-      const head = avail[AVAIL_RING + (next & mask)]!;
-      if (head < size && desc[4 * head + 2]! >= bytes) {
-        const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
-        const low = desc[4 * head]!;
-        const high = desc[4 * head + 1]!;
-        // One writable descriptor that is large enough: nothing to gather.
-        if (
-          flags === VRING_DESC_F_WRITE &&
-          pushSegments(memory, BUFFER_SEGMENTS, low, high, bytes) === BUFFER_SEGMENTS + 1
-        ) {
-          writePlain(frame, headerBytes);
-          const entry = 2 * (used & mask);
-          usedRing[entry] = head;
-          usedRing[entry + 1] = bytes;
-          used = (used + 1) & 0xffff;
-          left--;
-          next = (next + 1) & 0xffff;
-          delivered++;
-          deliveredBytes += bytes - headerBytes;
-          continue;
-        }
-      }
+    const run = gatherPlain(
+      queue,
+      memory,
+      list,
+      listStart + i,
+      count - i < left ? count - i : left,
+    );
+    openBuffers(run);
+    for (let k = 0; k < run; k++) {
+      writePlain(list[listStart + i + k]!, headerBytes, BUFFER_SEGMENTS + k);
+      const entry = 2 * (used & mask);
+      usedRing[entry] = bufferId[k]!;
+      usedRing[entry + 1] = bufferBytes[k]!;
+      used = (used + 1) & 0xffff;
+      deliveredBytes += bufferBytes[k]! - headerBytes;
     }
-    queue.lastAvail = next;
-    const buffers = gatherBuffers(queue, memory, bytes, left);
+    i += run;
+    left -= run;
+    delivered += run;
+    if (i === count) break;
+    const frame = list[listStart + i]!;
+    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, left);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
       outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
@@ -271,17 +272,51 @@ export function deliverSplit(
       used = (used + 1) & 0xffff;
     }
     left -= buffers;
-    next = (next + buffers) & 0xffff;
+    queue.lastAvail = (queue.lastAvail + buffers) & 0xffff;
     delivered++;
-    deliveredBytes += bytes - headerBytes;
+    deliveredBytes += frameBytes[frame]!;
   }
-  queue.lastAvail = next;
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
   if (used !== queue.lastUsed) {
     queue.lastUsed = used;
     Atomics.store(queue.used, USED_IDX, used);
   }
+}
+
+/**
+ * Takes a receive chain for each of `count` frames from `from` of the list on, as long as each
+ * chain is one writable descriptor that is large enough: nearly all are. What it stops at is left
+ * to the general way.
+ * @returns frames that have a buffer now; those chains are consumed
+ */
+function gatherPlain(
+  queue: SplitQueue,
+  memory: GuestMemory,
+  list: Uint16Array,
+  from: number,
+  count: number,
+): number {
+  const { avail, desc, mask, size, headerBytes } = queue;
+  const next = queue.lastAvail;
+  let run = 0;
+  while (run < count) {
+    const head = avail[AVAIL_RING + ((next + run) & mask)]!;
+    if (head >= size) break;
+    const low = desc[4 * head]!;
+    const high = desc[4 * head + 1]!;
+    const length = desc[4 * head + 2]!;
+    const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
+    const bytes = headerBytes + frameBytes[list[from + run]!]!;
+    if (flags !== VRING_DESC_F_WRITE || length < bytes) break;
+    const segment = BUFFER_SEGMENTS + run;
+    if (pushSegments(memory, segment, low, high, bytes) !== segment + 1) break;
+    bufferId[run] = head;
+    bufferBytes[run] = bytes;
+    run++;
+  }
+  queue.lastAvail = (next + run) & 0xffff;
+  return run;
 }
 
 /**
