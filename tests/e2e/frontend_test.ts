@@ -155,8 +155,9 @@ Deno.test("memory: the sender's table is replaced under traffic, nothing is lost
     const one = await bed.guest(1, { packed });
     const two = await bed.guest(2, { packed });
     await introduce(one, two);
-    const replaced = await whileReplacing(one, () => transfer(one, two, many(20_000), 64));
-    assert.ok(replaced > 10, `replaced ${replaced} times`);
+    const replaced = await whileReplacing(one, () => transfer(one, two, many(40_000), 64));
+    // How often depends on the machine; that it happened in the middle of traffic does not.
+    assert.ok(replaced > 0, `replaced ${replaced} times`);
     await transfer(two, one, many(200), 64);
   }
 });
