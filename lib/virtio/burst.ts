@@ -18,12 +18,19 @@ const { windowView } = window;
 
 /** Frames taken from one virtqueue in one visit; 64 to 256 measure the same, 32 is 10 % slower. */
 export const BURST_FRAMES = 128;
-/** A chain may hold this many segments (the largest ring); a burst stops before it might not fit. */
+/** A burst takes no further chain once it holds more segments than this. */
 export const CHAIN_SEGMENTS_MAX = 32768;
 /** Segments of frames taken start here. */
 export const TAKEN_SEGMENTS = 0;
-/** Segments of receive buffers being filled start here. */
-export const BUFFER_SEGMENTS = 2 * CHAIN_SEGMENTS_MAX;
+/**
+ * Segments of receive buffers being filled start here. The three runs must never meet, whatever a
+ * chain looks like: a segment of another tenant's would be copied from. A chain has at most a
+ * segment a byte, CHAIN_BYTES_MAX and a few where its last buffer crosses regions; frames taken end
+ * at most one chain behind CHAIN_SEGMENTS_MAX, buffers of a frame at most two chains from here.
+ */
+export const BUFFER_SEGMENTS = 4 * CHAIN_SEGMENTS_MAX;
+/** Segments of an indirect table while it is copied start here. */
+export const SCRATCH_SEGMENTS = 9 * CHAIN_SEGMENTS_MAX;
 
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
 const CHAIN_MAX = 65550 + 12;

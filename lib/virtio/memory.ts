@@ -44,7 +44,7 @@ export interface GuestRegion {
 }
 
 /** Segments of chains being worked on, in three parallel arrays; chains fill runs of them. */
-export const SEGMENTS_MAX = 3 * 65536;
+export const SEGMENTS_MAX = 10 * 32768;
 /** Window of each segment. */
 const windows: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** `windows` for other modules: a module reads even its own exports through a cell. */

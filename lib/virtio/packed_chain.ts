@@ -13,7 +13,7 @@ import type { PackedQueue } from "./packed_queue.ts";
 import * as ring from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
-const { BUFFER_SEGMENTS, CHAIN_BYTES_MAX, CHAIN_SEGMENTS_MAX } = burst;
+const { CHAIN_BYTES_MAX, SCRATCH_SEGMENTS } = burst;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
@@ -113,8 +113,7 @@ function walkIndirect(
   if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) {
     return fail(RING_BAD_INDIRECT);
   }
-  const scratch = BUFFER_SEGMENTS + 2 * CHAIN_SEGMENTS_MAX;
-  if (!copyWordsIn(memory, low, high, length, indirectTable, scratch)) {
+  if (!copyWordsIn(memory, low, high, length, indirectTable, SCRATCH_SEGMENTS)) {
     return fail(RING_BAD_ADDRESS);
   }
   let segment = at;

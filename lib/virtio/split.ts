@@ -25,6 +25,7 @@ const {
   frameId,
   frameSegment,
   frameSegmentEnd,
+  SCRATCH_SEGMENTS,
   TAKEN_SEGMENTS,
 } = burst;
 const {
@@ -143,8 +144,9 @@ function loadIndirect(
 ): number {
   if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return 0;
   if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) return 0;
-  const scratch = BUFFER_SEGMENTS + 2 * CHAIN_SEGMENTS_MAX;
-  return copyWordsIn(memory, low, high, length, indirectTable, scratch) ? length / DESC_BYTES : -1;
+  return copyWordsIn(memory, low, high, length, indirectTable, SCRATCH_SEGMENTS)
+    ? length / DESC_BYTES
+    : -1;
 }
 
 /**

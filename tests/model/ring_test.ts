@@ -13,7 +13,15 @@ import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import { Datapath, pollPort } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port } from "../../lib/switch/port.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
+import {
+  BUFFER_SEGMENTS,
+  BURST_FRAMES,
+  CHAIN_BYTES_MAX,
+  CHAIN_SEGMENTS_MAX,
+  SCRATCH_SEGMENTS,
+  TAKEN_SEGMENTS,
+} from "../../lib/virtio/burst.ts";
+import { GuestMemory, SEGMENTS_MAX } from "../../lib/virtio/memory.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import { SplitQueue } from "../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
@@ -217,4 +225,13 @@ Deno.test("a burst larger than a burst, and an empty receiver: loss is counted, 
     const counters = Array.from(path.counters.slice(base, base + 24));
     assert(counters.includes(184), `184 drops are counted: ${counters}`);
   }
+});
+
+Deno.test("segments of sender, receiver and tables can never meet", () => {
+  // A chain: a segment a byte, and the regions and windows its last buffer may cross.
+  const chain = CHAIN_BYTES_MAX + 64;
+  assert(CHAIN_SEGMENTS_MAX + chain < BUFFER_SEGMENTS - TAKEN_SEGMENTS);
+  assert(2 * chain < SCRATCH_SEGMENTS - BUFFER_SEGMENTS);
+  assert(BURST_FRAMES < SCRATCH_SEGMENTS - BUFFER_SEGMENTS);
+  assert(64 < SEGMENTS_MAX - SCRATCH_SEGMENTS);
 });
