@@ -1,0 +1,180 @@
+/**
+ * What a frame costs in computing alone: two ports in one thread, rings in memory that no other core
+ * touches. `deno run -A bench/micro/frame.ts`: ns a frame by ring kind and size, and by stage.
+ *
+ * @module
+ */
+import { copyMemory, createMemoryFile, Mapping, setThreadCpus, viewMemory } from "../../ffi/mod.ts";
+import { counterBytes, portBase, vringBase } from "../../lib/switch/counters.ts";
+import { Datapath, pollPort } from "../../lib/switch/datapath.ts";
+import { Fdb } from "../../lib/switch/fdb.ts";
+import { Port, type Queue, type Vring } from "../../lib/switch/port.ts";
+import { openFrames } from "../../lib/virtio/burst.ts";
+import { GuestMemory } from "../../lib/virtio/memory.ts";
+import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split.ts";
+import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { copyBytes, useHostCopy, WindowSet } from "../../lib/virtio/window.ts";
+
+const SIZE = 128;
+const RAM_BYTES = 64 << 20;
+const RX_RING = 0;
+const TX_RING = 0x40000;
+const RX_BUFFERS = 0x100000;
+const TX_BUFFERS = 0x1000000;
+const BUFFER_STRIDE = 2304;
+const START = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
+
+/** A port whose driver is this file: every ring is full again with one `refill`. */
+class LocalGuest {
+  readonly port: Port;
+  readonly rx: Queue;
+  readonly tx: Queue;
+  readonly windows: WindowSet;
+  readonly #packed: boolean;
+  readonly #frameBytes: number;
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  #index = 0;
+  #wrap = 1;
+
+  constructor(number: number, packed: boolean, frameBytes: number) {
+    const { address } = Mapping.map(createMemoryFile("bench", RAM_BYTES), 0, RAM_BYTES);
+    const buffer = viewMemory(address, RAM_BYTES);
+    this.#words = new Int32Array(buffer);
+    this.#halves = new Uint16Array(buffer);
+    this.#packed = packed;
+    this.#frameBytes = frameBytes;
+    this.windows = new WindowSet(address, RAM_BYTES, viewMemory);
+    const region = {
+      guestAddr: 0,
+      sizeBytes: RAM_BYTES,
+      windows: this.windows,
+      mappingOffset: 0,
+    };
+    this.port = new Port(number, portBase(number, 2));
+    this.port.memory = new GuestMemory([region]);
+    this.rx = this.#queue(buffer, RX_RING);
+    this.tx = this.#queue(buffer, TX_RING);
+    this.port.toGuest = vring(this.rx, vringBase(number, 0, 2));
+    this.port.fromGuest = vring(this.tx, vringBase(number, 1, 2));
+    const bytes = new Uint8Array(buffer);
+    for (let i = 0; i < SIZE; i++) {
+      this.#describe(RX_RING, i, RX_BUFFERS, 2176, 2);
+      this.#describe(TX_RING, i, TX_BUFFERS, frameBytes + 12, 0);
+      const macs = [2, 0, 0, 0, 0, 2 - number, 2, 0, 0, 0, 0, 1 + number, 8, 0];
+      bytes.set(macs, TX_BUFFERS + i * BUFFER_STRIDE + 12);
+    }
+  }
+
+  #queue(buffer: ArrayBuffer, at: number): Queue {
+    const area = (offset: number): { buffer: ArrayBuffer; offset: number } => ({ buffer, offset });
+    const shape = {
+      ...{ size: SIZE, eventIdx: false, indirect: true, mergeable: true, headerBytes: 12 },
+      ...{ desc: area(at), driver: area(at + 0x8000), device: area(at + 0x10000) },
+    };
+    return this.#packed ? new PackedQueue(shape, START) : new SplitQueue(shape, START);
+  }
+
+  #describe(ring: number, slot: number, buffers: number, bytes: number, flags: number): void {
+    const at = (ring + 16 * slot) >> 2;
+    this.#words.set([buffers + slot * BUFFER_STRIDE, 0, bytes, flags], at);
+    if (!this.#packed) this.#halves[((ring + 0x8000) >> 1) + 2 + slot] = slot;
+  }
+
+  /** Makes all chains of both rings available again. */
+  refill(): void {
+    if (!this.#packed) {
+      this.#index = (this.#index + SIZE) & 0xffff;
+      this.#halves[((RX_RING + 0x8000) >> 1) + 1] = this.#index;
+      this.#halves[((TX_RING + 0x8000) >> 1) + 1] = this.#index;
+      return;
+    }
+    const available = (this.#wrap === 1 ? 0x80 : 0x8000) << 16;
+    for (let slot = 0; slot < SIZE; slot++) {
+      const rx = (RX_RING + 16 * slot) >> 2;
+      const tx = (TX_RING + 16 * slot) >> 2;
+      this.#words[rx + 2] = 2176;
+      this.#words[rx + 3] = slot | (2 << 16) | available;
+      this.#words[tx + 2] = this.#frameBytes + 12;
+      this.#words[tx + 3] = slot | available;
+    }
+    this.#wrap ^= 1;
+  }
+}
+
+function vring(queue: Queue, counterBase: number): Vring {
+  return { queue, callFd: -1, callIsSocket: false, kickFd: -1, counterBase };
+}
+
+function best(frames: number, run: () => void): string {
+  for (let i = 0; i < 3000; i++) run();
+  let least = Infinity;
+  for (let round = 0; round < 15; round++) {
+    const start = performance.now();
+    for (let i = 0; i < 500; i++) run();
+    least = Math.min(least, ((performance.now() - start) * 1e6) / (500 * frames));
+  }
+  return least.toFixed(1).padStart(6);
+}
+
+function whole(packed: boolean, bytes: number): void {
+  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 5 };
+  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
+  const path = new Datapath(2, fdb, new Float64Array(counterBytes(2, 2) / 8), {
+    call: () => {},
+    ringBroken: () => Deno.exit(1),
+  });
+  const guests = [0, 1].map((number) => new LocalGuest(number, packed, bytes));
+  for (const guest of guests) path.ports[guest.port.index] = guest.port;
+  path.refresh();
+  const ns = best(2 * SIZE, () => {
+    for (const guest of guests) guest.refill();
+    for (const guest of guests) pollPort(path, guest.port);
+  });
+  const refill = best(2 * SIZE, () => guests.forEach((guest) => guest.refill()));
+  const ring = packed ? "packed" : "split ";
+  console.log(`${ring} ${String(bytes).padStart(4)} B  ${ns} ns a frame, refill ${refill} of it`);
+}
+
+function stages(bytes: number): void {
+  const guest = new LocalGuest(0, false, bytes);
+  const { port, windows } = guest;
+  const [rx, tx] = [guest.rx as SplitQueue, guest.tx as SplitQueue];
+  const list = new Uint16Array(SIZE).map((_, i) => i);
+  const outcomes = new Int32Array(4);
+  guest.refill();
+  const take = (): void => {
+    tx.lastAvail = 0;
+    takeSplit(tx, port.memory, SIZE);
+  };
+  const open = (): void => {
+    take();
+    openFrames(SIZE, 12);
+  };
+  console.log(`split stages, ${bytes} B, ns a frame`);
+  console.log(`  take        ${best(SIZE, take)}`);
+  console.log(`  take, open  ${best(SIZE, open)}`);
+  open();
+  const deliver = (): void => {
+    rx.lastAvail = rx.lastUsed = 0;
+    deliverSplit(rx, port.memory, list, 0, SIZE, outcomes);
+  };
+  console.log(`  deliver     ${best(SIZE, deliver)}`);
+  console.log(`  finish      ${best(SIZE, () => finishSplit(tx, SIZE))}`);
+  const window = windows.window(0);
+  for (const size of [48, 64, 112, 1484]) {
+    const copy = (): void => {
+      for (let i = 0; i < SIZE; i++) {
+        const at = i * BUFFER_STRIDE + 28;
+        copyBytes(window, RX_BUFFERS + at, window, TX_BUFFERS + at, size);
+      }
+    };
+    console.log(`  copy ${String(size).padStart(4)} B ${best(SIZE, copy)}`);
+  }
+}
+
+setThreadCpus([navigator.hardwareConcurrency - 1]);
+useHostCopy(copyMemory);
+for (const packed of [false, true]) for (const bytes of [64, 1500]) whole(packed, bytes);
+stages(64);
