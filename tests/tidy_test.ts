@@ -54,7 +54,8 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/types.ts"]],
   ["lib/worker/", ["lib/worker/", "lib/switch/", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/control/", [
-    ...["lib/control/", "lib/worker/supervisor.ts", "lib/worker/types.ts", "lib/vhost/"],
+    ...["lib/control/", "lib/worker/supervisor.ts", "lib/worker/types.ts", "lib/worker/events.ts"],
+    ...["lib/vhost/"],
     ...["lib/switch/", "lib/virtio/", "lib/base/", "lib/version.ts", "ffi/"],
   ]],
   ["lib/cli/", ["lib/cli/", "lib/control/", "lib/demo/", "lib/version.ts"]],

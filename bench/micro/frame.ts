@@ -6,7 +6,7 @@
  */
 import { copyMemory, createMemoryFile, Mapping, setThreadCpus, viewMemory } from "../../ffi/mod.ts";
 import { counterBytes, portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollPort } from "../../lib/switch/datapath.ts";
+import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port, type Queue, type Vring } from "../../lib/switch/port.ts";
 import { openFrames } from "../../lib/virtio/burst.ts";
@@ -52,12 +52,13 @@ class LocalGuest {
       windows: this.windows,
       mappingOffset: 0,
     };
-    this.port = new Port(number, portBase(number, 2));
+    this.port = new Port(number, portBase(number, 2), 2);
     this.port.memory = new GuestMemory([region]);
     this.rx = this.#queue(buffer, RX_RING);
     this.tx = this.#queue(buffer, TX_RING);
-    this.port.toGuest = vring(this.rx, vringBase(number, 0, 2));
-    this.port.fromGuest = vring(this.tx, vringBase(number, 1, 2));
+    for (const [index, queue] of [this.rx, this.tx].entries()) {
+      this.port.vrings[index] = vring(this.port, index, queue, vringBase(number, index, 2));
+    }
     const bytes = new Uint8Array(buffer);
     for (let i = 0; i < SIZE; i++) {
       this.#describe(RX_RING, i, RX_BUFFERS, 2176, 2);
@@ -103,8 +104,8 @@ class LocalGuest {
   }
 }
 
-function vring(queue: Queue, counterBase: number): Vring {
-  return { queue, callFd: -1, callIsSocket: false, kickFd: -1, counterBase };
+function vring(port: Port, number: number, queue: Queue, counterBase: number): Vring {
+  return { port, number, queue, callFd: -1, callIsSocket: false, kickFd: -1, counterBase };
 }
 
 function best(frames: number, run: () => void): string {
@@ -130,7 +131,7 @@ function whole(packed: boolean, bytes: number): void {
   path.refresh();
   const ns = best(2 * SIZE, () => {
     for (const guest of guests) guest.refill();
-    for (const guest of guests) pollPort(path, guest.port);
+    for (const vring of path.transmitters) pollVring(path, vring);
   });
   const refill = best(2 * SIZE, () => guests.forEach((guest) => guest.refill()));
   const ring = packed ? "packed" : "split ";

@@ -92,7 +92,10 @@ const runCommand = buildCommand<RunFlags, [], CommandContext>({
   },
   parameters: {
     flags: {
-      port: texts("a port, once for each: name, socket path, options (mtu=N)", "NAME[=PATH][,…]"),
+      port: texts(
+        "a port, once for each: name, socket path, options (mtu=N, queues=N)",
+        "NAME[=PATH][,…]",
+      ),
       socketPath: texts("a port by its socket alone, as back-end programs take it", "PATH"),
       fd: texts("a port by an inherited listening socket", "FD"),
       socketDir: text("folder of port sockets without a path", "DIR"),
@@ -157,7 +160,7 @@ const routes = buildRouteMap({
         show: showCommand("portShow", "everything about one port", PORT),
         add: showCommand("portAdd", "add a port", {
           placeholder: "SPEC",
-          brief: "NAME[=PATH][,mtu=N]",
+          brief: "NAME[=PATH][,mtu=N][,queues=N]",
         }),
         del: showCommand("portDel", "remove a port", PORT),
       },

@@ -124,8 +124,13 @@ export async function portShow(flags: ShowFlags, print: Print, name: string): Pr
 /** `port add SPEC`. */
 export async function portAdd(flags: ShowFlags, print: Print, spec: string): Promise<void> {
   const ctl = flags.ctl ?? defaultControlPath();
-  const { name, path, mtu } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
-  const port = await callSwitch(ctl, "POST", "/v1/ports", { name, path, mtu }) as PortStatus;
+  const { name, path, mtu, queuePairs } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
+  const port = await callSwitch(ctl, "POST", "/v1/ports", {
+    name,
+    path,
+    mtu,
+    queues: queuePairs,
+  }) as PortStatus;
   show(flags, port, print, () => `port ${port.name} listens on ${port.socket}\n`);
 }
 

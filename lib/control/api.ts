@@ -3,7 +3,7 @@
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
- * GET  /v1/ports    POST /v1/ports {"name", "path", "mtu"?}
+ * GET  /v1/ports    POST /v1/ports {"name", "path", "mtu"?, "queues"?}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * GET  /v1/fdb      DELETE /v1/fdb[?port=NAME]
  * ```
@@ -16,7 +16,7 @@ import { resolve } from "node:path";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
 import { closeFd } from "../../ffi/mod.ts";
-import { checkMtu, nameFault } from "./port_spec.ts";
+import { checkMtu, checkQueues, nameFault } from "./port_spec.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
 const BODY_BYTES_MAX = 65536;
@@ -111,14 +111,18 @@ function notFound(path: string): ControlError {
 
 async function readPort(request: Request): Promise<PortConfig> {
   const body = await readBody(request);
-  const { name, path, mtu } = body;
+  const { name, path, mtu, queues } = body;
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError("invalid", "A port needs name and path, both texts");
   }
   const fault = nameFault(name);
   if (fault) throw new ControlError("invalid", fault);
-  const port = { name, path: resolve(path) };
-  return mtu === undefined ? port : { ...port, mtu: checkMtu(mtu) };
+  return {
+    name,
+    path: resolve(path),
+    ...(mtu === undefined ? {} : { mtu: checkMtu(mtu) }),
+    ...(queues === undefined ? {} : { queuePairs: checkQueues(queues) }),
+  };
 }
 
 async function readBody(request: Request): Promise<Record<string, unknown>> {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { checkMtu, nameFault } from "./port_spec.ts";
+import { checkMtu, checkQueues, nameFault } from "./port_spec.ts";
 import { join, resolve } from "node:path";
 import { ControlError, type PortConfig, type SwitchConfig } from "./types.ts";
 
@@ -157,13 +157,18 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
   if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
-    readTable(where, entry, ["name", "socket", "mtu"]);
+    readTable(where, entry, ["name", "socket", "mtu", "queues"]);
     const name = text(`${where} name`, entry.name);
     if (name === undefined) throw invalid(`${where} has no name`);
     const fault = nameFault(name);
     if (fault) throw invalid(`${where}: ${fault}`);
     const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
-    return entry.mtu === undefined ? { name, path } : { name, path, mtu: checkMtu(entry.mtu) };
+    return {
+      name,
+      path,
+      ...(entry.mtu === undefined ? {} : { mtu: checkMtu(entry.mtu) }),
+      ...(entry.queues === undefined ? {} : { queuePairs: checkQueues(entry.queues) }),
+    };
   });
 }
 

@@ -107,6 +107,12 @@ export class MappingPool {
     }
   }
 
+  /** One more user of a region that is mapped. */
+  retain(region: MappedRegion): MappedRegion {
+    present(this.#mappings.get(region.key), `mapping ${region.key}`).users++;
+    return region;
+  }
+
   /** Gives a region back; the last user of a mapping detaches its views and unmaps it. */
   release(region: MappedRegion): void {
     const shared = present(this.#mappings.get(region.key), `mapping ${region.key}`);
@@ -133,11 +139,13 @@ function alignDown(value: number, align: number): number {
 /** The memory one front-end gave its port. */
 export class PortMemory {
   readonly #pool: MappingPool;
-  /** Gives the data plane a new table; every virtqueue of the port is stopped. */
+  /** Gives the data plane a new table. */
   readonly #place: (regions: readonly PlacedRegion[]) => void;
   #mapped: readonly MappedRegion[] = [];
   /** The table in force. */
   regions: readonly MemoryRegion[] = [];
+  /** Mapped, not in force yet. */
+  #next: { regions: readonly MemoryRegion[]; mapped: readonly MappedRegion[] } | null = null;
 
   constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
     this.#pool = pool;
@@ -150,30 +158,58 @@ export class PortMemory {
   }
 
   /**
-   * Replaces the memory table; with a refusal, the old one is gone too. The descriptors, one per
-   * region, stay the caller's.
+   * Replaces the memory table; with a refusal, the old one is gone too. The descriptors stay the
+   * caller's.
    * @returns host address of each region's first byte
    */
-  replace(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
-    assert(regions.length === fds.length, "A region needs a descriptor");
-    // The new table is mapped before the old one goes: what both have in common stays mapped.
-    const mapped = this.#mapAll(regions, fds);
-    const old = this.#mapped;
-    this.#mapped = isRefusal(mapped) ? [] : mapped;
-    this.regions = isRefusal(mapped) ? [] : regions;
-    this.#place(this.#mapped.map((region) => region.placed));
-    for (const region of old) this.#pool.release(region);
-    return isRefusal(mapped) ? mapped : mapped.map((region) => region.placed.address);
+  replace(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): number[] | Refusal {
+    const addresses = this.prepare(regions, fds);
+    if (isRefusal(addresses)) this.prepare([], []);
+    this.commit();
+    return addresses;
   }
 
-  #mapAll(regions: readonly MemoryRegion[], fds: readonly number[]): MappedRegion[] | Refusal {
+  /**
+   * Maps a table beside the one in force; what both have in common is mapped once.
+   * @param fds a descriptor for each region, which stays the caller's, or null for a region of the
+   * table in force
+   * @returns host address of each region's first byte, or why nothing was mapped
+   */
+  prepare(regions: readonly MemoryRegion[], fds: readonly (number | null)[]): number[] | Refusal {
+    assert(regions.length === fds.length, "A region needs a descriptor or to be known");
+    assert(this.#next === null, "One table is prepared at a time");
+    const mapped = this.#mapAll(regions, fds);
+    if (isRefusal(mapped)) return mapped;
+    this.#next = { regions, mapped };
+    return mapped.map((region) => region.placed.address);
+  }
+
+  /** Puts the prepared table in force; the old one is unmapped as far as nobody else uses it. */
+  commit(): void {
+    const next = present(this.#next, "a prepared table");
+    const old = this.#mapped;
+    this.#next = null;
+    this.#mapped = next.mapped;
+    this.regions = next.regions;
+    this.#place(this.#mapped.map((region) => region.placed));
+    for (const region of old) this.#pool.release(region);
+  }
+
+  #mapAll(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): MappedRegion[] | Refusal {
     const sizeBytes = regions.reduce((sum, region) => sum + region.sizeBytes, 0);
     if (sizeBytes > PORT_BYTES_MAX) {
       return { code: "memory-budget", detail: `${sizeBytes} bytes of at most ${PORT_BYTES_MAX}` };
     }
     const mapped: MappedRegion[] = [];
     for (const [i, region] of regions.entries()) {
-      const result = this.#pool.acquire(region, present(fds[i], `descriptor ${i}`));
+      const fd = fds[i] ?? null;
+      const result = fd === null ? this.#known(region) : this.#pool.acquire(region, fd);
       if (isRefusal(result)) {
         for (const done of mapped) this.#pool.release(done);
         return result;
@@ -181,5 +217,10 @@ export class PortMemory {
       mapped.push(result);
     }
     return mapped;
+  }
+
+  #known(region: MemoryRegion): MappedRegion {
+    const index = this.regions.indexOf(region);
+    return this.#pool.retain(present(this.#mapped[index], "a region of the table in force"));
   }
 }

@@ -19,8 +19,10 @@ import {
   viewMemory,
 } from "../../ffi/mod.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
-import type { MemoryRegion, Refusal, SessionHost } from "../vhost/host.ts";
+import type { Refusal, SessionHost } from "../vhost/host.ts";
+import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
+import type { DataPlaneEvent } from "../worker/events.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
 import { Connection } from "./connection.ts";
@@ -83,6 +85,7 @@ export class SwitchPort {
   readonly #socketIdentity: string | null;
   readonly #memory: PortMemory;
   readonly #tenantFds: TenantFds;
+  readonly #offer: Offer;
   #attachment: Attachment | null = null;
   #mtu: number | null;
   #linkUp = false;
@@ -95,6 +98,7 @@ export class SwitchPort {
     this.config = config;
     this.#context = context;
     this.#mtu = config.mtu ?? null;
+    this.#offer = makeOffer(config);
     this.#tenantFds = new TenantFds(context.blocking);
     this.#listener = config.fd === undefined
       ? listenAt(config.path, context.access)
@@ -159,7 +163,7 @@ export class SwitchPort {
   }
 
   #attach(fd: number): void {
-    const session = new Session(this.#sessionHost());
+    const session = new Session(this.#sessionHost(), this.#offer);
     const connection = new Connection(fd, this.#context.reactor, {
       handle: (message) => session.handle(message),
       ended: (refusal) => this.#detach(refusal),
@@ -175,7 +179,12 @@ export class SwitchPort {
   #sessionHost(): SessionHost {
     const { plane } = this.#context;
     return {
-      setMemory: (regions, fds) => this.#setMemory(regions, fds),
+      prepareMemory: (regions, fds) => {
+        const addresses = this.#memory.prepare(regions, fds);
+        for (const fd of fds) if (fd !== null) this.#tenantFds.close(fd);
+        return addresses;
+      },
+      commitMemory: () => this.#memory.commit(),
       startVring: (vring, start) => this.#startVring(vring, start),
       stopVring: (vring): VringPosition => plane.stopVring(this.number, vring),
       setVringEnabled: (vring, on) => plane.setVringEnabled(this.number, vring, on),
@@ -202,12 +211,6 @@ export class SwitchPort {
     this.#context.plane.startVring(this.number, vring, start);
     const kind = start.packed ? "packed" : "split";
     this.#log("debug", "vring-started", `vring ${vring} started, ${kind} ${start.size}`);
-  }
-
-  #setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
-    const addresses = this.#memory.replace(regions, fds);
-    for (const fd of fds) this.#tenantFds.close(fd);
-    return addresses;
   }
 
   #linkChanged(up: boolean): void {
@@ -250,6 +253,11 @@ export class SwitchPort {
   ringBroken(vring: number, reason: string): void {
     this.#count(reason);
     this.#attachment?.session.ringBroken(vring, reason);
+  }
+
+  /** The data plane needs something of the front-end; see events.ts for the kinds. */
+  dataPlaneEvent(_event: DataPlaneEvent): void {
+    // Nothing that this port negotiates leads to one yet.
   }
 
   /** For `port list` and `port show`. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { isAbsolute, join, resolve } from "node:path";
+import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
@@ -25,6 +26,18 @@ export function checkMtu(value: unknown): number {
   throw new ControlError("invalid", `mtu ${value} must be a number from ${MTU_MIN} to ${MTU_MAX}`);
 }
 
+/** Checks a number of queue pairs. @throws {ControlError} */
+export function checkQueues(value: unknown): number {
+  const pairs = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (
+    typeof pairs === "number" && Number.isInteger(pairs) && pairs >= 1 && pairs <= QUEUE_PAIRS_MAX
+  ) return pairs;
+  throw new ControlError(
+    "invalid",
+    `queues ${value} must be a number from 1 to ${QUEUE_PAIRS_MAX}`,
+  );
+}
+
 /**
  * Reads a port. @param socketDir folder of `NAME.sock` when no path is given
  * @throws {ControlError} naming the fix
@@ -39,17 +52,31 @@ export function parsePortSpec(spec: string, socketDir: string): PortConfig {
   if (given === "") {
     throw new ControlError("invalid", `Cannot read port "${spec}": the path behind = is empty`);
   }
-  let mtu: number | undefined;
+  const port: PortConfig = { name, path: isAbsolute(given) ? given : resolve(given) };
+  return { ...port, ...readOptions(spec, options) };
+}
+
+/** Options of a port, by the name they have in a port's specification. */
+const OPTIONS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> = {
+  mtu: (value) => ({ mtu: checkMtu(value) }),
+  queues: (value) => ({ queuePairs: checkQueues(value) }),
+};
+
+/** `N` or a form of it for each option. */
+const KNOWN_OPTIONS = "mtu=N, queues=N";
+
+function readOptions(spec: string, options: readonly string[]): Partial<PortConfig> {
+  let read: Partial<PortConfig> = {};
   for (const option of options) {
-    const [key, value] = option.split("=", 2);
-    if (key !== "mtu" || value === undefined) {
+    const [key = "", value] = option.split("=", 2);
+    const reader = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
+    if (!reader || value === undefined) {
       throw new ControlError(
         "invalid",
-        `Cannot read port "${spec}": unknown option "${option}"; known: mtu=N`,
+        `Cannot read port "${spec}": unknown option "${option}"; known: ${KNOWN_OPTIONS}`,
       );
     }
-    mtu = checkMtu(value);
+    read = { ...read, ...reader(value) };
   }
-  const path = isAbsolute(given) ? given : resolve(given);
-  return mtu === undefined ? { name, path } : { name, path, mtu };
+  return read;
 }

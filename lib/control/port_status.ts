@@ -29,6 +29,12 @@ export function ringText(session: Session): string | null {
   return vring.running ? `${session.packed ? "packed" : "split"}/${vring.size}` : null;
 }
 
+/** Queue pairs that frames flow through in at least one direction. */
+function pairsInUse(session: Session): number {
+  return session.vrings.filter((vring, index) => index % 2 === 0 && vring.running && vring.enabled)
+    .length;
+}
+
 /** The negotiated virtio features an operator cares for, by name. */
 export function featuresText(session: Session): string {
   return featureNames(session.features).filter((name) => name !== "PROTOCOL_FEATURES").join(" ");
@@ -42,7 +48,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     link: session ? (facts.linkUp ? "up" : "down") : "wait",
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
     mode: "listen",
-    queuePairs: 1,
+    queuePairs: session ? pairsInUse(session) : 0,
     ring: session ? ringText(session) : null,
     features: session ? `0x${session.features.toString(16)}` : null,
     featureNames: session ? featureNames(session.features) : [],
@@ -66,12 +72,14 @@ export function vringStatus(
   session: Session,
   countersOf: (vring: number) => Record<string, number>,
 ): VringStatus[] {
-  return session.vrings.map((vring, index) => {
+  return session.vrings.flatMap((vring, index) => {
+    // Of the many a front-end may use, those it uses; the first pair always.
+    if (index > 1 && vring.size === 0) return [];
     const { lastAvail = 0, lastUsed = 0, ...counters } = countersOf(index);
     let state: VringStatus["state"] = "stopped";
     if (vring.broken !== null) state = "broken";
     else if (vring.running) state = vring.enabled ? "running" : "disabled";
-    return {
+    return [{
       index,
       direction: index % 2 === 0 ? "to guest" : "from guest",
       state,
@@ -81,6 +89,6 @@ export function vringStatus(
       lastUsed,
       counters,
       error: vring.broken,
-    };
+    }];
   });
 }

@@ -60,7 +60,7 @@ export class Switch implements SwitchControl {
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
     };
-    this.#reactor.add(plane.eventFd, () => this.#takeBroken());
+    this.#reactor.add(plane.eventFd, () => this.#takeNews());
   }
 
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
@@ -77,7 +77,12 @@ export class Switch implements SwitchControl {
     return running;
   }
 
-  #takeBroken(): void {
+  #takeNews(): void {
+    for (const event of this.#plane.takeEvents()) {
+      for (const port of this.#ports.values()) {
+        if (port.number === event.port) port.dataPlaneEvent(event);
+      }
+    }
     for (const { port, vring, reason } of this.#plane.takeBroken()) {
       for (const candidate of this.#ports.values()) {
         if (candidate.number === port) candidate.ringBroken(vring, reason);

@@ -15,6 +15,8 @@ export interface PortConfig {
   readonly fd?: number;
   /** MTU offered to the guest, bytes, 68-65535. */
   readonly mtu?: number;
+  /** Queue pairs a front-end may use at most, 1-32; 32 if not given. */
+  readonly queuePairs?: number;
 }
 
 /** Everything `run` needs. */

@@ -3,7 +3,7 @@
 /**
  * A frame's way: ring -> frame -> FDB -> ring.
  *
- * `pollPort` takes a burst from a port's transmit queue, classifies it (learn the source, look up
+ * `pollVring` takes a burst from one transmit queue, classifies it (learn the source, look up
  * the destination), delivers to each destination the frames that go there, and gives the buffers
  * back. One copy, from the sender's memory into the receiver's; nobody waits for a slow receiver.
  *
@@ -21,6 +21,7 @@ import * as splitRing from "../virtio/split.ts";
 import * as splitQueue from "../virtio/split_queue.ts";
 import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
+import * as flow from "./flow.ts";
 import type { Port, Queue, Vring } from "./port.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -28,6 +29,7 @@ const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFra
 const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
 const { RING_OK } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
+const { flowHash } = flow;
 const { deliverPacked, finishPacked, takePacked } = packedRing;
 const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
 const { deliverSplit, finishSplit, takeSplit } = splitRing;
@@ -38,7 +40,7 @@ export interface DatapathHost {
   /** Notifies a driver; must not block. */
   call(vring: Vring): void;
   /** A driver broke its ring; it will not be touched again. Once per ring. */
-  ringBroken(port: Port, vring: Vring): void;
+  ringBroken(vring: Vring): void;
 }
 
 /** First word and the rest of 01-80-C2-00-00-0x, which no bridge forwards (802.1Q §8.6.3). */
@@ -54,6 +56,8 @@ export class Datapath {
   readonly fdb: Fdb;
   readonly counters: Float64Array;
   readonly host: DatapathHost;
+  /** Transmit queues in service: what is polled. */
+  readonly transmitters: Vring[] = [];
   /** Ports that take frames now, and how many. */
   readonly deliverable: Int32Array;
   deliverableCount = 0;
@@ -67,6 +71,10 @@ export class Datapath {
   readonly touched: Int32Array;
   touchedCount = 0;
   readonly outcomes: Int32Array = new Int32Array(4);
+  /** Frames of a port with several receive queues, those of one queue at a time. */
+  readonly share: Uint16Array = new Uint16Array(BURST_FRAMES);
+  /** Receive queue of each of these frames. */
+  readonly shareOf: Uint16Array = new Uint16Array(BURST_FRAMES);
 
   /** @param counters laid out as counters.ts says */
   constructor(portsMax: number, fdb: Fdb, counters: Float64Array, host: DatapathHost) {
@@ -80,22 +88,23 @@ export class Datapath {
     this.touched = new Int32Array(portsMax);
   }
 
-  /** Finds out anew which ports take frames. Call after any change to a port. */
+  /** Finds out anew what is polled and which ports take frames. Call after any change to a port. */
   refresh(): void {
     this.deliverableCount = 0;
+    this.transmitters.length = 0;
     for (const port of this.ports) {
-      if (port !== null && port.deliverable) {
-        this.deliverable[this.deliverableCount++] = port.index;
-      }
+      if (port === null) continue;
+      port.refresh();
+      port.appendTransmitters(this.transmitters);
+      if (port.receivers.length > 0) this.deliverable[this.deliverableCount++] = port.index;
     }
   }
 }
 
-/** Serves one port's transmit queue once. @returns frames taken */
-export function pollPort(path: Datapath, port: Port): number {
-  const vring = port.fromGuest;
-  if (vring === null || vring.queue.broken !== RING_OK) return 0;
-  const queue = vring.queue;
+/** Serves one transmit queue once. @returns frames taken */
+export function pollVring(path: Datapath, vring: Vring): number {
+  const { port, queue } = vring;
+  if (queue.broken !== RING_OK) return 0;
   const count = queue instanceof PackedQueue
     ? takePacked(queue, port.memory, BURST_FRAMES)
     : takeSplit(queue, port.memory, BURST_FRAMES);
@@ -111,7 +120,7 @@ export function pollPort(path: Datapath, port: Port): number {
     }
     finish(path, vring, queue, count);
   }
-  if (queue.broken !== RING_OK) path.host.ringBroken(port, vring);
+  if (queue.broken !== RING_OK) path.host.ringBroken(vring);
   return count;
 }
 
@@ -276,34 +285,63 @@ function spread(
   counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
 }
 
-/** Delivers the frames listed for one port. What does not fit is dropped here and counted here. */
+/** Delivers the frames listed for one port, to the one receive queue that most ports have. */
 function deliver(path: Datapath, destination: number): void {
   const listed = path.listCount[destination]!;
   path.listCount[destination] = 0;
   const port = path.ports[destination]!;
-  if (port === null || !port.deliverable) {
+  if (port === null || port.receivers.length === 0) {
     // An address learned on a port whose link went down a moment ago.
     if (port !== null) path.counters[port.counterBase + PORT.txDroppedLinkDown]! += listed;
     return;
   }
-  const vring = port.toGuest!;
-  const queue = vring.queue;
   const start = destination * BURST_FRAMES;
   const count = keepFitting(path, port, start, listed);
-  const outcomes = path.outcomes;
+  if (port.receivers.length === 1) fill(path, port.receivers[0]!, path.list, start, count);
+  else shareOut(path, port, start, count);
+}
+
+/** Frames for a port with several receive queues: each queue those of its flows, in order. */
+function shareOut(path: Datapath, port: Port, start: number, count: number): void {
+  const { list, share, shareOf } = path;
+  const queues = port.receivers.length;
+  for (let i = 0; i < count; i++) shareOf[i] = (flowHash(list[start + i]!) >>> 0) % queues;
+  for (let queue = 0; queue < queues; queue++) {
+    let part = 0;
+    for (let i = 0; i < count; i++) {
+      if (shareOf[i] === queue) share[part++] = list[start + i]!;
+    }
+    if (part > 0) fill(path, port.receivers[queue]!, share, 0, part);
+  }
+}
+
+/** Delivers frames into one receive queue. What does not fit is dropped here and counted here. */
+function fill(
+  path: Datapath,
+  vring: Vring,
+  list: Uint16Array,
+  start: number,
+  count: number,
+): void {
+  const { port, queue } = vring;
+  const { counters, outcomes } = path;
+  const base = port.counterBase;
   outcomes.fill(0);
   let wanted = false;
+  if (queue.broken !== RING_OK) {
+    // An earlier burst of this round broke it; it leaves the list with the next refresh.
+    counters[base + PORT.txDroppedRingBroken]! += count;
+    return;
+  }
   if (queue instanceof PackedQueue) {
-    deliverPacked(queue, port.memory, path.list, start, count, outcomes);
+    deliverPacked(queue, port.memory, list, start, count, outcomes);
     if (outcomes[DELIVERED]! > 0) wanted = packedWantsCall(queue);
   } else {
-    deliverSplit(queue, port.memory, path.list, start, count, outcomes);
+    deliverSplit(queue, port.memory, list, start, count, outcomes);
     if (outcomes[DELIVERED]! > 0) wanted = splitWantsCall(queue);
   }
   const delivered = outcomes[DELIVERED]!;
   if (delivered > 0) notify(path, vring, queue, delivered, wanted);
-  const counters = path.counters;
-  const base = port.counterBase;
   counters[base + PORT.txFrames]! += delivered;
   counters[base + PORT.txBytes]! += outcomes[3]!;
   if (delivered === count) return;
@@ -312,7 +350,7 @@ function deliver(path: Datapath, destination: number): void {
   if (queue.broken !== RING_OK) {
     counters[base + PORT.txDroppedRingBroken]! += count - delivered - outcomes[NO_BUFFER]! -
       outcomes[BUFFER_TOO_SMALL]!;
-    path.host.ringBroken(port, vring);
+    path.host.ringBroken(vring);
   }
 }
 
@@ -335,10 +373,8 @@ function keepFitting(path: Datapath, port: Port, start: number, listed: number):
  */
 export function setKicks(path: Datapath, wanted: boolean): boolean {
   let work = false;
-  for (const port of path.ports) {
-    const vring = port?.fromGuest;
-    if (!vring || vring.queue.broken !== RING_OK) continue;
-    const queue = vring.queue;
+  for (const { queue } of path.transmitters) {
+    if (queue.broken !== RING_OK) continue;
     if (queue instanceof PackedQueue) {
       packedSetKicks(queue, wanted);
       if (wanted && packedHasWork(queue)) work = true;

@@ -1,5 +1,5 @@
 /**
- * A port as the data plane sees it: guest memory, one virtqueue in each direction, limits.
+ * A port as the data plane sees it: guest memory, its virtqueues, limits.
  *
  * @module
  */
@@ -13,6 +13,9 @@ export type Queue = SplitQueue | PackedQueue;
 
 /** A virtqueue in service with what is needed to notify its driver. */
 export interface Vring {
+  readonly port: Port;
+  /** Its number on the port: even, the guest receives; odd, the guest transmits. */
+  readonly number: number;
   readonly queue: Queue;
   /** Eventfd or socket of the driver's call, or -1. */
   callFd: number;
@@ -33,20 +36,34 @@ export class Port {
   /** Where its counters stand. */
   readonly counterBase: number;
   memory: GuestMemory = new GuestMemory([]);
-  /** Virtqueue 0: the guest receives. */
-  toGuest: Vring | null = null;
-  /** Virtqueue 1: the guest transmits. */
-  fromGuest: Vring | null = null;
+  /** Virtqueues in service, by number. */
+  readonly vrings: (Vring | null)[];
+  /** Receive queues that take frames now, lowest number first; see {@linkcode refresh}. */
+  readonly receivers: Vring[] = [];
   frameBytesMax: number = FRAME_BYTES_MAX;
 
-  constructor(index: number, counterBase: number) {
+  constructor(index: number, counterBase: number, vringsMax: number) {
     this.index = index;
     this.counterBase = counterBase;
+    this.vrings = new Array<Vring | null>(vringsMax).fill(null);
   }
 
-  /** Whether frames can go to the guest. */
-  get deliverable(): boolean {
-    const vring = this.toGuest;
-    return vring !== null && vring.queue.enabled && vring.queue.broken === RING_OK;
+  /** Finds out anew which receive queues take frames. Call after any change to a virtqueue. */
+  refresh(): void {
+    this.receivers.length = 0;
+    for (let number = 0; number < this.vrings.length; number += 2) {
+      const vring = this.vrings[number];
+      if (vring && vring.queue.enabled && vring.queue.broken === RING_OK) {
+        this.receivers.push(vring);
+      }
+    }
+  }
+
+  /** Transmit queues in service, broken ones left out: appended to `list`. */
+  appendTransmitters(list: Vring[]): void {
+    for (let number = 1; number < this.vrings.length; number += 2) {
+      const vring = this.vrings[number];
+      if (vring && vring.queue.broken === RING_OK) list.push(vring);
+    }
   }
 }

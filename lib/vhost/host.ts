@@ -26,11 +26,19 @@ export interface Refusal {
 /** The session's way to everything that is not protocol. All calls are synchronous. */
 export interface SessionHost {
   /**
-   * Replaces the guest's memory. Called with every virtqueue stopped. Takes ownership of `fds`
-   * (one per region) whatever the outcome.
-   * @returns the host address of each region's first byte, or why not (the old table is gone then).
+   * Maps a memory table beside the one in force. `fds` has a descriptor for each region, or null
+   * for a region of the table in force that stays. Takes the descriptors whatever the outcome.
+   * @returns the host address of each region's first byte, or why not (nothing has changed then)
    */
-  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal;
+  prepareMemory(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): number[] | Refusal;
+  /**
+   * Puts the prepared table in force. Virtqueues may run if none of their areas is in a mapping
+   * that only the old table has: what only the old one has is unmapped.
+   */
+  commitMemory(): void;
   startVring(vring: number, start: VringStart): void;
   stopVring(vring: number): VringPosition;
   setVringEnabled(vring: number, enabled: boolean): void;

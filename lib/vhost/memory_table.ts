@@ -77,7 +77,8 @@ export function decodeRegion(payload: DataView, offset: number): MemoryRegion | 
   return { guestAddr, sizeBytes, userAddr, mmapOffset };
 }
 
-function overlaps(a: MemoryRegion, b: MemoryRegion): boolean {
+/** Whether two regions share guest-physical or user addresses. */
+export function overlaps(a: MemoryRegion, b: MemoryRegion): boolean {
   return (a.guestAddr < b.guestAddr + b.sizeBytes && b.guestAddr < a.guestAddr + a.sizeBytes) ||
     (a.userAddr < b.userAddr + b.sizeBytes && b.userAddr < a.userAddr + a.sizeBytes);
 }

@@ -7,19 +7,19 @@
  * @module
  */
 import {
-  OFFERED_FEATURES,
-  OFFERED_PROTOCOL_FEATURES,
   VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_NET_MTU,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
   VHOST_USER_PROTOCOL_F_STATUS,
 } from "../virtio/features.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
-import { VRINGS_PER_PORT } from "../worker/types.ts";
+import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";
-import { decodeMemoryTable, isRefusal } from "./memory_table.ts";
+import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
+import { isRefusal } from "./memory_table.ts";
 import * as id from "./message.ts";
 import type { Message } from "./message.ts";
 import type { Session } from "./session.ts";
@@ -66,11 +66,19 @@ const MEM_TABLE: Shape = {
   bytesMax: 8 + 32 * id.VHOST_MEMORY_BASELINE_NREGIONS,
   fdsMax: id.VHOST_MEMORY_BASELINE_NREGIONS,
 };
+const MEM_REG: Shape = {
+  ...NONE,
+  bytesMin: 40,
+  bytesMax: 40,
+  fdsMax: 1,
+  gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+};
 /** Reply of its own. */
 const REPLY: Partial<Shape> = { replies: true };
 const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
 const NET_MTU: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_NET_MTU };
 const RESET: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_RESET_DEVICE };
+const SLOTS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS };
 const STATUS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_STATUS };
 
 const ROWS: readonly (readonly [number, Request])[] = [
@@ -120,9 +128,12 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_GPU_SET_SOCKET, unserved("GPU_SET_SOCKET")],
   [id.VHOST_USER_RESET_DEVICE, row("RESET_DEVICE", { ...NONE, ...RESET }, resetDevice)],
   [id.VHOST_USER_VRING_KICK, unserved("VRING_KICK")],
-  [id.VHOST_USER_GET_MAX_MEM_SLOTS, unserved("GET_MAX_MEM_SLOTS")],
-  [id.VHOST_USER_ADD_MEM_REG, unserved("ADD_MEM_REG")],
-  [id.VHOST_USER_REM_MEM_REG, unserved("REM_MEM_REG")],
+  [
+    id.VHOST_USER_GET_MAX_MEM_SLOTS,
+    row("GET_MAX_MEM_SLOTS", { ...NONE, ...REPLY, ...SLOTS }, getMaxMemSlots),
+  ],
+  [id.VHOST_USER_ADD_MEM_REG, row("ADD_MEM_REG", MEM_REG, addMemReg)],
+  [id.VHOST_USER_REM_MEM_REG, row("REM_MEM_REG", MEM_REG, remMemReg)],
   [id.VHOST_USER_SET_STATUS, row("SET_STATUS", { ...U64, ...STATUS }, setStatus)],
   [id.VHOST_USER_GET_STATUS, row("GET_STATUS", { ...NONE, ...REPLY, ...STATUS }, getStatus)],
   [id.VHOST_USER_GET_SHARED_OBJECT, unserved("GET_SHARED_OBJECT")],
@@ -147,8 +158,8 @@ function unserved(name: string): Request {
   return { name, ...NONE, handle: null };
 }
 
-function badIndex(index: number | bigint): Failure {
-  return { code: "bad-index", detail: `vring ${index} of ${VRINGS_PER_PORT}` };
+function badIndex(session: Session, index: number | bigint): Failure {
+  return { code: "bad-index", detail: `vring ${index} of ${session.vrings.length}` };
 }
 
 /** A vring that a message names. */
@@ -161,20 +172,20 @@ interface Named {
 function named(session: Session, message: Message): Named | Failure {
   const index = message.payload.getUint32(0, true);
   const vring = session.vrings[index];
-  return vring ? { index, vring } : badIndex(index);
+  return vring ? { index, vring } : badIndex(session, index);
 }
 
 function done(): Result {
   return null;
 }
 
-function getFeatures(): Result {
-  return id.encodeU64(OFFERED_FEATURES);
+function getFeatures(session: Session): Result {
+  return id.encodeU64(session.offer.features);
 }
 
 function setFeatures(session: Session, message: Message): Result {
   const features = message.payload.getBigUint64(0, true);
-  const unknown = features & ~OFFERED_FEATURES;
+  const unknown = features & ~session.offer.features;
   if (unknown !== 0n) {
     return { code: "bad-features", detail: `bits 0x${unknown.toString(16)} were not offered` };
   }
@@ -191,13 +202,13 @@ function setFeatures(session: Session, message: Message): Result {
   return session.resumeAll();
 }
 
-function getProtocolFeatures(): Result {
-  return id.encodeU64(OFFERED_PROTOCOL_FEATURES);
+function getProtocolFeatures(session: Session): Result {
+  return id.encodeU64(session.offer.protocolFeatures);
 }
 
 function setProtocolFeatures(session: Session, message: Message): Result {
   const features = message.payload.getBigUint64(0, true);
-  const unknown = features & ~OFFERED_PROTOCOL_FEATURES;
+  const unknown = features & ~session.offer.protocolFeatures;
   if (unknown !== 0n) {
     const detail = `protocol bits 0x${unknown.toString(16)} were not offered`;
     return { code: "bad-protocol-features", detail };
@@ -206,19 +217,10 @@ function setProtocolFeatures(session: Session, message: Message): Result {
   return null;
 }
 
-function getQueueNum(): Result {
-  // Virtqueues, as the specification says and Cloud Hypervisor compares it. QEMU compares it with
-  // queue pairs; one that is set up for two gets as far as naming a virtqueue we do not have.
-  return id.encodeU64(BigInt(VRINGS_PER_PORT));
-}
-
-function setMemTable(session: Session, message: Message): Result {
-  const regions = decodeMemoryTable(message.payload, message.fds.length);
-  if (isRefusal(regions)) {
-    session.closeFds(message.fds);
-    return regions;
-  }
-  return session.setMemory(regions, message.fds);
+function getQueueNum(session: Session): Result {
+  // QEMU compares it with queue pairs, Cloud Hypervisor with virtqueues: never more than either
+  // may use, and all virtqueues where that is so.
+  return id.encodeU64(BigInt(Math.min(session.vrings.length, QUEUE_PAIRS_MAX)));
 }
 
 function setVringNum(session: Session, message: Message): Result {
@@ -289,11 +291,11 @@ function vringFd(
   const known = id.VHOST_USER_VRING_IDX_MASK | id.VHOST_USER_VRING_NOFD_MASK;
   const vring = session.vrings[index];
   let failure: Failure | null = null;
-  if (!vring || (value & ~known) !== 0n) failure = badIndex(value);
+  if (!vring || (value & ~known) !== 0n) failure = badIndex(session, value);
   else failure = checkFds(session, message, value, socketToo);
   if (vring && !failure) return { index, vring, fd: message.fds[0] ?? -1 };
   session.closeFds(message.fds);
-  return failure ?? badIndex(index);
+  return failure ?? badIndex(session, index);
 }
 
 function checkFds(

@@ -22,9 +22,10 @@ import {
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
-import { type VringPosition, VRINGS_PER_PORT } from "../worker/types.ts";
+import type { VringPosition } from "../worker/types.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
+import { DEFAULT_OFFER, type Offer } from "./offer.ts";
 import {
   encodeMessage,
   encodeU64,
@@ -55,10 +56,8 @@ const NACK = 1n;
 /** One front-end's session. Control thread only. */
 export class Session {
   readonly host: SessionHost;
-  readonly vrings: readonly VringState[] = Array.from(
-    { length: VRINGS_PER_PORT },
-    () => new VringState(),
-  );
+  readonly offer: Offer;
+  readonly vrings: readonly VringState[];
   /** Negotiated virtio features. */
   features = 0n;
   /** SET_FEATURES came. */
@@ -69,8 +68,10 @@ export class Session {
   memory: MemoryTable = new MemoryTable([], []);
   #linkUp = false;
 
-  constructor(host: SessionHost) {
+  constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
     this.host = host;
+    this.offer = offer;
+    this.vrings = Array.from({ length: 2 * offer.queuePairs }, () => new VringState());
   }
 
   /** Handles one message and everything it leads to. Takes its descriptors over. */
@@ -175,16 +176,32 @@ export class Session {
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
   }
 
-  /** Replaces the memory table, running rings included: no SET_VRING_ADDR follows. */
-  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): Refusal | null {
-    for (let index = 0; index < this.vrings.length; index++) this.suspend(index);
-    const addresses = this.host.setMemory(regions, fds);
-    if (isRefusal(addresses)) {
-      this.memory = new MemoryTable([], []);
-      return addresses;
+  /**
+   * Puts another memory table in force. Virtqueues whose areas stay where they are run on; the
+   * others are suspended, to be resumed where their areas are now: no SET_VRING_ADDR follows.
+   * @param fds a descriptor for each region, or null for one of the present table
+   */
+  changeMemory(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): Refusal | null {
+    const addresses = this.host.prepareMemory(regions, fds);
+    if (isRefusal(addresses)) return addresses;
+    const next = new MemoryTable(regions, addresses);
+    for (const [index, vring] of this.vrings.entries()) {
+      if (vring.running && !this.#stays(vring, next)) this.suspend(index);
     }
-    this.memory = new MemoryTable(regions, addresses);
-    return this.resumeAll();
+    this.host.commitMemory();
+    this.memory = next;
+    return null;
+  }
+
+  #stays(vring: VringState, memory: MemoryTable): boolean {
+    if (vring.addresses === null || vring.areas === null) return false;
+    const areas = placeAreas(memory, vring.addresses, vring.size, this.packed);
+    return !isRefusal(areas) && areas.descAddress === vring.areas.descAddress &&
+      areas.driverAddress === vring.areas.driverAddress &&
+      areas.deviceAddress === vring.areas.deviceAddress;
   }
 
   /** Gives every started ring (back) to the data plane. */
@@ -218,6 +235,7 @@ export class Session {
     const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
     const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
     vring.running = true;
+    vring.areas = areas;
     vring.resumeAt = null;
     vring.broken = null;
     this.host.startVring(index, {
@@ -257,6 +275,7 @@ export class Session {
     const vring = this.vring(index);
     if (!vring.running) return;
     vring.running = false;
+    vring.areas = null;
     vring.resumeAt = this.host.stopVring(index);
     vring.base = encodePosition(this.packed, vring.resumeAt);
   }
@@ -290,7 +309,10 @@ export class Session {
   }
 
   #reportLink(): void {
-    const up = this.vrings.every((v) => v.running && v.enabled && v.broken === null);
+    const works = (v?: VringState): boolean => !!v && v.running && v.enabled && v.broken === null;
+    const up = this.vrings.some((v, index) =>
+      index % 2 === 0 && works(v) && works(this.vrings[index + 1])
+    );
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.host.linkChanged(up);
@@ -317,7 +339,7 @@ export class Session {
       this.closeFds([vring.kickFd, vring.callFd, vring.errFd].filter((fd) => fd >= 0));
       vring.kickFd = vring.callFd = vring.errFd = -1;
     }
-    this.host.setMemory([], []);
+    this.changeMemory([], []);
     this.#reportLink();
   }
 }

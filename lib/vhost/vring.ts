@@ -32,6 +32,8 @@ export class VringState {
   started = false;
   /** The data plane serves it. */
   running = false;
+  /** Where its areas are while it runs. */
+  areas: PlacedAreas | null = null;
   /** Why the data plane gave it up, until it is stopped. */
   broken: string | null = null;
   /** Descriptors, each owned here, or -1. */

@@ -8,6 +8,8 @@
 
 export const VIRTIO_NET_F_MTU = 3;
 export const VIRTIO_NET_F_MRG_RXBUF = 15;
+export const VIRTIO_NET_F_GUEST_ANNOUNCE = 21;
+export const VIRTIO_NET_F_MQ = 22;
 export const VIRTIO_F_NOTIFY_ON_EMPTY = 24;
 export const VHOST_F_LOG_ALL = 26;
 export const VIRTIO_F_ANY_LAYOUT = 27;
@@ -46,6 +48,8 @@ export const VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN = 23;
 const VIRTIO_NAMES: Readonly<Record<number, string>> = {
   [VIRTIO_NET_F_MTU]: "MTU",
   [VIRTIO_NET_F_MRG_RXBUF]: "MRG_RXBUF",
+  [VIRTIO_NET_F_GUEST_ANNOUNCE]: "GUEST_ANNOUNCE",
+  [VIRTIO_NET_F_MQ]: "MQ",
   [VIRTIO_F_NOTIFY_ON_EMPTY]: "NOTIFY_ON_EMPTY",
   [VHOST_F_LOG_ALL]: "LOG_ALL",
   [VIRTIO_F_ANY_LAYOUT]: "ANY_LAYOUT",
@@ -69,6 +73,7 @@ const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
   [VHOST_USER_PROTOCOL_F_BACKEND_REQ]: "BACKEND_REQ",
   [VHOST_USER_PROTOCOL_F_CONFIG]: "CONFIG",
   [VHOST_USER_PROTOCOL_F_RESET_DEVICE]: "RESET_DEVICE",
+  [VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS]: "CONFIGURE_MEM_SLOTS",
   [VHOST_USER_PROTOCOL_F_STATUS]: "STATUS",
 };
 
@@ -77,10 +82,15 @@ function bits(...numbers: number[]): bigint {
   return numbers.reduce((word, bit) => word | (1n << BigInt(bit)), 0n);
 }
 
-/** Virtio features every port offers. */
+/**
+ * Virtio features every port offers. The control queue that GUEST_ANNOUNCE and MQ need is the
+ * front-end's: VIRTIO_NET_F_CTRL_VQ is not offered, because nothing here serves it.
+ */
 export const OFFERED_FEATURES: bigint = bits(
   VIRTIO_NET_F_MTU,
   VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_GUEST_ANNOUNCE,
+  VIRTIO_NET_F_MQ,
   VIRTIO_F_ANY_LAYOUT,
   VIRTIO_RING_F_INDIRECT_DESC,
   VIRTIO_RING_F_EVENT_IDX,
@@ -88,6 +98,7 @@ export const OFFERED_FEATURES: bigint = bits(
   VIRTIO_F_VERSION_1,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_IN_ORDER,
+  VIRTIO_F_RING_RESET,
 );
 
 /** Protocol features every port offers. */
@@ -96,6 +107,7 @@ export const OFFERED_PROTOCOL_FEATURES: bigint = bits(
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_NET_MTU,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_STATUS,
 );
 

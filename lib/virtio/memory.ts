@@ -60,14 +60,14 @@ export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
 
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
-  /** The regions, in any order. */
+  /** The regions, by address. */
   readonly regions: readonly GuestRegion[];
   /** The cache: SLOT_WORDS words a granule, in one array, so that a hit touches one line. */
   readonly slots: Int32Array = new Int32Array(SLOTS * SLOT_WORDS).fill(-1);
 
   /** A guest with these regions, which must not overlap. */
   constructor(regions: readonly GuestRegion[]) {
-    this.regions = regions;
+    this.regions = regions.toSorted((a, b) => a.guestAddr - b.guestAddr);
   }
 }
 
@@ -127,28 +127,38 @@ function pushUncached(
   return index;
 }
 
+/** The last region that starts at or below an address; a guest may have 509 of them. */
+// cold
+function regionBelow(regions: readonly GuestRegion[], address: number): GuestRegion | undefined {
+  let low = 0;
+  let high = regions.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (regions[middle]!.guestAddr <= address) low = middle + 1;
+    else high = middle;
+  }
+  return regions[low - 1];
+}
+
 // cold
 function fillSlot(memory: GuestMemory, address: number): number {
-  for (const region of memory.regions) {
-    const inRegion = address - region.guestAddr;
-    if (inRegion < 0 || inRegion >= region.sizeBytes) continue;
-    const tag = Math.floor(address / WINDOW_STRIDE);
-    const granule = tag * WINDOW_STRIDE;
-    const start = Math.max(0, region.guestAddr - granule);
-    // Mapping offset of the granule's first byte; negative where the region starts inside it.
-    const origin = region.mappingOffset + granule - region.guestAddr;
-    const windowStart = Math.floor((origin + start) / WINDOW_STRIDE) * WINDOW_STRIDE;
-    const regionEnd = region.guestAddr + region.sizeBytes - granule;
-    const windowEnd = windowStart + WINDOW_BYTES_MAX - origin;
-    const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
-    memory.slots[slot + TAG] = tag;
-    memory.slots[slot + START] = start;
-    memory.slots[slot + END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
-    memory.slots[slot + DELTA] = origin - windowStart;
-    memory.slots[slot + WINDOW] = region.windows.window(origin + start);
-    return slot;
-  }
-  return -1;
+  const region = regionBelow(memory.regions, address);
+  if (region === undefined || address - region.guestAddr >= region.sizeBytes) return -1;
+  const tag = Math.floor(address / WINDOW_STRIDE);
+  const granule = tag * WINDOW_STRIDE;
+  const start = Math.max(0, region.guestAddr - granule);
+  // Mapping offset of the granule's first byte; negative where the region starts inside it.
+  const origin = region.mappingOffset + granule - region.guestAddr;
+  const windowStart = Math.floor((origin + start) / WINDOW_STRIDE) * WINDOW_STRIDE;
+  const regionEnd = region.guestAddr + region.sizeBytes - granule;
+  const windowEnd = windowStart + WINDOW_BYTES_MAX - origin;
+  const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
+  memory.slots[slot + TAG] = tag;
+  memory.slots[slot + START] = start;
+  memory.slots[slot + END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
+  memory.slots[slot + DELTA] = origin - windowStart;
+  memory.slots[slot + WINDOW] = region.windows.window(origin + start);
+  return slot;
 }
 
 /**

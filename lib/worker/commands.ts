@@ -106,8 +106,8 @@ export class Commands {
   }
 
   #vring(port: number, vring: number): Vring {
-    const found = vring === 0 ? this.#port(port).toGuest : this.#port(port).fromGuest;
-    if (found === null) throw new Error(`Cannot use vring ${vring} of port ${port}: not started`);
+    const found = this.#port(port).vrings[vring];
+    if (!found) throw new Error(`Cannot use vring ${vring} of port ${port}: not started`);
     return found;
   }
 
@@ -122,15 +122,13 @@ export class Commands {
     if (index < 0) return -1;
     const base = portBase(index, VRINGS_PER_PORT);
     this.#path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
-    this.#path.ports[index] = new Port(index, base);
+    this.#path.ports[index] = new Port(index, base, VRINGS_PER_PORT);
     return index;
   }
 
   #removePort(index: number): void {
     const port = this.#port(index);
-    for (const vring of [port.toGuest, port.fromGuest]) {
-      if (vring !== null && vring.kickFd >= 0) this.#host.forgetKick(vring.kickFd);
-    }
+    for (const vring of port.vrings) if (vring) this.#forgetKick(vring);
     this.#path.fdb.flushPort(index);
     this.#path.ports[index] = null;
   }
@@ -144,9 +142,6 @@ export class Commands {
   /** Numbers: port, count, then guestAddr, sizeBytes, address, mapping of each region. */
   #setMemory(index: number, numbers: Float64Array): void {
     const port = this.#port(index);
-    if (port.toGuest !== null || port.fromGuest !== null) {
-      throw new Error(`Cannot replace memory of port ${index}: its virtqueues run`);
-    }
     const regions = Array.from({ length: numbers[1]! }, (_, i) => {
       const at = 2 + 4 * i;
       const windows = this.#mapping(numbers[at + 3]!);
@@ -191,6 +186,8 @@ export class Commands {
     if (queue instanceof PackedQueue) packedSetKicks(queue, false);
     else splitSetKicks(queue, false);
     const vring: Vring = {
+      port,
+      number,
       queue,
       callFd: -1,
       callIsSocket: false,
@@ -198,10 +195,9 @@ export class Commands {
       counterBase: vringBase(index, number, VRINGS_PER_PORT),
     };
     setCall(vring, numbers[16]!);
-    if (number === 0) port.toGuest = vring;
-    else {
-      port.fromGuest = vring;
-      if (vring.kickFd >= 0) this.#host.watchKick(index, number, vring.kickFd);
+    port.vrings[number] = vring;
+    if (isTransmitter(vring) && vring.kickFd >= 0) {
+      this.#host.watchKick(index, number, vring.kickFd);
     }
     this.#showPosition(vring);
   }
@@ -222,15 +218,16 @@ export class Commands {
     const port = this.#port(index);
     const vring = this.#vring(index, number);
     const position = vring.queue.position();
-    if (number === 0) port.toGuest = null;
-    else {
-      port.fromGuest = null;
-      if (vring.kickFd >= 0) this.#host.forgetKick(vring.kickFd);
-    }
+    port.vrings[number] = null;
+    this.#forgetKick(vring);
     results[0] = position.availIndex;
     results[1] = position.availWrap;
     results[2] = position.usedIndex;
     results[3] = position.usedWrap;
+  }
+
+  #forgetKick(vring: Vring): void {
+    if (isTransmitter(vring) && vring.kickFd >= 0) this.#host.forgetKick(vring.kickFd);
   }
 
   #showPosition(vring: Vring): void {
@@ -239,6 +236,11 @@ export class Commands {
     this.#path.counters[vring.counterBase + VRING.lastAvail] = position.availIndex;
     this.#path.counters[vring.counterBase + VRING.lastUsed] = position.usedIndex;
   }
+}
+
+/** The guest transmits on it: it is polled, and its kicks wake the thread. */
+function isTransmitter(vring: Vring): boolean {
+  return vring.number % 2 === 1;
 }
 
 function setCall(vring: Vring, fd: number): void {

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * The data-plane thread: polls every port's transmit queue, burst by burst, for ever. It touches
+ * The data-plane thread: polls every port's transmit queues, burst by burst, for ever. It touches
  * mapped guest memory and checked eventfds, nothing that can block; sockets and received
  * descriptors belong to the control thread, which steers this one through the mailbox.
  *
@@ -19,11 +19,12 @@ import {
   signalEventFd,
 } from "../../ffi/mod.ts";
 import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
-import { Datapath, pollPort, setKicks } from "../switch/datapath.ts";
+import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
-import type { Port, Vring } from "../switch/port.ts";
+import type { Vring } from "../switch/port.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
+import { EventWriter } from "./events.ts";
 import { type DataPlaneStart, type Idle, Mailbox } from "./mailbox.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
 
@@ -50,22 +51,26 @@ class DataPlaneThread {
   readonly #epoll = new Epoll(256);
   readonly #idle: Idle;
   readonly #broken: Int32Array;
+  readonly #events: EventWriter;
   readonly #eventFd: number;
   /** Adds to this thread's clock to give the control thread's: ages are told by one clock. */
   readonly #clockOffsetMs: number;
   #running = true;
   #withoutKick = false;
+  /** A ring broke in this round: the lists of queues are made anew after it. */
+  #stale = false;
 
   constructor(start: DataPlaneStart) {
     this.#mailbox = new Mailbox(start.mailbox);
     this.#idle = start.idle;
     this.#broken = new Int32Array(start.broken);
     this.#eventFd = start.eventFd;
+    this.#events = new EventWriter(start.events, () => signalEventFd(start.eventFd));
     this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
       call: (vring) => this.#call(vring),
-      ringBroken: (port, vring) => this.#ringBroken(port, vring),
+      ringBroken: (vring) => this.#ringBroken(vring),
     });
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
@@ -84,12 +89,15 @@ class DataPlaneThread {
     let emptyRounds = 0;
     let rounds = 0;
     let busyUntil = 0;
+    const transmitters = this.#path.transmitters;
     while (this.#running) {
       if (this.#mailbox.waiting) this.#obey();
       let frames = 0;
-      for (const port of this.#path.ports) {
-        if (port !== null) frames += pollPort(this.#path, port);
+      for (let i = 0; i < transmitters.length; i++) {
+        frames += pollVring(this.#path, transmitters[i]!);
       }
+      if (this.#stale) this.#refresh();
+      this.#events.flush();
       if (frames > 0) emptyRounds = 0;
       else emptyRounds++;
       if ((++rounds & (CLOCK_ROUNDS - 1)) !== 0 && this.#idle !== "sleep") continue;
@@ -131,7 +139,8 @@ class DataPlaneThread {
 
   #countKick(tag: number): void {
     if (tag === WAKE_TAG) return;
-    const vring = this.#path.ports[Math.floor(tag / VRINGS_PER_PORT)]?.fromGuest;
+    const port = this.#path.ports[Math.floor(tag / VRINGS_PER_PORT)];
+    const vring = port?.vrings[tag % VRINGS_PER_PORT];
     if (vring) this.#path.counters[vring.counterBase + VRING.kicks]!++;
   }
 
@@ -145,7 +154,7 @@ class DataPlaneThread {
       console.error(error);
     }
     this.#path.counters[WORKER_BASE + WORKER.commands]!++;
-    this.#withoutKick = this.#path.ports.some((port) => port?.fromGuest?.kickFd === -1);
+    this.#withoutKick = this.#path.transmitters.some((vring) => vring.kickFd === -1);
     this.#mailbox.answer(failed);
   }
 
@@ -154,13 +163,17 @@ class DataPlaneThread {
     else signalEventFd(vring.callFd);
   }
 
-  #ringBroken(port: Port, vring: Vring): void {
-    const number = vring === port.toGuest ? 0 : 1;
-    const word = port.index * VRINGS_PER_PORT + number;
+  #ringBroken(vring: Vring): void {
+    const word = vring.port.index * VRINGS_PER_PORT + vring.number;
     if (Atomics.load(this.#broken, word) !== 0) return;
     Atomics.store(this.#broken, word, vring.queue.broken);
-    this.#path.refresh();
+    this.#stale = true;
     signalEventFd(this.#eventFd);
+  }
+
+  #refresh(): void {
+    this.#stale = false;
+    this.#path.refresh();
   }
 }
 

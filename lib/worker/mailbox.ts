@@ -53,6 +53,8 @@ export interface DataPlaneStart {
   readonly fdb: SharedArrayBuffer;
   /** One word per virtqueue: the RING_ reason it was given up for, or 0. */
   readonly broken: SharedArrayBuffer;
+  /** See events.ts. */
+  readonly events: SharedArrayBuffer;
   readonly fdbOptions: {
     readonly entriesMax: number;
     readonly portEntriesMax: number;
@@ -65,7 +67,7 @@ export interface DataPlaneStart {
   readonly idle: Idle;
   /** Wakes the data plane out of its sleep. */
   readonly wakeFd: number;
-  /** The data plane signals it when a ring broke. */
+  /** The data plane signals it when a ring broke or an event was written. */
   readonly eventFd: number;
 }
 

@@ -18,6 +18,7 @@ import {
 } from "../switch/counters.ts";
 import { Fdb } from "../switch/fdb.ts";
 import { RING_REASONS } from "../virtio/ring.ts";
+import { createEvents, type DataPlaneEvent, EventReader } from "./events.ts";
 import {
   COMMAND,
   createCounters,
@@ -70,6 +71,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     counters: createCounters(),
     fdb: new SharedArrayBuffer(Fdb.bytesFor(options.fdbEntriesMax)),
     broken: new SharedArrayBuffer(4 * PORTS_MAX * VRINGS_PER_PORT),
+    events: createEvents(),
     fdbOptions: {
       entriesMax: options.fdbEntriesMax,
       portEntriesMax: options.fdbPortEntriesMax,
@@ -99,13 +101,14 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 
 /** The running data plane. All methods: control thread only. */
 export class DataPlaneThread implements DataPlane {
-  /** Readable when a virtqueue broke; see {@linkcode takeBroken}. Owned here. */
+  /** Readable when there is news: {@linkcode takeBroken}, {@linkcode takeEvents}. Owned here. */
   readonly eventFd: number;
   readonly #worker: Worker;
   readonly #mailbox: Mailbox;
   readonly #wakeFd: number;
   readonly #counters: Float64Array;
   readonly #broken: Int32Array;
+  readonly #events: EventReader;
   readonly #fdb: Fdb;
 
   constructor(worker: Worker, start: DataPlaneStart) {
@@ -115,6 +118,7 @@ export class DataPlaneThread implements DataPlane {
     this.eventFd = start.eventFd;
     this.#counters = new Float64Array(start.counters);
     this.#broken = new Int32Array(start.broken);
+    this.#events = new EventReader(start.events);
     this.#fdb = new Fdb(start.fdb, start.fdbOptions);
   }
 
@@ -208,9 +212,14 @@ export class DataPlaneThread implements DataPlane {
     this.#call(COMMAND.flushFdb);
   }
 
-  /** Virtqueues given up since the last call. Drains {@linkcode eventFd}. */
-  takeBroken(): BrokenVring[] {
+  /** Everything the data plane wrote since the last call. Drains {@linkcode eventFd}. */
+  takeEvents(): DataPlaneEvent[] {
     drainEventFd(this.eventFd);
+    return this.#events.take();
+  }
+
+  /** Virtqueues given up since the last call. Call {@linkcode takeEvents} first. */
+  takeBroken(): BrokenVring[] {
     const list: BrokenVring[] = [];
     for (let word = 0; word < this.#broken.length; word++) {
       const reason = Atomics.load(this.#broken, word);

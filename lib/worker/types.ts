@@ -11,8 +11,10 @@ export type { VringPosition };
 
 /** Ports one switch can hold. */
 export const PORTS_MAX = 256;
-/** Virtqueues of one port: even index = to the guest, odd = from the guest. */
-export const VRINGS_PER_PORT = 2;
+/** Queue pairs of one port at most. */
+export const QUEUE_PAIRS_MAX = 32;
+/** Virtqueues of one port at most: even index = to the guest, odd = from the guest. */
+export const VRINGS_PER_PORT: number = 2 * QUEUE_PAIRS_MAX;
 
 /** A piece of guest-physical memory and where it is mapped. */
 export interface PlacedRegion {
@@ -65,7 +67,10 @@ export interface DataPlane {
   addMapping(address: number, sizeBytes: number): number;
   /** Detaches every view of the mapping; no region of any port may name it any more. */
   removeMapping(mapping: number): void;
-  /** Replaces the port's memory table. All its virtqueues must be stopped. */
+  /**
+   * Replaces the port's memory table between two rounds. Virtqueues may run if their areas stay
+   * where they are.
+   */
   setMemory(port: number, regions: readonly PlacedRegion[]): void;
   startVring(port: number, vring: number, start: VringStart): void;
   /** Stops a virtqueue, everything taken from it completed. @returns where it stands. */

@@ -11,6 +11,7 @@ import { PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { REQUESTS } from "../../lib/vhost/requests.ts";
+import { VRINGS_PER_PORT } from "../../lib/worker/types.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
 import { until } from "../harness/switch_process.ts";
 import { introduce } from "../harness/traffic.ts";
@@ -130,7 +131,7 @@ Deno.test("wrong sizes, descriptors and values in every request", async (t) => {
     id.VHOST_USER_SET_VRING_ENABLE,
     id.VHOST_USER_SET_VRING_ADDR,
   ];
-  for (const index of [2, 255, 65537, 0xffffffff]) {
+  for (const index of [VRINGS_PER_PORT, 255, 65537, 0xffffffff]) {
     for (const number of vring) {
       const size = number === id.VHOST_USER_SET_VRING_ADDR ? 40 : 8;
       const payload = new Uint8Array(size);
@@ -142,7 +143,7 @@ Deno.test("wrong sizes, descriptors and values in every request", async (t) => {
       );
     }
   }
-  for (const value of [2n, 255n, 0x200n, 1n << 32n]) {
+  for (const value of [BigInt(VRINGS_PER_PORT), 255n, 0x200n, 1n << 32n]) {
     await step(`SET_VRING_KICK ${value}`, "bad-index", async () => {
       const fd = createEventFd();
       await closes(

@@ -1,7 +1,7 @@
 /**
  * A session's host made of nothing: descriptors are numbers, memory is a few words. It checks what
  * the session promises: every descriptor closed exactly once, virtqueues started and stopped in
- * turn, memory replaced only while all are stopped.
+ * turn, memory taken away only from virtqueues that are stopped.
  *
  * @module
  */
@@ -31,9 +31,10 @@ export class FakeHost implements SessionHost {
   readonly words = new Map<number, number>();
   readonly signalled: number[] = [];
   regions: readonly MemoryRegion[] = [];
+  prepared: readonly MemoryRegion[] | null = null;
   mtu: number | null = null;
   link = false;
-  /** What the next setMemory answers instead of mapping. */
+  /** What the next prepareMemory answers instead of mapping. */
   refuseMemory: Refusal | null = null;
   #nextFd = 100;
 
@@ -44,14 +45,32 @@ export class FakeHost implements SessionHost {
     return fd;
   }
 
-  setMemory(regions: readonly MemoryRegion[], fds: readonly number[]): number[] | Refusal {
-    equal(this.running.size, 0, "memory is replaced with every virtqueue stopped");
+  prepareMemory(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): number[] | Refusal {
     equal(regions.length, fds.length);
-    for (const fd of fds) this.closeFd(fd);
+    for (const [i, fd] of fds.entries()) {
+      if (fd !== null) this.closeFd(fd);
+      else ok(this.regions.includes(regions[i] as MemoryRegion), "a region that stays is known");
+    }
+    if (this.refuseMemory && regions.length > 0) return this.refuseMemory;
+    ok(this.prepared === null, "one table is prepared at a time");
+    this.prepared = regions;
+    return regions.map((region) => HOST_BASE + region.guestAddr);
+  }
+
+  commitMemory(): void {
+    const regions = this.prepared;
+    ok(regions, "a table was prepared");
+    this.prepared = null;
+    for (const [vring, start] of this.running) {
+      const at = start.descAddress - HOST_BASE;
+      const held = regions.some((r) => at >= r.guestAddr && at < r.guestAddr + r.sizeBytes);
+      ok(held, `running vring ${vring} is in the new memory`);
+    }
+    this.regions = regions;
     this.journal.push(`memory ${regions.length}`);
-    const refusal = this.refuseMemory;
-    this.regions = refusal ? [] : regions;
-    return refusal ?? regions.map((region) => HOST_BASE + region.guestAddr);
   }
 
   startVring(vring: number, start: VringStart): void {

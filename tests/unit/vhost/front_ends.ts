@@ -52,7 +52,8 @@ export const PACKED_RINGS: readonly RingPlace[] = [
   { desc: 0x5724000, used: 0x5722000, avail: 0x5723000 },
 ];
 
-function getU64(session: Session, request: number): bigint {
+/** Asks for a u64. */
+export function getU64(session: Session, request: number): bigint {
   return replyU64(session.handle(message(request)), request);
 }
 
@@ -71,7 +72,7 @@ export function qemuConnect(session: Session, host: FakeHost): void {
   getU64(session, id.VHOST_USER_GET_FEATURES);
   const protocol = getU64(session, id.VHOST_USER_GET_PROTOCOL_FEATURES);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
-  equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 2n);
+  equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 32n);
   accept(session, message(id.VHOST_USER_SET_OWNER));
   getU64(session, id.VHOST_USER_GET_FEATURES);
   for (const index of [0, 1]) {

@@ -73,6 +73,8 @@ Deno.test("offered features are what they were: a front-end must find all it onc
   deepEqual(featureNames(OFFERED_FEATURES), [
     "MTU",
     "MRG_RXBUF",
+    "GUEST_ANNOUNCE",
+    "MQ",
     "ANY_LAYOUT",
     "INDIRECT_DESC",
     "EVENT_IDX",
@@ -80,16 +82,18 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "VERSION_1",
     "RING_PACKED",
     "IN_ORDER",
+    "RING_RESET",
   ]);
   deepEqual(protocolFeatureNames(OFFERED_PROTOCOL_FEATURES), [
     "MQ",
     "REPLY_ACK",
     "NET_MTU",
     "RESET_DEVICE",
+    "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
-  equal(OFFERED_FEATURES, 0xd_7800_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_2019n);
+  equal(OFFERED_FEATURES, 0x10d_7860_8008n);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a019n);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {

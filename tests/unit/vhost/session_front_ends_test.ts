@@ -2,15 +2,27 @@
 /** The session against what QEMU, DPDK virtio-user and User-Mode Linux send in normal life. */
 import { deepEqual, equal } from "node:assert/strict";
 import * as id from "../../../lib/vhost/message.ts";
+import { MEM_SLOTS_MAX } from "../../../lib/vhost/memory_requests.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import type { VringStart } from "../../../lib/worker/types.ts";
-import { accept, FakeHost, finish, HOST_BASE, message, state, table, words } from "./fake_host.ts";
+import {
+  accept,
+  FakeHost,
+  finish,
+  HOST_BASE,
+  message,
+  NEED_REPLY,
+  state,
+  table,
+  words,
+} from "./fake_host.ts";
 import {
   acknowledged,
   DPDK_PACKED,
   DPDK_SPLIT,
   dpdkStart,
   getBase,
+  getU64,
   PACKED_RINGS,
   QEMU_BYTES,
   QEMU_HVA,
@@ -182,9 +194,42 @@ Deno.test("session keeps the exact position of a packed ring over a new memory t
   // All bits 0 on the wire, where a 0 from a front-end would mean a new ring.
   const position = { availIndex: 0, availWrap: 0, usedIndex: 0, usedWrap: 0 };
   host.positions.set(0, position);
-  const region = { sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
+  const region = { guestAddr: 2 ** 30, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
   deepEqual(running(host, 0).position, position);
+  finish(session, host);
+});
+
+Deno.test("session leaves rings running whose memory stays while slots come and go", () => {
+  const { host, session } = connect();
+  qemuConnect(session, host);
+  qemuEnable(session, 5, false);
+  qemuStart(session, host, { features: QEMU_SPLIT });
+  equal(getU64(session, id.VHOST_USER_GET_MAX_MEM_SLOTS), BigInt(MEM_SLOTS_MAX));
+  host.journal.length = 0;
+  const slot = (n: number): Uint8Array => words(0, n * 2 ** 32, 4096, n * 2 ** 32, 0);
+  for (let n = 1; n < MEM_SLOTS_MAX; n++) {
+    acknowledged(session, id.VHOST_USER_ADD_MEM_REG, slot(n), [host.fd("other")]);
+  }
+  equal(host.regions.length, MEM_SLOTS_MAX);
+  const { reply } = session.handle(
+    message(id.VHOST_USER_ADD_MEM_REG, slot(600), [host.fd("other")], NEED_REPLY),
+  );
+  equal(new DataView(reply!.buffer).getBigUint64(12, true), 1n, "one more is refused");
+  for (let n = MEM_SLOTS_MAX - 1; n > 0; n--) {
+    // Old front-ends send a descriptor along: it is closed.
+    const fds = n % 2 === 0 ? [host.fd("other")] : [];
+    acknowledged(session, id.VHOST_USER_REM_MEM_REG, slot(n), fds);
+  }
+  equal(host.journal.filter((line) => !line.startsWith("memory")).join(), "log refused");
+  // Without the memory it is in, a ring rests; it goes on where it was when the memory is back.
+  const all = words(0, 0, QEMU_BYTES, QEMU_HVA, 0);
+  acknowledged(session, id.VHOST_USER_REM_MEM_REG, all);
+  equal(host.running.size, 0);
+  equal(host.link, false);
+  acknowledged(session, id.VHOST_USER_ADD_MEM_REG, all, [host.fd("other")]);
+  equal(host.running.size, 2);
+  equal(host.link, true);
   finish(session, host);
 });
 

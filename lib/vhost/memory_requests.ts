@@ -1,0 +1,84 @@
+/**
+ * Requests about guest memory: the whole table at once, or slot by slot
+ * (vhost-user.rst «VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS»). Virtqueues whose areas stay where
+ * they are run on meanwhile.
+ *
+ * @module
+ */
+import type { MemoryRegion } from "./host.ts";
+import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "./memory_table.ts";
+import { encodeU64, type Message } from "./message.ts";
+import type { Failure, Result } from "./requests.ts";
+import type { Session } from "./session.ts";
+
+/** Memory slots of one front-end: what Linux allows a virtual machine on x86-64. */
+export const MEM_SLOTS_MAX = 509;
+/** A region in a single-region message stands behind 8 bytes of padding. */
+const SINGLE_REGION_OFFSET = 8;
+
+/** SET_MEM_TABLE: replaces all regions. */
+export function setMemTable(session: Session, message: Message): Result {
+  const regions = decodeMemoryTable(message.payload, message.fds.length);
+  if (isRefusal(regions)) {
+    session.closeFds(message.fds);
+    return regions;
+  }
+  return session.changeMemory(regions, message.fds) ?? session.resumeAll();
+}
+
+/** GET_MAX_MEM_SLOTS. */
+export function getMaxMemSlots(): Result {
+  return encodeU64(BigInt(MEM_SLOTS_MAX));
+}
+
+/**
+ * ADD_MEM_REG: one more region. A region that cannot be had is refused and the rest stays: the
+ * front-end can go on without it.
+ */
+export function addMemReg(session: Session, message: Message): Result {
+  const region = decodeRegion(message.payload, SINGLE_REGION_OFFSET);
+  const { regions } = session.memory;
+  const failure = isRefusal(region) ? region : refuseRegion(regions, region, message.fds.length);
+  if (failure || isRefusal(region)) {
+    session.closeFds(message.fds);
+    return failure ?? null;
+  }
+  const refusal = session.changeMemory([...regions, region], [
+    ...regions.map(() => null),
+    ...message.fds,
+  ]);
+  if (refusal) return { ...refusal, keep: true };
+  return session.resumeAll();
+}
+
+function refuseRegion(
+  regions: readonly MemoryRegion[],
+  region: MemoryRegion,
+  fdCount: number,
+): Failure | null {
+  if (fdCount !== 1) return { code: "fd-count", detail: `${fdCount} descriptors for a region` };
+  if (regions.length >= MEM_SLOTS_MAX) {
+    return { code: "too-many-regions", detail: `more than ${MEM_SLOTS_MAX}`, keep: true };
+  }
+  const other = regions.findIndex((known) => overlaps(known, region));
+  if (other < 0) return null;
+  return { code: "bad-region", detail: `it overlaps region ${other}`, keep: true };
+}
+
+/**
+ * REM_MEM_REG: the region with the same guest address, user address and size. Virtqueues in it stop
+ * until their memory is back. Old front-ends send a descriptor along: closed.
+ */
+export function remMemReg(session: Session, message: Message): Result {
+  session.closeFds(message.fds);
+  const region = decodeRegion(message.payload, SINGLE_REGION_OFFSET);
+  if (isRefusal(region)) return region;
+  const rest = session.memory.regions.filter((known) =>
+    known.guestAddr !== region.guestAddr || known.userAddr !== region.userAddr ||
+    known.sizeBytes !== region.sizeBytes
+  );
+  if (rest.length === session.memory.regions.length) {
+    return { code: "unknown-region", detail: "no such region to remove", keep: true };
+  }
+  return session.changeMemory(rest, rest.map(() => null));
+}
