@@ -98,8 +98,27 @@ function moduleFiles(root: string): string[] {
   return ordered;
 }
 
-/** Writes the guest's initramfs into `folder`. @throws if a package is missing */
-export function buildGuestImage(folder: string): GuestImage {
+/** A program of this machine and the libraries it loads, at the same places in the guest. */
+function programFiles(program: string): CpioEntry[] {
+  const { stdout } = new Deno.Command("ldd", { args: [program] }).outputSync();
+  const libraries = new TextDecoder().decode(stdout).match(/\/\S+(?= \(0x)/g) ?? [];
+  const files = [program, ...libraries].map((path) => path.slice(1));
+  const folders = new Set<string>();
+  for (const file of files) {
+    const parts = file.split("/");
+    for (let i = 1; i < parts.length; i++) folders.add(parts.slice(0, i).join("/"));
+  }
+  return [
+    ...Array.from(folders, (name) => ({ name, mode: DIRECTORY, data: new Uint8Array() })),
+    ...files.map((name) => ({ name, mode: EXECUTABLE, data: Deno.readFileSync(`/${name}`) })),
+  ];
+}
+
+/**
+ * Writes the guest's initramfs into `folder`. `programs` are paths of this machine's programs that
+ * the guest shall have besides busybox. @throws if a package is missing
+ */
+export function buildGuestImage(folder: string, programs: readonly string[] = []): GuestImage {
   const kernel = newestKernel();
   if (kernel === null) throw new Error("Cannot build a guest: install linux-image-cloud-amd64");
   const root = `/lib/modules/${kernel.replace("vmlinuz-", "")}`;
@@ -107,6 +126,7 @@ export function buildGuestImage(folder: string): GuestImage {
   const base = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   const entries: CpioEntry[] = [
+    ...programs.flatMap(programFiles),
     { name: "bin", mode: DIRECTORY, data: text("") },
     { name: "modules", mode: DIRECTORY, data: text("") },
     { name: "bin/busybox", mode: EXECUTABLE, data: Deno.readFileSync(BUSYBOX) },

@@ -21,6 +21,18 @@ export interface GuestOptions {
   readonly mtu?: number;
   /** Further properties of the NIC, such as `packed=on`. */
   readonly nic?: readonly string[];
+  /** Further properties of the NIC's back-end, such as `queues=2`. */
+  readonly netdev?: readonly string[];
+  /** Further properties of the vhost-user socket, such as `reconnect=1` or `server=on`. */
+  readonly chardev?: readonly string[];
+  /** Processors; 1 if not given. */
+  readonly processors?: number;
+  /** Further words of `-m`, such as `slots=4,maxmem=1G`. */
+  readonly memorySlots?: string;
+  /** QEMU's words in front of the NIC, such as `-device intel-iommu`. */
+  readonly words?: readonly string[];
+  /** Further words of the kernel's command line. */
+  readonly kernelWords?: readonly string[];
   /** QEMU binary and the words it needs before all others; default QEMU of the system. */
   readonly qemu?: { readonly binary: string; readonly words: readonly string[] };
   /** MSI-X vectors; 0 (INTx) is what QEMU 7.2 survives under TCG. */
@@ -64,20 +76,25 @@ function qemuArguments(options: GuestOptions): string[] {
     "romfile=",
     ...options.nic ?? [],
   ];
+  const sizes = [`${memory}M`, ...options.memorySlots ? [options.memorySlots] : []].join(",");
+  const socketWords = [`path=${socket}`, ...options.chardev ?? []].join(",");
+  const kernelWords = [...KERNEL_WORDS, ...options.kernelWords ?? [], ...guestWords].join(" ");
   return [
     ...options.qemu?.words ?? [],
     ...["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off", "-accel", "tcg", "-cpu", "Nehalem"],
-    ...["-m", `${memory}M`, "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none"],
+    ...["-m", sizes, "-smp", `${options.processors ?? 1}`],
+    ...["-nodefaults", "-no-user-config", "-display", "none"],
     ...["-object", `memory-backend-memfd,id=m0,size=${memory}M,share=on`],
     ...["-numa", "node,memdev=m0"],
     ...["-kernel", image.kernel, "-initrd", image.initrd],
-    ...["-append", [...KERNEL_WORDS, ...guestWords].join(" ")],
+    ...["-append", kernelWords],
     ...["-serial", `file:${folder}/${name}.console`],
     ...["-chardev", `socket,id=cmd,path=${folder}/${name}.cmd,server=on,wait=off`],
     ...["-serial", "chardev:cmd"],
     ...["-qmp", `unix:${folder}/${name}.qmp,server=on,wait=off`],
-    ...["-chardev", `socket,id=vhost0,path=${socket}`],
-    ...["-netdev", "vhost-user,id=n0,chardev=vhost0"],
+    ...options.words ?? [],
+    ...["-chardev", `socket,id=vhost0,${socketWords}`],
+    ...["-netdev", ["vhost-user,id=n0,chardev=vhost0", ...options.netdev ?? []].join(",")],
     ...["-device", nic.join(",")],
   ];
 }
@@ -172,6 +189,28 @@ export class QemuGuest implements AsyncDisposable {
     return { code: Number(/\d+/.exec(match)?.[0]), output: before.replaceAll("\r", "").trim() };
   }
 
+  /** Runs one QMP command. @returns what it returned @throws with QEMU's words if it failed */
+  async qmp(execute: string, parameters: Record<string, unknown> = {}): Promise<unknown> {
+    const path = `${this.options.folder}/${this.options.name}.qmp`;
+    const connection = await Deno.connect({ transport: "unix", path });
+    try {
+      const lines = readLines(connection);
+      for (const command of [{ execute: "qmp_capabilities" }, { execute, arguments: parameters }]) {
+        await connection.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
+        for await (const line of lines) {
+          const answer = JSON.parse(line);
+          if (answer.error) throw new Error(`${execute}: ${answer.error.desc}`);
+          if (!("return" in answer)) continue;
+          if (command.execute === execute) return answer.return;
+          break;
+        }
+      }
+      throw new Error(`${execute}: QEMU closed the connection`);
+    } finally {
+      connection.close();
+    }
+  }
+
   /** Restarts the guest's kernel without a word to its programs, and waits until it is back. */
   async reboot(): Promise<void> {
     await (this.#serial as Deno.UnixConn).write(new TextEncoder().encode("reboot -f\n"));
@@ -196,4 +235,25 @@ export class QemuGuest implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+/** Lines of a connection; goes on where it was left. */
+function readLines(connection: Deno.UnixConn): AsyncIterable<string> {
+  const decoder = new TextDecoder();
+  let buffer = "";
+  return {
+    async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+      const bytes = new Uint8Array(65536);
+      for (;;) {
+        for (let end = buffer.indexOf("\n"); end >= 0; end = buffer.indexOf("\n")) {
+          const line = buffer.slice(0, end);
+          buffer = buffer.slice(end + 1);
+          yield line;
+        }
+        const count = await connection.read(bytes);
+        if (count === null) return;
+        buffer += decoder.decode(bytes.subarray(0, count), { stream: true });
+      }
+    },
+  };
 }

@@ -14,14 +14,21 @@ export function addressOf(number: number): string {
 }
 
 /** What may differ from guest to guest. */
-export type GuestChoice = Pick<GuestOptions, "nic" | "mtu" | "qemu" | "vectors" | "memoryMib">;
+export type GuestChoice = Omit<
+  Partial<GuestOptions>,
+  "name" | "address" | "mac" | "image" | "folder"
+>;
 
-/** Starts guests vm1 … vmN on the sockets of the same names in `folder`, and waits for them. */
+/**
+ * Starts guests vm1 … vmN on the sockets of the same names in `folder`, and waits for them.
+ * @param programs paths of this machine's programs that the guests shall have
+ */
 export async function startGuests(
   folder: string,
   choices: readonly GuestChoice[],
+  programs: readonly string[] = [],
 ): Promise<QemuGuest[]> {
-  const image: GuestImage = buildGuestImage(folder);
+  const image: GuestImage = buildGuestImage(folder, programs);
   const guests = choices.map((choice, index) => {
     const number = index + 1;
     return QemuGuest.start({
