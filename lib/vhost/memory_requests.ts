@@ -32,8 +32,8 @@ export function getMaxMemSlots(): Result {
 }
 
 /**
- * ADD_MEM_REG: one more region. A region that cannot be had is refused and the rest stays: the
- * front-end can go on without it.
+ * ADD_MEM_REG: one more region, or one that is there again: QEMU 7.2 adds each once per queue pair.
+ * A region that cannot be had is refused and the rest stays: the front-end can go on without it.
  */
 export function addMemReg(session: Session, message: Message): Result {
   const region = decodeRegion(message.payload, SINGLE_REGION_OFFSET);
@@ -43,12 +43,18 @@ export function addMemReg(session: Session, message: Message): Result {
     session.closeFds(message.fds);
     return failure ?? null;
   }
-  const refusal = session.changeMemory([...regions, region], [
-    ...regions.map(() => null),
+  const others = regions.filter((known) => !isSame(known, region));
+  const refusal = session.changeMemory([...others, region], [
+    ...others.map(() => null),
     ...message.fds,
   ]);
   if (refusal) return { ...refusal, keep: true };
   return session.resumeAll();
+}
+
+/** The three that name a region; where it stands in its file does not (vhost-user.rst). */
+function isSame(a: MemoryRegion, b: MemoryRegion): boolean {
+  return a.guestAddr === b.guestAddr && a.userAddr === b.userAddr && a.sizeBytes === b.sizeBytes;
 }
 
 function refuseRegion(
@@ -60,25 +66,20 @@ function refuseRegion(
   if (regions.length >= MEM_SLOTS_MAX) {
     return { code: "too-many-regions", detail: `more than ${MEM_SLOTS_MAX}`, keep: true };
   }
-  const other = regions.findIndex((known) => overlaps(known, region));
+  const other = regions.findIndex((known) => overlaps(known, region) && !isSame(known, region));
   if (other < 0) return null;
   return { code: "bad-region", detail: `it overlaps region ${other}`, keep: true };
 }
 
 /**
- * REM_MEM_REG: the region with the same guest address, user address and size. Virtqueues in it stop
- * until their memory is back. Old front-ends send a descriptor along: closed.
+ * REM_MEM_REG: the region with the same guest address, user address and size; one that is not there
+ * is as removed as it can be (QEMU 7.2 says it once per queue pair). Virtqueues in it stop until
+ * their memory is back. Old front-ends send a descriptor along: closed.
  */
 export function remMemReg(session: Session, message: Message): Result {
   session.closeFds(message.fds);
   const region = decodeRegion(message.payload, SINGLE_REGION_OFFSET);
   if (isRefusal(region)) return region;
-  const rest = session.memory.regions.filter((known) =>
-    known.guestAddr !== region.guestAddr || known.userAddr !== region.userAddr ||
-    known.sizeBytes !== region.sizeBytes
-  );
-  if (rest.length === session.memory.regions.length) {
-    return { code: "unknown-region", detail: "no such region to remove", keep: true };
-  }
+  const rest = session.memory.regions.filter((known) => !isSame(known, region));
   return session.changeMemory(rest, rest.map(() => null));
 }

@@ -84,7 +84,8 @@ function bits(...numbers: number[]): bigint {
 
 /**
  * Virtio features every port offers. The control queue that GUEST_ANNOUNCE and MQ need is the
- * front-end's: VIRTIO_NET_F_CTRL_VQ is not offered, because nothing here serves it.
+ * front-end's: VIRTIO_NET_F_CTRL_VQ is not offered, because nothing here serves it. Nor is
+ * VIRTIO_F_RING_RESET: QEMU (7.2 and 10.0) would let the guest reset a queue and tell us nothing.
  */
 export const OFFERED_FEATURES: bigint = bits(
   VIRTIO_NET_F_MTU,
@@ -98,7 +99,6 @@ export const OFFERED_FEATURES: bigint = bits(
   VIRTIO_F_VERSION_1,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_IN_ORDER,
-  VIRTIO_F_RING_RESET,
 );
 
 /** Protocol features every port offers. */

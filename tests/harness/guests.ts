@@ -95,3 +95,20 @@ export async function qemu10(): Promise<GuestOptions["qemu"] | null> {
     words: ["-L", `${root}/usr/share/qemu`, "-L", `${root}/usr/share/seabios`],
   };
 }
+
+/** Pings in the background until the returned function is called, which tells how they fared. */
+export async function pingMeanwhile(
+  from: QemuGuest,
+  to: string,
+): Promise<() => Promise<{ readonly sent: number; readonly back: number }>> {
+  const loop = `while [ ! -f /tmp/enough ]; do ping -q -A -c 20 -W 2 ${to}; done`;
+  await from.run(`rm -f /tmp/enough; (${loop}; touch /tmp/done) > /tmp/pings 2>&1 &`);
+  return async () => {
+    await from.run("touch /tmp/enough; while [ ! -f /tmp/done ]; do sleep 0.1; done");
+    const { output } = await from.run("cat /tmp/pings; rm /tmp/pings /tmp/done");
+    const total = (what: string): number =>
+      [...output.matchAll(new RegExp(`(\\d+) packets ${what}`, "g"))]
+        .reduce((sum, match) => sum + Number(match[1]), 0);
+    return { sent: total("transmitted"), back: total("received") };
+  };
+}

@@ -82,7 +82,6 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "VERSION_1",
     "RING_PACKED",
     "IN_ORDER",
-    "RING_RESET",
   ]);
   deepEqual(protocolFeatureNames(OFFERED_PROTOCOL_FEATURES), [
     "MQ",
@@ -92,7 +91,7 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
-  equal(OFFERED_FEATURES, 0x10d_7860_8008n);
+  equal(OFFERED_FEATURES, 0xd_7860_8008n);
   equal(OFFERED_PROTOCOL_FEATURES, 0x1_a019n);
 });
 
