@@ -49,7 +49,7 @@ export function addMemReg(session: Session, message: Message): Result {
     ...message.fds,
   ]);
   if (refusal) return { ...refusal, keep: true };
-  return session.resumeAll();
+  return session.resumeAll(true);
 }
 
 /** The three that name a region; where it stands in its file does not (vhost-user.rst). */

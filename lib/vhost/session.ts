@@ -204,11 +204,14 @@ export class Session {
       areas.deviceAddress === vring.areas.deviceAddress;
   }
 
-  /** Gives every started ring (back) to the data plane. */
-  resumeAll(): Refusal | null {
+  /**
+   * Gives every started ring (back) to the data plane.
+   * @param growing regions come one by one: a ring whose memory is not there yet waits for it
+   */
+  resumeAll(growing = false): Refusal | null {
     for (let index = 0; index < this.vrings.length; index++) {
       const refusal = this.resume(index);
-      if (refusal) return refusal;
+      if (refusal && !(growing && refusal.code === "bad-ring-address")) return refusal;
     }
     return null;
   }
