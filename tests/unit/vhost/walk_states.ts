@@ -1,0 +1,200 @@
+/**
+ * The states a session can be in, each as the conversation that leads there and what follows from it
+ * by the specification. The walk judges outcomes by these facts, never by asking the session.
+ *
+ * @module
+ */
+import { ok } from "node:assert/strict";
+import * as id from "../../../lib/vhost/message.ts";
+import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
+import { Session } from "../../../lib/vhost/session.ts";
+import * as f from "../../../lib/virtio/features.ts";
+import { FakeHost, message, state, table, words } from "./fake_host.ts";
+import {
+  PACKED_RINGS,
+  QEMU_BYTES,
+  QEMU_HVA,
+  ringAddr,
+  type RingPlace,
+  SPLIT_RINGS,
+} from "./front_ends.ts";
+
+/** A word of feature bits. */
+export function bits(...numbers: number[]): bigint {
+  return numbers.reduce((word, bit) => word | (1n << BigInt(bit)), 0n);
+}
+
+/** What a conversation has led to. */
+export interface Facts {
+  /** Negotiated protocol features. */
+  readonly protocol: bigint;
+  /** Features of the last SET_FEATURES, or null. */
+  readonly features: bigint | null;
+  /** The guest's memory is known. */
+  readonly memory: boolean;
+  /** Descriptors that vring 0 holds. */
+  readonly kick: boolean;
+  readonly call: boolean;
+  readonly err: boolean;
+}
+
+const NOTHING: Facts = {
+  protocol: 0n,
+  features: null,
+  memory: false,
+  kick: false,
+  call: false,
+  err: false,
+};
+
+/** Everything offered but what changes the meaning of rings or memory: that has states of its own. */
+export const SPLIT: bigint = DEFAULT_OFFER.features &
+  ~bits(f.VHOST_F_LOG_ALL, f.VIRTIO_F_ACCESS_PLATFORM, f.VIRTIO_F_RING_PACKED);
+export const PACKED: bigint = SPLIT | bits(f.VIRTIO_F_RING_PACKED);
+export const PROTOCOL: bigint = DEFAULT_OFFER.protocolFeatures;
+const NO_ACK = PROTOCOL & ~bits(f.VHOST_USER_PROTOCOL_F_REPLY_ACK);
+const LEGACY = bits(f.VIRTIO_F_VERSION_1);
+
+/** The guest's first memory region. */
+export const REGION = { guestAddr: 0, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA, mmapOffset: 0 };
+/** One more, behind it. */
+export const REGION_2 = {
+  ...REGION,
+  guestAddr: QEMU_BYTES,
+  userAddr: QEMU_HVA + QEMU_BYTES,
+};
+
+/** Where ring 0 and 1 are under these features. */
+export function ringPlaces(features: bigint | null): readonly RingPlace[] {
+  return f.hasFeature(features ?? 0n, f.VIRTIO_F_RING_PACKED) ? PACKED_RINGS : SPLIT_RINGS;
+}
+
+/** A session on the way to a state. */
+export class Walk {
+  readonly host: FakeHost = new FakeHost();
+  readonly session: Session = new Session(this.host);
+  facts: Facts = NOTHING;
+
+  /** Sends what every front-end may send here. */
+  say(request: number, payload?: Uint8Array, fds: readonly number[] = []): void {
+    const { close } = this.session.handle(message(request, payload, fds));
+    ok(!close, `the way there ended at ${request}: ${close?.detail}`);
+  }
+
+  /** Notes what was achieved. */
+  now(facts: Partial<Facts>): void {
+    this.facts = { ...this.facts, ...facts };
+  }
+
+  protocol(protocol: bigint = PROTOCOL): this {
+    this.say(id.VHOST_USER_GET_FEATURES);
+    this.say(id.VHOST_USER_GET_PROTOCOL_FEATURES);
+    this.say(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
+    this.say(id.VHOST_USER_SET_OWNER);
+    this.now({ protocol });
+    return this;
+  }
+
+  features(features: bigint): this {
+    this.say(id.VHOST_USER_SET_FEATURES, words(features));
+    this.now({ features });
+    return this;
+  }
+
+  memory(): this {
+    this.say(id.VHOST_USER_SET_MEM_TABLE, table([REGION]), [this.host.fd("other")]);
+    this.now({ memory: true });
+    return this;
+  }
+
+  /** Both rings, all but the kick. */
+  configure(): this {
+    ringPlaces(this.facts.features).forEach((place, index) => {
+      const base = f.hasFeature(this.facts.features ?? 0n, f.VIRTIO_F_RING_PACKED) ? 0x80008000 : 0;
+      this.say(id.VHOST_USER_SET_VRING_NUM, state(index, 256));
+      this.say(id.VHOST_USER_SET_VRING_BASE, state(index, base));
+      ok(!this.session.handle(ringAddr(index, place, QEMU_HVA)).close);
+      this.say(id.VHOST_USER_SET_VRING_CALL, words(index), [this.host.fd()]);
+      this.say(id.VHOST_USER_SET_VRING_ERR, words(index), [this.host.fd()]);
+    });
+    this.now({ call: true, err: true });
+    return this;
+  }
+
+  /** @param polling no kick descriptors: the back-end shall poll */
+  kick(polling = false): this {
+    for (const index of [0, 1]) {
+      if (polling) this.say(id.VHOST_USER_SET_VRING_KICK, words(0x100 + index));
+      else this.say(id.VHOST_USER_SET_VRING_KICK, words(index), [this.host.fd()]);
+    }
+    this.now({ kick: !polling });
+    return this;
+  }
+
+  enable(num: 0 | 1 = 1): this {
+    for (const index of [0, 1]) this.say(id.VHOST_USER_SET_VRING_ENABLE, state(index, num));
+    return this;
+  }
+
+  /** A front-end whose guest has traffic. */
+  run(features: bigint = SPLIT, protocol: bigint = PROTOCOL): this {
+    this.protocol(protocol).features(features).memory().configure().kick().enable();
+    ok(this.host.running.size === 2 && this.host.link, "the rings run");
+    return this;
+  }
+
+  /** Asks where rings are, which stops them. */
+  stop(...vrings: number[]): this {
+    for (const index of vrings) this.say(id.VHOST_USER_GET_VRING_BASE, state(index, 0));
+    return this;
+  }
+}
+
+/** Payload of a message about one region. */
+export function regionPayload(region: typeof REGION): Uint8Array {
+  return words(0, region.guestAddr, region.sizeBytes, region.userAddr, region.mmapOffset);
+}
+
+function broken(walk: Walk): void {
+  walk.run().session.ringBroken(0, "bad-index");
+}
+
+function unmapped(walk: Walk): void {
+  walk.run().say(id.VHOST_USER_REM_MEM_REG, regionPayload(REGION));
+  walk.now({ memory: false });
+}
+
+function deviceReset(walk: Walk): void {
+  walk.run().say(id.VHOST_USER_RESET_DEVICE);
+  walk.now({ features: null });
+}
+
+/** Every state by name. */
+export const STATES: Readonly<Record<string, (walk: Walk) => void>> = {
+  "new": () => {},
+  "protocol features": (walk) => void walk.protocol(),
+  "protocol features without REPLY_ACK": (walk) => void walk.protocol(NO_ACK),
+  "features only": (walk) => void walk.features(SPLIT),
+  "features without protocol features": (walk) => void walk.features(LEGACY),
+  "memory set": (walk) => void walk.protocol().features(SPLIT).memory(),
+  "kicked before all else": (walk) => void walk.protocol().kick(),
+  "rings configured": (walk) => void walk.protocol().features(SPLIT).memory().configure(),
+  "rings configured, no memory": (walk) => void walk.protocol().features(SPLIT).configure(),
+  "rings started": (walk) => void walk.protocol().features(SPLIT).memory().configure().kick(),
+  "rings started, polled": (walk) =>
+    void walk.protocol().features(SPLIT).memory().configure().kick(true).enable(),
+  "rings of an old front-end": (walk) => void walk.features(LEGACY).memory().configure().kick(),
+  "rings enabled": (walk) => void walk.run(),
+  "rings enabled without REPLY_ACK": (walk) => void walk.run(SPLIT, NO_ACK),
+  "packed rings enabled": (walk) => void walk.run(PACKED),
+  "rings disabled again": (walk) => void walk.run().enable(0),
+  "one ring broken": broken,
+  "one ring stopped": (walk) => void walk.run().stop(1),
+  "suspended": (walk) => void walk.run().stop(0, 1),
+  "suspended, packed": (walk) => void walk.run(PACKED).stop(0, 1),
+  "status 0": (walk) => walk.run().say(id.VHOST_USER_SET_STATUS, words(0)),
+  "device reset": deviceReset,
+  "memory removed under the rings": unmapped,
+  "memory in two slots": (walk) =>
+    walk.run().say(id.VHOST_USER_ADD_MEM_REG, regionPayload(REGION_2), [walk.host.fd("other")]),
+};
