@@ -120,7 +120,9 @@ function longFunctions(path: string, lines: readonly string[]): string[] {
     if (!match || /^\s*(if|for|while|switch|return|await|throw|catch)\b/.test(lines[i] ?? "")) {
       continue;
     }
-    const end = lines.findIndex((line, j) => j > i && line === `${match[1]}}`);
+    const end = lines.findIndex((line, j) => j > i && line.startsWith(`${match[1]}}`));
+    // A call whose last argument is a function closes with more than the brace.
+    if (lines[end] !== `${match[1]}}`) continue;
     const opens = lines.slice(i, end).findIndex((line) => line.endsWith("{"));
     const ended = lines.slice(i, i + Math.max(0, opens)).some((line) => line.endsWith(";"));
     if (end < 0 || opens < 0 || ended) continue;

@@ -18,6 +18,7 @@ import {
   peerCredentials,
   viewMemory,
 } from "../../ffi/mod.ts";
+import { present } from "../base/assert.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
@@ -25,6 +26,7 @@ import { Session } from "../vhost/session.ts";
 import type { DataPlaneEvent } from "../worker/events.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
+import { BackEndChannel } from "./back_end_channel.ts";
 import { Connection } from "./connection.ts";
 import { type MappingPool, PortMemory } from "./guest_memory.ts";
 import { listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
@@ -72,6 +74,7 @@ interface Attachment {
   readonly session: Session;
   readonly connection: Connection;
   readonly peer: PortStatus["peer"];
+  backEnd: BackEndChannel | null;
 }
 
 /** One port. Control thread only. */
@@ -171,7 +174,7 @@ export class SwitchPort {
     });
     this.#connects++;
     const peer = describePeer(fd);
-    this.#attachment = { fd, session, connection, peer };
+    this.#attachment = { fd, session, connection, peer, backEnd: null };
     const who = peer ? ` (pid ${peer.pid} ${peer.command})` : "";
     this.#log("info", "connected", `front-end connected${who}`, peer ? { uid: peer.uid } : {});
   }
@@ -193,6 +196,9 @@ export class SwitchPort {
       closeFd: (fd) => this.#tenantFds.close(fd),
       readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
       signal: (fd) => this.#tenantFds.signal(fd),
+      setBackEndChannel: (fd) => this.#setBackEnd(fd),
+      tellFrontEnd: (message, answered) =>
+        this.#attachment?.backEnd?.send(message, answered) ?? false,
       setMtu: (mtu) => {
         this.#mtu = Math.min(mtu, this.config.mtu ?? mtu);
         this.#applyMtu();
@@ -200,6 +206,23 @@ export class SwitchPort {
       log: (level, event, message) => this.#log(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
     };
+  }
+
+  #setBackEnd(fd: number): void {
+    const attachment = present(this.#attachment, "the front-end that sent it");
+    attachment.backEnd?.close();
+    attachment.backEnd = new BackEndChannel(fd, this.#context.reactor, {
+      gone: () => {
+        attachment.backEnd = null;
+        this.#log("debug", "back-end-channel", "the front-end closed its back-end channel");
+      },
+      failed: (refusal) => {
+        if (this.#attachment !== attachment) return;
+        attachment.connection.close();
+        this.#detach(refusal);
+      },
+      closeFd: (received) => this.#tenantFds.close(received),
+    });
   }
 
   #applyMtu(): void {
@@ -236,6 +259,7 @@ export class SwitchPort {
     const attachment = this.#attachment;
     if (!attachment) return;
     attachment.session.close();
+    attachment.backEnd?.close();
     this.#attachment = null;
     this.#mtu = this.config.mtu ?? null;
     this.#applyMtu();

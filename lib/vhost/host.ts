@@ -5,6 +5,7 @@
  * @module
  */
 import type { VringPosition, VringStart } from "../worker/types.ts";
+import type { BackEndMessage } from "./back_end_message.ts";
 
 /** One region of a memory table, already checked to be sane and free of overlaps. */
 export interface MemoryRegion {
@@ -51,6 +52,13 @@ export interface SessionHost {
   readU16(address: number): number;
   /** Signals an eventfd the session owns. */
   signal(fd: number): void;
+  /** Takes over the socket of the back-end channel; an earlier one is closed. */
+  setBackEndChannel(fd: number): void;
+  /**
+   * Sends on the back-end channel without blocking. @param answered given: asks for a reply, and is
+   * told it, or null when there will be none @returns false if there is no channel
+   */
+  tellFrontEnd(message: BackEndMessage, answered?: (value: bigint | null) => void): boolean;
   /** The front-end negotiated an MTU, bytes. */
   setMtu(mtu: number): void;
   /** Something an operator may want to read; `level` as in the log. */

@@ -9,6 +9,7 @@
 import {
   VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_NET_MTU,
@@ -17,6 +18,7 @@ import {
 } from "../virtio/features.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
 import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
+import { setBackendReqFd } from "./back_end_requests.ts";
 import type { Refusal } from "./host.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
 import { isRefusal } from "./memory_table.ts";
@@ -73,6 +75,7 @@ const MEM_REG: Shape = {
   fdsMax: 1,
   gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
 };
+const BACK_END: Shape = { ...NONE, fdsMax: 1, gate: VHOST_USER_PROTOCOL_F_BACKEND_REQ };
 /** Reply of its own. */
 const REPLY: Partial<Shape> = { replies: true };
 const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
@@ -113,7 +116,10 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_SET_VRING_ENABLE, row("SET_VRING_ENABLE", VRING_STATE, setVringEnable)],
   [id.VHOST_USER_SEND_RARP, unserved("SEND_RARP")],
   [id.VHOST_USER_NET_SET_MTU, row("NET_SET_MTU", { ...U64, ...NET_MTU }, setMtu)],
-  [id.VHOST_USER_SET_BACKEND_REQ_FD, unserved("SET_BACKEND_REQ_FD")],
+  [
+    id.VHOST_USER_SET_BACKEND_REQ_FD,
+    row("SET_BACKEND_REQ_FD", BACK_END, setBackendReqFd),
+  ],
   [id.VHOST_USER_IOTLB_MSG, unserved("IOTLB_MSG")],
   [id.VHOST_USER_SET_VRING_ENDIAN, unserved("SET_VRING_ENDIAN")],
   [id.VHOST_USER_GET_CONFIG, unserved("GET_CONFIG")],

@@ -6,6 +6,7 @@
  * @module
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import type { BackEndMessage } from "../../../lib/vhost/back_end_message.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "../../../lib/vhost/host.ts";
 import type { Message } from "../../../lib/vhost/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
@@ -32,6 +33,12 @@ export class FakeHost implements SessionHost {
   readonly signalled: number[] = [];
   regions: readonly MemoryRegion[] = [];
   prepared: readonly MemoryRegion[] | null = null;
+  /** Socket of the back-end channel, or -1. */
+  backEnd = -1;
+  readonly told: {
+    readonly message: BackEndMessage;
+    readonly answered: ((value: bigint | null) => void) | null;
+  }[] = [];
   mtu: number | null = null;
   link = false;
   /** What the next prepareMemory answers instead of mapping. */
@@ -124,6 +131,18 @@ export class FakeHost implements SessionHost {
   signal(fd: number): void {
     equal(this.open.get(fd), "eventfd");
     this.signalled.push(fd);
+  }
+
+  setBackEndChannel(fd: number): void {
+    equal(this.open.get(fd), "socket");
+    if (this.backEnd >= 0) this.closeFd(this.backEnd);
+    this.backEnd = fd;
+  }
+
+  tellFrontEnd(message: BackEndMessage, answered?: (value: bigint | null) => void): boolean {
+    if (this.backEnd < 0) return false;
+    this.told.push({ message, answered: answered ?? null });
+    return true;
   }
 
   setMtu(mtu: number): void {
@@ -223,6 +242,8 @@ export function accept(session: Session, given: Message): void {
 /** Ends a session and checks that nothing of it is left. */
 export function finish(session: Session, host: FakeHost): void {
   session.close();
+  // The channel is the host's, as the connection is.
+  if (host.backEnd >= 0) host.closeFd(host.backEnd);
   equal(host.running.size, 0);
   equal(host.regions.length, 0);
   deepEqual([...host.open.keys()], [], "every descriptor was closed");

@@ -87,12 +87,13 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "MQ",
     "REPLY_ACK",
     "NET_MTU",
+    "BACKEND_REQ",
     "RESET_DEVICE",
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
   equal(OFFERED_FEATURES, 0xd_7860_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a019n);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a039n);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {
