@@ -5,9 +5,9 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { hasTestpmd, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
+import { hasTestpmd, Testpmd, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import { SwitchProcess, until } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, type JourneyOptions, SEED, travel } from "../harness/testpmd_journey.ts";
 
@@ -144,4 +144,34 @@ peerTest("testpmd: virtqueues of many sizes", missing, async (t) => {
     });
   }
   assert.equal(await running.stop(), 0, running.log);
+});
+
+peerTest("testpmd: four queue pairs, flows spread over all of them", missing, async (t) => {
+  for (const packed of [false, true]) {
+    await t.step(packed ? "packed" : "split", async () => {
+      using folder = new TempFolder();
+      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      const port = (name: string): VirtioUserPort => ({
+        ...{ packed, queues: 4, queueSize: 256, socket: `${folder.path}/${name}.sock` },
+      });
+      await using testpmd = await Testpmd.start({
+        ...{ ports: [port("vm1"), port("vm2")], memoryMib: 256, hugepages: false, queues: 4 },
+        ...{ forward: "txonly", words: ["--txonly-multi-flow"] },
+      });
+      await until("four pairs are up", async () => (await running.port("vm1")).queuePairs === 4);
+      await testpmd.commands("start");
+      const frames = async (odd: number): Promise<number[]> =>
+        (await running.vrings("vm1")).filter((vring) => vring.index % 2 === odd)
+          .map((vring) => vring.counters["frames"] ?? 0);
+      for (const odd of [0, 1]) {
+        await until(`all queues ${odd} move frames`, async () => {
+          const counts = await frames(odd);
+          return counts.length === 4 && counts.every((count) => count > 100);
+        });
+      }
+      await testpmd.commands("stop");
+      assert.equal(await testpmd.stop(), 0);
+      assert.equal(await running.stop(), 0, running.log);
+    });
+  }
 });
