@@ -37,6 +37,14 @@ export async function signalTenantEventFd(fd: number): Promise<void> {
   await libc.eventfd_write_off_thread(fd, 1n);
 }
 
+/**
+ * Sets a tenant's eventfd to 0, on the runtime's blocking pool: whoever is blocked writing to it
+ * goes on. Blocks there while it is 0. Never rejects. Control thread only.
+ */
+export async function drainTenantEventFd(fd: number): Promise<void> {
+  await libc.read_off_thread(fd, new Uint8Array(8), 8n);
+}
+
 const counter = new BigUint64Array(1);
 
 /** Takes an eventfd's counter and sets it to 0; 0 if nothing was signalled. */

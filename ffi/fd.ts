@@ -8,6 +8,9 @@
 import {
   F_ADD_SEALS,
   F_GET_SEALS,
+  F_GETFL,
+  F_SETFL,
+  O_NONBLOCK,
   SIZEOF_STAT,
   STAT_BLKSIZE,
   STAT_DEV,
@@ -65,6 +68,15 @@ export function statFd(fd: number): FdStat {
  */
 export function fdSeals(fd: number): number {
   return libc.fcntl(fd, F_GET_SEALS, 0);
+}
+
+/**
+ * Makes reads and writes of a descriptor's open file fail instead of block. Whoever shares the open
+ * file can undo it.
+ */
+export function setNonBlocking(fd: number): void {
+  const flags = libc.fcntl(fd, F_GETFL, 0);
+  if (flags >= 0) libc.fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 /** Adds seals to a memory file; false where the file does not allow it. */

@@ -17,6 +17,13 @@ const SYMBOLS = {
   close_off_thread: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  // The same on Deno's blocking pool: a tenant's eventfd may have nothing to read.
+  read_off_thread: {
+    name: "read",
+    parameters: ["i32", "buffer", "usize"],
+    result: "i64",
+    nonblocking: true,
+  },
   // ssize_t write(int fd, const void *buf, size_t count)
   write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
   // int fcntl(int fd, int cmd, int arg)

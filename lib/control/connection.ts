@@ -209,6 +209,11 @@ export class Connection {
     return this.#end({ code: "peer-closed", detail: "in the middle of a message" });
   }
 
+  /** Ends the connection for a reason found elsewhere. */
+  end(refusal: Refusal): void {
+    this.#end(refusal);
+  }
+
   #end(refusal: Refusal | null): false {
     if (!this.#ended) {
       this.close();

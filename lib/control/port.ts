@@ -10,12 +10,14 @@
 import {
   acceptUnix,
   closeFd,
+  drainTenantEventFd,
   EAGAIN,
   EPOLLIN,
   errnoName,
   fdKind,
   listenFd,
   peerCredentials,
+  setNonBlocking,
   viewMemory,
 } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
@@ -93,6 +95,8 @@ export class SwitchPort {
   #mtu: number | null;
   #linkUp = false;
   #connects = 0;
+  /** Reads of call descriptors under way. */
+  #draining = 0;
   #closed = false;
   readonly #errors = new Map<string, number>();
 
@@ -191,7 +195,10 @@ export class SwitchPort {
       startVring: (vring, start) => this.#startVring(vring, start),
       stopVring: (vring): VringPosition => plane.stopVring(this.number, vring),
       setVringEnabled: (vring, on) => plane.setVringEnabled(this.number, vring, on),
-      setVringCall: (vring, fd) => plane.setVringCall(this.number, vring, fd),
+      setVringCall: (vring, fd) => {
+        if (fd >= 0) setNonBlocking(fd);
+        plane.setVringCall(this.number, vring, fd);
+      },
       fdKind,
       closeFd: (fd) => this.#tenantFds.close(fd),
       readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
@@ -231,6 +238,7 @@ export class SwitchPort {
   }
 
   #startVring(vring: number, start: VringStart): void {
+    if (start.callFd >= 0) setNonBlocking(start.callFd);
     this.#context.plane.startVring(this.number, vring, start);
     const kind = start.packed ? "packed" : "split";
     this.#log("debug", "vring-started", `vring ${vring} started, ${kind} ${start.size}`);
@@ -277,6 +285,27 @@ export class SwitchPort {
   ringBroken(vring: number, reason: string): void {
     this.#count(reason);
     this.#attachment?.session.ringBroken(vring, reason);
+  }
+
+  /** Empties the call descriptor of a virtqueue, off the thread. */
+  async drainCall(vring: number): Promise<void> {
+    const fd = this.#attachment?.session.vring(vring).callFd ?? -1;
+    if (fd < 0) return;
+    setNonBlocking(fd);
+    this.#draining++;
+    await drainTenantEventFd(fd);
+    this.#draining--;
+  }
+
+  /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
+  callBlocked(vring: number): void {
+    const fd = this.#attachment?.session.vring(vring).callFd ?? -1;
+    // A read that came too late would wait for ever.
+    if (this.#draining > 0 && fd >= 0) this.#tenantFds.signal(fd);
+    this.#attachment?.connection.end({
+      code: "call-blocked",
+      detail: `the call descriptor of vring ${vring} held the data plane up`,
+    });
   }
 
   /** The data plane needs something of the front-end; see events.ts for the kinds. */

@@ -6,6 +6,7 @@
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
+import { CallWatch } from "./call_watch.ts";
 import { MappingPool } from "./guest_memory.ts";
 import type { Logger } from "./log.ts";
 import { type PortContext, SwitchPort } from "./port.ts";
@@ -34,6 +35,7 @@ export class Switch implements SwitchControl {
   readonly #reactor: Reactor;
   readonly #context: PortContext;
   readonly #ports = new Map<string, SwitchPort>();
+  readonly #callWatch: CallWatch;
   readonly #startMs = performance.now();
   readonly #fdLimit: number;
 
@@ -60,6 +62,10 @@ export class Switch implements SwitchControl {
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
     };
+    this.#callWatch = new CallWatch(plane, {
+      drainCall: async (port, vring) => await this.#numbered(port)?.drainCall(vring),
+      callBlocked: (port, vring) => this.#numbered(port)?.callBlocked(vring),
+    });
     this.#reactor.add(plane.eventFd, () => this.#takeNews());
   }
 
@@ -77,16 +83,16 @@ export class Switch implements SwitchControl {
     return running;
   }
 
+  /** The port with a number of the data plane. */
+  #numbered(number: number): SwitchPort | undefined {
+    for (const port of this.#ports.values()) if (port.number === number) return port;
+    return undefined;
+  }
+
   #takeNews(): void {
-    for (const event of this.#plane.takeEvents()) {
-      for (const port of this.#ports.values()) {
-        if (port.number === event.port) port.dataPlaneEvent(event);
-      }
-    }
+    for (const event of this.#plane.takeEvents()) this.#numbered(event.port)?.dataPlaneEvent(event);
     for (const { port, vring, reason } of this.#plane.takeBroken()) {
-      for (const candidate of this.#ports.values()) {
-        if (candidate.number === port) candidate.ringBroken(vring, reason);
-      }
+      this.#numbered(port)?.ringBroken(vring, reason);
     }
   }
 
@@ -160,6 +166,7 @@ export class Switch implements SwitchControl {
   /** Closes every port, unlinks their sockets and stops the data plane. */
   async close(): Promise<void> {
     for (const name of [...this.#ports.keys()]) this.removePort(name);
+    this.#callWatch.close();
     this.#reactor.remove(this.#plane.eventFd);
     await this.#reactor.close();
     this.#plane.shutdown();

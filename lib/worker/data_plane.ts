@@ -159,8 +159,14 @@ class DataPlaneThread {
   }
 
   #call(vring: Vring): void {
-    if (vring.callIsSocket) send(vring.callFd, CALL_BYTES);
-    else signalEventFd(vring.callFd);
+    if (vring.callIsSocket) {
+      send(vring.callFd, CALL_BYTES);
+      return;
+    }
+    // The tenant may have filled its eventfd and made it blocking: then somebody must free us.
+    this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
+    signalEventFd(vring.callFd);
+    this.#mailbox.leaveCall();
   }
 
   #ringBroken(vring: Vring): void {

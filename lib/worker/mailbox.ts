@@ -34,6 +34,8 @@ const ANSWERED = 1;
 const SLEEPING = 2;
 const OPCODE = 3;
 const FAILED = 4;
+const CALLING = 5;
+const CALLS = 6;
 const WORDS = 16;
 
 /** Most numbers in a command: a memory table of 509 slots. */
@@ -118,6 +120,24 @@ export class Mailbox {
     if (Atomics.load(words, FAILED) !== 0) {
       throw new Error(`The data plane failed on command ${command}: see its message above`);
     }
+  }
+
+  /** Data plane: is about to call the driver of virtqueue `tag`; that may block for ever. */
+  enterCall(tag: number): void {
+    this.#words[CALLS] = (this.#words[CALLS]! + 1) | 0;
+    this.#words[CALLING] = tag + 1;
+  }
+
+  /** Data plane: the call is made. */
+  leaveCall(): void {
+    this.#words[CALLING] = 0;
+  }
+
+  /** Control thread: the call under way, if any: its virtqueue's tag and the call's number. */
+  get calling(): { readonly tag: number; readonly serial: number } | null {
+    const serial = Atomics.load(this.#words, CALLS);
+    const tag = Atomics.load(this.#words, CALLING) - 1;
+    return tag < 0 ? null : { tag, serial };
   }
 
   /** Data plane: whether a command waits. One atomic load. */

@@ -218,6 +218,19 @@ export class DataPlaneThread implements DataPlane {
     return this.#events.take();
   }
 
+  /** The call to a driver that is under way, or null; the same serial again: it is stuck. */
+  callUnderWay():
+    | { readonly port: number; readonly vring: number; readonly serial: number }
+    | null {
+    const calling = this.#mailbox.calling;
+    if (calling === null) return null;
+    return {
+      port: Math.floor(calling.tag / VRINGS_PER_PORT),
+      vring: calling.tag % VRINGS_PER_PORT,
+      serial: calling.serial,
+    };
+  }
+
   /** Virtqueues given up since the last call. Call {@linkcode takeEvents} first. */
   takeBroken(): BrokenVring[] {
     const list: BrokenVring[] = [];

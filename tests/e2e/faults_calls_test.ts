@@ -1,0 +1,54 @@
+/**
+ * A tenant that makes the switch block in a call: its eventfd is full and blocking. The data plane
+ * is freed, the tenant's connection ends with a reason, and the others lose nothing.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { closeFd, F_SETFL } from "../../ffi/mod.ts";
+import { libc } from "../../ffi/symbols.ts";
+import { RX } from "../../lib/guest/net_guest.ts";
+import * as id from "../../lib/vhost/message.ts";
+import { bytesOf, Siege, steps } from "../harness/siege.ts";
+import { until } from "../harness/switch_process.ts";
+import { introduce, numberedFrame } from "../harness/traffic.ts";
+
+/** Largest value of an eventfd: one more blocks the writer. */
+const FULL = 0xffff_ffff_ffff_fffen;
+
+function fullEventFd(): number {
+  const fd = libc.eventfd(0, 0);
+  assert.ok(fd >= 0);
+  assert.equal(libc.eventfd_write(fd, FULL), 0);
+  return fd;
+}
+
+Deno.test("a call descriptor that is full holds nobody up", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  // As it is sent: made non-blocking, the call is as good as made.
+  await step("full, and blocking when it was sent", null, async () => {
+    const fd = fullEventFd();
+    using guest = await siege.guest({ eventIdx: false });
+    guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
+    await introduce(guest, siege.witness);
+    closeFd(fd);
+  });
+  // The open file is shared: its owner can undo that at any time.
+  await step("made blocking again behind the switch's back", "call-blocked", async () => {
+    const fd = fullEventFd();
+    using guest = await siege.guest({ eventIdx: false });
+    guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
+    await guest.enable(RX, true);
+    await introduce(guest, siege.witness);
+    while (libc.eventfd_write(fd, 1n) === 0);
+    libc.fcntl(fd, F_SETFL, 0);
+    const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
+    assert.ok(siege.witness.send(frame));
+    // It is stuck now: frames of others wait until the switch has freed itself.
+    assert.ok(await guest.frontEnd.closedBySwitch());
+    await siege.bystanders.check();
+    await until("the frame's buffer to come back", () => siege.witness.reapTransmit() >= 0);
+    closeFd(fd);
+  });
+});
