@@ -58,10 +58,13 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     ...["lib/vhost/"],
     ...["lib/switch/", "lib/virtio/", "lib/base/", "lib/version.ts", "ffi/"],
   ]],
-  ["lib/cli/", ["lib/cli/", "lib/control/", "lib/demo/", "lib/version.ts"]],
+  [
+    "lib/cli/",
+    ["lib/cli/", "lib/control/", "lib/demo/", "lib/vhost/inventory.ts", "lib/version.ts"],
+  ],
   ["lib/guest/", ["lib/guest/", "lib/vhost/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/demo/", ["lib/demo/", "lib/guest/"]],
-  ["lib/build/", ["lib/build/"]],
+  ["lib/build/", ["lib/build/", "lib/vhost/inventory.ts"]],
   ["lib/version.ts", []],
 ];
 

@@ -13,6 +13,7 @@ import {
 import type { Command, CommandContext } from "@stricli/core";
 import { VERSION } from "../version.ts";
 import { describeFailure, EXIT_USAGE } from "./failure.ts";
+import type { ProtocolFlags } from "./protocol.ts";
 import type { RunFlags } from "./run.ts";
 import type { ShowFlags } from "./show.ts";
 
@@ -145,6 +146,15 @@ const demoCommand = buildCommand<{ guest?: "builtin" | "testpmd" | "qemu" }, [],
   docs: { brief: "two guests ping each other through a private switch" },
 });
 
+const protocolCommand = buildCommand<ProtocolFlags, [], CommandContext>({
+  func: async (flags): Promise<void> => {
+    const { protocol } = await import("./protocol.ts");
+    protocol(flags, print);
+  },
+  parameters: { flags: { output: SHOW_FLAGS.output }, aliases: SHOW_ALIASES },
+  docs: { brief: "list vhost-user messages and feature bits: offered or not, why, and tests" },
+});
+
 const versionCommand = buildCommand<Record<never, never>, [], CommandContext>({
   func: (): void => print(`vuswitch ${VERSION} (deno ${Deno.version.deno})\n`),
   parameters: {},
@@ -178,6 +188,7 @@ const routes = buildRouteMap({
       routes: { show: showCommand("vringShow", "the virtqueues of a port", PORT) },
       docs: { brief: "virtqueues" },
     }),
+    protocol: protocolCommand,
     demo: demoCommand,
     version: versionCommand,
   },

@@ -165,12 +165,30 @@ Deno.test("a closed stdout and stderr do not stop a switch", async () => {
 
 Deno.test("every command has help", async () => {
   for (
-    const words of [[], ["run"], ["port"], ["port", "add"], ["fdb"], ["stats"], ["vring"], ["demo"]]
+    const words of [[], ["run"], ["port"], ["port", "add"], ["fdb"], ["stats"], ["vring"], [
+      "protocol",
+    ], ["demo"]]
   ) {
     const help = await vuswitch(...words, "--help");
     assert.equal(help.code, 0);
     assert.match(help.stdout, /^USAGE\n/);
   }
+});
+
+Deno.test("protocol lists messages and bits without a switch", async () => {
+  const table = await vuswitch("protocol");
+  assert.equal(table.code, 0);
+  assert.match(table.stdout, /^front-end message +2  VHOST_USER_SET_FEATURES +implemented /m);
+  assert.match(
+    table.stdout,
+    /^protocol feature +8  VHOST_USER_PROTOCOL_F_PAGEFAULT +not offered /m,
+  );
+  const json = await vuswitch("protocol", "-o", "json");
+  const entries = JSON.parse(json.stdout);
+  assert.equal(entries.length, table.stdout.trim().split("\n").length - 1);
+  assert.deepEqual(Object.keys(entries[0]), [
+    ...["kind", "number", "name", "status", "option", "requires", "reason", "tests"],
+  ]);
 });
 
 Deno.test("the built-in demo pings without loss and leaves nothing behind", async () => {

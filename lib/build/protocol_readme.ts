@@ -1,0 +1,76 @@
+/**
+ * Writes the protocol tables of the README anew: what stands between the two marks there is never
+ * edited by hand.
+ *
+ * @module
+ */
+import { type Entry, ENTRY_KINDS, type EntryKind, inventory } from "../vhost/inventory.ts";
+
+const BEGIN = "<!-- protocol: written by `deno task protocol:readme` -->";
+const END = "<!-- protocol: end -->";
+
+const TITLES: Readonly<Record<EntryKind, string>> = {
+  "front-end message": "Messages of the front-end",
+  "back-end message": "Messages of the back-end",
+  "protocol feature": "Protocol feature bits",
+  "virtio feature": "Virtio and virtio-net feature bits",
+};
+
+/** A Markdown table as the formatter lays it out: columns as wide as their widest cell. */
+function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [heading, ...rows];
+  const widths = heading.map((_, i) => Math.max(...all.map((row) => [...row[i] ?? ""].length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
+  const rule = line(widths.map((width) => "-".repeat(width)));
+  return [line(heading), rule, ...rows.map(line)].join("\n");
+}
+
+function statusOf({ status, option, requires, reason }: Entry): string {
+  if (status === "not-offered") return `no: ${reason}`;
+  const how = option === null ? "yes" : `\`${option}\``;
+  if (reason !== null) return `${how}: ${reason}`;
+  return requires === null ? how : `${how}, with ${short(requires)}`;
+}
+
+function short(name: string): string {
+  return name.replace(/^VHOST_USER_(BACKEND_|PROTOCOL_F_)?|^VIRTIO_(NET_|RING_)?F_|^VHOST_F_/, "");
+}
+
+function section(kind: EntryKind, entries: readonly Entry[]): string {
+  const there = entries.filter(({ status }) => status !== "not-offered").length;
+  const rows = entries.map((entry) => [
+    String(entry.number),
+    short(entry.name),
+    statusOf(entry),
+    entry.tests.map(({ file }) => `\`${file}\``).join(" ") || "never sent",
+  ]);
+  return [
+    "<details>",
+    `<summary>${TITLES[kind]}: ${there} of ${entries.length}</summary>`,
+    "",
+    table(["number", "name", "offered", "test"], rows),
+    "",
+    "</details>",
+  ].join("\n");
+}
+
+/** The tables. */
+export function protocolTables(): string {
+  const entries = inventory();
+  return ENTRY_KINDS.map((kind) => section(kind, entries.filter((entry) => entry.kind === kind)))
+    .join("\n\n");
+}
+
+/** A README with its tables written anew. @throws if it has no place for them */
+export function withTables(readme: string): string {
+  const begin = readme.indexOf(BEGIN);
+  const end = readme.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`The README has no "${BEGIN}" … "${END}"`);
+  return `${readme.slice(0, begin)}${BEGIN}\n\n${protocolTables()}\n\n${readme.slice(end)}`;
+}
+
+if (import.meta.main) {
+  const path = new URL("../../README.md", import.meta.url);
+  await Deno.writeTextFile(path, withTables(await Deno.readTextFile(path)));
+}

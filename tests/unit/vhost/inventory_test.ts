@@ -1,0 +1,136 @@
+/**
+ * The list of messages and feature bits says what is so: it has all that the specification has, it
+ * agrees with the session's own tables, and the tests it names exist. Whoever serves a new message
+ * or offers a new bit is told here which row to write.
+ */
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { withTables } from "../../../lib/build/protocol_readme.ts";
+import * as backEnd from "../../../lib/vhost/back_end_message.ts";
+import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory.ts";
+import {
+  COVERING_TESTS,
+  NOT_BY_DEFAULT,
+  OFFER_CHOICES,
+} from "../../../lib/vhost/inventory_rows.ts";
+import * as id from "../../../lib/vhost/message.ts";
+import { makeOffer } from "../../../lib/vhost/offer.ts";
+import { REQUESTS } from "../../../lib/vhost/requests.ts";
+import { Session } from "../../../lib/vhost/session.ts";
+import * as features from "../../../lib/virtio/features.ts";
+import { FakeHost, message, replyU64 } from "./fake_host.ts";
+
+const ROOT = new URL("../../../", import.meta.url);
+const ROWS = "lib/vhost/inventory_rows.ts";
+const entries = inventory();
+
+function of(kind: EntryKind): Entry[] {
+  return entries.filter((entry) => entry.kind === kind);
+}
+
+function span(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+}
+
+Deno.test("the list has every message and bit of the specifications, once", () => {
+  const numbers = (kind: EntryKind): number[] => of(kind).map(({ number }) => number);
+  deepEqual(numbers("front-end message"), span(1, 45));
+  deepEqual(numbers("back-end message"), span(1, 10));
+  deepEqual(numbers("protocol feature"), span(0, 23));
+  // virtio-v1.3 §5.1.3, §6; vhost-user.rst: bits 26 and 30. Those beyond 63 do not fit a message.
+  deepEqual(numbers("virtio feature"), [
+    ...[...span(0, 3), ...span(5, 24), ...span(26, 30), ...span(32, 41), 43],
+    ...[...span(50, 57), ...span(59, 63)],
+  ]);
+  const names = entries.map(({ name }) => name);
+  equal(new Set(names).size, names.length);
+});
+
+Deno.test("the list has every constant of the code under its own name and number", () => {
+  const known = new Map(entries.map(({ name, number }) => [name, number]));
+  const pattern = /^VIRTIO_(F|NET_F|RING_F)_|^VHOST_F_|^VHOST_USER_(PROTOCOL_)?F_/;
+  for (const [name, value] of Object.entries(features)) {
+    if (pattern.test(name)) equal(known.get(name), value, name);
+  }
+  for (const [name, value] of Object.entries(backEnd)) {
+    if (/^VHOST_USER_BACKEND_/.test(name)) equal(known.get(name), value, name);
+  }
+  for (const [number, { name }] of REQUESTS) {
+    equal(known.get(`VHOST_USER_${name}`), number);
+    equal(Object.entries(id).find(([key]) => key === `VHOST_USER_${name}`)?.[1], number);
+  }
+});
+
+Deno.test("what the list says is offered is what a session offers, option by option", () => {
+  const word = (request: number, options: Parameters<typeof makeOffer>[0]): bigint => {
+    const session = new Session(new FakeHost(), makeOffer(options));
+    return replyU64(session.handle(message(request)), request);
+  };
+  const all: readonly (readonly [string | null, Parameters<typeof makeOffer>[0]])[] = [
+    [null, {}],
+    ...OFFER_CHOICES,
+  ];
+  for (const [option, options] of all) {
+    for (
+      const [kind, request] of [
+        ["virtio feature", id.VHOST_USER_GET_FEATURES],
+        ["protocol feature", id.VHOST_USER_GET_PROTOCOL_FEATURES],
+      ] as const
+    ) {
+      const offered = word(request, options);
+      for (let bit = 0; bit < 64; bit++) {
+        const entry = of(kind).find(({ number }) => number === bit);
+        const listed = entry?.status === "implemented" || (option ?? 0) === entry?.option;
+        const name = entry?.name ?? `bit ${bit}`;
+        if (features.hasFeature(offered, bit) || option === null) {
+          equal(listed, features.hasFeature(offered, bit), `${name} with ${option ?? "no option"}`);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("a message is implemented if it has a handler and can be negotiated", () => {
+  for (const { name, number, status, requires } of of("front-end message")) {
+    const request = REQUESTS.get(number);
+    equal(status !== "not-offered", request?.handle !== null, `${name}: handler and offer`);
+    if (requires === null) continue;
+    const feature = entries.find((entry) => entry.name === requires);
+    equal(feature?.status, status, `${name} and ${requires}`);
+  }
+});
+
+Deno.test("what not every port offers has a reason, and nothing else has", () => {
+  for (const { name, status, reason } of entries) {
+    if (status === "implemented") {
+      equal(reason, null, `${name} is offered now: remove its row in NOT_BY_DEFAULT, ${ROWS}`);
+    } else {
+      ok(reason, `${name} needs a row in NOT_BY_DEFAULT, ${ROWS}`);
+    }
+  }
+  const names = Object.values(NOT_BY_DEFAULT).flat().map(([, name]) => name);
+  equal(new Set(names).size, names.length);
+});
+
+Deno.test("what is offered has a test of its own, and each test that is named exists", async () => {
+  for (const { name, status, tests, kind } of entries) {
+    if (status !== "not-offered") {
+      ok(COVERING_TESTS[name], `${name} needs a row in COVERING_TESTS, ${ROWS}`);
+    }
+    ok(tests.length > 0 || kind === "back-end message", name);
+    for (const test of tests) {
+      match(test.file, /_test\.ts$/);
+      const text = await Deno.readTextFile(new URL(test.file, ROOT));
+      const quoted = ['"', "`"].some((quote) => text.includes(`${quote}${test.name}`));
+      ok(quoted, `${name}: ${test.file} has no test "${test.name}"`);
+    }
+  }
+  for (const name of Object.keys(COVERING_TESTS)) {
+    const status = entries.find((entry) => entry.name === name)?.status;
+    ok(status && status !== "not-offered", `${name} in COVERING_TESTS is not offered`);
+  }
+});
+
+Deno.test("the README has the tables that the code makes", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  ok(readme === withTables(readme), "run: deno task protocol:readme");
+});
