@@ -64,6 +64,8 @@ export function walkPackedChain(
       return segment < 0 ? -1 : endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
     }
     if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    // A receive buffer of 2^31 bytes and more would count without being translated.
+    if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
     if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
     else if (length > 0) {
       segment = pushSegments(memory, segment, low, high, length);
@@ -125,6 +127,7 @@ function walkIndirect(
     // DPDK 22.11 leaves WRITE set on the header's entry of its transmit tables. Reading a buffer
     // that the device might have written hurts nobody; writing a readable one is never done.
     if ((entryFlags & VRING_DESC_F_WRITE) < deviceWrites) return fail(RING_BAD_DIRECTION);
+    if (entryBytes < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
     if (entryBytes < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
     else if (entryBytes > 0) {
       segment = pushSegments(

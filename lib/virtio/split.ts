@@ -105,8 +105,10 @@ function walkChain(
       continue;
     }
     if ((flagsNext & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
-    // A length of 2^31 and more reads as negative. Too long is not a fault of the ring: the frame
-    // is dropped later, but nothing more of it is translated.
+    // A length of 2^31 and more reads as negative. Too long is not a fault of a transmit ring: the
+    // frame is dropped later, but nothing more of it is translated. A receive buffer must be
+    // translated before it may count: what is written goes to segments, whoever's they were.
+    if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
     if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
     else if (length > 0) {
       segment = pushSegments(memory, segment, low, high, length);

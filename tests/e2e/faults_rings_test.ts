@@ -199,6 +199,25 @@ const SPLIT: readonly Attack[] = [
     ring: RX,
     write: (g) => split(g, RX, [[OUTSIDE, 2000, WRITE]], [0]),
   },
+  // Too long to be a number of 31 bits: it must not count as room that was never looked at.
+  {
+    name: "a receive buffer of 2 GiB",
+    reason: "bad-address",
+    ring: RX,
+    write: (g, b) => split(g, RX, [[b, 0x80000000, WRITE]], [0]),
+  },
+  {
+    name: "a receive buffer of 4 GiB behind a good one",
+    reason: "bad-address",
+    ring: RX,
+    write: (g, b) => split(g, RX, [[b, 12, WRITE | NEXT, 1], [b, 0xffffffff, WRITE]], [0]),
+  },
+  {
+    name: "a receive buffer of 4 GiB in an indirect table",
+    reason: "bad-address",
+    ring: RX,
+    write: (g, b) => split(g, RX, [[table(g, [[b, 0xffffffff, WRITE]]), 16, INDIRECT]], [0]),
+  },
   {
     name: "a loop in a receive chain",
     reason: "chain-loop",
@@ -287,6 +306,18 @@ const PACKED: readonly Attack[] = [
     reason: "buffer-too-small",
     ring: RX,
     write: (g, b) => packed(g, RX, [[b, 3, WRITE]]),
+  },
+  {
+    name: "a receive buffer of 2 GiB",
+    reason: "bad-address",
+    ring: RX,
+    write: (g, b) => packed(g, RX, [[b, 0x80000000, WRITE]]),
+  },
+  {
+    name: "a receive buffer of 4 GiB in an indirect table",
+    reason: "bad-address",
+    ring: RX,
+    write: (g, b) => packed(g, RX, [[table(g, [[b, 0xffffffff, 0, WRITE]]), 16, INDIRECT]]),
   },
 ];
 
