@@ -178,10 +178,10 @@ Deno.test("every command has help", async () => {
 Deno.test("protocol lists messages and bits without a switch", async () => {
   const table = await vuswitch("protocol");
   assert.equal(table.code, 0);
-  assert.match(table.stdout, /^front-end message +2  VHOST_USER_SET_FEATURES +implemented /m);
+  assert.match(table.stdout, /^front-end message +2 +VHOST_USER_SET_FEATURES +implemented /m);
   assert.match(
     table.stdout,
-    /^protocol feature +8  VHOST_USER_PROTOCOL_F_PAGEFAULT +not offered /m,
+    /^protocol feature +8 +VHOST_USER_PROTOCOL_F_PAGEFAULT +not offered /m,
   );
   const json = await vuswitch("protocol", "-o", "json");
   const entries = JSON.parse(json.stdout);
