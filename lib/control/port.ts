@@ -33,6 +33,7 @@ import { Connection } from "./connection.ts";
 import { type MappingPool, PortMemory } from "./guest_memory.ts";
 import { listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
 import type { Logger } from "./log.ts";
+import { PortLog } from "./port_log.ts";
 import { featuresText, portStatus, ringText, vringStatus } from "./port_status.ts";
 import type { Reactor } from "./reactor.ts";
 import { type BlockingPool, TenantFds } from "./tenant_fds.ts";
@@ -55,6 +56,9 @@ export type PortPlane = Pick<
   | "stopVring"
   | "setVringEnabled"
   | "setVringCall"
+  | "setVringLog"
+  | "setLog"
+  | "announce"
   | "setFrameMax"
   | "flushPort"
   | "portCounters"
@@ -89,6 +93,7 @@ export class SwitchPort {
   /** Of the socket file, to unlink no other one. */
   readonly #socketIdentity: string | null;
   readonly #memory: PortMemory;
+  readonly #dirtyLog: PortLog;
   readonly #tenantFds: TenantFds;
   readonly #offer: Offer;
   #attachment: Attachment | null = null;
@@ -120,6 +125,7 @@ export class SwitchPort {
       context.pool,
       (regions) => context.plane.setMemory(this.number, regions),
     );
+    this.#dirtyLog = new PortLog(context.plane, context.pool, this.#memory, this.number);
     this.#applyMtu();
     context.reactor.add(this.#listener, () => this.#accept());
   }
@@ -199,6 +205,8 @@ export class SwitchPort {
         if (fd >= 0) setNonBlocking(fd);
         plane.setVringCall(this.number, vring, fd);
       },
+      ...this.#dirtyLog.sessionHost((fd) => this.#tenantFds.close(fd)),
+      announce: (mac, flood) => plane.announce(this.number, mac.low, mac.high, flood),
       fdKind,
       closeFd: (fd) => this.#tenantFds.close(fd),
       readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),

@@ -111,9 +111,7 @@ export function pollVring(path: Datapath, vring: Vring): number {
   if (count > 0) {
     if (queue.enabled) {
       openFrames(count, queue.headerBytes);
-      classify(path, port, count);
-      for (let i = 0; i < path.touchedCount; i++) deliver(path, path.touched[i]!);
-      path.touchedCount = 0;
+      forward(path, port, count);
     } else {
       // Started but disabled: taken and discarded (vhost-user.rst «Ring states»).
       path.counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
@@ -122,6 +120,13 @@ export function pollVring(path: Datapath, vring: Vring): number {
   }
   if (queue.broken !== RING_OK) path.host.ringBroken(vring);
   return count;
+}
+
+/** Decides where the first `count` frames of the opened burst go and delivers them. */
+export function forward(path: Datapath, port: Port, count: number): void {
+  classify(path, port, count);
+  for (let i = 0; i < path.touchedCount; i++) deliver(path, path.touched[i]!);
+  path.touchedCount = 0;
 }
 
 function finish(path: Datapath, vring: Vring, queue: Queue, count: number): void {

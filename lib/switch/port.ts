@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { type DirtyLog, QueueLog } from "../virtio/dirty_log.ts";
 import { GuestMemory } from "../virtio/memory.ts";
-import { RING_OK } from "../virtio/ring.ts";
+import { LOG_OFF, RING_OK } from "../virtio/ring.ts";
 import type { PackedQueue } from "../virtio/packed_queue.ts";
 import type { SplitQueue } from "../virtio/split_queue.ts";
 
@@ -41,6 +42,9 @@ export class Port {
   /** Receive queues that take frames now, lowest number first; see {@linkcode refresh}. */
   readonly receivers: Vring[] = [];
   frameBytesMax: number = FRAME_BYTES_MAX;
+  /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
+  log: DirtyLog | null = null;
+  logAll = false;
 
   constructor(index: number, counterBase: number, vringsMax: number) {
     this.index = index;
@@ -56,6 +60,22 @@ export class Port {
       if (vring && vring.queue.enabled && vring.queue.broken === RING_OK) {
         this.receivers.push(vring);
       }
+    }
+  }
+
+  /** Finds out anew what each virtqueue logs. Call after any change to memory, log or virtqueues. */
+  refreshLogs(): void {
+    for (const vring of this.vrings) {
+      if (!vring) continue;
+      const { queue } = vring;
+      const { descArea, deviceArea, logGuestAddr } = queue;
+      // Only receive buffers are written; whatever the guest sends stays as it is.
+      const payload = this.logAll && vring.number % 2 === 0 ? this.log : null;
+      const ring = logGuestAddr !== LOG_OFF ? this.log : null;
+      const { memory } = this;
+      queue.log = payload === null && ring === null
+        ? null
+        : new QueueLog(memory, descArea, deviceArea, payload, ring, logGuestAddr);
     }
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Mac } from "../base/mac.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
 import type { BackEndMessage } from "./back_end_message.ts";
 
@@ -15,6 +16,13 @@ export interface MemoryRegion {
   /** First address in the front-end's own address space, below 2^53. */
   readonly userAddr: number;
   /** Where the region starts in its file, bytes. */
+  readonly mmapOffset: number;
+}
+
+/** A dirty log in a file of its own. */
+export interface LogArea {
+  readonly sizeBytes: number;
+  /** Where it starts in its file, bytes. */
   readonly mmapOffset: number;
 }
 
@@ -44,6 +52,21 @@ export interface SessionHost {
   stopVring(vring: number): VringPosition;
   setVringEnabled(vring: number, enabled: boolean): void;
   setVringCall(vring: number, callFd: number): void;
+  /** Logs what is written into a running ring from now on, or no more; as `logGuestAddr` there. */
+  setVringLog(vring: number, guestAddr: number): void;
+  /**
+   * Maps a dirty log and puts it in force in place of another, whose bits it gets. Takes the
+   * descriptor over.
+   * @param allDirty all memory counts as written
+   * @returns why not, or null
+   */
+  setLog(area: LogArea, fd: number, allDirty: boolean): Refusal | null;
+  /** Logs what is written into buffers from now on, or no more. */
+  setLogAll(on: boolean): void;
+  /** Logs nothing more and unmaps the log. */
+  dropLog(): void;
+  /** A MAC address is behind this port. @param flood tell the other ports with a RARP request */
+  announce(mac: Mac, flood: boolean): void;
   /** What a received descriptor is, found out without touching its file. */
   fdKind(fd: number): "eventfd" | "socket" | "other";
   /** Closes a descriptor the session owned. */

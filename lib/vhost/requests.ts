@@ -11,8 +11,10 @@ import {
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_LOG_SHMFD,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_NET_MTU,
+  VHOST_USER_PROTOCOL_F_RARP,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
   VHOST_USER_PROTOCOL_F_STATUS,
 } from "../virtio/features.ts";
@@ -22,6 +24,7 @@ import { setBackendReqFd } from "./back_end_requests.ts";
 import type { Refusal } from "./host.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
 import { isRefusal } from "./memory_table.ts";
+import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration_requests.ts";
 import * as id from "./message.ts";
 import type { Message } from "./message.ts";
 import type { Session } from "./session.ts";
@@ -62,6 +65,11 @@ const U64: Shape = { ...NONE, bytesMin: 8, bytesMax: 8 };
 const U64_FD: Shape = { ...U64, fdsMax: 1 };
 const VRING_STATE: Shape = { ...NONE, bytesMin: 8, bytesMax: 8 };
 const VRING_ADDR: Shape = { ...NONE, bytesMin: 40, bytesMax: 40 };
+/** Without LOG_SHMFD it would name memory of the front-end's that nobody else can reach. */
+const LOG_SHMFD: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_LOG_SHMFD };
+const LOG_BASE: Shape = { ...NONE, bytesMin: 16, bytesMax: 16, fdsMax: 1, ...LOG_SHMFD };
+const LOG_FD: Shape = { ...NONE, fdsMax: 1 };
+const RARP: Shape = { ...U64, gate: VHOST_USER_PROTOCOL_F_RARP };
 const MEM_TABLE: Shape = {
   ...NONE,
   bytesMin: 8,
@@ -91,8 +99,8 @@ const ROWS: readonly (readonly [number, Request])[] = [
   // Deprecated and of no meaning any more; the session goes on.
   [id.VHOST_USER_RESET_OWNER, row("RESET_OWNER", NONE, done)],
   [id.VHOST_USER_SET_MEM_TABLE, row("SET_MEM_TABLE", MEM_TABLE, setMemTable)],
-  [id.VHOST_USER_SET_LOG_BASE, unserved("SET_LOG_BASE")],
-  [id.VHOST_USER_SET_LOG_FD, unserved("SET_LOG_FD")],
+  [id.VHOST_USER_SET_LOG_BASE, row("SET_LOG_BASE", { ...LOG_BASE, ...REPLY }, setLogBase)],
+  [id.VHOST_USER_SET_LOG_FD, row("SET_LOG_FD", LOG_FD, setLogFd)],
   [id.VHOST_USER_SET_VRING_NUM, row("SET_VRING_NUM", VRING_STATE, setVringNum)],
   [id.VHOST_USER_SET_VRING_ADDR, row("SET_VRING_ADDR", VRING_ADDR, setVringAddr)],
   [id.VHOST_USER_SET_VRING_BASE, row("SET_VRING_BASE", VRING_STATE, setVringBase)],
@@ -114,7 +122,7 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_GET_QUEUE_NUM, row("GET_QUEUE_NUM", { ...NONE, ...REPLY, ...MQ }, getQueueNum)],
   // Not gated by VHOST_USER_F_PROTOCOL_FEATURES: QEMU sends it before SET_FEATURES.
   [id.VHOST_USER_SET_VRING_ENABLE, row("SET_VRING_ENABLE", VRING_STATE, setVringEnable)],
-  [id.VHOST_USER_SEND_RARP, unserved("SEND_RARP")],
+  [id.VHOST_USER_SEND_RARP, row("SEND_RARP", RARP, sendRarp)],
   [id.VHOST_USER_NET_SET_MTU, row("NET_SET_MTU", { ...U64, ...NET_MTU }, setMtu)],
   [
     id.VHOST_USER_SET_BACKEND_REQ_FD,
@@ -256,9 +264,12 @@ function setVringAddr(session: Session, message: Message): Result {
   if (desc === null || used === null || avail === null) {
     return { code: "bad-ring-address", detail: "an address of 2^53 or more" };
   }
-  session.suspend(target.index);
-  target.vring.addresses = { desc, used, avail };
-  return session.resume(target.index);
+  const logged = (message.payload.getUint32(4, true) & VHOST_VRING_F_LOG) !== 0;
+  const logGuestAddr = logged ? id.exactU64(message.payload, 32) : null;
+  if (logged && logGuestAddr === null) {
+    return { code: "bad-log-address", detail: "a log address of 2^53 or more" };
+  }
+  return session.setAddresses(target.index, { desc, used, avail }, logGuestAddr);
 }
 
 function setVringBase(session: Session, message: Message): Result {

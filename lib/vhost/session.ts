@@ -16,12 +16,14 @@ import {
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_STATUS,
+  VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
+import { LOG_BY_PLACE, LOG_OFF } from "../virtio/ring.ts";
 import type { VringPosition } from "../worker/types.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
@@ -35,8 +37,15 @@ import {
   VHOST_USER_VERSION,
   VHOST_USER_VERSION_MASK,
 } from "./message.ts";
+import { Migration } from "./migration.ts";
 import { type Request, REQUESTS } from "./requests.ts";
-import { decodePacked, encodePosition, placeAreas, VringState } from "./vring.ts";
+import {
+  decodePacked,
+  encodePosition,
+  placeAreas,
+  type VringAddresses,
+  VringState,
+} from "./vring.ts";
 
 /** What a handled message leads to. */
 export interface Outcome {
@@ -66,10 +75,12 @@ export class Session {
   /** Virtio device status as the front-end last set it. */
   status = 0;
   memory: MemoryTable = new MemoryTable([], []);
+  readonly migration: Migration;
   #linkUp = false;
 
   constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
     this.host = host;
+    this.migration = new Migration(host);
     this.offer = offer;
     this.vrings = Array.from({ length: 2 * offer.queuePairs }, () => new VringState());
   }
@@ -170,10 +181,34 @@ export class Session {
   /** The front-end negotiated features; rings may be running only if nothing that matters changed. */
   setFeatures(features: bigint): void {
     this.features = features;
+    this.migration.setFeatures(features);
     this.featuresSet = true;
     if (hasFeature(features, VHOST_USER_F_PROTOCOL_FEATURES)) return;
     // Without protocol features there is no SET_VRING_ENABLE: everything is enabled.
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
+  }
+
+  /**
+   * The front-end said where a ring is, and whether its writes are logged. A ring that stays where
+   * it is runs on: migration repeats its address only to have it logged or no more.
+   */
+  setAddresses(
+    index: number,
+    addresses: VringAddresses,
+    logGuestAddr: number | null,
+  ): Refusal | null {
+    const vring = this.vring(index);
+    const { desc, used, avail } = vring.addresses ?? { desc: -1, used: -1, avail: -1 };
+    const stays = desc === addresses.desc && used === addresses.used && avail === addresses.avail;
+    const changed = logGuestAddr !== vring.logGuestAddr;
+    vring.logGuestAddr = logGuestAddr;
+    if (stays && vring.running && vring.broken === null) {
+      if (changed) this.host.setVringLog(index, this.#ringLog(vring));
+      return null;
+    }
+    this.suspend(index);
+    vring.addresses = addresses;
+    return this.resume(index);
   }
 
   /**
@@ -185,6 +220,11 @@ export class Session {
     regions: readonly MemoryRegion[],
     fds: readonly (number | null)[],
   ): Refusal | null {
+    const refusal = this.migration.setMemory(regions);
+    if (refusal) {
+      this.closeFds(fds.filter((fd) => fd !== null));
+      return refusal;
+    }
     const addresses = this.host.prepareMemory(regions, fds);
     if (isRefusal(addresses)) return addresses;
     const next = new MemoryTable(regions, addresses);
@@ -256,8 +296,15 @@ export class Session {
       kickFd: vring.kickFd,
       callFd: vring.callFd,
       enabled: vring.enabled,
+      logGuestAddr: this.#ringLog(vring),
     });
     return null;
+  }
+
+  /** Where the data plane logs a ring's device area. Behind an IOMMU QEMU gives its IOVA instead. */
+  #ringLog({ logGuestAddr }: VringState): number {
+    if (logGuestAddr === null) return LOG_OFF;
+    return hasFeature(this.features, VIRTIO_F_ACCESS_PLATFORM) ? LOG_BY_PLACE : logGuestAddr;
   }
 
   #position(vring: VringState, descAddress: number, deviceAddress: number): VringPosition {
@@ -311,6 +358,11 @@ export class Session {
     this.#reportLink();
   }
 
+  /** Both directions of a queue pair run. */
+  get linkUp(): boolean {
+    return this.#linkUp;
+  }
+
   #reportLink(): void {
     const works = (v?: VringState): boolean => !!v && v.running && v.enabled && v.broken === null;
     const up = this.vrings.some((v, index) =>
@@ -319,6 +371,7 @@ export class Session {
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.host.linkChanged(up);
+    if (up) this.migration.linkUp();
   }
 
   /** Back to the state of a new device, the connection and its memory kept. */
@@ -328,8 +381,10 @@ export class Session {
       vring.base = 0;
       vring.size = 0;
       vring.addresses = null;
+      vring.logGuestAddr = null;
       vring.enabled = false;
     }
+    this.migration.reset();
     this.features = 0n;
     this.featuresSet = false;
     this.status = 0;
@@ -342,6 +397,7 @@ export class Session {
       this.closeFds([vring.kickFd, vring.callFd, vring.errFd].filter((fd) => fd >= 0));
       vring.kickFd = vring.callFd = vring.errFd = -1;
     }
+    this.migration.close();
     this.changeMemory([], []);
     this.#reportLink();
   }

@@ -34,6 +34,8 @@ export class VringState {
   running = false;
   /** Where its areas are while it runs. */
   areas: PlacedAreas | null = null;
+  /** Guest address of the device area for the dirty log; null: its writes are not logged. */
+  logGuestAddr: number | null = null;
   /** Why the data plane gave it up, until it is stopped. */
   broken: string | null = null;
   /** Descriptors, each owned here, or -1. */

@@ -13,6 +13,7 @@
  */
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
+import * as dirtyLog from "./dirty_log.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as chain from "./packed_chain.ts";
@@ -43,6 +44,7 @@ const {
   writeFrame,
   writePlain,
 } = deliver;
+const { logFrame, logPackedUsed, logPlain } = dirtyLog;
 const { pushSegments } = memory;
 const { walkPackedChain: walkChain } = chain;
 const { availableSlots, PACKED_USED_FLAGS: BOTH } = packedQueue;
@@ -171,6 +173,7 @@ export function finishPacked(queue: PackedQueue, count: number): void {
   queue.unsignalled += total;
   // The driver stops at the first descriptor that is not used yet: this store shows it all.
   Atomics.store(desc16, 8 * first + FLAGS, firstFlags);
+  if (queue.log !== null) logPackedUsed(queue.log, size, first, slot);
 }
 
 /**
@@ -187,7 +190,8 @@ export function deliverPacked(
   count: number,
   outcomes: Int32Array,
 ): void {
-  const { desc, desc16, headerBytes, size } = queue;
+  const { desc, desc16, headerBytes, log, size } = queue;
+  const first = queue.usedSlot;
   // One slot a frame is the common case; only a frame that needs more makes us look further.
   let available = availableSlots(queue, count);
   let seenAll = available < count;
@@ -211,6 +215,7 @@ export function deliverPacked(
       advanceUsed(queue, 1);
       deliveredBytes += bufferBytes[k]! - headerBytes;
     }
+    if (log !== null) logPlain(log, run);
     i += run;
     available -= run;
     delivered += run;
@@ -227,6 +232,7 @@ export function deliverPacked(
       continue;
     }
     writeFrame(frame, headerBytes, buffers, gathered[GATHERED_END]!);
+    if (log !== null) logFrame(log, headerBytes + frameBytes[frame]!);
     for (let buffer = 0; buffer < buffers; buffer++) {
       const flags = 8 * queue.usedSlot + FLAGS;
       desc[4 * queue.usedSlot + 2] = bufferBytes[buffer]!;
@@ -242,7 +248,10 @@ export function deliverPacked(
   }
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
-  if (firstFlags >= 0) Atomics.store(desc16, firstFlags, firstValue);
+  if (firstFlags >= 0) {
+    Atomics.store(desc16, firstFlags, firstValue);
+    if (log !== null) logPackedUsed(log, size, first, queue.usedSlot);
+  }
 }
 
 /**

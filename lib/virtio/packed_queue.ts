@@ -14,11 +14,14 @@
  *
  * @module
  */
+import * as dirtyLog from "./dirty_log.ts";
+import type { QueueLog } from "./dirty_log.ts";
 import * as ring from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
+import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
-const { DESC_BYTES, RING_OK, vringNeedEvent } = ring;
+const { logPackedKicks } = dirtyLog;
+const { DESC_BYTES, LOG_OFF, RING_OK, vringNeedEvent } = ring;
 
 const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
 const VRING_PACKED_DESC_F_USED = 1 << 15;
@@ -63,6 +66,13 @@ export class PackedQueue {
   enabled = true;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
+  /** Where its writes are logged while its guest migrates, otherwise null. */
+  log: QueueLog | null = null;
+  /** Where the front-end wants its device area logged: a guest address or a LOG_ constant. */
+  logGuestAddr: number = LOG_OFF;
+  /** Where descriptors and device area are, for the log alone. */
+  descArea: MappedArea | null = null;
+  deviceArea: MappedArea | null = null;
 
   constructor(shape: VringShape, position: VringPosition) {
     this.size = shape.size;
@@ -149,4 +159,5 @@ export function packedSetKicks(queue: PackedQueue, wanted: boolean): void {
     EVENT_FLAGS,
     wanted ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE,
   );
+  if (queue.log !== null) logPackedKicks(queue.log);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { WindowSet } from "./window.ts";
 
 /** The buffer continues in the next descriptor. */
 export const VRING_DESC_F_NEXT = 1;
@@ -34,6 +35,18 @@ export interface RingArea {
   readonly buffer: ArrayBuffer;
   /** Bytes from the buffer's start. */
   readonly offset: number;
+}
+
+/** In place of the guest address at which a device area is logged: its writes are not logged. */
+export const LOG_OFF = -1;
+/** The same: its writes are logged at the guest addresses of the memory it is in. */
+export const LOG_BY_PLACE = -2;
+
+/** The mapping that holds one of a ring's areas: guest addresses are found from there. */
+export interface MappedArea {
+  readonly windows: WindowSet;
+  /** Where the area starts in the mapping, bytes. */
+  readonly mappingOffset: number;
 }
 
 /** What a virtqueue is made from: negotiated features and its three areas. */

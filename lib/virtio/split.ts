@@ -11,6 +11,7 @@
  */
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
+import * as dirtyLog from "./dirty_log.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as ring from "./ring.ts";
@@ -38,6 +39,7 @@ const {
   writeFrame,
   writePlain,
 } = deliver;
+const { logFrame, logPlain, logSplitUsed } = dirtyLog;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
@@ -204,7 +206,8 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
 /** Gives the first `count` frames of the burst back to the driver and publishes them. */
 export function finishSplit(queue: SplitQueue, count: number): void {
   const { usedRing, mask } = queue;
-  let index = queue.lastUsed;
+  const from = queue.lastUsed;
+  let index = from;
   for (let frame = 0; frame < count; frame++) {
     const entry = 2 * (index & mask);
     usedRing[entry] = frameId[frame]!;
@@ -213,6 +216,7 @@ export function finishSplit(queue: SplitQueue, count: number): void {
   }
   queue.lastUsed = index;
   Atomics.store(queue.used, USED_IDX, index);
+  if (queue.log !== null) logSplitUsed(queue.log, queue.size, from, index);
 }
 
 /**
@@ -234,7 +238,7 @@ export function deliverSplit(
     queue.broken = RING_BAD_AVAIL;
     return;
   }
-  const { usedRing, mask, headerBytes } = queue;
+  const { usedRing, mask, headerBytes, log } = queue;
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;
   let used = queue.lastUsed;
@@ -257,6 +261,7 @@ export function deliverSplit(
       used = (used + 1) & 0xffff;
       deliveredBytes += bufferBytes[k]! - headerBytes;
     }
+    if (log !== null) logPlain(log, run);
     i += run;
     left -= run;
     delivered += run;
@@ -269,6 +274,7 @@ export function deliverSplit(
       continue;
     }
     writeFrame(frame, headerBytes, buffers, gathered[0]!);
+    if (log !== null) logFrame(log, headerBytes + frameBytes[frame]!);
     for (let buffer = 0; buffer < buffers; buffer++) {
       const entry = 2 * (used & mask);
       usedRing[entry] = bufferId[buffer]!;
@@ -282,9 +288,11 @@ export function deliverSplit(
   }
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
-  if (used !== queue.lastUsed) {
+  const from = queue.lastUsed;
+  if (used !== from) {
     queue.lastUsed = used;
     Atomics.store(queue.used, USED_IDX, used);
+    if (log !== null) logSplitUsed(log, queue.size, from, used);
   }
 }
 

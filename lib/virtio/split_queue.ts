@@ -11,11 +11,14 @@
  *
  * @module
  */
+import * as dirtyLog from "./dirty_log.ts";
+import type { QueueLog } from "./dirty_log.ts";
 import * as ring from "./ring.ts";
-import type { VringPosition, VringShape } from "./ring.ts";
+import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
-const { DESC_BYTES, RING_OK, vringNeedEvent } = ring;
+const { logSplitKicks } = dirtyLog;
+const { DESC_BYTES, LOG_OFF, RING_OK, vringNeedEvent } = ring;
 
 const AVAIL_FLAGS = 0;
 const AVAIL_IDX = 1;
@@ -60,6 +63,13 @@ export class SplitQueue {
   enabled = true;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
+  /** Where its writes are logged while its guest migrates, otherwise null. */
+  log: QueueLog | null = null;
+  /** Where the front-end wants its device area logged: a guest address or a LOG_ constant. */
+  logGuestAddr: number = LOG_OFF;
+  /** Where descriptors and device area are, for the log alone. */
+  descArea: MappedArea | null = null;
+  deviceArea: MappedArea | null = null;
 
   /** @param buffers the window's buffer and byte offset of each of the three areas */
   constructor(shape: VringShape, position: VringPosition) {
@@ -112,8 +122,8 @@ export function splitWantsCall(queue: SplitQueue): boolean {
 export function splitSetKicks(queue: SplitQueue, wanted: boolean): void {
   if (queue.eventIdx) {
     // Without kicks the event index stays behind, where the driver passes it once in 65,536.
-    if (wanted) Atomics.store(queue.used, USED_IDX + 1 + 4 * queue.size, queue.lastAvail);
-    return;
-  }
-  Atomics.store(queue.used, USED_FLAGS, wanted ? 0 : VRING_USED_F_NO_NOTIFY);
+    if (!wanted) return;
+    Atomics.store(queue.used, USED_IDX + 1 + 4 * queue.size, queue.lastAvail);
+  } else Atomics.store(queue.used, USED_FLAGS, wanted ? 0 : VRING_USED_F_NO_NOTIFY);
+  if (queue.log !== null) logSplitKicks(queue.log, queue.size, queue.eventIdx);
 }

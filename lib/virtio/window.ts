@@ -37,12 +37,19 @@ export const windowView: DataView[] = views;
 const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
 /** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
 const windowAddress = new Float64Array(WINDOWS_MAX);
+/** Whose window it is, null where the number is free, and where it starts in the mapping, bytes. */
+const owners: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(null);
+/** `owners` for other modules: a module reads even its own exports through a cell. */
+export const windowOwner: (WindowSet | null)[] = owners;
+const starts: Float64Array<ArrayBuffer> = new Float64Array(WINDOWS_MAX);
+/** `starts` for other modules: a module reads even its own exports through a cell. */
+export const windowStart: Float64Array<ArrayBuffer> = starts;
 const freeWindows = Array.from({ length: WINDOWS_MAX - 1 }, (_, i) => WINDOWS_MAX - 1 - i);
 
 /** Window 0 is private memory of this thread: headers and checked frame heads are built here. */
 export const PRIVATE_WINDOW = 0;
-/** Bytes of the private window. */
-export const PRIVATE_BYTES = 64;
+/** Bytes of the private window: a header and head in the first half, a frame of our own behind. */
+export const PRIVATE_BYTES = 128;
 /** The private window's view. */
 const privateWindow: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
 /** `privateWindow` for other modules: a module reads even its own exports through a cell. */
@@ -98,6 +105,8 @@ export class WindowSet {
     views[number] = new DataView(buffer);
     windowBytes[number] = new Uint8Array(buffer);
     windowAddress[number] = this.address === 0 ? 0 : MANTISSA + this.address + start;
+    owners[number] = this;
+    starts[number] = start;
     this.#windows.set(index, number);
     return number;
   }
@@ -109,6 +118,7 @@ export class WindowSet {
       views[number] = emptyView;
       windowBytes[number] = emptyBytes;
       windowAddress[number] = 0;
+      owners[number] = null;
       freeWindows.push(number);
       // A stale view would read the next tenant's memory once the address is reused.
       buffer.transfer(0);

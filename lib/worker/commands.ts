@@ -7,9 +7,11 @@
  */
 import { fdKind, viewMemory } from "../../ffi/mod.ts";
 import { portBase, VRING, VRING_COUNTERS, vringBase } from "../switch/counters.ts";
-import type { Datapath } from "../switch/datapath.ts";
+import { type Datapath, forward } from "../switch/datapath.ts";
 import { Port } from "../switch/port.ts";
 import type { Vring } from "../switch/port.ts";
+import { composeRarp } from "../switch/rarp.ts";
+import { DirtyLog } from "../virtio/dirty_log.ts";
 import { GuestMemory } from "../virtio/memory.ts";
 import {
   PACKED_EVENT_BYTES,
@@ -17,7 +19,7 @@ import {
   PackedQueue,
   packedSetKicks,
 } from "../virtio/packed_queue.ts";
-import type { RingArea, VringShape } from "../virtio/ring.ts";
+import type { MappedArea, RingArea, VringShape } from "../virtio/ring.ts";
 import {
   splitAvailBytes,
   splitDescBytes,
@@ -80,6 +82,16 @@ export class Commands {
         break;
       case COMMAND.setVringCall:
         setCall(this.#vring(port, numbers[1]!), numbers[2]!);
+        break;
+      case COMMAND.setVringLog:
+        this.#vring(port, numbers[1]!).queue.logGuestAddr = numbers[2]!;
+        this.#port(port).refreshLogs();
+        break;
+      case COMMAND.setLog:
+        this.#setLog(port, numbers);
+        break;
+      case COMMAND.announce:
+        this.#announce(port, numbers);
         break;
       case COMMAND.setFrameMax:
         this.#port(port).frameBytesMax = numbers[1]!;
@@ -153,10 +165,37 @@ export class Commands {
       };
     });
     port.memory = new GuestMemory(regions);
+    port.refreshLogs();
+  }
+
+  /** Numbers: port, sizeBytes (0: no log), address, mapping, logAll. */
+  #setLog(index: number, numbers: Float64Array): void {
+    const port = this.#port(index);
+    const sizeBytes = numbers[1]!;
+    port.logAll = numbers[4] === 1;
+    port.log = null;
+    if (sizeBytes > 0) {
+      const windows = this.#mapping(numbers[3]!);
+      const offset = numbers[2]! - windows.address;
+      const buffer = windowView[windows.window(offset)]!.buffer as ArrayBuffer;
+      port.log = new DirtyLog(buffer, offset % WINDOW_STRIDE, sizeBytes);
+    }
+    port.refreshLogs();
+  }
+
+  /** Numbers: port, MAC address in two words, flood. */
+  #announce(index: number, numbers: Float64Array): void {
+    const port = this.#port(index);
+    const low = numbers[1]!;
+    const high = numbers[2]!;
+    if (numbers[3] === 1) {
+      composeRarp(low, high);
+      forward(this.#path, port, 1);
+    } else this.#path.fdb.learn(low, high, index, this.#path.now);
   }
 
   /** Numbers: port, vring, size, packed, eventIdx, indirect, mergeable, headerBytes, three
-   * addresses, position (4), kickFd, callFd, enabled. */
+   * addresses, position (4), kickFd, callFd, enabled, logGuestAddr. */
   #startVring(index: number, numbers: Float64Array): void {
     const port = this.#port(index);
     const number = numbers[1]!;
@@ -164,15 +203,17 @@ export class Commands {
     const packed = numbers[3] === 1;
     const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
     const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+    const desc = this.#area(numbers[8]!, packed ? packedDescBytes(size) : splitDescBytes(size));
+    const device = this.#area(numbers[10]!, deviceBytes);
     const shape: VringShape = {
       size,
       eventIdx: numbers[4] === 1,
       indirect: numbers[5] === 1,
       mergeable: numbers[6] === 1,
       headerBytes: numbers[7]!,
-      desc: this.#area(numbers[8]!, packed ? packedDescBytes(size) : splitDescBytes(size)),
+      desc,
       driver: this.#area(numbers[9]!, driverBytes),
-      device: this.#area(numbers[10]!, deviceBytes),
+      device,
     };
     const position = {
       availIndex: numbers[11]!,
@@ -182,9 +223,9 @@ export class Commands {
     };
     const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
     queue.enabled = numbers[17] === 1;
-    // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
-    if (queue instanceof PackedQueue) packedSetKicks(queue, false);
-    else splitSetKicks(queue, false);
+    queue.logGuestAddr = numbers[18]!;
+    queue.descArea = desc;
+    queue.deviceArea = device;
     const vring: Vring = {
       port,
       number,
@@ -196,19 +237,25 @@ export class Commands {
     };
     setCall(vring, numbers[16]!);
     port.vrings[number] = vring;
+    port.refreshLogs();
+    // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
+    if (queue instanceof PackedQueue) packedSetKicks(queue, false);
+    else splitSetKicks(queue, false);
     if (isTransmitter(vring) && vring.kickFd >= 0) {
       this.#host.watchKick(index, number, vring.kickFd);
     }
     this.#showPosition(vring);
   }
 
-  #area(address: number, sizeBytes: number): RingArea {
+  #area(address: number, sizeBytes: number): RingArea & MappedArea {
     for (const windows of this.#mappings.values()) {
       const offset = address - windows.address;
       if (offset < 0 || offset + sizeBytes > windows.sizeBytes) continue;
       return {
         buffer: windowView[windows.window(offset)]!.buffer as ArrayBuffer,
         offset: offset % WINDOW_STRIDE,
+        windows,
+        mappingOffset: offset,
       };
     }
     throw new Error(`Cannot place a ring at 0x${address.toString(16)}: no mapping holds it`);

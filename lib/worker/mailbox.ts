@@ -26,6 +26,9 @@ export const COMMAND = {
   flushPort: 11,
   flushFdb: 12,
   shutdown: 13,
+  setVringLog: 14,
+  setLog: 15,
+  announce: 16,
 } as const;
 
 /** int32 words of the control area. */

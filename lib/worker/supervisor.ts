@@ -29,6 +29,7 @@ import {
 } from "./mailbox.ts";
 import {
   type DataPlane,
+  type PlacedLog,
   type PlacedRegion,
   PORTS_MAX,
   type VringPosition,
@@ -177,6 +178,7 @@ export class DataPlaneThread implements DataPlane {
       start.kickFd,
       start.callFd,
       Number(start.enabled),
+      start.logGuestAddr,
     );
   }
 
@@ -197,6 +199,19 @@ export class DataPlaneThread implements DataPlane {
 
   setVringCall(port: number, vring: number, callFd: number): void {
     this.#call(COMMAND.setVringCall, port, vring, callFd);
+  }
+
+  setVringLog(port: number, vring: number, guestAddr: number): void {
+    this.#call(COMMAND.setVringLog, port, vring, guestAddr);
+  }
+
+  setLog(port: number, log: PlacedLog | null, logAll: boolean): void {
+    const { sizeBytes, address, mapping } = log ?? { sizeBytes: 0, address: 0, mapping: 0 };
+    this.#call(COMMAND.setLog, port, sizeBytes, address, mapping, Number(logAll));
+  }
+
+  announce(port: number, macLow: number, macHigh: number, flood: boolean): void {
+    this.#call(COMMAND.announce, port, macLow, macHigh, Number(flood));
   }
 
   setFrameMax(port: number, frameBytesMax: number): void {

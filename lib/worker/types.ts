@@ -52,6 +52,16 @@ export interface VringStart {
   /** Call eventfd (or socket), or -1: the driver polls. Stays the control thread's. */
   readonly callFd: number;
   readonly enabled: boolean;
+  /** Guest address at which the device area is logged, below 2^53, LOG_BY_PLACE or LOG_OFF. */
+  readonly logGuestAddr: number;
+}
+
+/** A dirty log and where it is mapped. */
+export interface PlacedLog {
+  readonly sizeBytes: number;
+  /** Host address of its first byte, inside the mapping `mapping`. */
+  readonly address: number;
+  readonly mapping: number;
 }
 
 /**
@@ -77,6 +87,15 @@ export interface DataPlane {
   stopVring(port: number, vring: number): VringPosition;
   setVringEnabled(port: number, vring: number, enabled: boolean): void;
   setVringCall(port: number, vring: number, callFd: number): void;
+  /** Logs the ring's writes from now on (see {@linkcode VringStart.logGuestAddr}), or no more. */
+  setVringLog(port: number, vring: number, guestAddr: number): void;
+  /** Puts another dirty log in force, or none. @param logAll also log what buffers receive */
+  setLog(port: number, log: PlacedLog | null, logAll: boolean): void;
+  /**
+   * Learns a MAC address on a port. @param flood also send every other port a RARP request from
+   * there, counted as if the guest had sent it
+   */
+  announce(port: number, macLow: number, macHigh: number, flood: boolean): void;
   /** Longest frame (bytes, without FCS, with one VLAN tag) the port takes or gives. */
   setFrameMax(port: number, frameBytesMax: number): void;
   /** Forgets the dynamic MAC addresses of one port. */

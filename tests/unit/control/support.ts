@@ -18,7 +18,12 @@ import {
 import type { PortPlane } from "../../../lib/control/port.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
-import type { DataPlane, PlacedRegion, VringPosition } from "../../../lib/worker/types.ts";
+import type {
+  DataPlane,
+  PlacedLog,
+  PlacedRegion,
+  VringPosition,
+} from "../../../lib/worker/types.ts";
 import type { VringStart } from "../../../lib/worker/types.ts";
 
 /** How long a test waits for something that must happen, ms; only a failure takes that long. */
@@ -39,6 +44,7 @@ export class FakePlane implements DataPlane, PortPlane {
   readonly mappings = new Map<number, { address: number; sizeBytes: number }>();
   readonly memory = new Map<number, readonly PlacedRegion[]>();
   readonly vrings = new Map<string, VringStart>();
+  readonly logs = new Map<number, PlacedLog>();
   readonly frameMax = new Map<number, number>();
   readonly flushed: number[] = [];
   portsMax = 4;
@@ -70,6 +76,7 @@ export class FakePlane implements DataPlane, PortPlane {
     for (const regions of this.memory.values()) {
       ok(!regions.some((region) => region.mapping === mapping), "no region names the mapping");
     }
+    ok(![...this.logs.values()].some((log) => log.mapping === mapping), "no log is in it");
     const known = this.mappings.get(mapping);
     ok(known && this.mappings.delete(mapping));
     this.onRemoveMapping(known.address);
@@ -110,6 +117,25 @@ export class FakePlane implements DataPlane, PortPlane {
   setVringCall(port: number, vring: number, callFd: number): void {
     ok(this.vrings.has(`${port}/${vring}`));
     equal(fdKind(callFd), "eventfd");
+  }
+
+  setVringLog(port: number, vring: number, _guestAddr: number): void {
+    ok(this.vrings.has(`${port}/${vring}`));
+  }
+
+  setLog(port: number, log: PlacedLog | null, _logAll: boolean): void {
+    ok(this.ports.has(port));
+    const mapping = this.mappings.get(log?.mapping ?? -1);
+    if (log === null) this.logs.delete(port);
+    else {
+      ok(mapping && log.address >= mapping.address);
+      ok(log.address + log.sizeBytes <= mapping.address + mapping.sizeBytes);
+      this.logs.set(port, log);
+    }
+  }
+
+  announce(port: number, _macLow: number, _macHigh: number, _flood: boolean): void {
+    ok(this.ports.has(port));
   }
 
   setFrameMax(port: number, frameBytesMax: number): void {

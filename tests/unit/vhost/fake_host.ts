@@ -6,10 +6,12 @@
  * @module
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import type { Mac } from "../../../lib/base/mac.ts";
 import type { BackEndMessage } from "../../../lib/vhost/back_end_message.ts";
-import type { MemoryRegion, Refusal, SessionHost } from "../../../lib/vhost/host.ts";
+import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../../../lib/vhost/host.ts";
 import type { Message } from "../../../lib/vhost/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
+import { LOG_OFF } from "../../../lib/virtio/ring.ts";
 import type { VringPosition, VringStart } from "../../../lib/worker/types.ts";
 
 export type FdKind = "eventfd" | "socket" | "other";
@@ -43,6 +45,13 @@ export class FakeHost implements SessionHost {
   link = false;
   /** What the next prepareMemory answers instead of mapping. */
   refuseMemory: Refusal | null = null;
+  /** The dirty log in force. */
+  logArea: LogArea | null = null;
+  logAll = false;
+  /** Where each running virtqueue's device area is logged, or a LOG_ constant. */
+  readonly ringLogs = new Map<number, number>();
+  /** What the next setLog answers instead of mapping. */
+  refuseLog: Refusal | null = null;
   #nextFd = 100;
 
   /** Makes a descriptor to send. */
@@ -88,6 +97,7 @@ export class FakeHost implements SessionHost {
     this.running.set(vring, start);
     this.enabled.set(vring, start.enabled);
     this.calls.set(vring, start.callFd);
+    this.ringLogs.set(vring, start.logGuestAddr);
     this.journal.push(`start ${vring}`);
   }
 
@@ -108,6 +118,35 @@ export class FakeHost implements SessionHost {
     ok(this.running.has(vring));
     if (callFd >= 0) ok(this.open.has(callFd));
     this.calls.set(vring, callFd);
+  }
+
+  setVringLog(vring: number, guestAddr: number): void {
+    ok(this.running.has(vring));
+    this.ringLogs.set(vring, guestAddr);
+    this.journal.push(`log ${vring} ${guestAddr === LOG_OFF ? "off" : guestAddr}`);
+  }
+
+  setLog(area: LogArea, fd: number, allDirty: boolean): Refusal | null {
+    this.closeFd(fd);
+    if (this.refuseLog) return this.refuseLog;
+    this.logArea = area;
+    if (allDirty) this.journal.push("all dirty");
+    return null;
+  }
+
+  setLogAll(on: boolean): void {
+    ok(on !== this.logAll, "logging is switched when it changes");
+    this.logAll = on;
+    this.journal.push(`log all ${on ? "on" : "off"}`);
+  }
+
+  dropLog(): void {
+    equal(this.logAll, false);
+    this.logArea = null;
+  }
+
+  announce(mac: Mac, flood: boolean): void {
+    this.journal.push(`${flood ? "announce" : "learn"} ${mac.low >>> 0} ${mac.high}`);
   }
 
   fdKind(fd: number): FdKind {
@@ -246,6 +285,7 @@ export function finish(session: Session, host: FakeHost): void {
   if (host.backEnd >= 0) host.closeFd(host.backEnd);
   equal(host.running.size, 0);
   equal(host.regions.length, 0);
+  equal(host.logArea, null);
   deepEqual([...host.open.keys()], [], "every descriptor was closed");
   equal(host.link, false);
 }

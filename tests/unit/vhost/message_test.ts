@@ -75,6 +75,7 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "MRG_RXBUF",
     "GUEST_ANNOUNCE",
     "MQ",
+    "LOG_ALL",
     "ANY_LAYOUT",
     "INDIRECT_DESC",
     "EVENT_IDX",
@@ -85,6 +86,8 @@ Deno.test("offered features are what they were: a front-end must find all it onc
   ]);
   deepEqual(protocolFeatureNames(OFFERED_PROTOCOL_FEATURES), [
     "MQ",
+    "LOG_SHMFD",
+    "RARP",
     "REPLY_ACK",
     "NET_MTU",
     "BACKEND_REQ",
@@ -92,8 +95,8 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
-  equal(OFFERED_FEATURES, 0xd_7860_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a039n);
+  equal(OFFERED_FEATURES, 0xd_7c60_8008n);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a03fn);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {

@@ -47,8 +47,8 @@ interface Rule {
   /** Descriptors due with it. */
   readonly fds: number;
   readonly fdKind?: "eventfd" | "socket" | "other";
-  /** Which of vring 0's descriptors it replaces. */
-  readonly keeps?: "kick" | "call" | "err";
+  /** Which descriptor it replaces, of vring 0 or of the log. */
+  readonly keeps?: "kick" | "call" | "err" | "log";
   /** Bytes of its own reply, `done`, or why it is refused while the session goes on. */
   readonly gives: (facts: Facts) => number | "done" | "refused";
   /** The same for a payload with all bits set; a code: the connection ends with it. */
@@ -59,6 +59,9 @@ interface Rule {
 
 const empty = (): Uint8Array => new Uint8Array(0);
 const done = (): "done" => "done";
+/** One byte for 32 KiB: covers the regions of every state, and the one that is added. */
+const LOG_BYTES = 0x10000;
+const MAC = 0x0161_6100_5452n;
 const BAD_INDEX = { code: "bad-index" };
 
 const ask: Rule = { payload: empty, fds: 0, gives: () => 8 };
@@ -91,6 +94,11 @@ export const RULES: Readonly<Record<number, Rule>> = {
     ...{ payload: () => table([REGION]), fds: 1, fdKind: "other", gives: done },
     hostile: { code: "bad-region" },
   },
+  [id.VHOST_USER_SET_LOG_BASE]: {
+    ...{ payload: () => words(LOG_BYTES, 0), fds: 1, fdKind: "other", gives: () => 16 },
+    hostile: { code: "bad-log" },
+  },
+  [id.VHOST_USER_SET_LOG_FD]: { ...tell, fds: 1, fdKind: "eventfd", keeps: "log" },
   [id.VHOST_USER_SET_VRING_NUM]: ring(() => state(0, 256)),
   [id.VHOST_USER_SET_VRING_ADDR]: ring(ringAddress),
   [id.VHOST_USER_SET_VRING_BASE]: ring(() => state(0, 0)),
@@ -106,6 +114,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
   },
   [id.VHOST_USER_GET_QUEUE_NUM]: ask,
   [id.VHOST_USER_SET_VRING_ENABLE]: ring(() => state(0, 1)),
+  [id.VHOST_USER_SEND_RARP]: { ...tell, payload: () => words(MAC), hostile: "refused" },
   // The front-end can do without an MTU: refused, not closed.
   [id.VHOST_USER_NET_SET_MTU]: { ...tell, payload: () => words(1500), hostile: "refused" },
   [id.VHOST_USER_RESET_DEVICE]: tell,
@@ -211,5 +220,6 @@ export function expect(cell: Cell): Expected {
 export function fdsKept(cell: Cell, expected: Expected): number {
   const keeps = RULES[cell.request]?.keeps;
   if (!keeps || (expected.kind !== "ack" && expected.kind !== "silent")) return 0;
+  if (keeps === "log") return cell.fds;
   return cell.fds - (cell.facts[keeps] ? 1 : 0);
 }

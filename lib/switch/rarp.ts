@@ -1,0 +1,72 @@
+/**
+ * A frame of the switch's own: the RARP request that says where a guest is after its migration,
+ * when the guest cannot say it itself (vhost-user.rst «VHOST_USER_SEND_RARP»). A guest without
+ * VIRTIO_NET_F_GUEST_ANNOUNCE knows nothing of having moved.
+ *
+ * ```
+ * Ethernet   to ff:ff:ff:ff:ff:ff  from MAC  type 0x8035
+ * RARP       hardware 1  protocol 0x0800  lengths 6 4  operation 3 (request reverse)
+ *            sender MAC and 0.0.0.0, target MAC and 0.0.0.0; padded to 60 bytes
+ * ```
+ *
+ * @module
+ */
+import {
+  frameBytes,
+  frameHead,
+  frameSegment,
+  frameSegmentEnd,
+  HEAD_BYTES,
+  HEAD_WORDS,
+  TAKEN_SEGMENTS,
+} from "../virtio/burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory.ts";
+import { PRIVATE_BYTES, PRIVATE_WINDOW, privateView } from "../virtio/window.ts";
+
+/** Shortest Ethernet frame, without FCS. */
+const RARP_FRAME_BYTES = 60;
+const ETHERTYPE_RARP = 0x8035;
+const HARDWARE_ETHERNET = 1;
+const PROTOCOL_IPV4 = 0x0800;
+const MAC_BYTES = 6;
+const IPV4_BYTES = 4;
+const REQUEST_REVERSE = 3;
+/** Where what is behind the head stands in the private window; headers are built in front of it. */
+const REST_OFFSET = PRIVATE_BYTES / 2;
+const SENDER_OFFSET = 22;
+const TARGET_OFFSET = SENDER_OFFSET + MAC_BYTES + IPV4_BYTES;
+
+const frame = new DataView(new ArrayBuffer(RARP_FRAME_BYTES));
+
+function writeMac(at: number, macLow: number, macHigh: number): void {
+  frame.setInt32(at, macLow, true);
+  frame.setUint16(at + 4, macHigh & 0xffff, true);
+}
+
+/**
+ * Puts the RARP request of a MAC address into the burst as its only frame, opened. What the burst
+ * held must have been finished. Data-plane thread only.
+ */
+export function composeRarp(macLow: number, macHigh: number): void {
+  frame.setInt32(0, -1);
+  frame.setInt16(4, -1);
+  writeMac(6, macLow, macHigh);
+  frame.setUint16(12, ETHERTYPE_RARP);
+  frame.setUint16(14, HARDWARE_ETHERNET);
+  frame.setUint16(16, PROTOCOL_IPV4);
+  frame.setUint8(18, MAC_BYTES);
+  frame.setUint8(19, IPV4_BYTES);
+  frame.setUint16(20, REQUEST_REVERSE);
+  writeMac(SENDER_OFFSET, macLow, macHigh);
+  writeMac(TARGET_OFFSET, macLow, macHigh);
+  for (let word = 0; word < HEAD_WORDS; word++) frameHead[word] = frame.getInt32(4 * word, true);
+  for (let at = HEAD_BYTES; at < RARP_FRAME_BYTES; at++) {
+    privateView.setUint8(REST_OFFSET + at - HEAD_BYTES, frame.getUint8(at));
+  }
+  segmentWindow[TAKEN_SEGMENTS] = PRIVATE_WINDOW;
+  segmentOffset[TAKEN_SEGMENTS] = REST_OFFSET;
+  segmentBytes[TAKEN_SEGMENTS] = RARP_FRAME_BYTES - HEAD_BYTES;
+  frameSegment[0] = TAKEN_SEGMENTS;
+  frameSegmentEnd[0] = TAKEN_SEGMENTS + 1;
+  frameBytes[0] = RARP_FRAME_BYTES;
+}

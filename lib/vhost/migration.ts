@@ -1,0 +1,116 @@
+/**
+ * What a session keeps for live migration: the dirty log and whether buffers are logged, the
+ * front-end's log descriptor, and a guest that is still to be announced.
+ *
+ * @module
+ */
+import { formatMac, type Mac } from "../base/mac.ts";
+import { hasFeature, VHOST_F_LOG_ALL } from "../virtio/features.ts";
+import type { LogArea, MemoryRegion, Refusal, SessionHost } from "./host.ts";
+
+/** Guest memory one byte of the log stands for, bytes: 8 pages of 4096. */
+const LOG_BYTE_SPAN = 8 * 4096;
+
+/** One session's migration state. Control thread only. */
+export class Migration {
+  readonly #host: SessionHost;
+  /** Eventfd of SET_LOG_FD, or -1. */
+  #logFd = -1;
+  #log: LogArea | null = null;
+  #logAll = false;
+  /** To be announced when the link comes up. */
+  #unannounced: Mac | null = null;
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+  }
+
+  /** Features were negotiated, or given up: VHOST_F_LOG_ALL comes and goes while rings run. */
+  setFeatures(features: bigint): void {
+    const on = hasFeature(features, VHOST_F_LOG_ALL);
+    if (on === this.#logAll) return;
+    this.#host.setLogAll(on);
+    this.#logAll = on;
+    const what = on ? "dirty pages are logged" : "dirty pages are logged no more";
+    this.#host.log("info", "dirty-log", what);
+  }
+
+  /**
+   * Puts a log in force in place of another. Takes the descriptor over.
+   * @param missed ring writes should have been logged before and there was nowhere to: QEMU that
+   * finds its back-end anew in the middle of a migration starts the rings first
+   */
+  setLog(
+    area: LogArea,
+    fd: number,
+    regions: readonly MemoryRegion[],
+    missed: boolean,
+  ): Refusal | null {
+    const refusal = refuseShort(area, regions);
+    if (refusal) {
+      this.#host.closeFd(fd);
+      return refusal;
+    }
+    const failure = this.#host.setLog(area, fd, missed && this.#log === null);
+    if (failure === null) this.#log = area;
+    return failure;
+  }
+
+  /**
+   * Another memory table is to come in force. A log that is too short for it cannot tell what is
+   * written; one that is only left from an earlier migration is given up.
+   */
+  setMemory(regions: readonly MemoryRegion[]): Refusal | null {
+    const refusal = this.#log && refuseShort(this.#log, regions);
+    if (!refusal || this.#logAll) return refusal;
+    this.#dropLog();
+    return null;
+  }
+
+  #dropLog(): void {
+    this.#log = null;
+    this.#host.dropLog();
+  }
+
+  /** Takes the front-end's log descriptor over; an earlier one is closed. */
+  setLogFd(fd: number): void {
+    if (this.#logFd >= 0) this.#host.closeFd(this.#logFd);
+    this.#logFd = fd;
+  }
+
+  /** A guest is behind this port now: learned at once, told to the others when the link is up. */
+  announce(mac: Mac, linkUp: boolean): void {
+    this.#host.announce(mac, linkUp);
+    const how = linkUp ? "announced" : "expected";
+    this.#host.log("debug", how, `guest ${formatMac(mac.low, mac.high)} ${how} here`);
+    this.#unannounced = linkUp ? null : mac;
+  }
+
+  /** The link came up. */
+  linkUp(): void {
+    if (this.#unannounced !== null) this.announce(this.#unannounced, true);
+  }
+
+  /** The device was reset: nothing is logged, nobody waits to be announced. The log stays mapped. */
+  reset(): void {
+    this.setFeatures(0n);
+    this.#unannounced = null;
+  }
+
+  /** The connection is gone. Call with every virtqueue stopped. */
+  close(): void {
+    this.setLogFd(-1);
+    this.reset();
+    this.#dropLog();
+  }
+}
+
+/** vhost-user.rst «Migration»: a log covers all known guest addresses. */
+function refuseShort(log: LogArea, regions: readonly MemoryRegion[]): Refusal | null {
+  const end = regions.reduce((most, { guestAddr, sizeBytes }) => {
+    return Math.max(most, guestAddr + sizeBytes);
+  }, 0);
+  if (log.sizeBytes >= Math.ceil(end / LOG_BYTE_SPAN)) return null;
+  const detail = `${log.sizeBytes} bytes for guest addresses up to 0x${end.toString(16)}`;
+  return { code: "log-too-short", detail };
+}

@@ -1,0 +1,173 @@
+/**
+ * Device-side virtqueues and their driver sides in plain memory, for models.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.ts";
+import { PackedDriver } from "../../lib/guest/driver_packed.ts";
+import { SplitDriver } from "../../lib/guest/driver_split.ts";
+import { portBase, vringBase } from "../../lib/switch/counters.ts";
+import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
+import { Fdb } from "../../lib/switch/fdb.ts";
+import { Port, type Vring } from "../../lib/switch/port.ts";
+import { GuestMemory } from "../../lib/virtio/memory.ts";
+import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { WindowSet } from "../../lib/virtio/window.ts";
+
+const RAM_BYTES = 8 << 20;
+const CANARY = 0xa5;
+
+/** How a guest's rings are made. */
+export interface Shape {
+  readonly packed: boolean;
+  readonly size: number;
+  readonly mergeable: boolean;
+  readonly eventIdx: boolean;
+  readonly start: number;
+}
+
+/** A guest in plain memory: drivers on one side, the switch's queues on the other. */
+export class Bench {
+  readonly ram: GuestRam;
+  readonly rx: RingDriver;
+  readonly tx: RingDriver;
+  readonly port: Port;
+  readonly #buffers = new Map<number, Segment[]>();
+  readonly shape: Shape;
+  readonly #windows: WindowSet;
+
+  constructor(index: number, shape: Shape, guestBase: number, ramBytes = RAM_BYTES) {
+    this.shape = shape;
+    const buffer = new ArrayBuffer(ramBytes);
+    this.ram = new GuestRam(buffer, guestBase);
+    const windows = new WindowSet(0, ramBytes, () => buffer);
+    this.#windows = windows;
+    this.port = new Port(index, portBase(index, 2), 2);
+    this.port.memory = new GuestMemory([
+      { guestAddr: guestBase, sizeBytes: ramBytes, windows, mappingOffset: 0 },
+    ]);
+    const features = { eventIdx: shape.eventIdx, indirect: true };
+    const ring = (): RingDriver =>
+      shape.packed
+        ? new PackedDriver(this.ram, shape.size, features)
+        : new SplitDriver(this.ram, shape.size, features, shape.start);
+    this.rx = ring();
+    this.tx = ring();
+    this.port.vrings[0] = this.#vring(index, 0, this.rx);
+    this.port.vrings[1] = this.#vring(index, 1, this.tx);
+  }
+
+  #vring(index: number, number: number, driver: RingDriver): Vring {
+    const [desc, drv, dev] = driver.areas.map((address) => ({
+      buffer: this.ram.view.buffer as ArrayBuffer,
+      offset: this.ram.at(address),
+    }));
+    assert(desc && drv && dev);
+    const { packed, size, mergeable, eventIdx, start } = this.shape;
+    const shape = {
+      ...{ size, mergeable, eventIdx, indirect: true, headerBytes: 12 },
+      ...{ desc, driver: drv, device: dev },
+    };
+    const position = packed
+      ? { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 }
+      : { availIndex: start, availWrap: 1, usedIndex: start, usedWrap: 1 };
+    const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+    queue.descArea = { windows: this.#windows, mappingOffset: desc.offset };
+    queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
+    const counterBase = vringBase(index, number, 2);
+    const port = this.port;
+    const call = { callFd: -1, callIsSocket: false, kickFd: -1 };
+    return { port, number, queue, ...call, counterBase };
+  }
+
+  /** Offers a receive chain of the given sizes, filled with a canary. */
+  offer(sizes: readonly number[], indirect: boolean): boolean {
+    const segments = sizes.map((bytes) => ({ address: this.ram.take(bytes, 1), bytes }));
+    for (const { address, bytes } of segments) {
+      this.ram.write(address, new Uint8Array(bytes).fill(CANARY));
+    }
+    const id = this.rx.add(segments, true, indirect);
+    if (id < 0) return false;
+    this.#buffers.set(id, segments);
+    this.rx.publish();
+    return true;
+  }
+
+  /** Sends header and frame cut at the given places. */
+  send(frame: Uint8Array, cuts: readonly number[], indirect: boolean): boolean {
+    const whole = new Uint8Array(12 + frame.length);
+    // Header bytes of any value must not matter: no offload is negotiated.
+    whole.fill(0xff, 0, 12);
+    whole.set(frame, 12);
+    const places = [...new Set(cuts.map((cut) => cut % whole.length))].filter((cut) => cut > 0);
+    const ends = [...places.sort((a, b) => a - b), whole.length];
+    let from = 0;
+    const segments = ends.map((end) => {
+      const address = this.ram.take(end - from, 1);
+      this.ram.write(address, whole.subarray(from, end));
+      const segment = { address, bytes: end - from };
+      from = end;
+      return segment;
+    });
+    if (this.tx.add(segments, false, indirect) < 0) return false;
+    this.tx.publish();
+    return true;
+  }
+
+  /** Frames received; checks that nothing was written behind what the device says. */
+  received(): Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    let parts: Uint8Array[] = [];
+    let left = 0;
+    for (const { id, bytes } of this.rx.takeUsed()) {
+      const segments = this.#buffers.get(id) ?? [];
+      this.#buffers.delete(id);
+      const all = segments.flatMap((s) => Array.from(this.ram.read(s.address, s.bytes)));
+      assert(all.slice(bytes).every((byte) => byte === CANARY), "bytes behind used.len are intact");
+      let data = Uint8Array.from(all.slice(0, bytes));
+      if (left === 0) {
+        left = new DataView(data.buffer).getUint16(10, true);
+        assert(
+          data.subarray(0, 10).every((byte) => byte === 0),
+          "the header is made by the switch",
+        );
+        data = data.slice(12);
+      }
+      parts.push(data);
+      if (--left > 0) continue;
+      frames.push(Uint8Array.from(parts.flatMap((part) => Array.from(part))));
+      parts = [];
+    }
+    assert.equal(left, 0, "num_buffers buffers were given");
+    return frames;
+  }
+}
+
+/** A datapath over benches; a broken ring fails the test. */
+export function makePath(benches: readonly Bench[]): Datapath {
+  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
+  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
+  const path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
+    call: () => {},
+    ringBroken: ({ port, queue }) => assert.fail(`port ${port.index} broke: ${queue.broken}`),
+  });
+  for (const bench of benches) path.ports[bench.port.index] = bench.port;
+  path.refresh();
+  return path;
+}
+
+/** Serves a sender's transmit queue once. @returns frames taken */
+export function poll(path: Datapath, sender: Bench): number {
+  const vring = sender.port.vrings[1];
+  assert(vring);
+  return pollVring(path, vring);
+}
+
+/** A frame of `bytes` with a content of its own. */
+export function frameOf(bytes: number, seed: number, group: boolean): Uint8Array {
+  const frame = new Uint8Array(bytes).map((_, i) => (i * 31 + seed) & 0xff);
+  frame.set([group ? 1 : 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]);
+  return frame;
+}
