@@ -201,14 +201,19 @@ export class NetGuest implements Disposable {
     this.frontEnd.message(id.VHOST_USER_SET_VRING_KICK, which, [this.#kick[index] as number]);
   }
 
-  /** Sends SET_VRING_ADDR. @param areas guest-physical: descriptors, driver, device */
-  setRingAddress(index: number, areas: readonly [number, number, number]): void {
+  /**
+   * Sends SET_VRING_ADDR.
+   * @param areas guest-physical: descriptors, driver, device @param logged log writes to the ring
+   */
+  setRingAddress(index: number, areas: readonly [number, number, number], logged = false): void {
     const payload = new DataView(new ArrayBuffer(40));
     const [desc, driver, device] = areas;
     payload.setUint32(0, index, true);
     payload.setBigUint64(8, this.userAddress(desc), true);
     payload.setBigUint64(16, this.userAddress(device), true);
     payload.setBigUint64(24, this.userAddress(driver), true);
+    if (logged) payload.setUint32(4, 1, true);
+    if (logged) payload.setBigUint64(32, BigInt(device), true);
     this.frontEnd.message(id.VHOST_USER_SET_VRING_ADDR, new Uint8Array(payload.buffer));
   }
 
