@@ -21,9 +21,6 @@ const NOT_YET = "not implemented yet";
 /** Everything that not every port offers. */
 export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
   "front-end message": [
-    [6, "VHOST_USER_SET_LOG_BASE", NOT_YET],
-    [7, "VHOST_USER_SET_LOG_FD", NOT_YET],
-    [19, "VHOST_USER_SEND_RARP", NOT_YET],
     [22, "VHOST_USER_IOTLB_MSG", NOT_YET],
     [23, "VHOST_USER_SET_VRING_ENDIAN", "only big-endian guests without VERSION_1 need it"],
     [24, "VHOST_USER_GET_CONFIG", NOT_YET],
@@ -56,8 +53,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [10, "VHOST_USER_BACKEND_SHMEM_UNMAP", "belongs to SHMEM"],
   ],
   "protocol feature": [
-    [1, "VHOST_USER_PROTOCOL_F_LOG_SHMFD", NOT_YET],
-    [2, "VHOST_USER_PROTOCOL_F_RARP", NOT_YET],
     [6, "VHOST_USER_PROTOCOL_F_CROSS_ENDIAN", "only big-endian guests without VERSION_1 need it"],
     [7, "VHOST_USER_PROTOCOL_F_CRYPTO_SESSION", "crypto devices only"],
     [
@@ -99,7 +94,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [20, "VIRTIO_NET_F_CTRL_RX_EXTRA", CONTROL_QUEUE],
     [23, "VIRTIO_NET_F_CTRL_MAC_ADDR", CONTROL_QUEUE],
     [24, "VIRTIO_F_NOTIFY_ON_EMPTY", "for old drivers; EVENT_IDX does better"],
-    [26, "VHOST_F_LOG_ALL", NOT_YET],
     [33, "VIRTIO_F_ACCESS_PLATFORM", NOT_YET],
     [36, "VIRTIO_F_ORDER_PLATFORM", "the processors' own order is all there is to keep"],
     [37, "VIRTIO_F_SR_IOV", "a matter of PCI devices"],
@@ -153,6 +147,16 @@ const CHANNEL: Proof = [
   "tests/unit/control/back_end_channel_test.ts",
   "the channel sends what the specification lays out",
 ];
+const MIGRATION = "tests/unit/vhost/session_migration_test.ts";
+const LOGGED: Proof = ["tests/e2e/dirty_log_test.ts", "dirty log: a copy of memory that follows"];
+const LOG: readonly Proof[] = [
+  [MIGRATION, "session logs for QEMU, twice, and no ring stops"],
+  LOGGED,
+];
+const RARP: readonly Proof[] = [
+  [MIGRATION, "session announces a guest at once"],
+  ["tests/unit/switch/rarp_test.ts", "a RARP request goes to every other port"],
+];
 
 /** What shows that something that is not offered is refused. */
 export const REFUSING_TESTS: Readonly<Record<EntryKind, readonly Proof[]>> = {
@@ -170,6 +174,8 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_SET_OWNER: [START, QEMU_SPLIT],
   VHOST_USER_RESET_OWNER: [[FRONT_ENDS, "session forgets the device but neither memory"]],
   VHOST_USER_SET_MEM_TABLE: [[FRONT_END, "memory: the sender's table is replaced under traffic"]],
+  VHOST_USER_SET_LOG_BASE: LOG,
+  VHOST_USER_SET_LOG_FD: [[MIGRATION, "session keeps one log descriptor, an eventfd"]],
   VHOST_USER_SET_VRING_NUM: [[RINGS, "rings: sizes from 1 to 32,768"]],
   VHOST_USER_SET_VRING_ADDR: [[REFUSALS, "session refuses ring areas that are unaligned"]],
   VHOST_USER_SET_VRING_BASE: [[FRONT_END, "rings: GET_VRING_BASE is exact"]],
@@ -181,6 +187,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_SET_PROTOCOL_FEATURES: [REFUSAL, QEMU_SPLIT],
   VHOST_USER_GET_QUEUE_NUM: [START],
   VHOST_USER_SET_VRING_ENABLE: [[FRONT_END, "rings: disabled means that frames are taken"]],
+  VHOST_USER_SEND_RARP: RARP,
   VHOST_USER_NET_SET_MTU: [[FRONT_ENDS, "session applies NET_SET_MTU"]],
   VHOST_USER_SET_BACKEND_REQ_FD: [WALK, CHANNEL],
   VHOST_USER_RESET_DEVICE: [[FRONT_ENDS, "session forgets the device but neither memory"]],
@@ -193,6 +200,8 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   ]],
   VHOST_USER_GET_STATUS: [WALK],
   VHOST_USER_PROTOCOL_F_MQ: [["tests/e2e/testpmd_test.ts", "testpmd: four queue pairs"]],
+  VHOST_USER_PROTOCOL_F_LOG_SHMFD: LOG,
+  VHOST_USER_PROTOCOL_F_RARP: RARP,
   VHOST_USER_PROTOCOL_F_REPLY_ACK: [[REFUSALS, "session acknowledges only once REPLY_ACK"]],
   VHOST_USER_PROTOCOL_F_NET_MTU: [[FRONT_ENDS, "session applies NET_SET_MTU"]],
   VHOST_USER_PROTOCOL_F_BACKEND_REQ: [CHANNEL],
@@ -207,6 +216,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VIRTIO_NET_F_MRG_RXBUF: [RING_KINDS],
   VIRTIO_NET_F_GUEST_ANNOUNCE: [QEMU_SPLIT],
   VIRTIO_NET_F_MQ: [["tests/model/queues_test.ts", "a flow keeps its receive queue"]],
+  VHOST_F_LOG_ALL: LOG,
   VIRTIO_F_ANY_LAYOUT: [[RINGS, "rings: header and data over descriptors in every layout"]],
   VIRTIO_RING_F_INDIRECT_DESC: [RING_KINDS],
   VIRTIO_RING_F_EVENT_IDX: [RING_KINDS],
