@@ -52,6 +52,7 @@ const {
   ANY_DESC_FLAG,
   RING_BAD_ADDRESS,
   RING_BAD_BUFFER,
+  RING_LOOP,
   RING_OK,
   STEPS_MAX,
   VRING_DESC_F_WRITE,
@@ -321,6 +322,11 @@ function gatherBuffers(
     bufferBytes[buffers] = buffer;
     bufferSlots[buffers] = walk[WALK_SLOTS]!;
     slots += walk[WALK_SLOTS]!;
+    // Its end lies in a chain before it: the driver did not have so many slots to give.
+    if (slots > queue.size) {
+      queue.broken = RING_LOOP;
+      return 0;
+    }
     slot += walk[WALK_SLOTS]!;
     if (slot >= queue.size) slot -= queue.size;
     room += buffer;

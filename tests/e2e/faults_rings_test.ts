@@ -314,6 +314,15 @@ const PACKED: readonly Attack[] = [
     write: (g, b) => packed(g, RX, [[b, 0x80000000, WRITE]]),
   },
   {
+    name: "a receive chain that ends in the one before it",
+    reason: "chain-loop",
+    ring: RX,
+    write: (g, b) => {
+      const chain = Array.from({ length: SIZE - 1 }, () => [b, 1, WRITE | NEXT] as const);
+      packed(g, RX, [[b, 20, WRITE], ...chain]);
+    },
+  },
+  {
     name: "a receive buffer of 4 GiB in an indirect table",
     reason: "bad-address",
     ring: RX,
