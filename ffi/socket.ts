@@ -87,6 +87,21 @@ export function connectUnix(path: string): number {
   return fd;
 }
 
+/**
+ * Connects to a listening socket on the runtime's blocking pool, which has few threads: the caller
+ * bounds how many are under way. @returns the descriptor, or -1 (errno stays on the other thread).
+ * Never rejects, but throws if the path is too long or this process has no descriptor left.
+ */
+export async function connectUnixOffThread(path: string): Promise<number> {
+  const sockaddr = address(path);
+  const fd = unixSocket();
+  const result = await libc.connect_off_thread(fd, sockaddr, sockaddr.length);
+  // Named here once more: the buffer must outlive the call.
+  if (result === 0 && sockaddr.length > 0) return fd;
+  libc.close(fd);
+  return -1;
+}
+
 /** Takes one waiting connection, or returns -errno (-EAGAIN: none waits). Never throws. */
 export function acceptUnix(listener: number): number {
   const fd = libc.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -54,30 +54,60 @@ type ShowName =
   | "portShow"
   | "portAdd"
   | "portDel"
+  | "portDown"
+  | "portUp"
   | "fdbShow"
   | "fdbFlush"
   | "stats"
   | "vringShow";
+type Links = typeof import("./links.ts");
+type LinkName = "linkList" | "linkAdd" | "linkDel";
+
+/** What a command on a running switch does, with its arguments. */
+type Act = (flags: ShowFlags, write: typeof print, ...words: string[]) => Promise<void>;
+type Argument = { placeholder: string; brief: string; optional?: true };
 
 /** A command on a running switch, with at most one argument. */
 function showCommand(
   name: ShowName,
   brief: string,
-  argument: { placeholder: string; brief: string; optional?: true } | null,
+  argument: Argument | null,
 ): Command<CommandContext> {
-  const parameter = argument && { parse: String, ...argument };
+  return clientCommand(brief, argument === null ? [] : [argument], async () => {
+    const show: Show = await import("./show.ts");
+    return show[name] as Act;
+  });
+}
+
+/** A command on links. */
+function linkCommand(
+  name: LinkName,
+  brief: string,
+  ...ports: Argument[]
+): Command<CommandContext> {
+  return clientCommand(brief, ports, async () => {
+    const links: Links = await import("./links.ts");
+    return links[name] as Act;
+  });
+}
+
+function clientCommand(
+  brief: string,
+  arguments_: readonly Argument[],
+  load: () => Promise<Act>,
+): Command<CommandContext> {
   return buildCommand<ShowFlags, string[], CommandContext>({
     func: async (flags: ShowFlags, ...words: string[]): Promise<void> => {
-      const show: Show = await import("./show.ts");
-      const command = show[name] as (f: ShowFlags, p: typeof print, w?: string) => Promise<void>;
-      await command(flags, print, words[0]);
+      const act = await load();
+      await act(flags, print, ...words);
     },
     parameters: {
       flags: SHOW_FLAGS,
       aliases: SHOW_ALIASES,
-      positional: parameter
-        ? { kind: "tuple", parameters: [parameter] }
-        : { kind: "tuple", parameters: [] },
+      positional: {
+        kind: "tuple",
+        parameters: arguments_.map((argument) => ({ parse: String, ...argument })),
+      },
       // deno-lint-ignore no-explicit-any
     } as any,
     docs: { brief },
@@ -85,6 +115,10 @@ function showCommand(
 }
 
 const PORT = { placeholder: "PORT", brief: "name of a port" };
+const OTHER_PORT = { placeholder: "PORT", brief: "name of the other port" };
+const PORT_SPEC =
+  "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]; mode=connect: the front-end " +
+  "listens and the switch connects; multi=N: N front-ends at once, NAME has {n} for their numbers";
 
 const runCommand = buildCommand<RunFlags, [], CommandContext>({
   func: async (flags: RunFlags): Promise<void> => {
@@ -94,7 +128,7 @@ const runCommand = buildCommand<RunFlags, [], CommandContext>({
   parameters: {
     flags: {
       port: texts(
-        "a port, once for each: name, socket path, options (mtu=N, queues=N)",
+        "a port, once for each: name, socket path, options (see: port add --help)",
         "NAME[=PATH][,…]",
       ),
       socketPath: texts("a port by its socket alone, as back-end programs take it", "PATH"),
@@ -170,11 +204,26 @@ const routes = buildRouteMap({
         show: showCommand("portShow", "everything about one port", PORT),
         add: showCommand("portAdd", "add a port", {
           placeholder: "SPEC",
-          brief: "NAME[=PATH][,mtu=N][,queues=N]",
+          brief: PORT_SPEC,
         }),
-        del: showCommand("portDel", "remove a port", PORT),
+        del: showCommand("portDel", "remove a port; a listener's name: with all its ports", PORT),
+        down: showCommand("portDown", "take a port out of service; its front-end sees it", PORT),
+        up: showCommand("portUp", "take a port back into service", PORT),
       },
-      docs: { brief: "list, add and remove ports" },
+      docs: { brief: "list, add and remove ports, take them down and up" },
+    }),
+    link: buildRouteMap({
+      routes: {
+        list: linkCommand("linkList", "list the links"),
+        add: linkCommand(
+          "linkAdd",
+          "link two ports: every frame of one goes to the other and nowhere else",
+          PORT,
+          OTHER_PORT,
+        ),
+        del: linkCommand("linkDel", "end a link: both ports switch again", PORT, OTHER_PORT),
+      },
+      docs: { brief: "direct links between two ports" },
     }),
     fdb: buildRouteMap({
       routes: {

@@ -141,10 +141,15 @@ function announce(
   controlPath: string,
   print: (text: string) => void,
 ): void {
-  const ports = running.ports();
+  const { ports, listeners } = running.status();
   for (const port of ports) {
-    logger.info(`port ${port.name}`, "listening", `listening on ${port.socket}`);
+    const verb = port.mode === "connect" ? "connecting to" : "listening on";
+    logger.info(`port ${port.name}`, verb.split(" ")[0] as string, `${verb} ${port.socket}`);
   }
-  const names = ports.map((port) => `${port.name}=${port.socket}`).join(" ");
+  for (const { name, socket, multi } of listeners) {
+    const what = `listening on ${socket}, ${multi} front-ends at most`;
+    logger.info(`port ${name}`, "listening", what);
+  }
+  const names = [...ports, ...listeners].map((each) => `${each.name}=${each.socket}`).join(" ");
   print(`ready ctl=${controlPath} ${names}`.trimEnd() + "\n");
 }

@@ -4,7 +4,13 @@
  * @module
  */
 import { parsePortSpec } from "../control/port_spec.ts";
-import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../control/types.ts";
+import type {
+  FdbStatus,
+  ListenerStatus,
+  PortStatus,
+  SwitchStatus,
+  VringStatus,
+} from "../control/types.ts";
 import { callSwitch, defaultControlPath } from "./client.ts";
 import { formatTable, shortNumber } from "./table.ts";
 
@@ -30,21 +36,43 @@ function drops(port: PortStatus): number {
     .reduce((sum, [, count]) => sum + count, 0);
 }
 
-/** The table of `port list`. */
-export function portTable(ports: readonly PortStatus[]): string {
+/** `wait`, `down` and `up` as they are, and what an operator did to them. */
+function linkText(port: PortStatus): string {
+  if (port.admin === "down") return "admin-down";
+  return port.linkedTo === null ? port.link : `${port.link} = ${port.linkedTo}`;
+}
+
+function socketText(port: PortStatus): string {
+  if (port.retry === null) return port.socket;
+  return `${port.socket} (${port.retry.reason}, retry ${port.retry.afterMs / 1000} s)`;
+}
+
+function listenerRow(listener: ListenerStatus): string[] {
+  const link = `${listener.ports.length} of ${listener.multi}`;
+  const down = listener.admin === "down";
+  const dashes = ["-", "-", "-", "-", "-"];
+  return [listener.name, down ? "admin-down" : link, "listen", ...dashes, listener.socket];
+}
+
+/** The table of `port list`: a line for each port, and one for each socket that takes many. */
+export function portTable(
+  ports: readonly PortStatus[],
+  listeners: readonly ListenerStatus[] = [],
+): string {
+  const rows = ports.map((port) => [
+    port.name,
+    linkText(port),
+    port.mode,
+    String(port.queuePairs),
+    port.ring ?? "-",
+    shortNumber(port.counters.rxFrames ?? 0),
+    shortNumber(port.counters.txFrames ?? 0),
+    shortNumber(drops(port)),
+    socketText(port),
+  ]);
   return formatTable(
     ["NAME", "LINK", "MODE", "QUEUES", "RING", "RX", "TX", "DROPS", "SOCKET"],
-    ports.map((port) => [
-      port.name,
-      port.link,
-      port.mode,
-      String(port.queuePairs),
-      port.ring ?? "-",
-      shortNumber(port.counters.rxFrames ?? 0),
-      shortNumber(port.counters.txFrames ?? 0),
-      shortNumber(drops(port)),
-      port.socket,
-    ]),
+    [...rows, ...listeners.map(listenerRow)],
   );
 }
 
@@ -112,26 +140,50 @@ function vringTable(port: PortStatus, vrings: readonly VringStatus[]): string {
 
 /** `port list`. */
 export async function portList(flags: ShowFlags, print: Print): Promise<void> {
-  show(flags, await get<PortStatus[]>(flags, "/v1/ports"), print, portTable);
+  const ports = await get<PortStatus[]>(flags, "/v1/ports");
+  const listeners = await get<ListenerStatus[]>(flags, "/v1/listeners");
+  show(flags, ports, print, () => portTable(ports, listeners));
 }
 
 /** `port show NAME`. */
 export async function portShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  const port = await get<PortStatus>(flags, `/v1/ports/${encodeURIComponent(name)}`);
+  const port = await get<PortStatus | ListenerStatus>(
+    flags,
+    `/v1/ports/${encodeURIComponent(name)}`,
+  );
   show(flags, port, print, () => `${JSON.stringify(port, null, 2)}\n`);
 }
 
 /** `port add SPEC`. */
 export async function portAdd(flags: ShowFlags, print: Print, spec: string): Promise<void> {
   const ctl = flags.ctl ?? defaultControlPath();
-  const { name, path, mtu, queuePairs } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
-  const port = await callSwitch(ctl, "POST", "/v1/ports", {
-    name,
-    path,
-    mtu,
-    queues: queuePairs,
-  }) as PortStatus;
-  show(flags, port, print, () => `port ${port.name} listens on ${port.socket}\n`);
+  const { queuePairs, ...given } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
+  const body = { ...given, queues: queuePairs };
+  const port = await callSwitch(ctl, "POST", "/v1/ports", body) as PortStatus | ListenerStatus;
+  const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
+  show(flags, port, print, () => `port ${port.name} ${verb} ${port.socket}\n`);
+}
+
+async function setAdmin(
+  flags: ShowFlags,
+  print: Print,
+  name: string,
+  admin: "up" | "down",
+): Promise<void> {
+  const ctl = flags.ctl ?? defaultControlPath();
+  const path = `/v1/ports/${encodeURIComponent(name)}/link`;
+  const port = await callSwitch(ctl, "POST", path, { admin }) as PortStatus | ListenerStatus;
+  show(flags, port, print, () => `port ${name} is ${admin}\n`);
+}
+
+/** `port down NAME`. */
+export async function portDown(flags: ShowFlags, print: Print, name: string): Promise<void> {
+  await setAdmin(flags, print, name, "down");
+}
+
+/** `port up NAME`. */
+export async function portUp(flags: ShowFlags, print: Print, name: string): Promise<void> {
+  await setAdmin(flags, print, name, "up");
 }
 
 /** `port del NAME`. */

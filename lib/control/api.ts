@@ -3,10 +3,17 @@
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
- * GET  /v1/ports    POST /v1/ports {"name", "path", "mtu"?, "queues"?}
+ * GET  /v1/ports    POST /v1/ports {"name", "path", "mode"?, "multi"?, "mtu"?, "queues"?}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
+ * POST /v1/ports/NAME/link {"admin": "up" | "down"}
+ * GET  /v1/listeners
+ * GET  /v1/links    POST /v1/links {"ports": [NAME, NAME]}    DELETE /v1/links/NAME/NAME
  * GET  /v1/fdb      DELETE /v1/fdb[?port=NAME]
  * ```
+ *
+ * NAME of a port may also be that of a listener, the port specification with `multi`, such as
+ * `vm{n}`: shown, removed and taken down it answers for all its ports. `mode` is `listen` (the
+ * switch binds the socket, the default) or `connect` (the front-end does).
  *
  * Errors are problem documents (RFC 9457) with a `hint` where there is one.
  *
@@ -16,7 +23,7 @@ import { resolve } from "node:path";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
 import { closeFd } from "../../ffi/mod.ts";
-import { checkMtu, checkQueues, nameFault } from "./port_spec.ts";
+import { checkMode, checkMtu, checkMulti, checkPort, checkQueues } from "./port_spec.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
 const BODY_BYTES_MAX = 65536;
@@ -85,24 +92,65 @@ async function route(request: Request, control: SwitchControl): Promise<Response
   const what = `${request.method} ${second ?? first}`;
   if (first === "healthz" && second === undefined) return new Response("ok\n");
   if (first !== "v1" || more.length > 0) throw notFound(url.pathname);
-  if (name === undefined) {
-    if (what === "GET version") return json({ version: VERSION, deno: Deno.version.deno });
-    if (what === "GET switch") return json(control.status());
-    if (what === "GET ports") return json(control.ports());
-    if (what === "POST ports") return json(control.addPort(await readPort(request)), 201);
-    if (what === "GET fdb") return json(control.fdb());
-    if (what === "DELETE fdb") {
-      control.flushFdb(url.searchParams.get("port"));
-      return new Response(null, { status: 204 });
-    }
-  } else if (second === "ports" && fourth === undefined) {
-    if (request.method === "GET") return json(control.port(name));
-    if (request.method === "DELETE") {
-      control.removePort(name);
-      return new Response(null, { status: 204 });
-    }
-  } else if (what === "GET ports" && fourth === "vrings") return json(control.vrings(name));
-  throw notFound(url.pathname);
+  const answer = name === undefined
+    ? await routeAll(what, request, control, url.searchParams)
+    : await routeOne(what, request, control, name, fourth);
+  if (answer === null) throw notFound(url.pathname);
+  return answer === undefined ? new Response(null, { status: 204 }) : answer;
+}
+
+/** @returns the answer, undefined if there is nothing to say, null if there is no such thing */
+async function routeAll(
+  what: string,
+  request: Request,
+  control: SwitchControl,
+  query: URLSearchParams,
+): Promise<Response | undefined | null> {
+  switch (what) {
+    case "GET version":
+      return json({ version: VERSION, deno: Deno.version.deno });
+    case "GET switch":
+      return json(control.status());
+    case "GET ports":
+      return json(control.ports());
+    case "POST ports":
+      return json(control.addPort(await readPort(request)), 201);
+    case "GET listeners":
+      return json(control.listeners());
+    case "GET links":
+      return json(control.links());
+    case "POST links":
+      return json(control.addLink(await readPair(request)), 201);
+    case "GET fdb":
+      return json(control.fdb());
+    case "DELETE fdb":
+      return void control.flushFdb(query.get("port"));
+    default:
+      return null;
+  }
+}
+
+/** The same for what stands behind a name. */
+async function routeOne(
+  what: string,
+  request: Request,
+  control: SwitchControl,
+  name: string,
+  part: string | undefined,
+): Promise<Response | undefined | null> {
+  switch (what) {
+    case "GET ports":
+      if (part === "vrings") return json(control.vrings(name));
+      return part === undefined ? json(control.portOrListener(name)) : null;
+    case "DELETE ports":
+      return part === undefined ? void control.removePort(name) : null;
+    case "POST ports":
+      return part === "link" ? json(control.setAdmin(name, await readAdmin(request))) : null;
+    case "DELETE links":
+      return part === undefined ? null : void control.removeLink([name, part]);
+    default:
+      return null;
+  }
 }
 
 function notFound(path: string): ControlError {
@@ -111,18 +159,31 @@ function notFound(path: string): ControlError {
 
 async function readPort(request: Request): Promise<PortConfig> {
   const body = await readBody(request);
-  const { name, path, mtu, queues } = body;
+  const { name, path, mode, multi, mtu, queues } = body;
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError("invalid", "A port needs name and path, both texts");
   }
-  const fault = nameFault(name);
-  if (fault) throw new ControlError("invalid", fault);
-  return {
+  return checkPort({
     name,
     path: resolve(path),
+    ...(mode === undefined ? {} : { mode: checkMode(mode) }),
+    ...(multi === undefined ? {} : { multi: checkMulti(multi) }),
     ...(mtu === undefined ? {} : { mtu: checkMtu(mtu) }),
     ...(queues === undefined ? {} : { queuePairs: checkQueues(queues) }),
-  };
+  });
+}
+
+async function readAdmin(request: Request): Promise<"up" | "down"> {
+  const { admin } = await readBody(request);
+  if (admin === "up" || admin === "down") return admin;
+  throw new ControlError("invalid", `admin ${JSON.stringify(admin)} must be "up" or "down"`);
+}
+
+async function readPair(request: Request): Promise<[string, string]> {
+  const { ports } = await readBody(request);
+  const [one, other] = Array.isArray(ports) && ports.length === 2 ? ports : [];
+  if (typeof one === "string" && typeof other === "string") return [one, other];
+  throw new ControlError("invalid", "A link needs ports, the names of two ports");
 }
 
 async function readBody(request: Request): Promise<Record<string, unknown>> {

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { checkMtu, checkQueues, nameFault } from "./port_spec.ts";
 import { join, resolve } from "node:path";
-import { ControlError, type PortConfig, type SwitchConfig } from "./types.ts";
+import { checkMode, checkMtu, checkMulti, checkPort, checkQueues } from "./port_spec.ts";
+import { checkLinks, checkNames } from "./names.ts";
+import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "./types.ts";
 
 /** Largest FDB that may be asked for. */
 const FDB_ENTRIES_MAX = 1 << 20;
@@ -14,6 +15,7 @@ const FDB_ENTRIES_MAX = 1 << 20;
 /** What flags or a file say; anything may be missing. */
 export interface ConfigInput {
   readonly ports?: readonly PortConfig[] | undefined;
+  readonly links?: readonly LinkConfig[] | undefined;
   readonly controlPath?: string | undefined;
   readonly socketMode?: number | undefined;
   readonly socketGroup?: string | undefined;
@@ -35,17 +37,12 @@ export function mergeConfig(
   controlPath: string,
 ): SwitchConfig {
   const ports = [...(file.ports ?? []), ...(flags.ports ?? [])];
-  const seen = new Map<string, string>();
-  for (const port of ports) {
-    if (seen.has(port.name)) throw invalid(`Port "${port.name}" is given twice: rename one`);
-    seen.set(port.name, port.path);
-    const other = ports.find((p) => p !== port && p.fd === undefined && p.path === port.path);
-    if (other && port.fd === undefined) {
-      throw invalid(`Ports "${port.name}" and "${other.name}" share ${port.path}: change one`);
-    }
-  }
+  const links = [...(file.links ?? []), ...(flags.links ?? [])];
+  checkNames(ports);
+  checkLinks(links, ports);
   return {
     ports,
+    links,
     controlPath: flags.controlPath ?? file.controlPath ?? controlPath,
     socketMode: flags.socketMode ?? file.socketMode ?? 0o660,
     socketGroup: flags.socketGroup ?? file.socketGroup ?? null,
@@ -129,7 +126,7 @@ export function checkIdle(value: unknown): SwitchConfig["idle"] | undefined {
 
 /** What an object parsed from TOML says. @throws {ControlError} without file name */
 export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
-  readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port"]);
+  readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port", "link"]);
   const fdb = section(root, "switch", ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max"]);
   const sockets = section(root, "sockets", ["directory", "mode", "group"]);
   const plane = section(root, "dataplane", ["cpus", "idle"]);
@@ -142,6 +139,7 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
   const mode = text("[sockets] mode", sockets.mode);
   return {
     ports: readPorts(root.port ?? [], folder),
+    links: readLinks(root.link ?? []),
     controlPath: text("[control] socket", control.socket),
     socketMode: mode === undefined ? undefined : parseMode(mode),
     socketGroup: text("[sockets] group", sockets.group),
@@ -157,18 +155,29 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
   if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
-    readTable(where, entry, ["name", "socket", "mtu", "queues"]);
+    readTable(where, entry, ["name", "socket", "mode", "multi", "mtu", "queues"]);
     const name = text(`${where} name`, entry.name);
     if (name === undefined) throw invalid(`${where} has no name`);
-    const fault = nameFault(name);
-    if (fault) throw invalid(`${where}: ${fault}`);
     const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
-    return {
+    return checkPort({
       name,
       path,
+      ...(entry.mode === undefined ? {} : { mode: checkMode(entry.mode) }),
+      ...(entry.multi === undefined ? {} : { multi: checkMulti(entry.multi) }),
       ...(entry.mtu === undefined ? {} : { mtu: checkMtu(entry.mtu) }),
       ...(entry.queues === undefined ? {} : { queuePairs: checkQueues(entry.queues) }),
-    };
+    });
+  });
+}
+
+function readLinks(value: unknown): LinkConfig[] {
+  if (!Array.isArray(value)) throw invalid("links must be written as [[link]] tables");
+  return value.map((entry: Table, index) => {
+    const where = `[[link]] ${index + 1}`;
+    const { ports } = readTable(where, entry, ["ports"]);
+    const [one, other] = Array.isArray(ports) && ports.length === 2 ? ports : [];
+    if (typeof one === "string" && typeof other === "string") return { ports: [one, other] };
+    throw invalid(`${where}: ports must be the names of two ports such as ["vm1", "vm2"]`);
   });
 }
 

@@ -28,6 +28,8 @@ export const PORT_BYTES_MAX = 2 ** 40;
 
 interface SharedMapping {
   readonly key: string;
+  /** Device and inode of its file. */
+  readonly file: string;
   readonly mapping: Mapping;
   /** Number the data plane knows it by. */
   readonly number: number;
@@ -38,6 +40,8 @@ interface SharedMapping {
 export interface MappedRegion {
   readonly placed: PlacedRegion;
   readonly key: string;
+  /** Device and inode of its memory file. */
+  readonly file: string;
 }
 
 /** All mappings of a switch, shared by its ports. */
@@ -75,6 +79,7 @@ export class MappingPool {
     const offset = region.mmapOffset - alignDown(region.mmapOffset, alignment(stat));
     return {
       key: shared.key,
+      file: shared.file,
       placed: {
         guestAddr: region.guestAddr,
         sizeBytes: region.sizeBytes,
@@ -97,7 +102,7 @@ export class MappingPool {
     try {
       const mapping = Mapping.map(fd, start, end - start);
       const number = this.#plane.addMapping(mapping.address, mapping.sizeBytes);
-      const shared = { key, mapping, number, users: 0 };
+      const shared = { key, file: stat.identity, mapping, number, users: 0 };
       this.#mappings.set(key, shared);
       this.#windows += windowsOf(mapping.sizeBytes);
       return shared;
@@ -150,6 +155,11 @@ export class PortMemory {
   constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
     this.#pool = pool;
     this.#place = place;
+  }
+
+  /** Memory files of the table in force, by device and inode, each once. */
+  get files(): string[] {
+    return [...new Set(this.#mapped.map((region) => region.file))];
   }
 
   /** Bytes of all regions. */

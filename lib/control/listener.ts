@@ -28,15 +28,21 @@ export interface SocketAccess {
   readonly group: string | null;
 }
 
+/** Checks what the kernel asks of a socket's path. @throws {ControlError} naming the fix */
+export function checkSocketPath(path: string, verb = "listen on"): void {
+  if (new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX && !path.includes("\0")) {
+    return;
+  }
+  throw new ControlError(
+    "invalid",
+    `Cannot ${verb} ${path}: a socket path has at most ${SOCKET_PATH_BYTES_MAX} bytes, no NUL`,
+    "choose a shorter path",
+  );
+}
+
 /** Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file. */
 export function listenAt(path: string, access: SocketAccess): number {
-  if (new TextEncoder().encode(path).length > SOCKET_PATH_BYTES_MAX || path.includes("\0")) {
-    throw new ControlError(
-      "invalid",
-      `Cannot listen on ${path}: a socket path has at most ${SOCKET_PATH_BYTES_MAX} bytes, no NUL`,
-      "choose a shorter path",
-    );
-  }
+  checkSocketPath(path);
   const gid = access.group === null ? null : groupId(access.group);
   makeRoom(path);
   const mask = Deno.umask(0o177);

@@ -1,79 +1,46 @@
 /**
- * A port of the running switch on the control thread: its listening socket, at most one connected
- * front-end, and what the front-end's session asks for, carried out on the data plane.
+ * A port of the running switch on the control thread: at most one connected front-end, and what the
+ * front-end's session asks for, carried out on the data plane. Where front-ends come from is the
+ * matter of its socket, see port_socket.ts.
  *
  * Everything a connection brought is released exactly once when it ends, in this order: virtqueues
  * stopped, memory table emptied, views detached, memory unmapped, descriptors closed.
  *
  * @module
  */
-import {
-  acceptUnix,
-  closeFd,
-  drainTenantEventFd,
-  EAGAIN,
-  EPOLLIN,
-  errnoName,
-  fdKind,
-  listenFd,
-  peerCredentials,
-  setNonBlocking,
-  viewMemory,
-} from "../../ffi/mod.ts";
+import { drainTenantEventFd, fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
 import type { DataPlaneEvent } from "../worker/events.ts";
-import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
+import { adoptedSocket, type Adoption } from "./adopted.ts";
 import { BackEndChannel } from "./back_end_channel.ts";
+import { ConnectingSocket } from "./connecting.ts";
 import { Connection } from "./connection.ts";
-import { type MappingPool, PortMemory } from "./guest_memory.ts";
-import { listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
-import type { Logger } from "./log.ts";
+import { PortMemory } from "./guest_memory.ts";
+import { ListeningSocket } from "./listening.ts";
+import { describePeer } from "./peer.ts";
+import type { PortContext } from "./port_context.ts";
 import { PortLog } from "./port_log.ts";
-import { featuresText, portStatus, ringText, vringStatus } from "./port_status.ts";
-import type { Reactor } from "./reactor.ts";
-import { type BlockingPool, TenantFds } from "./tenant_fds.ts";
+import type { PortSocket, SocketHost } from "./port_socket.ts";
+import {
+  ALONE,
+  featuresText,
+  type PortRelations,
+  portStatus,
+  ringText,
+  vringStatus,
+} from "./port_status.ts";
+import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
 /** Ethernet header with one VLAN tag, above the MTU. */
 const FRAME_OVERHEAD_BYTES = 18;
-/** How long a listener rests that cannot accept, ms. */
-const ACCEPT_PAUSE_MS = 100;
 /** With more of a front-end's descriptors still to close, its port accepts no other one. */
-const CLOSING_FDS_MAX = 256;
-
-/** What a port needs of the data plane. */
-export type PortPlane = Pick<
-  DataPlaneThread,
-  | "addPort"
-  | "removePort"
-  | "setMemory"
-  | "startVring"
-  | "stopVring"
-  | "setVringEnabled"
-  | "setVringCall"
-  | "setVringLog"
-  | "setLog"
-  | "announce"
-  | "setFrameMax"
-  | "flushPort"
-  | "portCounters"
-  | "vringCounters"
->;
-
-/** What a port shares with the others. */
-export interface PortContext {
-  readonly plane: PortPlane;
-  readonly pool: MappingPool;
-  readonly blocking: BlockingPool;
-  readonly reactor: Reactor;
-  readonly logger: Logger;
-  readonly access: SocketAccess;
-}
+export const CLOSING_FDS_MAX = 256;
 
 interface Attachment {
   readonly fd: number;
@@ -89,9 +56,8 @@ export class SwitchPort {
   /** Its number on the data plane. */
   readonly number: number;
   readonly #context: PortContext;
-  readonly #listener: number;
-  /** Of the socket file, to unlink no other one. */
-  readonly #socketIdentity: string | null;
+  readonly #adoption: Adoption | null;
+  readonly #socket: PortSocket;
   readonly #memory: PortMemory;
   readonly #dirtyLog: PortLog;
   readonly #tenantFds: TenantFds;
@@ -99,26 +65,23 @@ export class SwitchPort {
   #attachment: Attachment | null = null;
   #mtu: number | null;
   #linkUp = false;
+  #admin: PortStatus["admin"] = "up";
   #connects = 0;
   /** Reads of call descriptors under way. */
   #draining = 0;
-  #closed = false;
   readonly #errors = new Map<string, number>();
 
-  /** Binds the port's socket and reserves its number. @throws {ControlError} */
-  constructor(config: PortConfig, context: PortContext) {
+  /** Reserves the port's number and opens its socket. @throws {ControlError} */
+  constructor(config: PortConfig, context: PortContext, adoption: Adoption | null = null) {
     this.config = config;
     this.#context = context;
+    this.#adoption = adoption;
     this.#mtu = config.mtu ?? null;
     this.#offer = makeOffer(config);
-    this.#tenantFds = new TenantFds(context.blocking);
-    this.#listener = config.fd === undefined
-      ? listenAt(config.path, context.access)
-      : inherit(config.fd);
-    this.#socketIdentity = config.fd === undefined ? socketIdentity(config.path) : null;
+    this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
+    this.#socket = this.#makeSocket();
     this.number = context.plane.addPort();
     if (this.number < 0) {
-      this.#closeListener();
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.#memory = new PortMemory(
@@ -127,7 +90,25 @@ export class SwitchPort {
     );
     this.#dirtyLog = new PortLog(context.plane, context.pool, this.#memory, this.number);
     this.#applyMtu();
-    context.reactor.add(this.#listener, () => this.#accept());
+    try {
+      this.#socket.open(false);
+    } catch (error) {
+      context.plane.removePort(this.number);
+      throw error;
+    }
+  }
+
+  #makeSocket(): PortSocket {
+    const { config } = this;
+    const { access, reactor } = this.#context;
+    const host: SocketHost = {
+      mayTake: () => this.#mayTake(),
+      take: (fd) => this.#take(fd),
+      log: (level, event, message) => this.#log(level, event, message),
+    };
+    if (this.#adoption) return adoptedSocket(this.#adoption, host);
+    if (config.mode === "connect") return new ConnectingSocket(config.path, this.#tenantFds, host);
+    return new ListeningSocket(config, access, reactor, host);
   }
 
   #log(
@@ -143,36 +124,29 @@ export class SwitchPort {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
-  #accept(): void {
-    if (this.#tenantFds.waiting > CLOSING_FDS_MAX) {
-      this.#log("warn", "closing", "descriptors of an earlier front-end do not close");
-      this.#restListener();
-      return;
-    }
-    const fd = acceptUnix(this.#listener);
-    if (fd === -EAGAIN) return;
-    if (fd < 0) {
-      // Out of descriptors: the connection stays queued.
-      this.#log("warn", "accept-failed", `cannot accept a front-end: ${errnoName(-fd)}`);
-      this.#restListener();
-      return;
-    }
-    // A front-end that connects again may be here before the news of its hanging up.
-    this.#attachment?.connection.poll();
-    if (this.#attachment) {
-      this.#count("busy");
-      this.#log("warn", "busy", "a second front-end was refused: one is connected");
-      this.#tenantFds.close(fd);
-      return;
-    }
-    this.#attach(fd);
+  #mayTake(): boolean {
+    if (this.#tenantFds.waiting <= CLOSING_FDS_MAX) return true;
+    this.#log("warn", "closing", "descriptors of an earlier front-end do not close");
+    return false;
   }
 
-  #restListener(): void {
-    this.#context.reactor.modify(this.#listener, 0);
-    setTimeout(() => {
-      if (!this.#closed) this.#context.reactor.modify(this.#listener, EPOLLIN);
-    }, ACCEPT_PAUSE_MS);
+  #take(fd: number): void {
+    // A front-end that connects again may be here before the news of its hanging up.
+    this.poll();
+    if (this.#attachment === null && this.#admin === "up") {
+      this.#attach(fd);
+      return;
+    }
+    const code = this.#admin === "up" ? "busy" : "admin-down";
+    const why = this.#admin === "up" ? "a second one: one is connected" : "the port is down";
+    this.#count(code);
+    this.#log("warn", code, `a front-end was refused, ${why}`);
+    this.#tenantFds.close(fd);
+  }
+
+  /** Handles what the front-end sent so far, its hanging up included. */
+  poll(): void {
+    this.#attachment?.connection.poll();
   }
 
   #attach(fd: number): void {
@@ -282,11 +256,46 @@ export class SwitchPort {
     this.#tenantFds.close(attachment.fd);
     if (refusal === null) {
       this.#log("info", "disconnected", "front-end disconnected");
-      return;
+    } else {
+      this.#count(refusal.code);
+      const reason = { reason: refusal.code };
+      this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
     }
-    this.#count(refusal.code);
-    const reason = { reason: refusal.code };
-    this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
+    this.#socket.freed();
+  }
+
+  /**
+   * Takes the port out of service, or back. Out of it, no frame passes; a front-end that can be
+   * told is told, any other one is disconnected, and no other one comes in.
+   * @throws {ControlError} its socket cannot be opened again
+   */
+  setAdmin(admin: PortStatus["admin"]): void {
+    if (admin === this.#admin) return;
+    if (admin === "down") this.#goDown();
+    else this.#socket.open(this.#attachment !== null);
+    this.#admin = admin;
+    this.#context.plane.setPortUp(this.number, admin === "up");
+    if (admin === "up") this.#attachment?.session.setLinkStatus(true);
+    this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
+  }
+
+  #goDown(): void {
+    const told = this.#attachment?.session.setLinkStatus(false) ?? false;
+    if (this.#adoption && !told) {
+      throw new ControlError(
+        "conflict",
+        `Cannot take port ${this.config.name} down: its front-end cannot be told`,
+        `vuswitch port del ${this.config.name}, or vuswitch port down '${this.#adoption.listener}'`,
+      );
+    }
+    this.#socket.suspend();
+    this.#context.plane.flushPort(this.number);
+    if (!told) this.#disconnect();
+  }
+
+  #disconnect(): void {
+    this.#attachment?.connection.close();
+    this.#detach(null);
   }
 
   /** The data plane gave one of its virtqueues up. */
@@ -321,13 +330,27 @@ export class SwitchPort {
     // Nothing that this port negotiates leads to one yet.
   }
 
-  /** For `port list` and `port show`. */
-  status(): PortStatus {
+  /** It came with its front-end, and ends with it. */
+  get isAdopted(): boolean {
+    return this.#adoption !== null;
+  }
+
+  /** Memory files its front-end brought, by device and inode. */
+  get memoryFiles(): string[] {
+    return this.#memory.files;
+  }
+
+  /** For `port list` and `port show`. @param relations to other ports */
+  status(relations: PortRelations = ALONE): PortStatus {
     return portStatus({
       config: this.config,
       session: this.#attachment?.session ?? null,
       peer: this.#attachment?.peer ?? null,
-      linkUp: this.#linkUp,
+      linkUp: this.#linkUp && this.#admin === "up",
+      admin: this.#admin,
+      retry: this.#socket.retry,
+      listener: this.#adoption?.listener ?? null,
+      relations,
       mtu: this.#mtu,
       connects: this.#connects,
       counters: this.#context.plane.portCounters(this.number),
@@ -346,42 +369,10 @@ export class SwitchPort {
     );
   }
 
-  #closeListener(): void {
-    // In this order: the file's inode number is not given to another one while the socket lives.
-    if (this.config.fd === undefined) unlinkSocket(this.config.path, this.#socketIdentity);
-    closeFd(this.#listener);
-  }
-
-  /** Disconnects the front-end, unlinks the socket, frees the number. Call once. */
+  /** Disconnects the front-end, closes the socket, frees the number. Call once. */
   close(): void {
-    this.#closed = true;
-    this.#context.reactor.remove(this.#listener);
-    this.#closeListener();
-    this.#attachment?.connection.close();
-    this.#detach(null);
+    this.#socket.close();
+    this.#disconnect();
     this.#context.plane.removePort(this.number);
   }
-}
-
-function inherit(fd: number): number {
-  try {
-    if (fdKind(fd) === "socket") listenFd(fd);
-    else throw new Error("it is not a socket");
-    return fd;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ControlError("invalid", `Cannot listen on inherited descriptor ${fd}: ${why}`);
-  }
-}
-
-function describePeer(fd: number): PortStatus["peer"] {
-  const peer = peerCredentials(fd);
-  if (!peer) return null;
-  let command = "?";
-  try {
-    command = Deno.readTextFileSync(`/proc/${peer.pid}/comm`).trim();
-  } catch {
-    // It is gone, or in another PID namespace.
-  }
-  return { pid: peer.pid, uid: peer.uid, command };
 }

@@ -4,17 +4,68 @@
  * @module
  */
 import { isAbsolute, join, resolve } from "node:path";
-import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
+import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
 const MTU_MIN = 68;
 const MTU_MAX = 65535;
 
-/** The fault of a port name, or null if it is a good one. */
-export function nameFault(name: string): string | null {
-  if (NAME.test(name)) return null;
+/** Where the number of each port goes in a template. */
+const PLACE = "{n}";
+
+/** The name that a template gives port `number`. */
+export function numberedName(template: string, number: number): string {
+  return template.replace(PLACE, String(number));
+}
+
+/** Every name that a listener may give its ports. */
+export function numberedNames(listener: PortConfig): string[] {
+  return Array.from({ length: listener.multi ?? 0 }, (_, n) => numberedName(listener.name, n));
+}
+
+/** The fault of a port's name, or null. @param multi how many ports, for a template */
+function nameFault(name: string, multi: number | undefined): string | null {
+  const places = name.split(PLACE).length - 1;
+  if (multi === undefined && places > 0) {
+    return `port name "${name}" is a template: say for how many front-ends with multi=N`;
+  }
+  if (multi !== undefined && places !== 1) {
+    return `port name "${name}" needs ${PLACE} once, the number of each of its multi=${multi} ports`;
+  }
+  if (NAME.test(multi === undefined ? name : numberedName(name, multi - 1))) return null;
   return `port name "${name}" must be 1-32 of A-Z a-z 0-9 . _ - and start with a letter or digit`;
+}
+
+/** Checks a port as a whole. @throws {ControlError} naming the fix */
+export function checkPort(port: PortConfig): PortConfig {
+  const fault = nameFault(port.name, port.multi);
+  if (fault) throw new ControlError("invalid", fault);
+  if (port.multi !== undefined && port.mode === "connect") {
+    throw new ControlError(
+      "invalid",
+      `port "${port.name}" cannot have multi and mode=connect: one front-end listens at a socket`,
+    );
+  }
+  return port;
+}
+
+/** Checks who listens. @throws {ControlError} */
+export function checkMode(value: unknown): "listen" | "connect" {
+  if (value === "listen" || value === "connect") return value;
+  throw new ControlError(
+    "invalid",
+    `mode "${value}" must be listen (the switch binds the socket) or connect (the front-end does)`,
+  );
+}
+
+/** Checks how many front-ends a socket takes. @throws {ControlError} */
+export function checkMulti(value: unknown): number {
+  const multi = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (
+    typeof multi === "number" && Number.isInteger(multi) && multi >= 1 && multi <= PORTS_MAX
+  ) return multi;
+  throw new ControlError("invalid", `multi ${value} must be a number from 1 to ${PORTS_MAX}`);
 }
 
 /** Checks an MTU. @throws {ControlError} */
@@ -46,35 +97,37 @@ export function parsePortSpec(spec: string, socketDir: string): PortConfig {
   const [head = "", ...options] = spec.split(",");
   const equals = head.indexOf("=");
   const name = equals < 0 ? head : head.slice(0, equals);
-  const fault = nameFault(name);
-  if (fault) throw new ControlError("invalid", `Cannot read port "${spec}": ${fault}`);
   const given = equals < 0 ? join(socketDir, `${name}.sock`) : head.slice(equals + 1);
   if (given === "") {
     throw new ControlError("invalid", `Cannot read port "${spec}": the path behind = is empty`);
   }
   const port: PortConfig = { name, path: isAbsolute(given) ? given : resolve(given) };
-  return { ...port, ...readOptions(spec, options) };
+  try {
+    return checkPort({ ...port, ...readOptions(options) });
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    throw new ControlError("invalid", `Cannot read port "${spec}": ${error.message}`);
+  }
 }
 
 /** Options of a port, by the name they have in a port's specification. */
 const OPTIONS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> = {
+  mode: (value) => ({ mode: checkMode(value) }),
+  multi: (value) => ({ multi: checkMulti(value) }),
   mtu: (value) => ({ mtu: checkMtu(value) }),
   queues: (value) => ({ queuePairs: checkQueues(value) }),
 };
 
 /** `N` or a form of it for each option. */
-const KNOWN_OPTIONS = "mtu=N, queues=N";
+const KNOWN_OPTIONS = "mode=listen|connect, multi=N, mtu=N, queues=N";
 
-function readOptions(spec: string, options: readonly string[]): Partial<PortConfig> {
+function readOptions(options: readonly string[]): Partial<PortConfig> {
   let read: Partial<PortConfig> = {};
   for (const option of options) {
     const [key = "", value] = option.split("=", 2);
     const reader = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
     if (!reader || value === undefined) {
-      throw new ControlError(
-        "invalid",
-        `Cannot read port "${spec}": unknown option "${option}"; known: ${KNOWN_OPTIONS}`,
-      );
+      throw new ControlError("invalid", `unknown option "${option}"; known: ${KNOWN_OPTIONS}`);
     }
     read = { ...read, ...reader(value) };
   }

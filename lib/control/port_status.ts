@@ -9,6 +9,15 @@ import type { MemoryRegion } from "../vhost/host.ts";
 import type { Session } from "../vhost/session.ts";
 import type { PortConfig, PortStatus, VringStatus } from "./types.ts";
 
+/** What others know of a port. */
+export interface PortRelations {
+  readonly linkedTo: string | null;
+  readonly sharesMemoryWith: readonly string[];
+}
+
+/** Of a port that nobody knows. */
+export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [] };
+
 /** What a port knows of itself. */
 export interface PortFacts {
   readonly config: PortConfig;
@@ -16,6 +25,10 @@ export interface PortFacts {
   readonly session: Session | null;
   readonly peer: PortStatus["peer"];
   readonly linkUp: boolean;
+  readonly admin: PortStatus["admin"];
+  readonly retry: PortStatus["retry"];
+  readonly listener: string | null;
+  readonly relations: PortRelations;
   readonly mtu: number | null;
   readonly connects: number;
   readonly counters: Readonly<Record<string, number>>;
@@ -47,7 +60,11 @@ export function portStatus(facts: PortFacts): PortStatus {
     name: config.name,
     link: session ? (facts.linkUp ? "up" : "down") : "wait",
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
-    mode: "listen",
+    mode: config.mode ?? "listen",
+    admin: facts.admin,
+    retry: session ? null : facts.retry,
+    listener: facts.listener,
+    linkedTo: facts.relations.linkedTo,
     queuePairs: session ? pairsInUse(session) : 0,
     ring: session ? ringText(session) : null,
     features: session ? `0x${session.features.toString(16)}` : null,
@@ -64,6 +81,7 @@ export function portStatus(facts: PortFacts): PortStatus {
       sizeBytes: region.sizeBytes,
       userAddr: `0x${region.userAddr.toString(16)}`,
     })),
+    sharesMemoryWith: facts.relations.sharesMemoryWith,
   };
 }
 

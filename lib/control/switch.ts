@@ -6,15 +6,23 @@
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
+import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { MappingPool } from "./guest_memory.ts";
+import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
-import { type PortContext, SwitchPort } from "./port.ts";
+import { checkAddition } from "./names.ts";
+import { SwitchPort } from "./port.ts";
+import type { PortContext } from "./port_context.ts";
+import { PortListener } from "./port_listener.ts";
+import type { PortRelations } from "./port_status.ts";
 import { Reactor } from "./reactor.ts";
 import { BlockingPool } from "./tenant_fds.ts";
 import {
   ControlError,
   type FdbStatus,
+  type LinkStatus,
+  type ListenerStatus,
   type PortConfig,
   type PortStatus,
   type SwitchConfig,
@@ -35,6 +43,8 @@ export class Switch implements SwitchControl {
   readonly #reactor: Reactor;
   readonly #context: PortContext;
   readonly #ports = new Map<string, SwitchPort>();
+  readonly #listeners = new Map<string, PortListener>();
+  readonly #links: Links;
   readonly #callWatch: CallWatch;
   readonly #startMs = performance.now();
   readonly #fdLimit: number;
@@ -66,6 +76,10 @@ export class Switch implements SwitchControl {
       drainCall: async (port, vring) => await this.#numbered(port)?.drainCall(vring),
       callBlocked: (port, vring) => this.#numbered(port)?.callBlocked(vring),
     });
+    this.#links = new Links({
+      numberOf: (name) => this.#ports.get(name)?.number ?? null,
+      setLink: (port, to) => plane.setLink(port, to),
+    });
     this.#reactor.add(plane.eventFd, () => this.#takeNews());
   }
 
@@ -75,6 +89,7 @@ export class Switch implements SwitchControl {
     const plane = await startDataPlane(config);
     const running = new Switch(config, logger, plane, fdLimit);
     try {
+      for (const { ports } of config.links) running.#links.add(ports, true);
       for (const port of config.ports) running.addPort(port);
     } catch (error) {
       await running.close();
@@ -112,15 +127,49 @@ export class Switch implements SwitchControl {
       fdb: this.#plane.fdbCounters(),
       worker: this.#plane.workerCounters(),
       ports: this.ports(),
+      listeners: this.listeners(),
+      links: this.links(),
     };
   }
 
   ports(): PortStatus[] {
-    return Array.from(this.#ports.values(), (port) => port.status());
+    const users = this.#memoryUsers();
+    return Array.from(this.#ports.values(), (port) => port.status(this.#relations(port, users)));
+  }
+
+  portOrListener(name: string): PortStatus | ListenerStatus {
+    return this.#listeners.get(name)?.status() ?? this.port(name);
   }
 
   port(name: string): PortStatus {
-    return this.#port(name).status();
+    const port = this.#port(name);
+    return port.status(this.#relations(port, this.#memoryUsers()));
+  }
+
+  listeners(): ListenerStatus[] {
+    return Array.from(this.#listeners.values(), (listener) => listener.status());
+  }
+
+  links(): LinkStatus[] {
+    return this.#links.list();
+  }
+
+  /** Names of ports by the memory files they brought. */
+  #memoryUsers(): Map<string, string[]> {
+    const users = new Map<string, string[]>();
+    for (const port of this.#ports.values()) {
+      for (const file of port.memoryFiles) {
+        users.set(file, [...users.get(file) ?? [], port.config.name]);
+      }
+    }
+    return users;
+  }
+
+  #relations(port: SwitchPort, users: ReadonlyMap<string, string[]>): PortRelations {
+    const { name } = port.config;
+    const sharing = new Set(port.memoryFiles.flatMap((file) => users.get(file) ?? []));
+    sharing.delete(name);
+    return { linkedTo: this.#links.peerOf(name), sharesMemoryWith: [...sharing] };
   }
 
   vrings(name: string): VringStatus[] {
@@ -140,32 +189,87 @@ export class Switch implements SwitchControl {
     else this.#plane.flushPort(this.#port(port).number);
   }
 
-  addPort(config: PortConfig): PortStatus {
-    if (this.#ports.has(config.name)) {
-      throw new ControlError("conflict", `Port "${config.name}" exists already`);
+  addPort(config: PortConfig): PortStatus | ListenerStatus {
+    const all = [...this.#ports.values(), ...this.#listeners.values()];
+    checkAddition(config, all.map((each) => each.config));
+    this.#checkFdLimit(config);
+    if (config.multi === undefined) this.#add(new SwitchPort(config, this.#context));
+    else {
+      const listener = new PortListener(config, this.#context, {
+        adopt: (port, adoption) => this.#adopt(port, adoption),
+        remove: (name) => this.#remove(this.#port(name)),
+      });
+      this.#listeners.set(config.name, listener);
     }
-    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * (this.#ports.size + 1);
-    if (fdsNeeded > this.#fdLimit) {
-      throw new ControlError(
-        "invalid",
-        `Cannot add port ${config.name}: ${this.#fdLimit} descriptors allowed, ${fdsNeeded} needed`,
-        `ulimit -n ${fdsNeeded}, or LimitNOFILE=${fdsNeeded} in the systemd unit`,
-      );
-    }
-    const port = new SwitchPort(config, this.#context);
-    this.#ports.set(config.name, port);
-    return port.status();
+    return this.portOrListener(config.name);
+  }
+
+  #add(port: SwitchPort): void {
+    this.#ports.set(port.config.name, port);
+    this.#links.portAdded(port.config.name);
+  }
+
+  #adopt(config: PortConfig, adoption: Adoption): SwitchPort {
+    const port = new SwitchPort(config, this.#context, adoption);
+    this.#add(port);
+    return port;
+  }
+
+  /** A listener's ports are counted before they come. */
+  #checkFdLimit(config: PortConfig): void {
+    let ports = config.multi ?? 1;
+    for (const port of this.#ports.values()) ports += port.isAdopted ? 0 : 1;
+    for (const listener of this.#listeners.values()) ports += listener.config.multi ?? 1;
+    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * ports;
+    if (fdsNeeded <= this.#fdLimit) return;
+    throw new ControlError(
+      "invalid",
+      `Cannot add port ${config.name}: ${this.#fdLimit} descriptors allowed, ${fdsNeeded} needed`,
+      `ulimit -n ${fdsNeeded}, or LimitNOFILE=${fdsNeeded} in the systemd unit`,
+    );
   }
 
   removePort(name: string): void {
+    const listener = this.#listeners.get(name);
+    if (listener) {
+      listener.close();
+      this.#listeners.delete(name);
+      return;
+    }
     const port = this.#port(name);
-    this.#ports.delete(name);
+    for (const each of this.#listeners.values()) each.forget(name);
+    this.#remove(port);
+  }
+
+  #remove(port: SwitchPort): void {
+    const { name } = port.config;
+    this.#links.portRemoved(name);
     port.close();
+    this.#ports.delete(name);
+    // Its number may be another port's soon: what the data plane still says is said to nobody.
+    this.#takeNews();
+  }
+
+  setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus {
+    (this.#listeners.get(name) ?? this.#port(name)).setAdmin(admin);
+    return this.portOrListener(name);
+  }
+
+  addLink(ports: readonly [string, string]): LinkStatus {
+    return this.#links.add(ports, false);
+  }
+
+  removeLink(ports: readonly [string, string]): void {
+    this.#links.remove(ports);
+  }
+
+  #close(name: string): void {
+    if (this.#listeners.has(name) || this.#ports.has(name)) this.removePort(name);
   }
 
   /** Closes every port, unlinks their sockets and stops the data plane. */
   async close(): Promise<void> {
-    for (const name of [...this.#ports.keys()]) this.removePort(name);
+    for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     this.#callWatch.close();
     this.#reactor.remove(this.#plane.eventFd);
     await this.#reactor.close();

@@ -95,6 +95,11 @@ export class TenantFds {
     this.#add(() => this.#pool.calls.signal(fd));
   }
 
+  /** Runs something else that may block in the port's turn. `job` must not reject. */
+  run(job: () => Promise<void>): void {
+    this.#add(job);
+  }
+
   #add(job: Job): void {
     this.#lane.jobs.push(job);
     if (this.#lane.jobs.length === 1) this.#pool.offer(this.#lane);

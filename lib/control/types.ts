@@ -5,12 +5,19 @@
  * @module
  */
 
-/** One port, as an operator writes it. */
+/** One port, or the listener of many, as an operator writes it. */
 export interface PortConfig {
-  /** 1-32 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or digit. */
+  /**
+   * 1-32 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or digit. With `multi`, a
+   * template with `{n}` in it once: the number of each port.
+   */
   readonly name: string;
-  /** Absolute path of the socket the switch binds. Unused when `fd` is given. */
+  /** Absolute path of the socket, bound by whoever listens. Unused when `fd` is given. */
   readonly path: string;
+  /** Who listens at `path`: the switch (`listen`, the default) or the front-end (`connect`). */
+  readonly mode?: "listen" | "connect";
+  /** Front-ends the socket takes at once, 1-256, each a port of its own. */
+  readonly multi?: number;
   /** A listening socket inherited from whoever started us, instead of `path`. */
   readonly fd?: number;
   /** MTU offered to the guest, bytes, 68-65535. */
@@ -19,9 +26,16 @@ export interface PortConfig {
   readonly queuePairs?: number;
 }
 
+/** Two ports whose frames go to each other and nowhere else, as an operator writes them. */
+export interface LinkConfig {
+  /** Names of ports. */
+  readonly ports: readonly [string, string];
+}
+
 /** Everything `run` needs. */
 export interface SwitchConfig {
   readonly ports: readonly PortConfig[];
+  readonly links: readonly LinkConfig[];
   /** Control socket path, or null for none. */
   readonly controlPath: string | null;
   /** Permission bits of the port sockets. */
@@ -42,7 +56,16 @@ export interface PortStatus {
   /** `wait`: no front-end; `down`: connected, virtqueues not running; `up`: frames flow. */
   readonly link: "wait" | "down" | "up";
   readonly socket: string;
-  readonly mode: "listen";
+  /** Who listens at the socket: the switch or the front-end. */
+  readonly mode: "listen" | "connect";
+  /** `down`: an operator took the port out of service. */
+  readonly admin: "up" | "down";
+  /** Why a port in mode `connect` has no front-end, and how long it waits before it tries again. */
+  readonly retry: { readonly reason: string; readonly afterMs: number } | null;
+  /** Name template of the listener the port came from, or null. */
+  readonly listener: string | null;
+  /** The port it is linked with, or null. */
+  readonly linkedTo: string | null;
   readonly queuePairs: number;
   /** `split/256`, `packed/256` or null when down. */
   readonly ring: string | null;
@@ -63,6 +86,32 @@ export interface PortStatus {
     readonly sizeBytes: number;
     readonly userAddr: string;
   }[];
+  /** Ports that brought one of the same memory files: as a rule, of the same machine. */
+  readonly sharesMemoryWith: readonly string[];
+}
+
+/** A listening socket that takes many front-ends, in `port list` a line of its own. */
+export interface ListenerStatus {
+  /** Name template of its ports. */
+  readonly name: string;
+  readonly socket: string;
+  readonly admin: "up" | "down";
+  /** Front-ends it takes at once. */
+  readonly multi: number;
+  /** Its ports of now. */
+  readonly ports: readonly string[];
+  readonly connects: number;
+  /** Front-ends it did not take, counted by reason code. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** `link list`. */
+export interface LinkStatus {
+  readonly ports: readonly [string, string];
+  /** `waiting`: a port is missing, frames of the other go nowhere. */
+  readonly state: "linked" | "waiting";
+  /** It stands in the configuration and outlives its ports. */
+  readonly configured: boolean;
 }
 
 /** `vring show PORT`. */
@@ -98,6 +147,8 @@ export interface SwitchStatus {
   readonly fdb: Readonly<Record<string, number>>;
   readonly worker: Readonly<Record<string, number>>;
   readonly ports: readonly PortStatus[];
+  readonly listeners: readonly ListenerStatus[];
+  readonly links: readonly LinkStatus[];
 }
 
 /** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
@@ -105,11 +156,21 @@ export interface SwitchControl {
   status(): SwitchStatus;
   ports(): PortStatus[];
   port(name: string): PortStatus;
+  /** A port, or the listener of that name. */
+  portOrListener(name: string): PortStatus | ListenerStatus;
+  listeners(): ListenerStatus[];
+  links(): LinkStatus[];
   vrings(name: string): VringStatus[];
   fdb(): FdbStatus[];
   flushFdb(port: string | null): void;
-  addPort(port: PortConfig): PortStatus;
+  /** Adds a port, or with `multi` a listener. */
+  addPort(port: PortConfig): PortStatus | ListenerStatus;
+  /** Removes a port, or a listener with all its ports. */
   removePort(name: string): void;
+  /** Takes a port or a listener out of service, or back into it. */
+  setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus;
+  addLink(ports: readonly [string, string]): LinkStatus;
+  removeLink(ports: readonly [string, string]): void;
 }
 
 /** An operator's request that cannot be met. `kind` decides the exit code and the HTTP status. */

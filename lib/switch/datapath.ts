@@ -22,7 +22,8 @@ import * as splitQueue from "../virtio/split_queue.ts";
 import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
-import type { Port, Queue, Vring } from "./port.ts";
+import * as link from "./link.ts";
+import { NOT_LINKED, type Port, type Queue, type Vring } from "./port.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
@@ -30,6 +31,7 @@ const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
 const { RING_OK } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
 const { flowHash } = flow;
+const { listLinked } = link;
 const { deliverPacked, finishPacked, takePacked } = packedRing;
 const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
 const { deliverSplit, finishSplit, takeSplit } = splitRing;
@@ -47,6 +49,8 @@ export interface DatapathHost {
 const RESERVED_WORD = 0x00c28001;
 const RESERVED_REST_MASK = 0xf0ff;
 
+/** An own constant: see above. */
+const UNLINKED = NOT_LINKED;
 const FLOOD = -1;
 const DROP = -2;
 
@@ -58,7 +62,7 @@ export class Datapath {
   readonly host: DatapathHost;
   /** Transmit queues in service: what is polled. */
   readonly transmitters: Vring[] = [];
-  /** Ports that take frames now, and how many. */
+  /** Ports that floods go to now, and how many. */
   readonly deliverable: Int32Array;
   deliverableCount = 0;
   /** Monotonic time in whole seconds, kept by the thread's loop. */
@@ -96,7 +100,9 @@ export class Datapath {
       if (port === null) continue;
       port.refresh();
       port.appendTransmitters(this.transmitters);
-      if (port.receivers.length > 0) this.deliverable[this.deliverableCount++] = port.index;
+      // A linked port hears nobody but its peer.
+      if (port.receivers.length === 0 || port.linkedTo !== NOT_LINKED) continue;
+      this.deliverable[this.deliverableCount++] = port.index;
     }
   }
 }
@@ -109,11 +115,11 @@ export function pollVring(path: Datapath, vring: Vring): number {
     ? takePacked(queue, port.memory, BURST_FRAMES)
     : takeSplit(queue, port.memory, BURST_FRAMES);
   if (count > 0) {
-    if (queue.enabled) {
+    if (queue.enabled && port.adminUp) {
       openFrames(count, queue.headerBytes);
       forward(path, port, count);
     } else {
-      // Started but disabled: taken and discarded (vhost-user.rst «Ring states»).
+      // Started but disabled (vhost-user.rst «Ring states»), or out of service: taken, discarded.
       path.counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
     }
     finish(path, vring, queue, count);
@@ -124,7 +130,8 @@ export function pollVring(path: Datapath, vring: Vring): number {
 
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forward(path: Datapath, port: Port, count: number): void {
-  classify(path, port, count);
+  if (port.linkedTo === UNLINKED) classify(path, port, count);
+  else listLinked(path, port, count);
   for (let i = 0; i < path.touchedCount; i++) deliver(path, path.touched[i]!);
   path.touchedCount = 0;
 }

@@ -203,6 +203,7 @@ export class Fdb {
 
   /** Forgets every address of a port. */
   flushPort(port: number): void {
+    if (this.#perPort[port] === 0) return;
     for (let slot = 0; slot <= this.#mask; slot++) {
       // What moves back into a freed slot is looked at again.
       while (this.#slots[slot * SLOT_WORDS + PORT] === port + 1) {

@@ -31,6 +31,11 @@ export interface Vring {
 /** Longest frame without a limit of the port's own: 64 KiB and an Ethernet header with a tag. */
 export const FRAME_BYTES_MAX = 65550;
 
+/** {@linkcode Port.linkedTo} of a port that switches. */
+export const NOT_LINKED = -1;
+/** {@linkcode Port.linkedTo} of a port whose other end is missing: its frames go nowhere. */
+export const LINK_WAITING = -2;
+
 /** One port. Data-plane thread only. */
 export class Port {
   readonly index: number;
@@ -45,6 +50,10 @@ export class Port {
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
   logAll = false;
+  /** An operator wants it in service. */
+  adminUp = true;
+  /** The one port its frames go to, or one of the two above. */
+  linkedTo: number = NOT_LINKED;
 
   constructor(index: number, counterBase: number, vringsMax: number) {
     this.index = index;
@@ -55,6 +64,7 @@ export class Port {
   /** Finds out anew which receive queues take frames. Call after any change to a virtqueue. */
   refresh(): void {
     this.receivers.length = 0;
+    if (!this.adminUp) return;
     for (let number = 0; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
       if (vring && vring.queue.enabled && vring.queue.broken === RING_OK) {

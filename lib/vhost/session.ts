@@ -14,12 +14,14 @@ import { assert, present } from "../base/assert.ts";
 import {
   hasFeature,
   VHOST_USER_F_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_STATUS,
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
@@ -372,6 +374,15 @@ export class Session {
     this.#linkUp = up;
     this.host.linkChanged(up);
     if (up) this.migration.linkUp();
+  }
+
+  /**
+   * The operator's link state, for the driver to see (virtio-v1.3 §5.1.4 `status`).
+   * @returns whether the front-end could be told
+   */
+  setLinkStatus(_up: boolean): boolean {
+    return hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_CONFIG) &&
+      hasFeature(this.features, VIRTIO_NET_F_STATUS);
   }
 
   /** Back to the state of a new device, the connection and its memory kept. */

@@ -99,6 +99,13 @@ export class Commands {
       case COMMAND.flushPort:
         this.#path.fdb.flushPort(port);
         break;
+      case COMMAND.setPortUp:
+        this.#port(port).adminUp = numbers[1] === 1;
+        break;
+      case COMMAND.setLink:
+        this.#port(port).linkedTo = numbers[1]!;
+        this.#path.fdb.flushPort(port);
+        break;
       case COMMAND.flushFdb:
         this.#path.fdb.flush();
         break;

@@ -29,6 +29,8 @@ export const COMMAND = {
   setVringLog: 14,
   setLog: 15,
   announce: 16,
+  setPortUp: 30,
+  setLink: 31,
 } as const;
 
 /** int32 words of the control area. */

@@ -222,6 +222,14 @@ export class DataPlaneThread implements DataPlane {
     this.#call(COMMAND.flushPort, port);
   }
 
+  setPortUp(port: number, up: boolean): void {
+    this.#call(COMMAND.setPortUp, port, Number(up));
+  }
+
+  setLink(port: number, to: number): void {
+    this.#call(COMMAND.setLink, port, to);
+  }
+
   /** Forgets every dynamic MAC address. */
   flushFdb(): void {
     this.#call(COMMAND.flushFdb);

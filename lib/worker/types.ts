@@ -100,4 +100,11 @@ export interface DataPlane {
   setFrameMax(port: number, frameBytesMax: number): void;
   /** Forgets the dynamic MAC addresses of one port. */
   flushPort(port: number): void;
+  /** In service or not: not, its frames are taken and discarded, and it gets none. */
+  setPortUp(port: number, up: boolean): void;
+  /**
+   * Every frame of the port goes to port `to` and nowhere else, and no other port's frame to it;
+   * NOT_LINKED ends that, LINK_WAITING discards. Forgets the port's dynamic MAC addresses.
+   */
+  setLink(port: number, to: number): void;
 }

@@ -20,7 +20,7 @@ async function fails(code: number, line: RegExp, ...args: string[]): Promise<voi
 Deno.test("wrong usage exits with 2 and one line", async () => {
   await fails(2, /No flag registered for --nope/, "run", "--nope");
   await fails(2, /No command registered for `bogus`/, "bogus");
-  await fails(2, /unknown option "x=1"; known: mtu=N/, "run", "-p", "a,x=1");
+  await fails(2, /unknown option "x=1"; known: mode=listen/, "run", "-p", "a,x=1");
   await fails(2, /octal/, "run", "-p", "a", "--socket-mode", "9");
   await fails(2, /such as 2, 2,3 or 2-5/, "run", "-p", "a", "--cpus", "z");
   await fails(2, /no such file/, "run", "--config", "/nonexistent.toml");

@@ -34,7 +34,7 @@ Deno.test("parsePortSpec() names the fault", () => {
       ["vm1=", /empty/],
       ["vm1,mtu=67", /68 to 65535/],
       ["vm1,mtu=x", /68 to 65535/],
-      ["vm1,speed=10", /unknown option "speed=10"; known: mtu=N/],
+      ["vm1,speed=10", /unknown option "speed=10"; known: mode=listen/],
     ] as const
   ) assert.throws(() => parsePortSpec(spec, "/r"), fault, spec);
 });
@@ -79,6 +79,7 @@ mtu = 9000
       { name: "vm1", path: "/run/v/vm1.sock" },
       { name: "vm2", path: "/x/vm2.sock", mtu: 9000 },
     ],
+    links: [],
     controlPath: "/run/v/c.sock",
     socketMode: 0o600,
     socketGroup: "kvm",

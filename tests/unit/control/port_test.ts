@@ -2,7 +2,8 @@
 import { deepEqual, equal, match, notEqual, ok, throws } from "node:assert/strict";
 import { closeFd, createEventFd, drainEventFd, listenUnix, socketPair } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
-import { type PortContext, SwitchPort } from "../../../lib/control/port.ts";
+import { SwitchPort } from "../../../lib/control/port.ts";
+import type { PortContext } from "../../../lib/control/port_context.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { ControlError } from "../../../lib/control/types.ts";

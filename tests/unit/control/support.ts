@@ -15,7 +15,7 @@ import {
   receive,
   send,
 } from "../../../ffi/mod.ts";
-import type { PortPlane } from "../../../lib/control/port.ts";
+import type { PortPlane } from "../../../lib/control/port_context.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
 import type {
@@ -47,6 +47,9 @@ export class FakePlane implements DataPlane, PortPlane {
   readonly logs = new Map<number, PlacedLog>();
   readonly frameMax = new Map<number, number>();
   readonly flushed: number[] = [];
+  /** Ports that are out of service. */
+  readonly down = new Set<number>();
+  readonly links = new Map<number, number>();
   portsMax = 4;
   /** Called before a mapping is forgotten. */
   onRemoveMapping: (address: number) => void = () => {};
@@ -144,6 +147,17 @@ export class FakePlane implements DataPlane, PortPlane {
 
   flushPort(port: number): void {
     this.flushed.push(port);
+  }
+
+  setPortUp(port: number, up: boolean): void {
+    ok(this.ports.has(port));
+    if (up) this.down.delete(port);
+    else this.down.add(port);
+  }
+
+  setLink(port: number, to: number): void {
+    ok(this.ports.has(port));
+    this.links.set(port, to);
   }
 
   portCounters(): Record<string, number> {

@@ -20,6 +20,7 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
 function config(folder: string, ...names: string[]): SwitchConfig {
   return {
     ports: names.map((name) => ({ name, path: `${folder}/${name}` })),
+    links: [],
     controlPath: null,
     socketMode: 0o600,
     socketGroup: null,
@@ -52,7 +53,8 @@ Deno.test("Switch serves front-ends, adds and removes ports beside them", () =>
       const a = await startedClient(`${folder}/a`);
       const b = await startedClient(`${folder}/b`);
       deepEqual(running.ports().map((p) => [p.name, p.link]), [["a", "up"], ["b", "up"]]);
-      equal(running.addPort({ name: "c", path: `${folder}/c` }).link, "wait");
+      running.addPort({ name: "c", path: `${folder}/c` });
+      equal(running.port("c").link, "wait");
       const c = await startedClient(`${folder}/c`);
       controlError(() => running.addPort({ name: "c", path: `${folder}/d` }), "conflict", /exists/);
       controlError(

@@ -1,0 +1,124 @@
+/**
+ * Links: two ports whose frames go to each other and nowhere else.
+ *
+ * A link that an operator added ends with either of its ports, and the other one switches again. A
+ * link of the configuration stays: while one of its ports is missing, frames of the other go
+ * nowhere, and when the port is back (a listener's port of the same name included), so is the link.
+ *
+ * @module
+ */
+import { LINK_WAITING, NOT_LINKED } from "../switch/port.ts";
+import { ControlError, type LinkStatus } from "./types.ts";
+
+interface Link {
+  readonly ports: readonly [string, string];
+  readonly configured: boolean;
+}
+
+/** What links need of the switch. */
+export interface LinkHost {
+  /** A port's number on the data plane, or null if there is no such port. */
+  numberOf(name: string): number | null;
+  /** See DataPlane.setLink. */
+  setLink(port: number, to: number): void;
+}
+
+/** The links of a switch. Control thread only. */
+export class Links {
+  readonly #host: LinkHost;
+  /** Each link under both of its ports' names. */
+  readonly #byPort = new Map<string, Link>();
+
+  constructor(host: LinkHost) {
+    this.#host = host;
+  }
+
+  /** Links two ports. @throws {ControlError} a port is missing, unless configured, or linked */
+  add(ports: readonly [string, string], configured: boolean): LinkStatus {
+    if (ports[0] === ports[1]) {
+      throw new ControlError("invalid", `Cannot link "${ports[0]}" with itself`);
+    }
+    for (const name of ports) {
+      if (!configured && this.#host.numberOf(name) === null) {
+        throw new ControlError("not-found", `No port named "${name}"`, "see: vuswitch port list");
+      }
+      const known = this.#byPort.get(name);
+      if (known) {
+        throw new ControlError(
+          "conflict",
+          `Port "${name}" is linked already: ${known.ports.join(" with ")}`,
+          `vuswitch link del ${known.ports.join(" ")}`,
+        );
+      }
+    }
+    const link = { ports, configured };
+    for (const name of ports) this.#byPort.set(name, link);
+    this.#apply(link);
+    return this.#status(link);
+  }
+
+  /** Ends a link; its ports are named in either order. @throws {ControlError} there is none */
+  remove(ports: readonly [string, string]): void {
+    const link = this.#byPort.get(ports[0]);
+    if (!link || this.peerOf(ports[0]) !== ports[1]) {
+      throw new ControlError(
+        "not-found",
+        `No link between "${ports[0]}" and "${ports[1]}"`,
+        "see: vuswitch link list",
+      );
+    }
+    this.#end(link);
+  }
+
+  /** The port a port is linked with, there or not, or null. */
+  peerOf(name: string): string | null {
+    const link = this.#byPort.get(name);
+    if (!link) return null;
+    return link.ports[0] === name ? link.ports[1] : link.ports[0];
+  }
+
+  /** All links in the order they were made. */
+  list(): LinkStatus[] {
+    return Array.from(new Set(this.#byPort.values()), (link) => this.#status(link));
+  }
+
+  /** A port is there now; call before its first frame can pass. */
+  portAdded(name: string): void {
+    const link = this.#byPort.get(name);
+    if (link) this.#apply(link);
+  }
+
+  /** A port is going; call while the host still knows it. */
+  portRemoved(name: string): void {
+    const link = this.#byPort.get(name);
+    if (!link) return;
+    if (!link.configured) {
+      this.#end(link);
+      return;
+    }
+    for (const each of link.ports) this.#set(each, LINK_WAITING);
+  }
+
+  #status(link: Link): LinkStatus {
+    const whole = link.ports.every((name) => this.#host.numberOf(name) !== null);
+    return { ...link, state: whole ? "linked" : "waiting" };
+  }
+
+  #apply(link: Link): void {
+    const [one, other] = link.ports;
+    this.#set(one, this.#host.numberOf(other) ?? LINK_WAITING);
+    this.#set(other, this.#host.numberOf(one) ?? LINK_WAITING);
+  }
+
+  #end(link: Link): void {
+    for (const name of link.ports) {
+      this.#byPort.delete(name);
+      this.#set(name, NOT_LINKED);
+    }
+  }
+
+  #set(name: string, to: number): void {
+    const number = this.#host.numberOf(name);
+    if (number !== null) this.#host.setLink(number, to);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What the ports of a switch share.
+ *
+ * @module
+ */
+import type { DataPlaneThread } from "../worker/supervisor.ts";
+import type { MappingPool } from "./guest_memory.ts";
+import type { SocketAccess } from "./listener.ts";
+import type { Logger } from "./log.ts";
+import type { Reactor } from "./reactor.ts";
+import type { BlockingPool } from "./tenant_fds.ts";
+
+/** What a port needs of the data plane. */
+export type PortPlane = Pick<
+  DataPlaneThread,
+  | "addPort"
+  | "removePort"
+  | "setMemory"
+  | "startVring"
+  | "stopVring"
+  | "setVringEnabled"
+  | "setVringCall"
+  | "setVringLog"
+  | "setLog"
+  | "announce"
+  | "setFrameMax"
+  | "flushPort"
+  | "setPortUp"
+  | "portCounters"
+  | "vringCounters"
+>;
+
+/** What a port shares with the others. */
+export interface PortContext {
+  readonly plane: PortPlane;
+  readonly pool: MappingPool;
+  readonly blocking: BlockingPool;
+  readonly reactor: Reactor;
+  readonly logger: Logger;
+  readonly access: SocketAccess;
+}

@@ -1,0 +1,161 @@
+/**
+ * One listening socket for many front-ends: each that connects becomes a port of its own, named by
+ * the template with the lowest free number from 0, and the port ends with its front-end.
+ *
+ * @module
+ */
+import type { Adoption } from "./adopted.ts";
+import { CLOSING_FDS_MAX, type SwitchPort } from "./port.ts";
+import type { PortContext } from "./port_context.ts";
+import { ListeningSocket } from "./listening.ts";
+import { numberedName } from "./port_spec.ts";
+import { TenantFds } from "./tenant_fds.ts";
+import { ControlError, type ListenerStatus, type PortConfig } from "./types.ts";
+
+/**
+ * Closing what front-ends sent may block for ever, and ports come and go: so their numbers share a
+ * few lanes that stay, and one socket can never take the whole blocking pool.
+ */
+const LANES = 8;
+
+/** What a listener asks of its switch. */
+export interface ListenerHost {
+  /** Makes the port of a front-end. @throws {ControlError} the switch is full */
+  adopt(config: PortConfig, adoption: Adoption): SwitchPort;
+  /** Removes a port that was adopted. */
+  remove(name: string): void;
+}
+
+/** A listener and its ports. Control thread only. */
+export class PortListener {
+  /** Its name is the template. */
+  readonly config: PortConfig;
+  readonly #context: PortContext;
+  readonly #host: ListenerHost;
+  readonly #multi: number;
+  readonly #socket: ListeningSocket;
+  readonly #ports = new Map<number, SwitchPort>();
+  readonly #lanes: readonly TenantFds[];
+  /** Closes front-ends that were refused. */
+  readonly #refusals: TenantFds;
+  readonly #refused = new Map<string, number>();
+  #admin: ListenerStatus["admin"] = "up";
+  #connects = 0;
+
+  /** Binds the socket. @throws {ControlError} */
+  constructor(config: PortConfig, context: PortContext, host: ListenerHost) {
+    this.config = config;
+    this.#context = context;
+    this.#host = host;
+    this.#multi = config.multi ?? 1;
+    this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
+    this.#refusals = new TenantFds(context.blocking);
+    this.#socket = new ListeningSocket(config, context.access, context.reactor, {
+      mayTake: () => this.#mayTake(),
+      take: (fd) => this.#take(fd),
+      log: (level, event, message) => this.#log(level, event, message),
+    });
+    this.#socket.open();
+  }
+
+  #log(level: "debug" | "info" | "warn", event: string, message: string): void {
+    this.#context.logger[level](`port ${this.config.name}`, event, message);
+  }
+
+  #mayTake(): boolean {
+    if (this.#refusals.waiting <= CLOSING_FDS_MAX) return true;
+    this.#log("warn", "closing", "descriptors of earlier front-ends do not close");
+    return false;
+  }
+
+  #take(fd: number): void {
+    // One that connects again may be here before the news of its hanging up, and keeps its number.
+    for (const port of [...this.#ports.values()]) port.poll();
+    const number = this.#freeNumber();
+    if (number < 0) {
+      this.#refuse(fd, "full", `${this.#multi} front-ends are connected`);
+      return;
+    }
+    const { multi: _, ...config } = this.config;
+    const name = numberedName(config.name, number);
+    try {
+      const port = this.#host.adopt({ ...config, name }, {
+        fd,
+        tenantFds: this.#lane(number),
+        listener: this.config.name,
+        ended: () => this.#remove(number),
+      });
+      this.#ports.set(number, port);
+      this.#connects++;
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      this.#refuse(fd, "switch-full", error.message);
+    }
+  }
+
+  #lane(number: number): TenantFds {
+    return this.#lanes[number % LANES] as TenantFds;
+  }
+
+  /** The lowest number without a port whose descriptors still close, or -1. */
+  #freeNumber(): number {
+    for (let number = 0; number < this.#multi; number++) {
+      if (!this.#ports.has(number) && this.#lane(number).waiting <= CLOSING_FDS_MAX) return number;
+    }
+    return -1;
+  }
+
+  #refuse(fd: number, code: string, why: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+    this.#log("warn", code, `a front-end was refused: ${why}`);
+    this.#refusals.close(fd);
+  }
+
+  #remove(number: number): void {
+    const port = this.#ports.get(number);
+    if (port && this.#ports.delete(number)) this.#host.remove(port.config.name);
+  }
+
+  #removeAll(): void {
+    for (const number of [...this.#ports.keys()]) this.#remove(number);
+  }
+
+  /** A port of this listener is removed by somebody else. */
+  forget(name: string): void {
+    for (const [number, port] of this.#ports) {
+      if (port.config.name === name) this.#ports.delete(number);
+    }
+  }
+
+  /** Down: the socket is closed and all its ports end. @throws {ControlError} it cannot be bound */
+  setAdmin(admin: ListenerStatus["admin"]): void {
+    if (admin === this.#admin) return;
+    if (admin === "up") this.#socket.open();
+    else {
+      this.#socket.suspend();
+      this.#removeAll();
+    }
+    this.#admin = admin;
+    this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
+  }
+
+  /** For `port list`. */
+  status(): ListenerStatus {
+    const numbers = [...this.#ports.keys()].sort((a, b) => a - b);
+    return {
+      name: this.config.name,
+      socket: this.config.path,
+      admin: this.#admin,
+      multi: this.#multi,
+      ports: numbers.map((number) => numberedName(this.config.name, number)),
+      connects: this.#connects,
+      refused: Object.fromEntries(this.#refused),
+    };
+  }
+
+  /** Closes the socket and ends all its ports. Call once. */
+  close(): void {
+    this.#socket.close();
+    this.#removeAll();
+  }
+}

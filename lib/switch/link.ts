@@ -1,0 +1,51 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Ports that are linked: every frame of one goes to the other, group and reserved addresses
+ * included, as on a cable. Nothing is learned and nothing looked up.
+ *
+ * @module
+ */
+import * as burst from "../virtio/burst.ts";
+import * as counters from "./counters.ts";
+import type { Datapath } from "./datapath.ts";
+import type { Port } from "./port.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;
+const { PORT } = counters;
+
+/** Lists the opened burst of a linked port for its peer; without a peer, drops it. */
+export function listLinked(path: Datapath, port: Port, count: number): void {
+  const { list, counters } = path;
+  const base = port.counterBase;
+  const frameMax = port.frameBytesMax;
+  const to = port.linkedTo;
+  const start = to < 0 ? 0 : to * BURST_FRAMES;
+  let good = 0;
+  let bytes = 0;
+  for (let frame = 0; frame < count; frame++) {
+    const size = frameBytes[frame]!;
+    if (size < 0 || size > frameMax) {
+      const oversize = size >= 0 || size === FRAME_OVERSIZE;
+      counters[base + (oversize ? PORT.rxDroppedOversize : PORT.rxDroppedMalformed)]!++;
+      continue;
+    }
+    const word0 = frameHead[frame * HEAD_WORDS]!;
+    if ((word0 & 1) !== 0) {
+      const broadcast = word0 === -1 && (frameHead[frame * HEAD_WORDS + 1]! & 0xffff) === 0xffff;
+      counters[base + (broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames)]!++;
+    }
+    bytes += size;
+    list[start + good++] = frame;
+  }
+  counters[base + PORT.rxFrames]! += good;
+  counters[base + PORT.rxBytes]! += bytes;
+  if (good === 0) return;
+  if (to < 0) {
+    counters[base + PORT.rxDroppedNoPort]! += good;
+    return;
+  }
+  path.listCount[to] = good;
+  path.touched[path.touchedCount++] = to;
+}
