@@ -4,21 +4,14 @@
  *
  * @module
  */
-import {
-  closeFd,
-  createEventFd,
-  createMemoryFile,
-  drainEventFd,
-  dupFd,
-  Mapping,
-  signalEventFd,
-  viewMemory,
-} from "../../ffi/mod.ts";
+import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
 import { GuestRam, type RamRegion, type RingDriver, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
 import { FrontEnd, PLAIN } from "./front_end.ts";
+import { Notifications } from "./notifications.ts";
+import { UserMemory } from "./user_memory.ts";
 
 /** How a guest is made. */
 export interface NetGuestOptions {
@@ -46,6 +39,12 @@ export interface NetGuestOptions {
   readonly indirectBuffers?: boolean;
   /** Receive chains, default as many as fit the ring. */
   readonly buffers?: number;
+  /** Kicks and calls are messages, and there are no eventfds. */
+  readonly inBand?: boolean;
+  /** User addresses are guest addresses (VHOST_USER_PROTOCOL_F_GPA_ADDRESSES). */
+  readonly guestAddresses?: boolean;
+  /** Further virtio features, by bit. */
+  readonly features?: readonly number[];
 }
 
 /** Index of the receive queue. */
@@ -55,9 +54,7 @@ export const TX = 1;
 const PIECES = [2048];
 /** What receive buffers hold before the device writes them, and behind what it wrote. */
 const CANARY = 0xa5;
-/** User addresses of regions stand this far apart, with no relation to where they are mapped. */
-const USER_BASE = 2 ** 44;
-const USER_STEP = 2 ** 40;
+const F_GPA_ADDRESSES = 21;
 /** Device status (virtio-v1.3 §2.1): ACKNOWLEDGE, DRIVER, FEATURES_OK, and DRIVER_OK on top. */
 const FEATURES_OK = 0xbn;
 const DRIVER_OK = 0xfn;
@@ -74,9 +71,8 @@ export class NetGuest implements Disposable {
   rx: RingDriver;
   tx: RingDriver;
   readonly #mapping: Mapping;
-  readonly #kick = [createEventFd(), createEventFd()];
-  readonly #call = [createEventFd(), createEventFd()];
-  readonly #err = [createEventFd(), createEventFd()];
+  readonly notifications: Notifications;
+  readonly #user: UserMemory;
   readonly #bufferAt = new Map<number, readonly Segment[]>();
   readonly #txFree: Segment[] = [];
   readonly #txAt = new Map<number, readonly Segment[]>();
@@ -94,14 +90,17 @@ export class NetGuest implements Disposable {
     const start = options.dataStart ?? 0;
     const view = viewMemory(this.#mapping.address + start, bytes - start);
     this.ram = new GuestRam(view, regions, start);
+    this.#user = new UserMemory(this.ram, options.guestAddresses ?? false);
     const version1 = options.version1 ?? true;
     const mergeable = options.mergeable ?? true;
     this.headerBytes = version1 || mergeable ? 12 : 10;
     this.features = F(30) | (version1 ? F(32) : 0n) | (mergeable ? F(15) : 0n) |
       (options.packed ? F(34) : 0n) | (options.eventIdx ?? true ? F(29) : 0n) |
-      (options.indirect ?? true ? F(28) : 0n) | (options.inOrder ? F(35) : 0n);
+      (options.indirect ?? true ? F(28) : 0n) | (options.inOrder ? F(35) : 0n) |
+      (options.features ?? []).reduce((word, bit) => word | F(bit), 0n);
     [this.rx, this.tx] = this.#makeRings();
     this.frontEnd = new FrontEnd(options.socket);
+    this.notifications = new Notifications(this.frontEnd, 2, options.inBand ?? false);
   }
 
   #makeRings(): [RingDriver, RingDriver] {
@@ -135,8 +134,10 @@ export class NetGuest implements Disposable {
     const offered = await frontEnd.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
     if ((this.features & ~offered) !== 0n) throw new Error("The switch lacks a feature");
     const protocol = await frontEnd.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], PLAIN);
-    frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, id.encodeU64(protocol));
+    const without = this.options.guestAddresses ? 0n : F(F_GPA_ADDRESSES);
+    frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, id.encodeU64(protocol & ~without));
     frontEnd.message(id.VHOST_USER_SET_OWNER);
+    this.notifications.openChannel();
     await frontEnd.ask(id.VHOST_USER_SET_FEATURES, id.encodeU64(this.features));
     frontEnd.message(id.VHOST_USER_SET_STATUS, id.encodeU64(FEATURES_OK));
     await this.setMemory();
@@ -144,18 +145,7 @@ export class NetGuest implements Disposable {
 
   /** The memory table's payload. */
   memoryTable(): Uint8Array<ArrayBuffer> {
-    const { regions } = this.ram;
-    const table = new DataView(new ArrayBuffer(8 + 32 * regions.length));
-    table.setUint32(0, regions.length, true);
-    let offset = 0;
-    for (const [i, region] of regions.entries()) {
-      table.setBigUint64(8 + 32 * i, BigInt(region.base), true);
-      table.setBigUint64(16 + 32 * i, BigInt(region.bytes), true);
-      table.setBigUint64(24 + 32 * i, BigInt(USER_BASE + i * USER_STEP), true);
-      table.setBigUint64(32 + 32 * i, BigInt(offset), true);
-      offset += region.bytes;
-    }
-    return new Uint8Array(table.buffer);
+    return this.#user.table();
   }
 
   /** Sends the memory table; may be repeated while rings run. @returns the acknowledgement */
@@ -166,39 +156,53 @@ export class NetGuest implements Disposable {
 
   /** User virtual address, as ring addresses are given, of a guest-physical one. */
   userAddress(guestAddress: number): bigint {
-    for (const [i, region] of this.ram.regions.entries()) {
-      const inRegion = guestAddress - region.base;
-      if (inRegion >= 0 && inRegion < region.bytes) {
-        return BigInt(USER_BASE + i * USER_STEP + inRegion);
-      }
-    }
-    throw new Error(`No memory at 0x${guestAddress.toString(16)}`);
+    return this.#user.address(guestAddress);
   }
 
   /** Sets both rings up and enables them, fills the receive ring. @param bases as on the wire */
   async startRings(bases?: readonly [number, number]): Promise<void> {
-    const first = this.options.packed ? 0x80008000 : 0;
     this.fillReceive();
-    for (const [index, ring] of [this.rx, this.tx].entries()) {
-      const { frontEnd } = this;
-      frontEnd.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(index, ring.size));
-      const base = bases?.[index] ?? first;
-      frontEnd.message(id.VHOST_USER_SET_VRING_BASE, id.encodeVringState(index, base));
-      this.setRingAddress(index, ring.areas);
-      const which = id.encodeU64(BigInt(index));
-      frontEnd.message(id.VHOST_USER_SET_VRING_ERR, which, [this.#err[index] as number]);
-      frontEnd.message(id.VHOST_USER_SET_VRING_CALL, which, [this.#call[index] as number]);
-      this.setKick(index);
-    }
+    this.#setUp(RX, bases?.[RX]);
+    this.#setUp(TX, bases?.[TX]);
     await this.enable(RX, true);
     await this.enable(TX, true);
     this.frontEnd.message(id.VHOST_USER_SET_STATUS, id.encodeU64(DRIVER_OK));
   }
 
-  /** Sends SET_VRING_KICK, which starts a ring. */
+  #setUp(index: number, base = this.options.packed ? 0x80008000 : 0): void {
+    const { frontEnd } = this;
+    const ring = index === RX ? this.rx : this.tx;
+    frontEnd.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(index, ring.size));
+    frontEnd.message(id.VHOST_USER_SET_VRING_BASE, id.encodeVringState(index, base));
+    this.setRingAddress(index, ring.areas);
+    this.notifications.setUp(index);
+    this.setKick(index);
+  }
+
+  /**
+   * Resets one ring and starts it anew elsewhere, the other running on (VIRTIO_F_RING_RESET). What
+   * was in it is lost. @returns where it stood, as on the wire
+   */
+  async resetRing(index: number): Promise<number> {
+    const base = await this.getBase(index);
+    const [rx, tx] = this.#makeRings();
+    if (index === RX) {
+      this.rx = rx;
+      this.#bufferAt.clear();
+      this.#merged = null;
+      this.fillReceive();
+    } else {
+      this.tx = tx;
+      this.#txAt.clear();
+    }
+    this.#setUp(index);
+    await this.enable(index, true);
+    return base;
+  }
+
+  /** Sends SET_VRING_KICK, or a kick in-band: it starts a ring. */
   setKick(index: number): void {
-    const which = id.encodeU64(BigInt(index));
-    this.frontEnd.message(id.VHOST_USER_SET_VRING_KICK, which, [this.#kick[index] as number]);
+    this.notifications.start(index);
   }
 
   /**
@@ -268,7 +272,7 @@ export class NetGuest implements Disposable {
 
   /** Kicks a ring. */
   kick(index: number): void {
-    signalEventFd(this.#kick[index] as number);
+    this.notifications.kick(index);
   }
 
   /** Sends a frame from one buffer; false if the ring is full. */
@@ -380,12 +384,12 @@ export class NetGuest implements Disposable {
 
   /** Calls that came for a ring since the last look. */
   takeCalls(index: number): number {
-    return drainEventFd(this.#call[index] as number);
+    return this.notifications.takeCalls(index);
   }
 
   /** Whether the switch has signalled an error of a ring since the last look. */
   takeError(index: number): boolean {
-    return drainEventFd(this.#err[index] as number) > 0;
+    return this.notifications.takeError(index);
   }
 
   /** Waits for the next frame that `wanted` accepts. @returns it, or null after `timeoutMs` */
@@ -407,7 +411,8 @@ export class NetGuest implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     this.frontEnd.close();
-    for (const fd of [this.memoryFd, ...this.#kick, ...this.#call, ...this.#err]) closeFd(fd);
+    this.notifications.close();
+    closeFd(this.memoryFd);
     (this.ram.view.buffer as ArrayBuffer).transfer(0);
     this.#mapping.unmap();
   }

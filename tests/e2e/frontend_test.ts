@@ -5,12 +5,10 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { callSwitch } from "../../lib/cli/client.ts";
-import type { PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
-import { NetGuest, type NetGuestOptions, RX, TX } from "../../lib/guest/net_guest.ts";
+import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
+import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
-import { TempFolder } from "../harness/temp.ts";
+import { until } from "../harness/switch_process.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
 const GIB = 2 ** 30;
@@ -18,53 +16,6 @@ const MIB = 2 ** 20;
 const SIZES = [60, 100, 1500, 1514, 64, 2000];
 const many = (count: number): number[] =>
   Array.from({ length: count }, (_, i) => SIZES[i % SIZES.length] as number);
-
-/** A switch with `ports` ports and a way to attach guests to them. */
-class Bed implements AsyncDisposable {
-  readonly #folder: TempFolder;
-  readonly process: SwitchProcess;
-  readonly #guests: NetGuest[] = [];
-
-  private constructor(folder: TempFolder, process: SwitchProcess) {
-    this.#folder = folder;
-    this.process = process;
-  }
-
-  static async make(ports: number, ...args: string[]): Promise<Bed> {
-    const folder = new TempFolder();
-    return new Bed(folder, await SwitchProcess.withPorts(folder.path, ports, ...args));
-  }
-
-  async guest(port: number, options: Partial<NetGuestOptions> = {}): Promise<NetGuest> {
-    const socket = this.#folder.file(`vm${port}.sock`);
-    const guest = await NetGuest.start({ socket, mac: macOf(port), ...options });
-    this.#guests.push(guest);
-    return guest;
-  }
-
-  async #get(path: string): Promise<unknown> {
-    return await callSwitch(this.process.ctl, "GET", path);
-  }
-
-  async port(number: number): Promise<PortStatus> {
-    return await this.#get(`/v1/ports/vm${number}`) as PortStatus;
-  }
-
-  async vrings(number: number): Promise<VringStatus[]> {
-    return await this.#get(`/v1/ports/vm${number}/vrings`) as VringStatus[];
-  }
-
-  async status(): Promise<SwitchStatus> {
-    return await this.#get("/v1/switch") as SwitchStatus;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const guest of this.#guests) guest.close();
-    const code = await this.process.stop();
-    this.#folder[Symbol.dispose]();
-    assert.equal(code, 0, this.process.log);
-  }
-}
 
 Deno.test("memory: 20 GiB in one region, buffers above 8 GiB and across 1 and 2 GiB borders", async () => {
   for (const packed of [false, true]) {
