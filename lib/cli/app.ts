@@ -116,8 +116,8 @@ function clientCommand(
 
 const PORT = { placeholder: "PORT", brief: "name of a port" };
 const OTHER_PORT = { placeholder: "PORT", brief: "name of the other port" };
-const PORT_SPEC =
-  "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]; mode=connect: the front-end " +
+const PORT_SPEC = "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
+  "[,mac=ADDRESS][,offer=WORD+…]; mode=connect: the front-end " +
   "listens and the switch connects; multi=N: N front-ends at once, NAME has {n} for their numbers";
 
 const runCommand = buildCommand<RunFlags, [], CommandContext>({

@@ -3,7 +3,8 @@
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
- * GET  /v1/ports    POST /v1/ports {"name", "path", "mode"?, "multi"?, "mtu"?, "queues"?}
+ * GET  /v1/ports    POST /v1/ports {"name", "path", "mode"?, "multi"?, "mtu"?, "queues"?,
+ *                   "mac"?, "offer"?}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
  * GET  /v1/listeners
@@ -23,7 +24,15 @@ import { resolve } from "node:path";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
 import { closeFd } from "../../ffi/mod.ts";
-import { checkMode, checkMtu, checkMulti, checkPort, checkQueues } from "./port_spec.ts";
+import {
+  checkMac,
+  checkMode,
+  checkMtu,
+  checkMulti,
+  checkOffer,
+  checkPort,
+  checkQueues,
+} from "./port_spec.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
 const BODY_BYTES_MAX = 65536;
@@ -159,7 +168,7 @@ function notFound(path: string): ControlError {
 
 async function readPort(request: Request): Promise<PortConfig> {
   const body = await readBody(request);
-  const { name, path, mode, multi, mtu, queues } = body;
+  const { name, path, mode, multi, mtu, queues, mac, offer } = body;
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError("invalid", "A port needs name and path, both texts");
   }
@@ -170,6 +179,8 @@ async function readPort(request: Request): Promise<PortConfig> {
     ...(multi === undefined ? {} : { multi: checkMulti(multi) }),
     ...(mtu === undefined ? {} : { mtu: checkMtu(mtu) }),
     ...(queues === undefined ? {} : { queuePairs: checkQueues(queues) }),
+    ...(mac === undefined ? {} : { mac: checkMac(mac) }),
+    ...(offer === undefined ? {} : { offer: checkOffer(Array.isArray(offer) ? offer : [offer]) }),
   });
 }
 

@@ -5,7 +5,15 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { checkMode, checkMtu, checkMulti, checkPort, checkQueues } from "./port_spec.ts";
+import {
+  checkMac,
+  checkMode,
+  checkMtu,
+  checkMulti,
+  checkOffer,
+  checkPort,
+  checkQueues,
+} from "./port_spec.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "./types.ts";
 
@@ -107,6 +115,11 @@ function text(where: string, value: unknown): string | undefined {
   throw invalid(`${where} must be a text in quotes`);
 }
 
+function list(where: string, value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  throw invalid(`${where} offer must be a list of texts such as ["gpa"]`);
+}
+
 function range(
   where: string,
   value: unknown,
@@ -155,7 +168,8 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
   if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
-    readTable(where, entry, ["name", "socket", "mode", "multi", "mtu", "queues"]);
+    const known = ["name", "socket", "mode", "multi", "mtu", "queues", "mac", "offer"];
+    readTable(where, entry, known);
     const name = text(`${where} name`, entry.name);
     if (name === undefined) throw invalid(`${where} has no name`);
     const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
@@ -166,6 +180,8 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
       ...(entry.multi === undefined ? {} : { multi: checkMulti(entry.multi) }),
       ...(entry.mtu === undefined ? {} : { mtu: checkMtu(entry.mtu) }),
       ...(entry.queues === undefined ? {} : { queuePairs: checkQueues(entry.queues) }),
+      ...(entry.mac === undefined ? {} : { mac: checkMac(entry.mac) }),
+      ...(entry.offer === undefined ? {} : { offer: checkOffer(list(where, entry.offer)) }),
     });
   });
 }

@@ -12,9 +12,10 @@ import { drainTenantEventFd, fdKind, setNonBlocking, viewMemory } from "../../ff
 import { present } from "../base/assert.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
+import { callInBand } from "../vhost/inband.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
-import type { DataPlaneEvent } from "../worker/events.ts";
+import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
 import { adoptedSocket, type Adoption } from "./adopted.ts";
 import { BackEndChannel } from "./back_end_channel.ts";
@@ -181,6 +182,7 @@ export class SwitchPort {
       },
       ...this.#dirtyLog.sessionHost((fd) => this.#tenantFds.close(fd)),
       announce: (mac, flood) => plane.announce(this.number, mac.low, mac.high, flood),
+      kickVring: (vring) => plane.kickVring(this.number, vring),
       fdKind,
       closeFd: (fd) => this.#tenantFds.close(fd),
       readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
@@ -326,8 +328,9 @@ export class SwitchPort {
   }
 
   /** The data plane needs something of the front-end; see events.ts for the kinds. */
-  dataPlaneEvent(_event: DataPlaneEvent): void {
-    // Nothing that this port negotiates leads to one yet.
+  dataPlaneEvent({ kind, vring }: DataPlaneEvent): void {
+    const session = this.#attachment?.session;
+    if (session && kind === EVENT.call) callInBand(session, vring);
   }
 
   /** It came with its front-end, and ends with it. */

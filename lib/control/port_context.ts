@@ -23,6 +23,7 @@ export type PortPlane = Pick<
   | "setVringLog"
   | "setLog"
   | "announce"
+  | "kickVring"
   | "setFrameMax"
   | "flushPort"
   | "setPortUp"

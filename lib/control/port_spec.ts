@@ -4,12 +4,13 @@
  * @module
  */
 import { isAbsolute, join, resolve } from "node:path";
+import { formatMac, parseMac } from "../base/mac.ts";
+import { MTU_MAX, MTU_MIN } from "../vhost/config_space.ts";
+import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
-const MTU_MIN = 68;
-const MTU_MAX = 65535;
 
 /** Where the number of each port goes in a template. */
 const PLACE = "{n}";
@@ -89,6 +90,31 @@ export function checkQueues(value: unknown): number {
   );
 }
 
+/** Bit 0 of an address's first byte: a group of stations. */
+const GROUP_BIT = 1;
+
+/** Checks a MAC address. @throws {ControlError} */
+export function checkMac(value: unknown): string {
+  const mac = typeof value === "string" ? parseMac(value) : null;
+  if (mac && (mac.low & GROUP_BIT) === 0 && (mac.low | mac.high) !== 0) {
+    return formatMac(mac.low, mac.high);
+  }
+  throw new ControlError(
+    "invalid",
+    `mac ${value} must be the address of one station, such as 52:54:00:00:00:01`,
+  );
+}
+
+/** Checks the words of an offer. @throws {ControlError} */
+export function checkOffer(words: readonly unknown[]): OfferWord[] {
+  return words.map((given) => {
+    const word = OFFER_WORDS.find((known) => known === given);
+    if (word) return word;
+    const known = OFFER_WORDS.join(", ");
+    throw new ControlError("invalid", `offer "${given}" is unknown; known: ${known}`);
+  });
+}
+
 /**
  * Reads a port. @param socketDir folder of `NAME.sock` when no path is given
  * @throws {ControlError} naming the fix
@@ -116,10 +142,12 @@ const OPTIONS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> 
   multi: (value) => ({ multi: checkMulti(value) }),
   mtu: (value) => ({ mtu: checkMtu(value) }),
   queues: (value) => ({ queuePairs: checkQueues(value) }),
+  mac: (value) => ({ mac: checkMac(value) }),
+  offer: (value) => ({ offer: checkOffer(value.split("+")) }),
 };
 
 /** `N` or a form of it for each option. */
-const KNOWN_OPTIONS = "mode=listen|connect, multi=N, mtu=N, queues=N";
+const KNOWN_OPTIONS = "mode=listen|connect, multi=N, mtu=N, queues=N, mac=ADDRESS, offer=WORD+…";
 
 function readOptions(options: readonly string[]): Partial<PortConfig> {
   let read: Partial<PortConfig> = {};

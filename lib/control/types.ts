@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { OfferWord } from "../vhost/offer.ts";
+
 /** One port, or the listener of many, as an operator writes it. */
 export interface PortConfig {
   /**
@@ -24,6 +26,10 @@ export interface PortConfig {
   readonly mtu?: number;
   /** Queue pairs a front-end may use at most, 1-32; 32 if not given. */
   readonly queuePairs?: number;
+  /** MAC address a front-end finds in its device's configuration space, `52:54:00:00:00:01`. */
+  readonly mac?: string;
+  /** Features offered on top of the usual ones. */
+  readonly offer?: readonly OfferWord[];
 }
 
 /** Two ports whose frames go to each other and nowhere else, as an operator writes them. */

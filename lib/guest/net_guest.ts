@@ -6,46 +6,15 @@
  */
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
-import { GuestRam, type RamRegion, type RingDriver, type Segment } from "./driver.ts";
+import { GuestRam, type RingDriver, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
 import { FrontEnd, PLAIN } from "./front_end.ts";
+import type { NetGuestOptions } from "./net_guest_options.ts";
 import { Notifications } from "./notifications.ts";
 import { UserMemory } from "./user_memory.ts";
 
-/** How a guest is made. */
-export interface NetGuestOptions {
-  readonly socket: string;
-  readonly mac: string;
-  readonly packed?: boolean;
-  readonly mergeable?: boolean;
-  readonly eventIdx?: boolean;
-  readonly indirect?: boolean;
-  readonly inOrder?: boolean;
-  /** VIRTIO_F_VERSION_1; without it and without mergeable buffers the header has 10 bytes. */
-  readonly version1?: boolean;
-  readonly ringSize?: number;
-  /** Memory in one region at guest-physical address 0. */
-  readonly memoryBytes?: number;
-  /** Memory in several regions, one behind the other in the file, instead of `memoryBytes`. */
-  readonly regions?: readonly RamRegion[];
-  /** Where the driver's own data starts, bytes from the memory's start. */
-  readonly dataStart?: number;
-  /** Memory file of another guest to work in, beyond `dataStart`; it stays the other's. */
-  readonly memoryFd?: number;
-  /** Bytes of each descriptor of a receive chain. */
-  readonly bufferPieces?: readonly number[];
-  /** Receive chains stand in indirect tables. */
-  readonly indirectBuffers?: boolean;
-  /** Receive chains, default as many as fit the ring. */
-  readonly buffers?: number;
-  /** Kicks and calls are messages, and there are no eventfds. */
-  readonly inBand?: boolean;
-  /** User addresses are guest addresses (VHOST_USER_PROTOCOL_F_GPA_ADDRESSES). */
-  readonly guestAddresses?: boolean;
-  /** Further virtio features, by bit. */
-  readonly features?: readonly number[];
-}
+export type { NetGuestOptions } from "./net_guest_options.ts";
 
 /** Index of the receive queue. */
 export const RX = 0;

@@ -54,6 +54,9 @@ const UNLINKED = NOT_LINKED;
 const FLOOD = -1;
 const DROP = -2;
 
+/** No call descriptor: the driver polls. */
+const NO_CALL = -1;
+
 /** The switch: its ports, and the frames of the burst sorted by destination. */
 export class Datapath {
   readonly ports: (Port | null)[];
@@ -170,7 +173,7 @@ function notify(
     counters[base + VRING.lastAvail] = queue.lastAvail;
     counters[base + VRING.lastUsed] = queue.lastUsed;
   }
-  if (wanted && vring.callFd >= 0) {
+  if (wanted && vring.callFd !== NO_CALL) {
     counters[base + VRING.calls]!++;
     path.host.call(vring);
   } else counters[base + VRING.callsSuppressed]!++;

@@ -18,11 +18,11 @@ export interface Vring {
   /** Its number on the port: even, the guest receives; odd, the guest transmits. */
   readonly number: number;
   readonly queue: Queue;
-  /** Eventfd or socket of the driver's call, or -1. */
+  /** Eventfd or socket of the driver's call, -1, or below that: a message calls it. */
   callFd: number;
   /** The call descriptor is a socket, as User-Mode Linux sends. */
   callIsSocket: boolean;
-  /** Eventfd of the driver's kick, or -1: the ring must be polled. */
+  /** Eventfd of the driver's kick, -1: the ring must be polled, or below that: a message kicks it. */
   readonly kickFd: number;
   /** Where its counters stand. */
   readonly counterBase: number;

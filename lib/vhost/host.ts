@@ -67,6 +67,8 @@ export interface SessionHost {
   dropLog(): void;
   /** A MAC address is behind this port. @param flood tell the other ports with a RARP request */
   announce(mac: Mac, flood: boolean): void;
+  /** The driver of a running virtqueue kicks it by a message. */
+  kickVring(vring: number): void;
   /** What a received descriptor is, found out without touching its file. */
   fdKind(fd: number): "eventfd" | "socket" | "other";
   /** Closes a descriptor the session owned. */

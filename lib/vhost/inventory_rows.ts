@@ -9,13 +9,19 @@ import type { EntryKind } from "./inventory.ts";
 import type { OfferOptions } from "./offer.ts";
 
 /** Options of a port that change its offer, as they are written in `-p NAME,…`. */
-export const OFFER_CHOICES: readonly (readonly [string, OfferOptions])[] = [];
+export const OFFER_CHOICES: readonly (readonly [string, OfferOptions])[] = [
+  ["mac=ADDRESS", { mac: "52:54:00:00:00:01" }],
+  ["offer=inband", { offer: ["inband"] }],
+  ["offer=gpa", { offer: ["gpa"] }],
+  ["offer=ring-reset", { offer: ["ring-reset"] }],
+];
 
 /** Number, name, and why it is not offered, or not by default. */
 export type Row = readonly [number: number, name: string, reason: string];
 
 const CONTROL_QUEUE = "the control queue is the front-end's; none is served here";
 const OFFLOAD = "no checksum or segmentation offload: frames travel as they are";
+const IN_BAND = "a message for each kick and call: for front-ends that cannot make eventfds";
 const NOT_YET = "not implemented yet";
 
 /** Everything that not every port offers. */
@@ -23,8 +29,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
   "front-end message": [
     [22, "VHOST_USER_IOTLB_MSG", NOT_YET],
     [23, "VHOST_USER_SET_VRING_ENDIAN", "only big-endian guests without VERSION_1 need it"],
-    [24, "VHOST_USER_GET_CONFIG", NOT_YET],
-    [25, "VHOST_USER_SET_CONFIG", NOT_YET],
     [26, "VHOST_USER_CREATE_CRYPTO_SESSION", "crypto devices only"],
     [27, "VHOST_USER_CLOSE_CRYPTO_SESSION", "crypto devices only"],
     [28, "VHOST_USER_POSTCOPY_ADVISE", "belongs to PAGEFAULT"],
@@ -33,7 +37,7 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [31, "VHOST_USER_GET_INFLIGHT_FD", NOT_YET],
     [32, "VHOST_USER_SET_INFLIGHT_FD", NOT_YET],
     [33, "VHOST_USER_GPU_SET_SOCKET", "GPUs only"],
-    [35, "VHOST_USER_VRING_KICK", NOT_YET],
+    [35, "VHOST_USER_VRING_KICK", IN_BAND],
     [41, "VHOST_USER_GET_SHARED_OBJECT", "belongs to SHARED_OBJECT"],
     [42, "VHOST_USER_SET_DEVICE_STATE_FD", NOT_YET],
     [43, "VHOST_USER_CHECK_DEVICE_STATE", NOT_YET],
@@ -42,10 +46,9 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
   ],
   "back-end message": [
     [1, "VHOST_USER_BACKEND_IOTLB_MSG", NOT_YET],
-    [2, "VHOST_USER_BACKEND_CONFIG_CHANGE_MSG", NOT_YET],
     [3, "VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG", "belongs to HOST_NOTIFIER"],
-    [4, "VHOST_USER_BACKEND_VRING_CALL", NOT_YET],
-    [5, "VHOST_USER_BACKEND_VRING_ERR", NOT_YET],
+    [4, "VHOST_USER_BACKEND_VRING_CALL", IN_BAND],
+    [5, "VHOST_USER_BACKEND_VRING_ERR", IN_BAND],
     [6, "VHOST_USER_BACKEND_SHARED_OBJECT_ADD", "belongs to SHARED_OBJECT"],
     [7, "VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE", "belongs to SHARED_OBJECT"],
     [8, "VHOST_USER_BACKEND_SHARED_OBJECT_LOOKUP", "belongs to SHARED_OBJECT"],
@@ -60,16 +63,15 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
       "VHOST_USER_PROTOCOL_F_PAGEFAULT",
       "post-copy: a page one tenant withholds would stop the thread that serves all",
     ],
-    [9, "VHOST_USER_PROTOCOL_F_CONFIG", NOT_YET],
     [10, "VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD", "nothing this back-end sends has a descriptor"],
     [11, "VHOST_USER_PROTOCOL_F_HOST_NOTIFIER", "for hardware with doorbells"],
     [12, "VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD", NOT_YET],
-    [14, "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS", NOT_YET],
+    [14, "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS", IN_BAND],
     [17, "VHOST_USER_PROTOCOL_F_XEN_MMAP", "Xen grants are not mapped"],
     [18, "VHOST_USER_PROTOCOL_F_SHARED_OBJECT", "for graphics and video"],
     [19, "VHOST_USER_PROTOCOL_F_DEVICE_STATE", NOT_YET],
     [20, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT", NOT_YET],
-    [21, "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES", NOT_YET],
+    [21, "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES", "front-ends of 2025 take the bit for SHMEM"],
     [22, "VHOST_USER_PROTOCOL_F_SHMEM", "a network device has no memory of its own to share"],
     [23, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN", NOT_YET],
   ],
@@ -87,7 +89,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [12, "VIRTIO_NET_F_HOST_TSO6", OFFLOAD],
     [13, "VIRTIO_NET_F_HOST_ECN", OFFLOAD],
     [14, "VIRTIO_NET_F_HOST_UFO", OFFLOAD],
-    [16, "VIRTIO_NET_F_STATUS", NOT_YET],
     [17, "VIRTIO_NET_F_CTRL_VQ", CONTROL_QUEUE],
     [18, "VIRTIO_NET_F_CTRL_RX", CONTROL_QUEUE],
     [19, "VIRTIO_NET_F_CTRL_VLAN", CONTROL_QUEUE],
@@ -99,7 +100,7 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [37, "VIRTIO_F_SR_IOV", "a matter of PCI devices"],
     [38, "VIRTIO_F_NOTIFICATION_DATA", "a kick is an eventfd and carries no data"],
     [39, "VIRTIO_F_NOTIF_CONFIG_DATA", "a matter of PCI devices"],
-    [40, "VIRTIO_F_RING_RESET", "QEMU 7.2 lets the guest reset a ring and tells nobody"],
+    [40, "VIRTIO_F_RING_RESET", "QEMU 7.2 and 10 let the guest reset a ring and tell nobody"],
     [41, "VIRTIO_F_ADMIN_VQ", "vhost-user has no administration queue"],
     [43, "VIRTIO_F_SUSPEND", "vhost-user has no message for it"],
     [50, "VIRTIO_NET_F_DEVICE_STATS", CONTROL_QUEUE],
@@ -142,6 +143,12 @@ const QEMU_SLOTS: Proof = [
   "tests/e2e/qemu_queues_test.ts",
   "QEMU plugs memory in while traffic flows",
 ];
+const CONFIGURED = "tests/e2e/frontend_config_test.ts";
+const CONFIG = "tests/unit/vhost/session_config_test.ts";
+const CONFIG_READ: Proof = [CONFIGURED, "config: what the operator gave a port is what"];
+const STATUS = "tests/unit/vhost/session_status_test.ts";
+const LINK: Proof = [CONFIG, "a link taken down is told on the back-end channel"];
+const CALLS: Proof = [CONFIGURED, "in-band: kicks and calls as messages carry every frame"];
 const RING_KINDS: Proof = [RINGS, "rings: kind × buffers × suppression × header"];
 const CHANNEL: Proof = [
   "tests/unit/control/back_end_channel_test.ts",
@@ -172,7 +179,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_GET_FEATURES: [START, QEMU_SPLIT],
   VHOST_USER_SET_FEATURES: [[REFUSALS, "session refuses other features while rings are in use"]],
   VHOST_USER_SET_OWNER: [START, QEMU_SPLIT],
-  VHOST_USER_RESET_OWNER: [[FRONT_ENDS, "session forgets the device but neither memory"]],
+  VHOST_USER_RESET_OWNER: [[STATUS, "RESET_OWNER changes nothing"]],
   VHOST_USER_SET_MEM_TABLE: [[FRONT_END, "memory: the sender's table is replaced under traffic"]],
   VHOST_USER_SET_LOG_BASE: LOG,
   VHOST_USER_SET_LOG_FD: [[MIGRATION, "session keeps one log descriptor, an eventfd"]],
@@ -188,8 +195,14 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_GET_QUEUE_NUM: [START],
   VHOST_USER_SET_VRING_ENABLE: [[FRONT_END, "rings: disabled means that frames are taken"]],
   VHOST_USER_SEND_RARP: RARP,
-  VHOST_USER_NET_SET_MTU: [[FRONT_ENDS, "session applies NET_SET_MTU"]],
+  VHOST_USER_NET_SET_MTU: [[CONFIGURED, "config: longer frames than a port's MTU reach nobody"]],
   VHOST_USER_SET_BACKEND_REQ_FD: [WALK, CHANNEL],
+  VHOST_USER_GET_CONFIG: [CONFIG_READ],
+  VHOST_USER_SET_CONFIG: [[CONFIG, "SET_CONFIG after a migration"]],
+  VHOST_USER_VRING_KICK: [CALLS],
+  VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [LINK],
+  VHOST_USER_BACKEND_VRING_CALL: [CALLS],
+  VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
   VHOST_USER_RESET_DEVICE: [[FRONT_ENDS, "session forgets the device but neither memory"]],
   VHOST_USER_GET_MAX_MEM_SLOTS: [SLOTS],
   VHOST_USER_ADD_MEM_REG: [SLOTS, QEMU_SLOTS],
@@ -198,7 +211,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
     FRONT_ENDS,
     "session takes a new driver's features after a status of 0",
   ]],
-  VHOST_USER_GET_STATUS: [WALK],
+  VHOST_USER_GET_STATUS: [[STATUS, "FEATURES_OK stays only if the features go together"]],
   VHOST_USER_PROTOCOL_F_MQ: [["tests/e2e/testpmd_test.ts", "testpmd: four queue pairs"]],
   VHOST_USER_PROTOCOL_F_LOG_SHMFD: LOG,
   VHOST_USER_PROTOCOL_F_RARP: RARP,
@@ -208,11 +221,16 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_PROTOCOL_F_RESET_DEVICE: [
     [FRONT_ENDS, "session forgets the device but neither memory"],
   ],
+  VHOST_USER_PROTOCOL_F_CONFIG: [CONFIG_READ, LINK],
+  VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS: [CALLS],
+  VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: [[CONFIGURED, "guest addresses: rings and memory named"]],
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS: [SLOTS, QEMU_SLOTS],
   VHOST_USER_PROTOCOL_F_STATUS: [
     [FRONT_ENDS, "session takes a new driver's features after a status of 0"],
   ],
   VIRTIO_NET_F_MTU: [[QEMU, "QEMU MTU 9000"]],
+  VIRTIO_NET_F_MAC: [CONFIG_READ],
+  VIRTIO_NET_F_STATUS: [LINK],
   VIRTIO_NET_F_MRG_RXBUF: [RING_KINDS],
   VIRTIO_NET_F_GUEST_ANNOUNCE: [QEMU_SPLIT],
   VIRTIO_NET_F_MQ: [["tests/model/queues_test.ts", "a flow keeps its receive queue"]],
@@ -225,5 +243,6 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   ],
   VIRTIO_F_VERSION_1: [RING_KINDS],
   VIRTIO_F_RING_PACKED: [RING_KINDS, QEMU_PACKED],
+  VIRTIO_F_RING_RESET: [[CONFIGURED, "ring reset: one ring stops and starts anew elsewhere"]],
   VIRTIO_F_IN_ORDER: [[RINGS, "rings: a split and a packed guest, in-order"]],
 };

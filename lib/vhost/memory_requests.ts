@@ -8,6 +8,7 @@
 import type { MemoryRegion } from "./host.ts";
 import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "./memory_table.ts";
 import { encodeU64, type Message } from "./message.ts";
+import { refuseAddresses } from "./protocol_requests.ts";
 import type { Failure, Result } from "./requests.ts";
 import type { Session } from "./session.ts";
 
@@ -19,9 +20,10 @@ const SINGLE_REGION_OFFSET = 8;
 /** SET_MEM_TABLE: replaces all regions. */
 export function setMemTable(session: Session, message: Message): Result {
   const regions = decodeMemoryTable(message.payload, message.fds.length);
-  if (isRefusal(regions)) {
+  const refusal = isRefusal(regions) ? regions : refuseAddresses(session, regions);
+  if (refusal || isRefusal(regions)) {
     session.closeFds(message.fds);
-    return regions;
+    return refusal;
   }
   return session.changeMemory(regions, message.fds) ?? session.resumeAll();
 }
@@ -38,7 +40,9 @@ export function getMaxMemSlots(): Result {
 export function addMemReg(session: Session, message: Message): Result {
   const region = decodeRegion(message.payload, SINGLE_REGION_OFFSET);
   const { regions } = session.memory;
-  const failure = isRefusal(region) ? region : refuseRegion(regions, region, message.fds.length);
+  const failure = isRefusal(region)
+    ? region
+    : refuseRegion(regions, region, message.fds.length) ?? refuseAddresses(session, [region]);
   if (failure || isRefusal(region)) {
     session.closeFds(message.fds);
     return failure ?? null;

@@ -4,9 +4,14 @@
  *
  * @module
  */
+import { type Mac, parseMac } from "../base/mac.ts";
 import {
   OFFERED_FEATURES,
   OFFERED_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
+  VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_NET_F_MAC,
   VIRTIO_NET_F_MQ,
 } from "../virtio/features.ts";
 import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
@@ -17,21 +22,65 @@ export interface Offer {
   readonly protocolFeatures: bigint;
   /** 1-32. */
   readonly queuePairs: number;
+  /** MAC address in the device's configuration space, or null: the front-end's business. */
+  readonly mac: Mac | null;
+  /** Largest MTU, bytes, or null: no limit of the port's own. */
+  readonly mtu: number | null;
 }
+
+/** What can be offered on top, by the operator's word for it. */
+export const OFFER_WORDS = ["inband", "gpa", "ring-reset"] as const;
+
+/** One of {@linkcode OFFER_WORDS}. */
+export type OfferWord = (typeof OFFER_WORDS)[number];
 
 /** What an operator may choose of it. */
 export interface OfferOptions {
   readonly queuePairs?: number | undefined;
+  /** `52:54:00:00:00:01` */
+  readonly mac?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly offer?: readonly OfferWord[] | undefined;
+}
+
+/**
+ * Virtio features off unless asked for. RING_RESET: QEMU (7.2 and 10.0) lets its guest reset a queue
+ * and tells the back-end nothing.
+ */
+const VIRTIO_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
+  inband: [],
+  gpa: [],
+  "ring-reset": [VIRTIO_F_RING_RESET],
+};
+
+/**
+ * Protocol features off unless asked for. In-band notifications cost a message each; bit 21 stood
+ * for something else in front-ends of 2025.
+ */
+const PROTOCOL_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
+  inband: [VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS],
+  gpa: [VHOST_USER_PROTOCOL_F_GPA_ADDRESSES],
+  "ring-reset": [],
+};
+
+function bits(numbers: readonly number[]): bigint {
+  return numbers.reduce((word, bit) => word | (1n << BigInt(bit)), 0n);
 }
 
 /** The offer of a port with these options. */
 export function makeOffer(options: OfferOptions): Offer {
   const queuePairs = options.queuePairs ?? QUEUE_PAIRS_MAX;
-  const without = queuePairs === 1 ? 1n << BigInt(VIRTIO_NET_F_MQ) : 0n;
+  const more = options.offer ?? [];
+  const mac = options.mac === undefined ? null : parseMac(options.mac);
+  const without = queuePairs === 1 ? bits([VIRTIO_NET_F_MQ]) : 0n;
+  const macBit = mac === null ? 0n : bits([VIRTIO_NET_F_MAC]);
   return {
-    features: OFFERED_FEATURES & ~without,
-    protocolFeatures: OFFERED_PROTOCOL_FEATURES,
+    features: (OFFERED_FEATURES & ~without) | macBit |
+      bits(more.flatMap((word) => VIRTIO_BITS[word])),
+    protocolFeatures: OFFERED_PROTOCOL_FEATURES | bits(more.flatMap((word) => PROTOCOL_BITS[word])),
     queuePairs,
+    mac,
+    mtu: options.mtu ?? null,
   };
 }
 

@@ -10,7 +10,9 @@ import {
   VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
+  VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VHOST_USER_PROTOCOL_F_LOG_SHMFD,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_NET_MTU,
@@ -19,20 +21,24 @@ import {
   VHOST_USER_PROTOCOL_F_STATUS,
 } from "../virtio/features.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
-import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
-import { setBackendReqFd } from "./back_end_requests.ts";
+import {
+  CONFIG_BYTES_MAX,
+  CONFIG_HEAD_BYTES,
+  getConfig,
+  setConfig,
+  setMtu,
+} from "./config_requests.ts";
 import type { Refusal } from "./host.ts";
+import { setBackEndChannel, vringKick } from "./inband.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
 import { isRefusal } from "./memory_table.ts";
 import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration_requests.ts";
 import * as id from "./message.ts";
 import type { Message } from "./message.ts";
+import { getProtocolFeatures, getQueueNum, setProtocolFeatures } from "./protocol_requests.ts";
 import type { Session } from "./session.ts";
+import { getStatus, resetDevice, setStatus } from "./status_requests.ts";
 import type { VringState } from "./vring.ts";
-
-/** Smallest and largest MTU (virtio-v1.3 §5.1.4.1). */
-export const MTU_MIN = 68;
-export const MTU_MAX = 65535;
 
 /** Why a request failed. `keep`: answer with an error and go on; otherwise the connection ends. */
 export interface Failure extends Refusal {
@@ -84,12 +90,19 @@ const MEM_REG: Shape = {
   gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
 };
 const BACK_END: Shape = { ...NONE, fdsMax: 1, gate: VHOST_USER_PROTOCOL_F_BACKEND_REQ };
+const CONFIG: Shape = {
+  ...NONE,
+  bytesMin: CONFIG_HEAD_BYTES,
+  bytesMax: CONFIG_BYTES_MAX,
+  gate: VHOST_USER_PROTOCOL_F_CONFIG,
+};
 /** Reply of its own. */
 const REPLY: Partial<Shape> = { replies: true };
 const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
 const NET_MTU: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_NET_MTU };
 const RESET: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_RESET_DEVICE };
 const SLOTS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS };
+const INBAND: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS };
 const STATUS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_STATUS };
 
 const ROWS: readonly (readonly [number, Request])[] = [
@@ -126,22 +139,23 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_NET_SET_MTU, row("NET_SET_MTU", { ...U64, ...NET_MTU }, setMtu)],
   [
     id.VHOST_USER_SET_BACKEND_REQ_FD,
-    row("SET_BACKEND_REQ_FD", BACK_END, setBackendReqFd),
+    row("SET_BACKEND_REQ_FD", BACK_END, setBackEndChannel),
   ],
   [id.VHOST_USER_IOTLB_MSG, unserved("IOTLB_MSG")],
+  // Only guests of another byte order than this machine's, and older than VERSION_1, would need it.
   [id.VHOST_USER_SET_VRING_ENDIAN, unserved("SET_VRING_ENDIAN")],
-  [id.VHOST_USER_GET_CONFIG, unserved("GET_CONFIG")],
-  [id.VHOST_USER_SET_CONFIG, unserved("SET_CONFIG")],
-  [id.VHOST_USER_CREATE_CRYPTO_SESSION, unserved("CREATE_CRYPTO_SESSION")],
+  [id.VHOST_USER_GET_CONFIG, row("GET_CONFIG", { ...CONFIG, ...REPLY }, getConfig)],
+  [id.VHOST_USER_SET_CONFIG, row("SET_CONFIG", CONFIG, setConfig)],
+  [id.VHOST_USER_CREATE_CRYPTO_SESSION, unserved("CREATE_CRYPTO_SESSION", REPLY)],
   [id.VHOST_USER_CLOSE_CRYPTO_SESSION, unserved("CLOSE_CRYPTO_SESSION")],
-  [id.VHOST_USER_POSTCOPY_ADVISE, unserved("POSTCOPY_ADVISE")],
+  [id.VHOST_USER_POSTCOPY_ADVISE, unserved("POSTCOPY_ADVISE", REPLY)],
   [id.VHOST_USER_POSTCOPY_LISTEN, unserved("POSTCOPY_LISTEN")],
   [id.VHOST_USER_POSTCOPY_END, unserved("POSTCOPY_END")],
   [id.VHOST_USER_GET_INFLIGHT_FD, unserved("GET_INFLIGHT_FD")],
   [id.VHOST_USER_SET_INFLIGHT_FD, unserved("SET_INFLIGHT_FD")],
   [id.VHOST_USER_GPU_SET_SOCKET, unserved("GPU_SET_SOCKET")],
   [id.VHOST_USER_RESET_DEVICE, row("RESET_DEVICE", { ...NONE, ...RESET }, resetDevice)],
-  [id.VHOST_USER_VRING_KICK, unserved("VRING_KICK")],
+  [id.VHOST_USER_VRING_KICK, row("VRING_KICK", { ...VRING_STATE, ...INBAND }, vringKick)],
   [
     id.VHOST_USER_GET_MAX_MEM_SLOTS,
     row("GET_MAX_MEM_SLOTS", { ...NONE, ...REPLY, ...SLOTS }, getMaxMemSlots),
@@ -150,11 +164,14 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_REM_MEM_REG, row("REM_MEM_REG", MEM_REG, remMemReg)],
   [id.VHOST_USER_SET_STATUS, row("SET_STATUS", { ...U64, ...STATUS }, setStatus)],
   [id.VHOST_USER_GET_STATUS, row("GET_STATUS", { ...NONE, ...REPLY, ...STATUS }, getStatus)],
-  [id.VHOST_USER_GET_SHARED_OBJECT, unserved("GET_SHARED_OBJECT")],
-  [id.VHOST_USER_SET_DEVICE_STATE_FD, unserved("SET_DEVICE_STATE_FD")],
-  [id.VHOST_USER_CHECK_DEVICE_STATE, unserved("CHECK_DEVICE_STATE")],
-  [id.VHOST_USER_GET_SHMEM_CONFIG, unserved("GET_SHMEM_CONFIG")],
-  [id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN, unserved("GET_VRING_BASE_SKIP_DRAIN")],
+  [id.VHOST_USER_GET_SHARED_OBJECT, unserved("GET_SHARED_OBJECT", REPLY)],
+  [id.VHOST_USER_SET_DEVICE_STATE_FD, unserved("SET_DEVICE_STATE_FD", REPLY)],
+  [id.VHOST_USER_CHECK_DEVICE_STATE, unserved("CHECK_DEVICE_STATE", REPLY)],
+  [id.VHOST_USER_GET_SHMEM_CONFIG, unserved("GET_SHMEM_CONFIG", REPLY)],
+  [
+    id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN,
+    unserved("GET_VRING_BASE_SKIP_DRAIN", REPLY),
+  ],
 ];
 
 /** Every request of the specification, by number. */
@@ -168,8 +185,8 @@ function row(
   return { name, ...shape, handle };
 }
 
-function unserved(name: string): Request {
-  return { name, ...NONE, handle: null };
+function unserved(name: string, shape: Partial<Shape> = {}): Request {
+  return { name, ...NONE, ...shape, handle: null };
 }
 
 function badIndex(session: Session, index: number | bigint): Failure {
@@ -214,27 +231,6 @@ function setFeatures(session: Session, message: Message): Result {
   }
   session.setFeatures(features);
   return session.resumeAll();
-}
-
-function getProtocolFeatures(session: Session): Result {
-  return id.encodeU64(session.offer.protocolFeatures);
-}
-
-function setProtocolFeatures(session: Session, message: Message): Result {
-  const features = message.payload.getBigUint64(0, true);
-  const unknown = features & ~session.offer.protocolFeatures;
-  if (unknown !== 0n) {
-    const detail = `protocol bits 0x${unknown.toString(16)} were not offered`;
-    return { code: "bad-protocol-features", detail };
-  }
-  session.protocolFeatures = features;
-  return null;
-}
-
-function getQueueNum(session: Session): Result {
-  // QEMU compares it with queue pairs, Cloud Hypervisor with virtqueues: never more than either
-  // may use, and all virtqueues where that is so.
-  return id.encodeU64(BigInt(Math.min(session.vrings.length, QUEUE_PAIRS_MAX)));
 }
 
 function setVringNum(session: Session, message: Message): Result {
@@ -339,6 +335,7 @@ function setVringKick(session: Session, message: Message): Result {
   session.suspend(index);
   if (vring.kickFd >= 0) session.host.closeFd(vring.kickFd);
   vring.kickFd = fd;
+  vring.kickGiven = true;
   vring.started = true;
   return session.resume(index);
 }
@@ -350,6 +347,7 @@ function setVringCall(session: Session, message: Message): Result {
   const { index, vring, fd } = given;
   const old = vring.callFd;
   vring.callFd = fd;
+  vring.callGiven = true;
   if (vring.running) {
     session.host.setVringCall(index, fd);
     // What was published with the old descriptor may not have been seen: one call too many is
@@ -367,29 +365,4 @@ function setVringErr(session: Session, message: Message): Result {
   if (vring.errFd >= 0) session.host.closeFd(vring.errFd);
   vring.errFd = fd;
   return null;
-}
-
-function setMtu(session: Session, message: Message): Result {
-  const mtu = message.payload.getBigUint64(0, true);
-  if (mtu < BigInt(MTU_MIN) || mtu > BigInt(MTU_MAX)) {
-    return { code: "bad-mtu", detail: `MTU ${mtu}`, keep: true };
-  }
-  session.host.setMtu(Number(mtu));
-  return null;
-}
-
-function resetDevice(session: Session): Result {
-  session.reset();
-  return null;
-}
-
-function setStatus(session: Session, message: Message): Result {
-  // 0 is a reset of the device, but QEMU 7.2 sends it before it asks for the rings' positions: the
-  // rings stay as they are until GET_VRING_BASE stops them.
-  session.status = Number(message.payload.getBigUint64(0, true) & 0xffn);
-  return null;
-}
-
-function getStatus(session: Session): Result {
-  return id.encodeU64(BigInt(session.status));
 }

@@ -14,14 +14,12 @@ import { assert, present } from "../base/assert.ts";
 import {
   hasFeature,
   VHOST_USER_F_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_STATUS,
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_STATUS,
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
@@ -29,6 +27,9 @@ import { LOG_BY_PLACE, LOG_OFF } from "../virtio/ring.ts";
 import type { VringPosition } from "../worker/types.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
+import { ConfigSpace } from "./config_space.ts";
+import { announceConfig, changeLink, holdToDefaultMtu } from "./config_requests.ts";
+import { callOf, errInBand, kickOf } from "./inband.ts";
 import { DEFAULT_OFFER, type Offer } from "./offer.ts";
 import {
   encodeMessage,
@@ -37,9 +38,9 @@ import {
   VHOST_USER_NEED_REPLY_MASK,
   VHOST_USER_REPLY_MASK,
   VHOST_USER_VERSION,
-  VHOST_USER_VERSION_MASK,
 } from "./message.ts";
 import { Migration } from "./migration.ts";
+import { checkMessage } from "./message_check.ts";
 import { type Request, REQUESTS } from "./requests.ts";
 import {
   decodePacked,
@@ -78,18 +79,20 @@ export class Session {
   status = 0;
   memory: MemoryTable = new MemoryTable([], []);
   readonly migration: Migration;
+  readonly config: ConfigSpace;
   #linkUp = false;
 
   constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
     this.host = host;
     this.migration = new Migration(host);
     this.offer = offer;
+    this.config = new ConfigSpace(offer);
     this.vrings = Array.from({ length: 2 * offer.queuePairs }, () => new VringState());
   }
 
   /** Handles one message and everything it leads to. Takes its descriptors over. */
   handle(message: Message): Outcome {
-    const refusal = this.#check(message);
+    const refusal = checkMessage(message);
     if (refusal) {
       this.closeFds(message.fds);
       return { close: refusal };
@@ -98,6 +101,7 @@ export class Session {
     if (!request?.handle || !this.#open(request.gate)) return this.#unserved(message, request);
     const result = request.handle(this, message);
     this.#reportLink();
+    if (this.config.changePending) announceConfig(this);
     if (result instanceof Uint8Array) {
       assert(request.replies, `${request.name} has no reply of its own`);
       return this.#reply(message.request, result);
@@ -110,26 +114,6 @@ export class Session {
 
   #open(gate: number | null): boolean {
     return gate === null || hasFeature(this.protocolFeatures, gate);
-  }
-
-  /** What can be said of a message before its handler looks at it. */
-  #check(message: Message): Refusal | null {
-    if ((message.flags & VHOST_USER_VERSION_MASK) !== VHOST_USER_VERSION) {
-      return { code: "bad-version", detail: `flags 0x${message.flags.toString(16)}` };
-    }
-    if ((message.flags & VHOST_USER_REPLY_MASK) !== 0) {
-      return { code: "unexpected-reply", detail: `request ${message.request}` };
-    }
-    const request = REQUESTS.get(message.request);
-    if (!request?.handle) return null;
-    const bytes = message.payload.byteLength;
-    if (bytes < request.bytesMin || bytes > request.bytesMax) {
-      return { code: "bad-size", detail: `${request.name} with ${bytes} bytes` };
-    }
-    if (message.fds.length > request.fdsMax) {
-      return { code: "fd-count", detail: `${request.name} with ${message.fds.length} descriptors` };
-    }
-    return null;
   }
 
   /**
@@ -168,6 +152,11 @@ export class Session {
     return present(this.vrings[index], `vring ${index}`);
   }
 
+  /** Every virtqueue is stopped (vhost-user.rst «Suspended device state»). */
+  get suspended(): boolean {
+    return !this.vrings.some((vring) => vring.started);
+  }
+
   /** VIRTIO_F_RING_PACKED was negotiated. */
   get packed(): boolean {
     return hasFeature(this.features, VIRTIO_F_RING_PACKED);
@@ -185,6 +174,7 @@ export class Session {
     this.features = features;
     this.migration.setFeatures(features);
     this.featuresSet = true;
+    holdToDefaultMtu(this);
     if (hasFeature(features, VHOST_USER_F_PROTOCOL_FEATURES)) return;
     // Without protocol features there is no SET_VRING_ENABLE: everything is enabled.
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
@@ -295,8 +285,8 @@ export class Session {
       driverAddress,
       deviceAddress,
       position,
-      kickFd: vring.kickFd,
-      callFd: vring.callFd,
+      kickFd: kickOf(this, vring),
+      callFd: callOf(this, vring),
       enabled: vring.enabled,
       logGuestAddr: this.#ringLog(vring),
     });
@@ -357,12 +347,21 @@ export class Session {
     vring.broken = reason;
     this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}`);
     if (vring.errFd >= 0) this.host.signal(vring.errFd);
+    else errInBand(this, index);
     this.#reportLink();
   }
 
   /** Both directions of a queue pair run. */
   get linkUp(): boolean {
     return this.#linkUp;
+  }
+
+  /**
+   * The operator took the link down, or up again. @returns whether the front-end was told or will
+   * be as soon as its rings start
+   */
+  setLinkStatus(up: boolean): boolean {
+    return changeLink(this, up);
   }
 
   #reportLink(): void {
@@ -374,15 +373,6 @@ export class Session {
     this.#linkUp = up;
     this.host.linkChanged(up);
     if (up) this.migration.linkUp();
-  }
-
-  /**
-   * The operator's link state, for the driver to see (virtio-v1.3 §5.1.4 `status`).
-   * @returns whether the front-end could be told
-   */
-  setLinkStatus(_up: boolean): boolean {
-    return hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_CONFIG) &&
-      hasFeature(this.features, VIRTIO_NET_F_STATUS);
   }
 
   /** Back to the state of a new device, the connection and its memory kept. */
@@ -399,6 +389,7 @@ export class Session {
     this.features = 0n;
     this.featuresSet = false;
     this.status = 0;
+    this.config.mac = this.offer.mac;
   }
 
   /** The connection is gone: stops everything and closes every descriptor. Call once. */

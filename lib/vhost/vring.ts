@@ -42,6 +42,11 @@ export class VringState {
   kickFd = -1;
   callFd = -1;
   errFd = -1;
+  /** A message said where kicks come from and calls go, perhaps that both sides poll. */
+  kickGiven = false;
+  callGiven = false;
+  /** In-band calls the front-end has not answered: 0, 1, or 2 for one more after that. */
+  callsDue: 0 | 1 | 2 = 0;
 }
 
 const INDEX_MASK = 0x7fff;

@@ -109,6 +109,10 @@ export class Commands {
       case COMMAND.flushFdb:
         this.#path.fdb.flush();
         break;
+      case COMMAND.kickVring:
+        // That it arrived has woken the thread; the next round looks at every ring.
+        this.#path.counters[this.#vring(port, numbers[1]!).counterBase + VRING.kicks]!++;
+        break;
       case COMMAND.shutdown:
         this.#host.stop();
         break;

@@ -24,9 +24,9 @@ import { Fdb } from "../switch/fdb.ts";
 import type { Vring } from "../switch/port.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
-import { EventWriter } from "./events.ts";
+import { EVENT, EventWriter } from "./events.ts";
 import { type DataPlaneStart, type Idle, Mailbox } from "./mailbox.ts";
-import { PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
+import { IN_BAND, PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
 
 /** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
 const SPIN_MS = 0.1;
@@ -34,8 +34,8 @@ const SPIN_MS = 0.1;
 const CLOCK_ROUNDS = 64;
 /** Longest sleep, ms: the FDB ages meanwhile. */
 const SLEEP_MS_MAX = 1000;
-/** Longest sleep while a front-end gave no kick descriptor and wants to be polled, ms. */
-const SLEEP_MS_WITHOUT_KICK = 1;
+/** Longest sleep while something must be looked at without a wake-up, ms. */
+const SLEEP_MS_POLLING = 1;
 /** FDB slots looked at for age per tick of the clock. */
 const SWEEP_SLOTS = 512;
 /** Tag of the wake-up descriptor; kicks are tagged port * VRINGS_PER_PORT + vring. */
@@ -56,7 +56,10 @@ class DataPlaneThread {
   /** Adds to this thread's clock to give the control thread's: ages are told by one clock. */
   readonly #clockOffsetMs: number;
   #running = true;
+  /** A front-end gave no kick descriptor and wants to be polled. */
   #withoutKick = false;
+  /** Virtqueues whose in-band call found no room among the events. */
+  readonly #callsDue: Vring[] = [];
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
 
@@ -97,6 +100,7 @@ class DataPlaneThread {
         frames += pollVring(this.#path, transmitters[i]!);
       }
       if (this.#stale) this.#refresh();
+      if (this.#callsDue.length > 0) this.#retryCalls();
       this.#events.flush();
       if (frames > 0) emptyRounds = 0;
       else emptyRounds++;
@@ -126,9 +130,8 @@ class DataPlaneThread {
       this.#mailbox.setSleeping(true);
       if (!this.#mailbox.waiting) {
         counters[WORKER_BASE + WORKER.sleeps]!++;
-        const events = this.#epoll.wait(
-          this.#withoutKick ? SLEEP_MS_WITHOUT_KICK : SLEEP_MS_MAX,
-        );
+        const polling = this.#withoutKick || this.#callsDue.length > 0;
+        const events = this.#epoll.wait(polling ? SLEEP_MS_POLLING : SLEEP_MS_MAX);
         for (let i = 0; i < events; i++) this.#countKick(this.#epoll.tag(i));
         if (events > 0) counters[WORKER_BASE + WORKER.wakeups]!++;
       }
@@ -159,6 +162,10 @@ class DataPlaneThread {
   }
 
   #call(vring: Vring): void {
+    if (vring.callFd === IN_BAND) {
+      this.#callInBand(vring);
+      return;
+    }
     if (vring.callIsSocket) {
       send(vring.callFd, CALL_BYTES);
       return;
@@ -167,6 +174,20 @@ class DataPlaneThread {
     this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
     signalEventFd(vring.callFd);
     this.#mailbox.leaveCall();
+  }
+
+  /** A lost call would hang the driver: one that finds no room is tried again. */
+  #callInBand(vring: Vring): void {
+    if (this.#events.write(EVENT.call, vring.port.index, vring.number, 0)) return;
+    if (!this.#callsDue.includes(vring)) this.#callsDue.push(vring);
+  }
+
+  #retryCalls(): void {
+    for (const vring of this.#callsDue.splice(0)) {
+      // Unless it was stopped meanwhile, or calls go elsewhere.
+      const current = vring.port.vrings[vring.number] === vring && vring.callFd === IN_BAND;
+      if (current) this.#callInBand(vring);
+    }
   }
 
   #ringBroken(vring: Vring): void {

@@ -32,7 +32,7 @@ export interface DataPlaneEvent {
 
 /** Kinds of events. */
 export const EVENT = {
-  /** The driver of a virtqueue without call descriptor wants a call; `value` is 0. */
+  /** The driver of a virtqueue with in-band notifications wants a call; `value` is 0. */
   call: 1,
   /** A translation is missing; `value` is the address of its page, and its permission: 1 or 2. */
   miss: 2,

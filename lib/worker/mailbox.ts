@@ -31,6 +31,7 @@ export const COMMAND = {
   announce: 16,
   setPortUp: 30,
   setLink: 31,
+  kickVring: 50,
 } as const;
 
 /** int32 words of the control area. */

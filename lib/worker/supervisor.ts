@@ -214,6 +214,10 @@ export class DataPlaneThread implements DataPlane {
     this.#call(COMMAND.announce, port, macLow, macHigh, Number(flood));
   }
 
+  kickVring(port: number, vring: number): void {
+    this.#call(COMMAND.kickVring, port, vring);
+  }
+
   setFrameMax(port: number, frameBytesMax: number): void {
     this.#call(COMMAND.setFrameMax, port, frameBytesMax);
   }

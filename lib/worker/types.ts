@@ -16,6 +16,12 @@ export const QUEUE_PAIRS_MAX = 32;
 /** Virtqueues of one port at most: even index = to the guest, odd = from the guest. */
 export const VRINGS_PER_PORT: number = 2 * QUEUE_PAIRS_MAX;
 
+/**
+ * Instead of a kick or call descriptor: notifications are messages. Kicks come as
+ * {@linkcode DataPlane.kickVring}, calls leave as events.
+ */
+export const IN_BAND = -2;
+
 /** A piece of guest-physical memory and where it is mapped. */
 export interface PlacedRegion {
   /** First guest-physical address, below 2^53. */
@@ -47,9 +53,9 @@ export interface VringStart {
   /** Host address of the used ring (split) or device event suppression (packed). */
   readonly deviceAddress: number;
   readonly position: VringPosition;
-  /** Kick eventfd, or -1: the front-end asks for polling. Stays the control thread's. */
+  /** Kick eventfd, -1: the front-end asks for polling, or IN_BAND. Stays the control thread's. */
   readonly kickFd: number;
-  /** Call eventfd (or socket), or -1: the driver polls. Stays the control thread's. */
+  /** Call eventfd (or socket), -1: the driver polls, or IN_BAND. Stays the control thread's. */
   readonly callFd: number;
   readonly enabled: boolean;
   /** Guest address at which the device area is logged, below 2^53, LOG_BY_PLACE or LOG_OFF. */
@@ -96,6 +102,8 @@ export interface DataPlane {
    * there, counted as if the guest had sent it
    */
   announce(port: number, macLow: number, macHigh: number, flood: boolean): void;
+  /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */
+  kickVring(port: number, vring: number): void;
   /** Longest frame (bytes, without FCS, with one VLAN tag) the port takes or gives. */
   setFrameMax(port: number, frameBytesMax: number): void;
   /** Forgets the dynamic MAC addresses of one port. */

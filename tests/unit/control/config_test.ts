@@ -23,6 +23,12 @@ Deno.test("parsePortSpec() reads name, path and options", () => {
     path: "/t/s",
     mtu: 9000,
   });
+  assert.deepEqual(parsePortSpec("vm1,mac=52:54:00:AB:00:01,offer=inband+gpa", "/r"), {
+    name: "vm1",
+    path: "/r/vm1.sock",
+    mac: "52:54:00:ab:00:01",
+    offer: ["inband", "gpa"],
+  });
 });
 
 Deno.test("parsePortSpec() names the fault", () => {
@@ -34,6 +40,11 @@ Deno.test("parsePortSpec() names the fault", () => {
       ["vm1=", /empty/],
       ["vm1,mtu=67", /68 to 65535/],
       ["vm1,mtu=x", /68 to 65535/],
+      ["vm1,mac=52:54:00:00:00", /address of one station, such as 52:54/],
+      ["vm1,mac=01:00:5e:00:00:01", /address of one station/],
+      ["vm1,mac=00:00:00:00:00:00", /address of one station/],
+      ["vm1,offer=gpa+luck", /offer "luck" is unknown; known: inband, gpa/],
+      ["vm1,offer=", /offer "" is unknown/],
       ["vm1,speed=10", /unknown option "speed=10"; known: mode=listen/],
     ] as const
   ) assert.throws(() => parsePortSpec(spec, "/r"), fault, spec);
@@ -71,13 +82,18 @@ name = "vm1"
 name = "vm2"
 socket = "/x/vm2.sock"
 mtu = 9000
+mac = "52-54-00-00-00-02"
+offer = ["ring-reset"]
 `,
   );
   const config = mergeConfig(await readConfigFile(path), {}, "/default");
   assert.deepEqual(config, {
     ports: [
       { name: "vm1", path: "/run/v/vm1.sock" },
-      { name: "vm2", path: "/x/vm2.sock", mtu: 9000 },
+      {
+        ...{ name: "vm2", path: "/x/vm2.sock", mtu: 9000 },
+        ...{ mac: "52:54:00:00:00:02", offer: ["ring-reset"] },
+      },
     ],
     links: [],
     controlPath: "/run/v/c.sock",
@@ -104,6 +120,9 @@ Deno.test("readConfigFile() names file, place and fix", async () => {
       ["[[port]]\nsocket = '/x'\n", /\[\[port\]\] 1 has no name/],
       ["[[port]]\nname = 'a b'\n", /port name "a b"/],
       ["[[port]]\nname = 'a'\nmtu = 1\n", /68 to 65535/],
+      ["[[port]]\nname = 'a'\nmac = 3\n", /mac 3 must be the address of one station/],
+      ["[[port]]\nname = 'a'\noffer = 'gpa'\n", /\[\[port\]\] 1 offer must be a list/],
+      ["[[port]]\nname = 'a'\noffer = [7]\n", /offer "7" is unknown; known: inband/],
       ["port = 3\n", /ports must be written as \[\[port\]\]/],
     ] as const
   ) {

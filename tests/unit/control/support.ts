@@ -50,6 +50,8 @@ export class FakePlane implements DataPlane, PortPlane {
   /** Ports that are out of service. */
   readonly down = new Set<number>();
   readonly links = new Map<number, number>();
+  /** Virtqueues kicked by a message, in order. */
+  readonly kicked: number[] = [];
   portsMax = 4;
   /** Called before a mapping is forgotten. */
   onRemoveMapping: (address: number) => void = () => {};
@@ -139,6 +141,11 @@ export class FakePlane implements DataPlane, PortPlane {
 
   announce(port: number, _macLow: number, _macHigh: number, _flood: boolean): void {
     ok(this.ports.has(port));
+  }
+
+  kickVring(port: number, vring: number): void {
+    ok(this.vrings.has(`${port}/${vring}`));
+    this.kicked.push(vring);
   }
 
   setFrameMax(port: number, frameBytesMax: number): void {

@@ -149,6 +149,11 @@ export class FakeHost implements SessionHost {
     this.journal.push(`${flood ? "announce" : "learn"} ${mac.low >>> 0} ${mac.high}`);
   }
 
+  kickVring(vring: number): void {
+    ok(this.running.has(vring), "only a running vring is kicked");
+    this.journal.push(`kick ${vring}`);
+  }
+
   fdKind(fd: number): FdKind {
     const kind = this.open.get(fd);
     ok(kind, `descriptor ${fd} is looked at while it is open`);
@@ -219,6 +224,15 @@ export function words(...values: (number | bigint)[]): Uint8Array {
   const bytes = new Uint8Array(8 * values.length);
   const view = new DataView(bytes.buffer);
   values.forEach((value, i) => view.setBigUint64(8 * i, BigInt(value), true));
+  return bytes;
+}
+
+/** Bytes of a configuration message about `size` bytes, the first of them a 16-bit value. */
+export function config(offset: number, size: number, flags: number, value = 0): Uint8Array {
+  const bytes = new Uint8Array(12 + size);
+  const view = new DataView(bytes.buffer);
+  [offset, size, flags].forEach((word, i) => view.setUint32(4 * i, word, true));
+  if (size >= 2) view.setUint16(12, value, true);
   return bytes;
 }
 

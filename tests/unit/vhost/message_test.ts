@@ -73,6 +73,7 @@ Deno.test("offered features are what they were: a front-end must find all it onc
   deepEqual(featureNames(OFFERED_FEATURES), [
     "MTU",
     "MRG_RXBUF",
+    "STATUS",
     "GUEST_ANNOUNCE",
     "MQ",
     "LOG_ALL",
@@ -91,12 +92,13 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "REPLY_ACK",
     "NET_MTU",
     "BACKEND_REQ",
+    "CONFIG",
     "RESET_DEVICE",
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
-  equal(OFFERED_FEATURES, 0xd_7c60_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a03fn);
+  equal(OFFERED_FEATURES, 0xd_7c61_8008n);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a23fn);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {

@@ -5,11 +5,16 @@ import * as id from "../../../lib/vhost/message.ts";
 import { type Request, REQUESTS } from "../../../lib/vhost/requests.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
 import type { Message } from "../../../lib/vhost/message.ts";
-import { OFFERED_FEATURES, OFFERED_PROTOCOL_FEATURES } from "../../../lib/virtio/features.ts";
+import {
+  hasFeature,
+  OFFERED_FEATURES,
+  OFFERED_PROTOCOL_FEATURES,
+} from "../../../lib/virtio/features.ts";
 import { VRINGS_PER_PORT } from "../../../lib/worker/types.ts";
 import {
   accept,
   addr,
+  config,
   FakeHost,
   type FdKind,
   finish,
@@ -58,8 +63,16 @@ function checkOutcome(given: Message, outcome: Outcome): void {
   equal(view.getUint32(0, true), given.request);
   equal(view.getUint32(4, true), 0x5);
   equal(view.getUint32(8, true), outcome.reply.length - 12);
-  const log = given.request === id.VHOST_USER_SET_LOG_BASE;
-  equal(outcome.reply.length, log ? 28 : 20, "a reply has 8 bytes, and that about a log 16");
+  const own: Readonly<Record<number, number>> = {
+    [id.VHOST_USER_SET_LOG_BASE]: 16,
+    [id.VHOST_USER_GET_CONFIG]: given.payload.byteLength,
+  };
+  const bytes = outcome.reply.length - id.HEADER_BYTES;
+  // Configuration that is not there is an empty reply.
+  ok(
+    bytes === (own[given.request] ?? 8) ||
+      (given.request === id.VHOST_USER_GET_CONFIG && bytes === 0),
+  );
 }
 
 /** One message to a session in a state: what comes of it, with nothing left behind. */
@@ -122,7 +135,11 @@ for (const which of STATES) {
       equal(replyU64(answer, number), 1n);
     }
     equal(probe(which, id.VHOST_USER_GPU_SET_SOCKET, 0, 1, PLAIN).close?.code, "not-negotiated");
-    equal(replyU64(probe(which, 41, 16, 0, NEED_REPLY), 41), 1n);
+    equal(replyU64(probe(which, 33, 0, 1, NEED_REPLY), 33), 1n);
+    // No error can be said in a reply of its own kind.
+    for (const own of [26, 28, 41, 44]) {
+      equal(probe(which, own, 16, 0, NEED_REPLY).close?.code, "not-negotiated");
+    }
   });
 }
 
@@ -324,17 +341,23 @@ function region(offset: number): Uint8Array {
   return words(0, offset, QEMU_BYTES, QEMU_HVA + offset, 0);
 }
 
+/** What a front-end may send that negotiated everything. */
+const OFFERED = served().filter(([, { gate }]) =>
+  gate === null || hasFeature(OFFERED_PROTOCOL_FEATURES, gate)
+);
+
 /** A message that is mostly well-formed, so that sequences get far. */
 function anyMessage(next: () => number, host: FakeHost): Message {
   const pick = <T>(list: readonly T[]): T => list[next() % list.length]!;
-  const [number, request] = pick(served());
+  const [number, request] = pick(OFFERED);
   const index = next() % 100 === 0 ? next() % 5 : next() % 2;
   const flags = pick([PLAIN, NEED_REPLY]);
   const bytes = next() % 100 === 0 ? next() % 300 : request.bytesMax;
   const payloads: Record<number, () => Uint8Array> = {
     [id.VHOST_USER_SET_FEATURES]: () =>
       words(next() % 8 ? pick([QEMU_SPLIT, QEMU_SPLIT | LOG_ALL]) : pick([QEMU_PACKED, 0n])),
-    [id.VHOST_USER_SET_PROTOCOL_FEATURES]: () => words(pick([0x1_201fn, 0x1_000fn, 0n])),
+    [id.VHOST_USER_SET_PROTOCOL_FEATURES]: () =>
+      words(pick([OFFERED_PROTOCOL_FEATURES, 0x1_020fn, 0n])),
     [id.VHOST_USER_SET_MEM_TABLE]: () =>
       table([{ sizeBytes: next() % 20 ? QEMU_BYTES : 2 ** 20, userAddr: QEMU_HVA }]),
     [id.VHOST_USER_ADD_MEM_REG]: () => region(pick([0, 1, 2]) * QEMU_BYTES),
@@ -350,6 +373,7 @@ function anyMessage(next: () => number, host: FakeHost): Message {
     [id.VHOST_USER_SEND_RARP]: () => words(pick([0x0161_6100_5452n, 0n])),
     [id.VHOST_USER_NET_SET_MTU]: () => words(pick([1500, 9000, 5])),
     [id.VHOST_USER_SET_STATUS]: () => words(pick([0, 8, 15])),
+    [id.VHOST_USER_SET_CONFIG]: () => config(10, 2, pick([0, 1, 2]), pick([1400, 3])),
   };
   const ringFd = number >= 12 && number <= 14;
   const withFd = request.fdsMax > 0 && next() % (ringFd ? 4 : 100) !== 0;
@@ -360,7 +384,8 @@ function anyMessage(next: () => number, host: FakeHost): Message {
     id.VHOST_USER_ADD_MEM_REG,
     id.VHOST_USER_SET_LOG_BASE,
   ];
-  const kind: FdKind = memory.includes(number) ? "other" : "eventfd";
+  let kind: FdKind = memory.includes(number) ? "other" : "eventfd";
+  if (number === id.VHOST_USER_SET_BACKEND_REQ_FD) kind = "socket";
   return message(number, payload, withFd ? [host.fd(kind)] : [], flags);
 }
 

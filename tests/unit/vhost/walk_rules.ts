@@ -7,7 +7,7 @@
 import * as id from "../../../lib/vhost/message.ts";
 import { REQUESTS } from "../../../lib/vhost/requests.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../../lib/virtio/features.ts";
-import { addr, state, table, words } from "./fake_host.ts";
+import { addr, config, state, table, words } from "./fake_host.ts";
 import { QEMU_HVA } from "./front_ends.ts";
 import {
   type Facts,
@@ -109,7 +109,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
   [id.VHOST_USER_GET_PROTOCOL_FEATURES]: ask,
   [id.VHOST_USER_SET_PROTOCOL_FEATURES]: {
     ...tell,
-    payload: () => words(PROTOCOL),
+    payload: ({ protocol }) => words(protocol | PROTOCOL),
     hostile: { code: "bad-protocol-features" },
   },
   [id.VHOST_USER_GET_QUEUE_NUM]: ask,
@@ -117,7 +117,17 @@ export const RULES: Readonly<Record<number, Rule>> = {
   [id.VHOST_USER_SEND_RARP]: { ...tell, payload: () => words(MAC), hostile: "refused" },
   // The front-end can do without an MTU: refused, not closed.
   [id.VHOST_USER_NET_SET_MTU]: { ...tell, payload: () => words(1500), hostile: "refused" },
+  // More is asked for than any space has: an empty reply is the error.
+  [id.VHOST_USER_GET_CONFIG]: {
+    ...{ payload: () => config(0, 24, 0), fds: 0, gives: () => 36, hostile: 0 },
+  },
+  // What a front-end writes after a migration; the driver of a modern device only reads.
+  [id.VHOST_USER_SET_CONFIG]: {
+    payload: () => config(10, 2, 1, 1400),
+    ...{ fds: 0, gives: done, hostile: { code: "bad-size" } },
+  },
   [id.VHOST_USER_RESET_DEVICE]: tell,
+  [id.VHOST_USER_VRING_KICK]: ring(() => state(0, 0)),
   [id.VHOST_USER_GET_MAX_MEM_SLOTS]: ask,
   [id.VHOST_USER_ADD_MEM_REG]: {
     // In the state with two slots this one is the third.

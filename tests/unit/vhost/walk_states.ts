@@ -6,7 +6,7 @@
  */
 import { ok } from "node:assert/strict";
 import * as id from "../../../lib/vhost/message.ts";
-import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
+import { DEFAULT_OFFER, makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import * as f from "../../../lib/virtio/features.ts";
 import { FakeHost, message, state, table, words } from "./fake_host.ts";
@@ -72,8 +72,14 @@ export function ringPlaces(features: bigint | null): readonly RingPlace[] {
 /** A session on the way to a state. */
 export class Walk {
   readonly host: FakeHost = new FakeHost();
-  readonly session: Session = new Session(this.host);
+  session: Session = new Session(this.host);
   facts: Facts = NOTHING;
+
+  /** Begins on a port that offers more. */
+  offering(...words: OfferWord[]): this {
+    this.session = new Session(this.host, makeOffer({ offer: words }));
+    return this;
+  }
 
   /** Sends what every front-end may send here. */
   say(request: number, payload?: Uint8Array, fds: readonly number[] = []): void {
@@ -107,13 +113,21 @@ export class Walk {
     return this;
   }
 
-  /** Both rings, all but the kick. */
-  configure(): this {
+  /** Size, base and addresses of both rings. */
+  places(): this {
     ringPlaces(this.facts.features).forEach((place, index) => {
       const base = f.hasFeature(this.facts.features ?? 0n, f.VIRTIO_F_RING_PACKED) ? 0x80008000 : 0;
       this.say(id.VHOST_USER_SET_VRING_NUM, state(index, 256));
       this.say(id.VHOST_USER_SET_VRING_BASE, state(index, base));
       ok(!this.session.handle(ringAddr(index, place, QEMU_HVA)).close);
+    });
+    return this;
+  }
+
+  /** Both rings, all but the kick. */
+  configure(): this {
+    this.places();
+    [0, 1].forEach((index) => {
       this.say(id.VHOST_USER_SET_VRING_CALL, words(index), [this.host.fd()]);
       this.say(id.VHOST_USER_SET_VRING_ERR, words(index), [this.host.fd()]);
     });
@@ -169,6 +183,17 @@ function deviceReset(walk: Walk): void {
   walk.now({ features: null });
 }
 
+/** Everything with in-band notifications, and no descriptor for any ring. */
+function inBand(walk: Walk): Walk {
+  const protocol = PROTOCOL | bits(f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+  return walk.offering("inband").protocol(protocol).features(SPLIT).memory().places();
+}
+
+function kickedInBand(walk: Walk): void {
+  inBand(walk).enable();
+  for (const index of [0, 1]) walk.say(id.VHOST_USER_VRING_KICK, state(index, 0));
+}
+
 /** Every state by name. */
 export const STATES: Readonly<Record<string, (walk: Walk) => void>> = {
   "new": () => {},
@@ -195,6 +220,8 @@ export const STATES: Readonly<Record<string, (walk: Walk) => void>> = {
   "status 0": (walk) => walk.run().say(id.VHOST_USER_SET_STATUS, words(0)),
   "device reset": deviceReset,
   "memory removed under the rings": unmapped,
+  "in-band, configured": (walk) => void inBand(walk),
+  "in-band, kicked": kickedInBand,
   "memory in two slots": (walk) =>
     walk.run().say(id.VHOST_USER_ADD_MEM_REG, regionPayload(REGION_2), [walk.host.fd("other")]),
 };

@@ -1,0 +1,217 @@
+/**
+ * The configuration space, limits on frames, and features that are offered on request, seen by
+ * TypeScript guests on a real switch.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
+import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
+import * as id from "../../lib/vhost/message.ts";
+import { Bed } from "../harness/bed.ts";
+import { until } from "../harness/switch_process.ts";
+import { introduce, isNumbered, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
+
+const SIZES = [60, 100, 1500, 64, 1400];
+const many = (count: number): number[] =>
+  Array.from({ length: count }, (_, i) => SIZES[i % SIZES.length] as number);
+const F_MTU = 3;
+const F_STATUS = 16;
+const F_RING_RESET = 40;
+const PROTOCOL_F = { inBand: 14n, gpa: 21n };
+
+/** Asks for bytes of the configuration space. */
+async function readConfig(guest: NetGuest, offset: number, size: number): Promise<number[]> {
+  const payload = new DataView(new ArrayBuffer(12 + size));
+  payload.setUint32(0, offset, true);
+  payload.setUint32(4, size, true);
+  guest.frontEnd.message(id.VHOST_USER_GET_CONFIG, new Uint8Array(payload.buffer));
+  const { payload: reply } = await guest.frontEnd.reply();
+  return [...new Uint8Array(reply.buffer, reply.byteOffset, reply.byteLength)].slice(12);
+}
+
+Deno.test("config: what the operator gave a port is what its guest reads", async () => {
+  await using bed = await Bed.make(["mac=52:54:00:00:00:07,mtu=1400,queues=2", ""]);
+  const guest = await bed.guest(1, { features: [F_STATUS] });
+  const space = await readConfig(guest, 0, 12);
+  assert.deepEqual(space, [0x52, 0x54, 0, 0, 0, 7, 1, 0, 2, 0, 1400 & 255, 1400 >> 8]);
+  const other = await bed.guest(2);
+  assert.deepEqual(await readConfig(other, 0, 8), [0, 0, 0, 0, 0, 0, 1, 0]);
+  assert.deepEqual(await readConfig(other, 250, 7), []);
+});
+
+Deno.test("config: longer frames than a port's MTU reach nobody and are counted, both ways", async () => {
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["mtu=1400", ""]);
+    const small = await bed.guest(1, { packed });
+    const large = await bed.guest(2, { packed });
+    await introduce(small, large);
+    // 14 bytes of header, 4 of a VLAN tag.
+    const [fits, too] = [1400 + 18, 1400 + 19];
+    const send = (from: NetGuest, to: NetGuest, number: number, bytes: number): boolean =>
+      from.send(numberedFrame(to.options.mac, from.options.mac, number, bytes));
+    for (const [from, to] of [[small, large], [large, small]] as const) {
+      assert.ok(send(from, to, 1, too));
+      assert.ok(send(from, to, 2, fits));
+      const got = await to.waitFor(isNumbered);
+      assert.deepEqual(got, numberedFrame(to.options.mac, from.options.mac, 2, fits));
+    }
+    const { counters } = await bed.port(1);
+    assert.deepEqual([counters.rxDroppedOversize, counters.txDroppedOversize], [1, 1]);
+    // The front-end names a smaller one at run time, and may not name a greater one.
+    const say = (mtu: number): Promise<bigint> =>
+      small.frontEnd.ask(id.VHOST_USER_NET_SET_MTU, id.encodeU64(BigInt(mtu)));
+    assert.equal(await say(1000), 0n);
+    assert.deepEqual(await readConfig(small, 10, 2), [1000 & 255, 1000 >> 8]);
+    assert.ok(send(large, small, 3, 1019));
+    assert.ok(send(large, small, 4, 1018));
+    const got = await small.waitFor(isNumbered);
+    assert.deepEqual(got, numberedFrame(small.options.mac, large.options.mac, 4, 1018));
+    assert.equal(await say(9000), 0n);
+    assert.equal((await bed.port(1)).mtu, 1400);
+    assert.equal(await say(67), 1n);
+    assert.equal((await bed.port(1)).mtu, 1400);
+  }
+});
+
+Deno.test("config: a driver told of an MTU that nobody named gets no longer frames", async () => {
+  await using bed = await Bed.make(2);
+  const guest = await bed.guest(1, { features: [F_MTU] });
+  const other = await bed.guest(2);
+  await introduce(guest, other);
+  assert.deepEqual(await readConfig(guest, 10, 2), [1500 & 255, 1500 >> 8]);
+  for (const bytes of [1519, 1518]) {
+    assert.ok(other.send(numberedFrame(guest.options.mac, other.options.mac, bytes, bytes)));
+  }
+  assert.equal((await guest.waitFor(isNumbered))?.length, 1518);
+  assert.equal((await bed.port(1)).counters.txDroppedOversize, 1);
+});
+
+Deno.test("in-band: kicks and calls as messages carry every frame, split and packed", async () => {
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["offer=inband", "offer=inband"], "--idle", "sleep");
+    // Without event indices the driver asks for a call after every burst.
+    const one = await bed.guest(1, { packed, inBand: true, eventIdx: false });
+    const two = await bed.guest(2, { packed });
+    await introduce(one, two);
+    await transfer(two, one, many(300), 32);
+    await transfer(one, two, many(300), 32);
+    // Every frame to a driver that looks at nothing else leads to a call.
+    for (let frame = 0; frame < 50; frame++) {
+      one.takeCalls(RX);
+      two.send(numberedFrame(one.options.mac, two.options.mac, frame, 60));
+      let calls = 0;
+      let frames = 0;
+      await until("a frame and its call", () => {
+        calls += one.takeCalls(RX);
+        if (calls > 0) frames += one.receive().filter(isNumbered).length;
+        return frames === 1;
+      });
+    }
+    assert.ok(one.notifications.messages >= 50);
+    const { protocolFeatureNames } = await bed.port(1);
+    assert.ok(protocolFeatureNames.includes("INBAND_NOTIFICATIONS"));
+    assert.ok((await bed.vrings(1))[TX]?.counters.kicks ?? 0 > 0, "kicks are counted");
+  }
+});
+
+Deno.test("in-band: a driver that breaks its ring is told in a message", async () => {
+  await using bed = await Bed.make(["offer=inband", ""]);
+  const guest = await bed.guest(1, { inBand: true });
+  const bystander = await bed.guest(2);
+  await introduce(guest, bystander);
+  guest.sendChain([{ address: 2 ** 50, bytes: 100 }]);
+  await until("the error to be told", () => guest.notifications.takeError(TX));
+  assert.equal(guest.notifications.takeError(RX), false);
+  assert.equal((await bed.vrings(1))[TX]?.state, "broken");
+  await bed.guest(1).catch(() => null);
+  assert.ok((await bed.port(2)).link === "up");
+});
+
+Deno.test("in-band without what it needs ends the connection", async () => {
+  await using bed = await Bed.make(["offer=inband"]);
+  for (const without of [3n, 5n]) {
+    using frontEnd = new FrontEnd(bed.socket(1));
+    const offered = await frontEnd.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], PLAIN);
+    assert.equal((offered >> PROTOCOL_F.inBand) & 1n, 1n);
+    const wanted = id.encodeU64(offered & ~(1n << without));
+    frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, wanted);
+    assert.ok(await frontEnd.closedBySwitch());
+  }
+  await until("the count", async () => (await bed.port(1)).errors["bad-protocol-features"] === 2);
+});
+
+Deno.test("guest addresses: rings and memory named by them, in three regions", async () => {
+  const regions = [
+    { base: 0, bytes: 2 ** 20 },
+    { base: 2 ** 33, bytes: 2 ** 20 },
+    { base: 2 ** 35, bytes: 2 ** 22 },
+  ];
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["offer=gpa", ""]);
+    const one = await bed.guest(1, { packed, regions, ringSize: 128, guestAddresses: true });
+    const two = await bed.guest(2);
+    assert.ok((await bed.port(1)).protocolFeatureNames.includes("GPA_ADDRESSES"));
+    await introduce(one, two);
+    await transfer(one, two, many(300), 16);
+    await transfer(two, one, many(300), 16);
+    assert.equal(await one.setMemory(), 0n, "the table may be replaced while rings run");
+    await transfer(two, one, many(50), 16);
+  }
+});
+
+Deno.test("guest addresses: a table that names others ends the connection", async () => {
+  await using bed = await Bed.make(["offer=gpa", ""]);
+  const guest = await bed.guest(1, { guestAddresses: true });
+  const table = guest.memoryTable();
+  new DataView(table.buffer).setBigUint64(24, 2n ** 44n, true);
+  guest.frontEnd.message(id.VHOST_USER_SET_MEM_TABLE, table, [guest.memoryFd]);
+  assert.ok(await guest.frontEnd.closedBySwitch());
+  await until("the count", async () => (await bed.port(1)).errors["bad-region"] === 1);
+});
+
+Deno.test("what is off unless asked for is not offered, and ring reset is when asked for", async () => {
+  await using bed = await Bed.make(["", "offer=inband+gpa+ring-reset"]);
+  for (const [port, expected] of [[1, 0n], [2, 1n]] as const) {
+    using frontEnd = new FrontEnd(bed.socket(port));
+    const features = await frontEnd.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
+    const protocol = await frontEnd.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], PLAIN);
+    assert.equal((features >> BigInt(F_RING_RESET)) & 1n, expected);
+    for (const bit of Object.values(PROTOCOL_F)) assert.equal((protocol >> bit) & 1n, expected);
+  }
+});
+
+Deno.test("ring reset: one ring stops and starts anew elsewhere while the other carries frames", async () => {
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["offer=ring-reset", ""]);
+    const one = await bed.guest(1, { packed, features: [F_RING_RESET], buffers: 128 });
+    const two = await bed.guest(2);
+    await introduce(one, two);
+    await transfer(one, two, many(130), 16);
+    await transfer(two, one, many(70), 16);
+    for (const ring of [TX, RX]) {
+      const base = await one.resetRing(ring);
+      assert.equal(packed ? base & 0x7fff : base, 131, "it stands behind the last frame");
+      // The other ring did not notice.
+      if (ring === TX) await transfer(two, one, many(60), 16);
+      await transfer(one, two, many(60), 16);
+      if (ring === RX) await transfer(two, one, many(60), 16);
+      assert.equal((await bed.port(1)).link, "up");
+    }
+  }
+});
+
+Deno.test("ring reset: a hundred of each ring under traffic of the other", async () => {
+  await using bed = await Bed.make(["offer=ring-reset", ""]);
+  const one = await bed.guest(1, { features: [F_RING_RESET], ringSize: 64, buffers: 32 });
+  const two = await bed.guest(2);
+  await introduce(one, two);
+  for (let round = 0; round < 100; round++) {
+    await one.resetRing(round % 2 === 0 ? TX : RX);
+    const [from, to] = round % 2 === 0 ? [one, two] : [two, one];
+    await transfer(from, to, many(5), 4);
+    await transfer(to, from, many(5), 4);
+  }
+  const errors = Object.keys((await bed.port(1)).errors);
+  assert.deepEqual([errors, macOf(1)], [[], one.options.mac]);
+});

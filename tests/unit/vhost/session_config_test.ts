@@ -1,0 +1,275 @@
+/** The device's configuration space: what front-ends read, what they may write, what they are told. */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/back_end_message.ts";
+import * as id from "../../../lib/vhost/message.ts";
+import { makeOffer, type OfferOptions } from "../../../lib/vhost/offer.ts";
+import { type Outcome, Session } from "../../../lib/vhost/session.ts";
+import * as f from "../../../lib/virtio/features.ts";
+import {
+  accept,
+  config,
+  FakeHost,
+  finish,
+  message,
+  NEED_REPLY,
+  replyPayload,
+  replyU64,
+  words,
+} from "./fake_host.ts";
+import { getBase, QEMU_MTU, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "./front_ends.ts";
+
+const MAC = [0x52, 0x54, 0, 0, 0, 7];
+const F_STATUS = 1n << BigInt(f.VIRTIO_NET_F_STATUS);
+const GET = id.VHOST_USER_GET_CONFIG;
+const SET = id.VHOST_USER_SET_CONFIG;
+
+class Bench {
+  readonly host = new FakeHost();
+  readonly session: Session;
+
+  constructor(options: OfferOptions = {}) {
+    this.session = new Session(this.host, makeOffer(options));
+  }
+
+  /** Negotiates every protocol feature but these. */
+  connect(without = 0n): this {
+    const protocol = this.session.offer.protocolFeatures & ~without;
+    accept(this.session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
+    return this;
+  }
+
+  channel(): this {
+    const given = message(id.VHOST_USER_SET_BACKEND_REQ_FD, undefined, [this.host.fd("socket")]);
+    accept(this.session, given);
+    return this;
+  }
+
+  read(offset: number, size: number, room = size): DataView {
+    const request = message(GET, config(offset, size, 0).subarray(0, 12 + room));
+    return replyPayload(this.session.handle(request), GET);
+  }
+
+  /** The space's bytes. */
+  bytes(offset: number, size: number): number[] {
+    const reply = this.read(offset, size);
+    deepEqual([reply.getUint32(0, true), reply.getUint32(4, true)], [offset, size]);
+    return [...new Uint8Array(reply.buffer, reply.byteOffset + 12, size)];
+  }
+
+  mtu(): number {
+    const [low = 0, high = 0] = this.bytes(10, 2);
+    return low | (high << 8);
+  }
+
+  write(flags: number, offset: number, data: readonly number[]): Outcome {
+    const payload = config(offset, data.length, flags);
+    payload.set(data, 12);
+    return this.session.handle(message(SET, payload, [], NEED_REPLY));
+  }
+
+  /** @returns what it was acknowledged with */
+  wrote(flags: number, offset: number, data: readonly number[]): bigint {
+    return replyU64(this.write(flags, offset, data), SET);
+  }
+
+  told(): number[] {
+    return this.host.told.map(({ message }) => message.request);
+  }
+
+  end(): void {
+    finish(this.session, this.host);
+  }
+}
+
+Deno.test("GET_CONFIG gives address, link, queue pairs and MTU where the specification has them", () => {
+  const b = new Bench({ mac: "52:54:00:00:00:07", mtu: 9000, queuePairs: 4 }).connect();
+  deepEqual(b.bytes(0, 24), [
+    ...MAC, // mac
+    ...[1, 0], // status: VIRTIO_NET_S_LINK_UP
+    ...[4, 0], // max_virtqueue_pairs
+    ...[0x28, 0x23], // mtu
+    ...[255, 255, 255, 255, 255], // speed and duplex: unknown
+    ...[0, 0, 0, 0, 0, 0, 0],
+  ]);
+  deepEqual(b.bytes(24, 232), new Array(232).fill(0));
+  deepEqual(b.bytes(2, 3), [0, 0, 0]);
+  deepEqual(b.bytes(5, 2), [7, 1]);
+  equal(b.session.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 32n);
+  // Some front-ends leave the room for the data out.
+  equal(b.read(0, 24, 0).byteLength, 36);
+  b.end();
+});
+
+Deno.test("GET_CONFIG without MAC or MTU of the operator's: none, and the MTU everybody assumes", () => {
+  const b = new Bench().connect();
+  deepEqual(b.bytes(0, 6), [0, 0, 0, 0, 0, 0]);
+  equal(b.mtu(), 1500);
+  equal(b.session.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 0n);
+  equal(b.host.mtu, null);
+  b.end();
+});
+
+Deno.test("GET_CONFIG of what is not in the space is an empty reply", () => {
+  const b = new Bench().connect();
+  for (const [offset, size, room] of [[256, 1, 1], [0, 257, 0], [250, 8, 8], [2 ** 32 - 1, 2, 2]]) {
+    equal(b.read(offset ?? 0, size ?? 0, room).byteLength, 0, `${size} bytes at ${offset}`);
+  }
+  // The room does not agree with the size.
+  equal(b.read(0, 8, 4).byteLength, 0);
+  equal(b.read(256, 0).byteLength, 12);
+  b.end();
+});
+
+Deno.test("SET_CONFIG by the driver: nothing but the address of an old device", () => {
+  const b = new Bench({ mac: "52:54:00:00:00:07" }).connect();
+  const mac = [2, 0, 0, 0, 0, 9];
+  equal(b.wrote(0, 0, mac), 1n, "before the features are known");
+  accept(b.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
+  equal(b.wrote(0, 0, mac), 1n, "a device of version 1");
+  accept(b.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT & ~(1n << 32n))));
+  equal(b.wrote(0, 0, mac), 0n);
+  deepEqual(b.bytes(0, 6), mac);
+  equal(b.wrote(0, 4, [3]), 0n, "a part of it");
+  deepEqual(b.bytes(0, 6), [2, 0, 0, 0, 3, 9]);
+  equal(b.wrote(0, 6, [0, 0]), 1n, "the link's state");
+  equal(b.wrote(0, 5, [1, 0]), 1n, "a part of the link's state");
+  equal(b.wrote(0, 0, [1]), 1n, "a group's address");
+  equal(b.wrote(2, 0, mac), 1n, "for no known reason");
+  deepEqual(b.bytes(0, 8), [2, 0, 0, 0, 3, 9, 1, 0]);
+  accept(b.session, message(id.VHOST_USER_RESET_DEVICE));
+  deepEqual(b.bytes(0, 6), MAC, "a reset device has its own address again");
+  b.end();
+});
+
+Deno.test("SET_CONFIG after a migration: the driver goes on with what it had, or nothing changes", () => {
+  const b = new Bench({ mac: "52:54:00:00:00:07", mtu: 9000, queuePairs: 2 }).connect();
+  const [low, high] = [1400 & 255, 1400 >> 8];
+  const space = [2, 0, 0, 0, 0, 9, 0, 0, 2, 0, low, high];
+  equal(b.wrote(1, 0, space), 0n);
+  deepEqual(b.bytes(0, 12), [2, 0, 0, 0, 0, 9, 1, 0, 2, 0, low, high], "the link is this port's");
+  equal(b.host.mtu, 1400);
+  const before = b.bytes(0, 256);
+  const refused: [number, number[]][] = [
+    [8, [3, 0]], // more queue pairs than there are
+    [10, [67, 0]],
+    [10, [0x29, 0x23]], // above the operator's
+    [0, [3]],
+    [40, [1]],
+    [0, [...space.slice(0, 8), 9, 0]],
+  ];
+  for (const [offset, data] of refused) {
+    equal(b.wrote(1, offset, data), 1n);
+    deepEqual(b.bytes(0, 256), before);
+  }
+  equal(b.wrote(1, 250, [0, 0, 0, 0, 0, 0, 0]), 1n, "beyond the end");
+  equal(b.host.mtu, 1400);
+  b.end();
+});
+
+Deno.test("SET_CONFIG whose size is not that of its data ends the connection", () => {
+  const b = new Bench().connect();
+  const payload = config(0, 8, 1);
+  new DataView(payload.buffer).setUint32(4, 7, true);
+  equal(b.session.handle(message(SET, payload)).close?.code, "bad-size");
+  b.end();
+});
+
+Deno.test("NET_SET_MTU is in force and can be read; the operator's is the most", () => {
+  const b = new Bench({ mtu: 4000 }).connect();
+  for (const [asked, given] of [[1400, 1400], [9000, 4000], [68, 68], [65535, 4000]] as const) {
+    const answer = b.session.handle(
+      message(id.VHOST_USER_NET_SET_MTU, words(asked), [], NEED_REPLY),
+    );
+    equal(replyU64(answer, id.VHOST_USER_NET_SET_MTU), 0n);
+    equal(b.mtu(), given);
+    equal(b.host.mtu, asked, "the port takes the smaller");
+  }
+  for (const asked of [67, 65536, 2n ** 63n]) {
+    const given = message(id.VHOST_USER_NET_SET_MTU, words(asked), [], NEED_REPLY);
+    equal(replyU64(b.session.handle(given), id.VHOST_USER_NET_SET_MTU), 1n);
+    equal(b.mtu(), 4000);
+  }
+  b.end();
+});
+
+Deno.test("a driver that reads an MTU nobody named gets no longer frames", () => {
+  for (
+    const [features, without, mtu] of [
+      [QEMU_MTU, 0n, 1500],
+      [QEMU_SPLIT, 0n, null],
+      [QEMU_MTU, 1n << BigInt(f.VHOST_USER_PROTOCOL_F_CONFIG), null],
+    ] as const
+  ) {
+    const b = new Bench().connect(without);
+    accept(b.session, message(id.VHOST_USER_SET_FEATURES, words(features)));
+    equal(b.host.mtu, mtu);
+    b.end();
+  }
+  const named = new Bench({ mtu: 9000 }).connect();
+  accept(named.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_MTU)));
+  deepEqual([named.host.mtu, named.mtu()], [null, 9000]);
+  named.end();
+});
+
+/** A front-end whose guest has traffic. */
+function started(features: bigint): Bench {
+  const b = new Bench();
+  qemuConnect(b.session, b.host);
+  b.channel();
+  qemuEnable(b.session, 1, false);
+  qemuStart(b.session, b.host, { features });
+  return b;
+}
+
+Deno.test("a link taken down is told on the back-end channel and read as down", () => {
+  const b = started(QEMU_SPLIT | F_STATUS);
+  deepEqual(b.bytes(6, 2), [1, 0]);
+  equal(b.session.setLinkStatus(false), true);
+  deepEqual(b.told(), [VHOST_USER_BACKEND_CONFIG_CHANGE_MSG]);
+  equal(b.host.told[0]?.message.payload.length, 0);
+  equal(b.host.told[0]?.answered, null, "nobody waits for an answer");
+  deepEqual(b.bytes(6, 2), [0, 0]);
+  equal(b.session.setLinkStatus(true), true);
+  deepEqual([b.bytes(6, 2), b.told().length], [[1, 0], 2]);
+  b.end();
+});
+
+Deno.test("a link taken down while suspended is told when the first ring starts", () => {
+  const b = started(QEMU_SPLIT | F_STATUS);
+  getBase(b.session, 0);
+  getBase(b.session, 1);
+  equal(b.session.setLinkStatus(false), true);
+  deepEqual(b.told(), [], "a suspended back-end keeps silent");
+  deepEqual(b.bytes(6, 2), [0, 0]);
+  accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [b.host.fd()]));
+  deepEqual(b.told(), [VHOST_USER_BACKEND_CONFIG_CHANGE_MSG]);
+  accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(1), [b.host.fd()]));
+  equal(b.told().length, 1, "once");
+  b.end();
+});
+
+Deno.test("a front-end that cannot be told of its link is not said to be", () => {
+  const without = (bit: number): Bench => {
+    const b = new Bench().connect(1n << BigInt(bit));
+    accept(b.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT | F_STATUS)));
+    return b;
+  };
+  const plain = started(QEMU_SPLIT);
+  equal(plain.session.setLinkStatus(false), false, "the driver has no status field");
+  const silent = [
+    plain,
+    without(f.VHOST_USER_PROTOCOL_F_CONFIG),
+    without(f.VHOST_USER_PROTOCOL_F_BACKEND_REQ),
+  ];
+  for (const b of silent) {
+    equal(b.session.setLinkStatus(false), false);
+    deepEqual(b.told(), []);
+    b.end();
+  }
+  const hungUp = started(QEMU_SPLIT | F_STATUS);
+  hungUp.host.closeFd(hungUp.host.backEnd);
+  hungUp.host.backEnd = -1;
+  equal(hungUp.session.setLinkStatus(false), false, "it closed its channel");
+  ok(hungUp.host.link, "frames go on: what to do is the port's decision");
+  hungUp.end();
+});
