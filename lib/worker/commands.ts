@@ -8,7 +8,7 @@
 import { fdKind, viewMemory } from "../../ffi/mod.ts";
 import { portBase, VRING, VRING_COUNTERS, vringBase } from "../switch/counters.ts";
 import { type Datapath, forward } from "../switch/datapath.ts";
-import { Port } from "../switch/port.ts";
+import { NOT_LINKED, Port } from "../switch/port.ts";
 import type { Vring } from "../switch/port.ts";
 import { composeRarp } from "../switch/rarp.ts";
 import { DirtyLog } from "../virtio/dirty_log.ts";
@@ -199,10 +199,14 @@ export class Commands {
     const port = this.#port(index);
     const low = numbers[1]!;
     const high = numbers[2]!;
+    if (!port.adminUp) return;
     if (numbers[3] === 1) {
       composeRarp(low, high);
       forward(this.#path, port, 1);
-    } else this.#path.fdb.learn(low, high, index, this.#path.now);
+    } else if (port.linkedTo === NOT_LINKED) {
+      // Of a linked port nothing is learned: others would reach it.
+      this.#path.fdb.learn(low, high, index, this.#path.now);
+    }
   }
 
   /** Numbers: port, vring, size, packed, eventIdx, indirect, mergeable, headerBytes, three

@@ -6,99 +6,13 @@
  */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { GuestRam, type RingDriver } from "../../lib/guest/driver.ts";
-import { PackedDriver } from "../../lib/guest/driver_packed.ts";
-import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { ethernet } from "../../lib/guest/frames.ts";
-import { PORT, portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
-import { Port } from "../../lib/switch/port.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
-import { WindowSet } from "../../lib/virtio/window.ts";
+import { PORT } from "../../lib/switch/counters.ts";
+import { pollVring } from "../../lib/switch/datapath.ts";
+import { makePath, MemoryGuest, pollAll } from "./memory_guest.ts";
 
-const RAM_BYTES = 4 << 20;
-const VRINGS = 64;
-const SIZE = 64;
 const FROM = "02:00:00:00:00:01";
 const TO = "02:00:00:00:00:02";
-
-/** A guest in plain memory with any number of queue pairs. */
-class Guest {
-  readonly port: Port;
-  readonly rings: RingDriver[] = [];
-  readonly #ram: GuestRam;
-  readonly #buffers: Map<number, number>[] = [];
-
-  constructor(index: number, pairs: number, packed: boolean) {
-    const buffer = new ArrayBuffer(RAM_BYTES);
-    this.#ram = new GuestRam(buffer, 0);
-    const windows = new WindowSet(0, RAM_BYTES, () => buffer);
-    this.port = new Port(index, portBase(index, VRINGS), VRINGS);
-    const region = { guestAddr: 0, sizeBytes: RAM_BYTES, windows, mappingOffset: 0 };
-    this.port.memory = new GuestMemory([region]);
-    const features = { eventIdx: true, indirect: true };
-    for (let number = 0; number < 2 * pairs; number++) {
-      const ring = packed
-        ? new PackedDriver(this.#ram, SIZE, features)
-        : new SplitDriver(this.#ram, SIZE, features);
-      this.rings.push(ring);
-      this.#buffers.push(new Map());
-      this.#serve(index, number, ring, packed);
-    }
-  }
-
-  #serve(index: number, number: number, ring: RingDriver, packed: boolean): void {
-    const [desc, driver, device] = ring.areas.map((address) => ({
-      buffer: this.#ram.view.buffer as ArrayBuffer,
-      offset: this.#ram.at(address),
-    }));
-    assert(desc && driver && device);
-    const shape = {
-      ...{ size: SIZE, mergeable: true, eventIdx: true, indirect: true, headerBytes: 12 },
-      ...{ desc, driver, device },
-    };
-    const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
-    const port = this.port;
-    port.vrings[number] = {
-      ...{ port, number, callFd: -1, callIsSocket: false, kickFd: -1 },
-      queue: packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position),
-      counterBase: vringBase(index, number, VRINGS),
-    };
-  }
-
-  offer(): void {
-    for (let number = 0; number < this.rings.length; number += 2) {
-      const ring = this.rings[number] as RingDriver;
-      while (ring.free > 0) {
-        const address = this.#ram.take(256);
-        this.#buffers[number]?.set(ring.add([{ address, bytes: 256 }], true), address);
-      }
-      ring.publish();
-    }
-  }
-
-  send(pair: number, frame: Uint8Array): boolean {
-    const ring = this.rings[2 * pair + 1] as RingDriver;
-    ring.takeUsed();
-    if (ring.free === 0) return false;
-    const address = this.#ram.take(12 + frame.length);
-    this.#ram.write(address + 12, frame);
-    ring.add([{ address, bytes: 12 + frame.length }], false);
-    ring.publish();
-    return true;
-  }
-
-  /** Frames of one receive queue since the last look. */
-  received(pair: number): Uint8Array[] {
-    const buffers = this.#buffers[2 * pair];
-    return (this.rings[2 * pair] as RingDriver).takeUsed().map(({ id, bytes }) =>
-      this.#ram.read((buffers?.get(id) ?? 0) + 12, bytes - 12).slice()
-    );
-  }
-}
 
 /** A UDP or TCP frame of a flow, over IPv4 or IPv6, with or without a VLAN tag. */
 function flowFrame(flow: number, serial: number): Uint8Array {
@@ -122,23 +36,11 @@ function flowFrame(flow: number, serial: number): Uint8Array {
   return tagged;
 }
 
-function makePath(guests: readonly Guest[]): Datapath {
-  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-  const path = new Datapath(4, fdb, new Float64Array(portBase(4, VRINGS)), {
-    call: () => {},
-    ringBroken: ({ number, queue }) => assert.fail(`vring ${number} broke: ${queue.broken}`),
-  });
-  for (const guest of guests) path.ports[guest.port.index] = guest.port;
-  path.refresh();
-  return path;
-}
-
 Deno.test("a flow keeps its receive queue and its order, and flows spread over 16 queues", () => {
   fc.assert(
     fc.property(fc.boolean(), fc.boolean(), fc.integer({ min: 2, max: 16 }), (a, b, pairs) => {
-      const sender = new Guest(0, 4, a);
-      const receiver = new Guest(1, pairs, b);
+      const sender = new MemoryGuest(0, 4, a);
+      const receiver = new MemoryGuest(1, pairs, b);
       const path = makePath([sender, receiver]);
       receiver.offer();
       const queueOf = new Map<number, number>();
@@ -176,8 +78,8 @@ Deno.test("a flow keeps its receive queue and its order, and flows spread over 1
 });
 
 Deno.test("fragments and frames too short for their headers still have one queue", () => {
-  const sender = new Guest(0, 1, false);
-  const receiver = new Guest(1, 8, false);
+  const sender = new MemoryGuest(0, 1, false);
+  const receiver = new MemoryGuest(1, 8, false);
   const path = makePath([sender, receiver]);
   receiver.offer();
   const first = flowFrame(0, 1);
@@ -196,13 +98,9 @@ Deno.test("fragments and frames too short for their headers still have one queue
   assert.equal(holds(first), holds(second), "fragments of one datagram go together");
 });
 
-function pollAll(path: Datapath): number {
-  return path.transmitters.reduce((sum, vring) => sum + pollVring(path, vring), 0);
-}
-
 Deno.test("a disabled receive queue gets nothing, and its flows go to the others", () => {
-  const sender = new Guest(0, 1, true);
-  const receiver = new Guest(1, 4, true);
+  const sender = new MemoryGuest(0, 1, true);
+  const receiver = new MemoryGuest(1, 4, true);
   const path = makePath([sender, receiver]);
   receiver.offer();
   for (const number of [0, 4]) {

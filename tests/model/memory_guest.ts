@@ -1,0 +1,116 @@
+/**
+ * Guests in plain memory on a datapath without threads, sockets or mappings.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { GuestRam, type RingDriver } from "../../lib/guest/driver.ts";
+import { PackedDriver } from "../../lib/guest/driver_packed.ts";
+import { SplitDriver } from "../../lib/guest/driver_split.ts";
+import { portBase, vringBase } from "../../lib/switch/counters.ts";
+import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
+import { Fdb } from "../../lib/switch/fdb.ts";
+import { Port } from "../../lib/switch/port.ts";
+import { GuestMemory } from "../../lib/virtio/memory.ts";
+import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { WindowSet } from "../../lib/virtio/window.ts";
+
+const RAM_BYTES = 4 << 20;
+const VRINGS = 64;
+const SIZE = 64;
+
+/** A guest in plain memory with any number of queue pairs. */
+export class MemoryGuest {
+  readonly port: Port;
+  readonly rings: RingDriver[] = [];
+  readonly #ram: GuestRam;
+  readonly #buffers: Map<number, number>[] = [];
+
+  constructor(index: number, pairs: number, packed: boolean) {
+    const buffer = new ArrayBuffer(RAM_BYTES);
+    this.#ram = new GuestRam(buffer, 0);
+    const windows = new WindowSet(0, RAM_BYTES, () => buffer);
+    this.port = new Port(index, portBase(index, VRINGS), VRINGS);
+    const region = { guestAddr: 0, sizeBytes: RAM_BYTES, windows, mappingOffset: 0 };
+    this.port.memory = new GuestMemory([region]);
+    const features = { eventIdx: true, indirect: true };
+    for (let number = 0; number < 2 * pairs; number++) {
+      const ring = packed
+        ? new PackedDriver(this.#ram, SIZE, features)
+        : new SplitDriver(this.#ram, SIZE, features);
+      this.rings.push(ring);
+      this.#buffers.push(new Map());
+      this.#serve(index, number, ring, packed);
+    }
+  }
+
+  #serve(index: number, number: number, ring: RingDriver, packed: boolean): void {
+    const [desc, driver, device] = ring.areas.map((address) => ({
+      buffer: this.#ram.view.buffer as ArrayBuffer,
+      offset: this.#ram.at(address),
+    }));
+    assert(desc && driver && device);
+    const shape = {
+      ...{ size: SIZE, mergeable: true, eventIdx: true, indirect: true, headerBytes: 12 },
+      ...{ desc, driver, device },
+    };
+    const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
+    const port = this.port;
+    port.vrings[number] = {
+      ...{ port, number, callFd: -1, callIsSocket: false, kickFd: -1 },
+      queue: packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position),
+      counterBase: vringBase(index, number, VRINGS),
+    };
+  }
+
+  /** Fills all receive queues. */
+  offer(): void {
+    for (let number = 0; number < this.rings.length; number += 2) {
+      const ring = this.rings[number] as RingDriver;
+      while (ring.free > 0) {
+        const address = this.#ram.take(256);
+        this.#buffers[number]?.set(ring.add([{ address, bytes: 256 }], true), address);
+      }
+      ring.publish();
+    }
+  }
+
+  /** Sends a frame; false if the ring is full. */
+  send(pair: number, frame: Uint8Array): boolean {
+    const ring = this.rings[2 * pair + 1] as RingDriver;
+    ring.takeUsed();
+    if (ring.free === 0) return false;
+    const address = this.#ram.take(12 + frame.length);
+    this.#ram.write(address + 12, frame);
+    ring.add([{ address, bytes: 12 + frame.length }], false);
+    ring.publish();
+    return true;
+  }
+
+  /** Frames of one receive queue since the last look. */
+  received(pair: number): Uint8Array[] {
+    const buffers = this.#buffers[2 * pair];
+    return (this.rings[2 * pair] as RingDriver).takeUsed().map(({ id, bytes }) =>
+      this.#ram.read((buffers?.get(id) ?? 0) + 12, bytes - 12).slice()
+    );
+  }
+}
+
+/** A datapath with these guests on their ports. */
+export function makePath(guests: readonly MemoryGuest[]): Datapath {
+  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
+  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
+  const path = new Datapath(guests.length, fdb, new Float64Array(portBase(guests.length, VRINGS)), {
+    call: () => {},
+    ringBroken: ({ number, queue }) => assert.fail(`vring ${number} broke: ${queue.broken}`),
+  });
+  for (const guest of guests) path.ports[guest.port.index] = guest.port;
+  path.refresh();
+  return path;
+}
+
+/** Serves every transmit queue once. @returns frames taken */
+export function pollAll(path: Datapath): number {
+  return path.transmitters.reduce((sum, vring) => sum + pollVring(path, vring), 0);
+}

@@ -1,0 +1,58 @@
+/** Commands on ports: what is learned of a guest that has moved, by the port's state. */
+import { deepEqual, equal } from "node:assert/strict";
+import { portBase } from "../../../lib/switch/counters.ts";
+import { Datapath } from "../../../lib/switch/datapath.ts";
+import { Fdb } from "../../../lib/switch/fdb.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+import { Commands } from "../../../lib/worker/commands.ts";
+import { COMMAND } from "../../../lib/worker/mailbox.ts";
+import { VRINGS_PER_PORT } from "../../../lib/worker/types.ts";
+
+const PORTS = 3;
+const MAC = [0x10005452, 0x0100] as const;
+
+class Bench {
+  readonly path: Datapath;
+  readonly #commands: Commands;
+  readonly #results = new Float64Array(8);
+
+  constructor() {
+    const options = { entriesMax: 16, portEntriesMax: 16, ageSeconds: 0, seed: 1 };
+    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(16)), options);
+    const counters = new Float64Array(portBase(PORTS, VRINGS_PER_PORT));
+    this.path = new Datapath(PORTS, fdb, counters, { call: () => {}, ringBroken: () => {} });
+    const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
+    this.#commands = new Commands(this.path, host);
+    for (let port = 0; port < PORTS; port++) equal(this.run(COMMAND.addPort), port);
+  }
+
+  run(command: number, ...numbers: number[]): number {
+    this.#commands.run(command, Float64Array.from(numbers), this.#results);
+    return this.#results[0] as number;
+  }
+
+  /** Ports of the FDB's entries. */
+  learned(): number[] {
+    return Array.from(this.path.fdb.entries(0), (entry) => entry.port);
+  }
+}
+
+Deno.test("a guest that has moved is learned on its port, unless that is linked or down", () => {
+  const bench = new Bench();
+  for (const flood of [0, 1]) {
+    bench.run(COMMAND.announce, 0, ...MAC, flood);
+    deepEqual(bench.learned(), [0]);
+    bench.run(COMMAND.setLink, 0, 1);
+    deepEqual(bench.learned(), [], "a link forgets what was learned");
+    for (const to of [1, LINK_WAITING]) {
+      bench.run(COMMAND.setLink, 0, to);
+      bench.run(COMMAND.announce, 0, ...MAC, flood);
+      deepEqual(bench.learned(), []);
+    }
+    bench.run(COMMAND.setLink, 0, NOT_LINKED);
+    bench.run(COMMAND.setPortUp, 0, 0);
+    bench.run(COMMAND.announce, 0, ...MAC, flood);
+    deepEqual(bench.learned(), []);
+    bench.run(COMMAND.setPortUp, 0, 1);
+  }
+});
