@@ -117,8 +117,9 @@ function clientCommand(
 const PORT = { placeholder: "PORT", brief: "name of a port" };
 const OTHER_PORT = { placeholder: "PORT", brief: "name of the other port" };
 const PORT_SPEC = "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
-  "[,mac=ADDRESS][,offer=WORD+…]; mode=connect: the front-end " +
-  "listens and the switch connects; multi=N: N front-ends at once, NAME has {n} for their numbers";
+  "[,mac=ADDRESS][,offer=WORD+…][,announce=off]; " +
+  "mode=connect: the front-end listens and the switch connects; multi=N: N front-ends at once, " +
+  "NAME has {n} for their numbers; announce=off: do not offer GUEST_ANNOUNCE";
 
 const runCommand = buildCommand<RunFlags, [], CommandContext>({
   func: async (flags: RunFlags): Promise<void> => {
@@ -131,6 +132,7 @@ const runCommand = buildCommand<RunFlags, [], CommandContext>({
         "a port, once for each: name, socket path, options (see: port add --help)",
         "NAME[=PATH][,…]",
       ),
+      link: texts("two ports whose frames go to each other and nowhere else", "PORT:PORT"),
       socketPath: texts("a port by its socket alone, as back-end programs take it", "PATH"),
       fd: texts("a port by an inherited listening socket", "FD"),
       socketDir: text("folder of port sockets without a path", "DIR"),

@@ -10,6 +10,7 @@ import {
   type ConfigInput,
   mergeConfig,
   parseCpus,
+  parseLink,
   parseMode,
   readConfigFile,
 } from "../control/config.ts";
@@ -22,6 +23,7 @@ import { defaultControlPath } from "./client.ts";
 /** Flags of `run`, as typed. */
 export interface RunFlags {
   readonly port?: readonly string[];
+  readonly link?: readonly string[];
   readonly socketPath?: readonly string[];
   readonly fd?: readonly string[];
   readonly socketDir?: string;
@@ -63,6 +65,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     text === undefined ? undefined : checkRange(name, text, least, 1 << 20);
   const given: ConfigInput = {
     ports: flagPorts(flags, socketDir),
+    links: (flags.link ?? []).map(parseLink),
     controlPath: flags.ctl,
     socketMode: flags.socketMode === undefined ? undefined : parseMode(flags.socketMode),
     socketGroup: flags.socketGroup,

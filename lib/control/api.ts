@@ -3,8 +3,7 @@
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
- * GET  /v1/ports    POST /v1/ports {"name", "path", "mode"?, "multi"?, "mtu"?, "queues"?,
- *                   "mac"?, "offer"?}
+ * GET  /v1/ports    POST /v1/ports {"name", "path", OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
  * GET  /v1/listeners
@@ -13,8 +12,8 @@
  * ```
  *
  * NAME of a port may also be that of a listener, the port specification with `multi`, such as
- * `vm{n}`: shown, removed and taken down it answers for all its ports. `mode` is `listen` (the
- * switch binds the socket, the default) or `connect` (the front-end does).
+ * `vm{n}`: shown, removed and taken down it answers for all its ports. OPTIONs are those of a port
+ * specification: `mode`, `multi`, `mtu`, `queues`, `mac`, `offer`, `announce`.
  *
  * Errors are problem documents (RFC 9457) with a `hint` where there is one.
  *
@@ -24,18 +23,11 @@ import { resolve } from "node:path";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
 import { closeFd } from "../../ffi/mod.ts";
-import {
-  checkMac,
-  checkMode,
-  checkMtu,
-  checkMulti,
-  checkOffer,
-  checkPort,
-  checkQueues,
-} from "./port_spec.ts";
+import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
 const BODY_BYTES_MAX = 65536;
+const PORT_KEYS = ["name", "path", ...OPTION_NAMES];
 const STATUS: Readonly<Record<ControlError["kind"], number>> = {
   "not-found": 404,
   conflict: 409,
@@ -168,20 +160,15 @@ function notFound(path: string): ControlError {
 
 async function readPort(request: Request): Promise<PortConfig> {
   const body = await readBody(request);
-  const { name, path, mode, multi, mtu, queues, mac, offer } = body;
+  const { name, path } = body;
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError("invalid", "A port needs name and path, both texts");
   }
-  return checkPort({
-    name,
-    path: resolve(path),
-    ...(mode === undefined ? {} : { mode: checkMode(mode) }),
-    ...(multi === undefined ? {} : { multi: checkMulti(multi) }),
-    ...(mtu === undefined ? {} : { mtu: checkMtu(mtu) }),
-    ...(queues === undefined ? {} : { queuePairs: checkQueues(queues) }),
-    ...(mac === undefined ? {} : { mac: checkMac(mac) }),
-    ...(offer === undefined ? {} : { offer: checkOffer(Array.isArray(offer) ? offer : [offer]) }),
-  });
+  const unknown = Object.keys(body).find((key) => !PORT_KEYS.includes(key));
+  if (unknown !== undefined) {
+    throw new ControlError("invalid", `unknown "${unknown}"; known: ${PORT_KEYS.join(", ")}`);
+  }
+  return checkPort({ name, path: resolve(path), ...readOptions(body) });
 }
 
 async function readAdmin(request: Request): Promise<"up" | "down"> {

@@ -5,15 +5,7 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import {
-  checkMac,
-  checkMode,
-  checkMtu,
-  checkMulti,
-  checkOffer,
-  checkPort,
-  checkQueues,
-} from "./port_spec.ts";
+import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "./types.ts";
 
@@ -60,6 +52,13 @@ export function mergeConfig(
     fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
   };
+}
+
+/** Reads a link such as `vm1:vm2`. @throws {ControlError} */
+export function parseLink(text: string): LinkConfig {
+  const [one = "", other = "", ...more] = text.split(":");
+  if (one !== "" && other !== "" && more.length === 0) return { ports: [one, other] };
+  throw invalid(`Link "${text}" must be the names of two ports such as vm1:vm2`);
 }
 
 /** Reads permission bits such as `0660`. @throws {ControlError} */
@@ -115,11 +114,6 @@ function text(where: string, value: unknown): string | undefined {
   throw invalid(`${where} must be a text in quotes`);
 }
 
-function list(where: string, value: unknown): unknown[] {
-  if (Array.isArray(value)) return value;
-  throw invalid(`${where} offer must be a list of texts such as ["gpa"]`);
-}
-
 function range(
   where: string,
   value: unknown,
@@ -168,21 +162,16 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
   if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
-    const known = ["name", "socket", "mode", "multi", "mtu", "queues", "mac", "offer"];
-    readTable(where, entry, known);
+    readTable(where, entry, ["name", "socket", ...OPTION_NAMES]);
     const name = text(`${where} name`, entry.name);
     if (name === undefined) throw invalid(`${where} has no name`);
     const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
-    return checkPort({
-      name,
-      path,
-      ...(entry.mode === undefined ? {} : { mode: checkMode(entry.mode) }),
-      ...(entry.multi === undefined ? {} : { multi: checkMulti(entry.multi) }),
-      ...(entry.mtu === undefined ? {} : { mtu: checkMtu(entry.mtu) }),
-      ...(entry.queues === undefined ? {} : { queuePairs: checkQueues(entry.queues) }),
-      ...(entry.mac === undefined ? {} : { mac: checkMac(entry.mac) }),
-      ...(entry.offer === undefined ? {} : { offer: checkOffer(list(where, entry.offer)) }),
-    });
+    try {
+      return checkPort({ name, path, ...readOptions(entry) });
+    } catch (error) {
+      if (error instanceof ControlError) throw invalid(`${where}: ${error.message}`);
+      throw error;
+    }
   });
 }
 

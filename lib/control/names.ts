@@ -68,8 +68,8 @@ export function checkAddition(port: PortConfig, others: Iterable<PortConfig>): v
 export function checkLinks(links: readonly LinkConfig[], ports: readonly PortConfig[]): void {
   const names = new Set(ports.flatMap((port) => port.multi ? numberedNames(port) : [port.name]));
   const linked = new Set<string>();
-  links.forEach(({ ports: pair }, index) => {
-    const where = `[[link]] ${index + 1}`;
+  for (const { ports: pair } of links) {
+    const where = `link ${pair.join(":")}`;
     if (pair[0] === pair[1]) throw invalid(`${where}: "${pair[0]}" cannot be linked with itself`);
     for (const name of pair) {
       if (!names.has(name)) {
@@ -80,5 +80,5 @@ export function checkLinks(links: readonly LinkConfig[], ports: readonly PortCon
       }
       linked.add(name);
     }
-  });
+  }
 }

@@ -48,11 +48,17 @@ export function checkPort(port: PortConfig): PortConfig {
       `port "${port.name}" cannot have multi and mode=connect: one front-end listens at a socket`,
     );
   }
+  if (port.multi !== undefined && port.mac !== undefined) {
+    throw new ControlError(
+      "invalid",
+      `port "${port.name}" cannot have multi and mac: each front-end needs an address of its own`,
+    );
+  }
   return port;
 }
 
 /** Checks who listens. @throws {ControlError} */
-export function checkMode(value: unknown): "listen" | "connect" {
+function checkMode(value: unknown): "listen" | "connect" {
   if (value === "listen" || value === "connect") return value;
   throw new ControlError(
     "invalid",
@@ -61,7 +67,7 @@ export function checkMode(value: unknown): "listen" | "connect" {
 }
 
 /** Checks how many front-ends a socket takes. @throws {ControlError} */
-export function checkMulti(value: unknown): number {
+function checkMulti(value: unknown): number {
   const multi = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (
     typeof multi === "number" && Number.isInteger(multi) && multi >= 1 && multi <= PORTS_MAX
@@ -70,7 +76,7 @@ export function checkMulti(value: unknown): number {
 }
 
 /** Checks an MTU. @throws {ControlError} */
-export function checkMtu(value: unknown): number {
+function checkMtu(value: unknown): number {
   const mtu = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof mtu === "number" && Number.isInteger(mtu) && mtu >= MTU_MIN && mtu <= MTU_MAX) {
     return mtu;
@@ -79,7 +85,7 @@ export function checkMtu(value: unknown): number {
 }
 
 /** Checks a number of queue pairs. @throws {ControlError} */
-export function checkQueues(value: unknown): number {
+function checkQueues(value: unknown): number {
   const pairs = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (
     typeof pairs === "number" && Number.isInteger(pairs) && pairs >= 1 && pairs <= QUEUE_PAIRS_MAX
@@ -94,7 +100,7 @@ export function checkQueues(value: unknown): number {
 const GROUP_BIT = 1;
 
 /** Checks a MAC address. @throws {ControlError} */
-export function checkMac(value: unknown): string {
+function checkMac(value: unknown): string {
   const mac = typeof value === "string" ? parseMac(value) : null;
   if (mac && (mac.low & GROUP_BIT) === 0 && (mac.low | mac.high) !== 0) {
     return formatMac(mac.low, mac.high);
@@ -106,13 +112,21 @@ export function checkMac(value: unknown): string {
 }
 
 /** Checks the words of an offer. @throws {ControlError} */
-export function checkOffer(words: readonly unknown[]): OfferWord[] {
+function checkOffer(value: unknown): OfferWord[] {
+  const words: unknown[] = Array.isArray(value) ? value : String(value).split("+");
   return words.map((given) => {
     const word = OFFER_WORDS.find((known) => known === given);
     if (word) return word;
     const known = OFFER_WORDS.join(", ");
     throw new ControlError("invalid", `offer "${given}" is unknown; known: ${known}`);
   });
+}
+
+/** Checks what is on or off. @throws {ControlError} */
+function checkSwitch(name: string, value: unknown): boolean {
+  if (value === "on" || value === true) return true;
+  if (value === "off" || value === false) return false;
+  throw new ControlError("invalid", `${name} ${value} must be on or off`);
 }
 
 /**
@@ -129,35 +143,54 @@ export function parsePortSpec(spec: string, socketDir: string): PortConfig {
   }
   const port: PortConfig = { name, path: isAbsolute(given) ? given : resolve(given) };
   try {
-    return checkPort({ ...port, ...readOptions(options) });
+    return checkPort({ ...port, ...readOptions(splitOptions(options)) });
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     throw new ControlError("invalid", `Cannot read port "${spec}": ${error.message}`);
   }
 }
 
-/** Options of a port, by the name they have in a port's specification. */
-const OPTIONS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> = {
+/**
+ * Options of a port by their name in a specification, a configuration file and the control API. The
+ * first has texts only.
+ */
+const OPTIONS: Readonly<Record<string, (value: unknown) => Partial<PortConfig>>> = {
   mode: (value) => ({ mode: checkMode(value) }),
   multi: (value) => ({ multi: checkMulti(value) }),
   mtu: (value) => ({ mtu: checkMtu(value) }),
   queues: (value) => ({ queuePairs: checkQueues(value) }),
   mac: (value) => ({ mac: checkMac(value) }),
-  offer: (value) => ({ offer: checkOffer(value.split("+")) }),
+  offer: (value) => ({ offer: checkOffer(value) }),
+  announce: (value) => ({ announce: checkSwitch("announce", value) }),
 };
 
-/** `N` or a form of it for each option. */
-const KNOWN_OPTIONS = "mode=listen|connect, multi=N, mtu=N, queues=N, mac=ADDRESS, offer=WORD+…";
+/** Names of all options. */
+export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
 
-function readOptions(options: readonly string[]): Partial<PortConfig> {
+/** Each option and a form of its values. */
+const KNOWN_OPTIONS =
+  "mode=listen|connect, multi=N, mtu=N, queues=N, mac=ADDRESS, offer=WORD+…, announce=on|off";
+
+/** Reads those of a table's entries that are options. @throws {ControlError} naming the fix */
+export function readOptions(table: Readonly<Record<string, unknown>>): Partial<PortConfig> {
   let read: Partial<PortConfig> = {};
-  for (const option of options) {
-    const [key = "", value] = option.split("=", 2);
-    const reader = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
-    if (!reader || value === undefined) {
-      throw new ControlError("invalid", `unknown option "${option}"; known: ${KNOWN_OPTIONS}`);
-    }
-    read = { ...read, ...reader(value) };
+  for (const [name, reader] of Object.entries(OPTIONS)) {
+    if (table[name] !== undefined) read = { ...read, ...reader(table[name]) };
   }
   return read;
+}
+
+function splitOptions(options: readonly string[]): Record<string, string> {
+  const table: Record<string, string> = {};
+  for (const option of options) {
+    const [name = "", value] = option.split("=", 2);
+    if (!OPTION_NAMES.includes(name) || value === undefined) {
+      throw new ControlError("invalid", `unknown option "${option}"; known: ${KNOWN_OPTIONS}`);
+    }
+    if (Object.hasOwn(table, name)) {
+      throw new ControlError("invalid", `${name} is given twice: keep one`);
+    }
+    table[name] = value;
+  }
+  return table;
 }

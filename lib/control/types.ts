@@ -30,6 +30,8 @@ export interface PortConfig {
   readonly mac?: string;
   /** Features offered on top of the usual ones. */
   readonly offer?: readonly OfferWord[];
+  /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
+  readonly announce?: boolean;
 }
 
 /** Two ports whose frames go to each other and nowhere else, as an operator writes them. */

@@ -11,6 +11,7 @@ import {
   VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VIRTIO_F_RING_RESET,
+  VIRTIO_NET_F_GUEST_ANNOUNCE,
   VIRTIO_NET_F_MAC,
   VIRTIO_NET_F_MQ,
 } from "../virtio/features.ts";
@@ -41,6 +42,8 @@ export interface OfferOptions {
   readonly mac?: string | undefined;
   readonly mtu?: number | undefined;
   readonly offer?: readonly OfferWord[] | undefined;
+  /** False leaves GUEST_ANNOUNCE out. */
+  readonly announce?: boolean | undefined;
 }
 
 /**
@@ -63,16 +66,23 @@ const PROTOCOL_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   "ring-reset": [],
 };
 
+/** A word with these bits. */
 function bits(numbers: readonly number[]): bigint {
   return numbers.reduce((word, bit) => word | (1n << BigInt(bit)), 0n);
 }
 
-/** The offer of a port with these options. */
+/**
+ * The offer of a port with these options. MQ and GUEST_ANNOUNCE can be left out for front-ends that
+ * pass them to a driver without CTRL_VQ, such as User-Mode Linux: it refuses the device then.
+ */
 export function makeOffer(options: OfferOptions): Offer {
   const queuePairs = options.queuePairs ?? QUEUE_PAIRS_MAX;
   const more = options.offer ?? [];
   const mac = options.mac === undefined ? null : parseMac(options.mac);
-  const without = queuePairs === 1 ? bits([VIRTIO_NET_F_MQ]) : 0n;
+  const without = bits([
+    ...queuePairs === 1 ? [VIRTIO_NET_F_MQ] : [],
+    ...options.announce === false ? [VIRTIO_NET_F_GUEST_ANNOUNCE] : [],
+  ]);
   const macBit = mac === null ? 0n : bits([VIRTIO_NET_F_MAC]);
   return {
     features: (OFFERED_FEATURES & ~without) | macBit |
