@@ -28,6 +28,9 @@ export interface SocketAccess {
   readonly group: string | null;
 }
 
+/** Connections that may wait at a socket, if not more front-ends are expected. */
+export const BACKLOG = 16;
+
 /** Checks what the kernel asks of a socket's path. @throws {ControlError} naming the fix */
 export function checkSocketPath(path: string, verb = "listen on"): void {
   if (new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX && !path.includes("\0")) {
@@ -40,15 +43,18 @@ export function checkSocketPath(path: string, verb = "listen on"): void {
   );
 }
 
-/** Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file. */
-export function listenAt(path: string, access: SocketAccess): number {
+/**
+ * Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file.
+ * @param backlog connections that may wait to be accepted
+ */
+export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG): number {
   checkSocketPath(path);
   const gid = access.group === null ? null : groupId(access.group);
   makeRoom(path);
   const mask = Deno.umask(0o177);
   let fd: number;
   try {
-    fd = listenUnix(path);
+    fd = listenUnix(path, backlog);
   } catch (error) {
     throw listenError(path, error);
   } finally {

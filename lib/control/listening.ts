@@ -12,7 +12,7 @@ import {
   fdKind,
   listenFd,
 } from "../../ffi/mod.ts";
-import { listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
+import { BACKLOG, listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
 import type { Reactor } from "./reactor.ts";
 import { ControlError, type PortConfig } from "./types.ts";
@@ -42,8 +42,10 @@ export class ListeningSocket implements PortSocket {
 
   open(): void {
     if (this.#fd >= 0) return;
-    const { path, fd } = this.#config;
-    this.#fd = fd === undefined ? listenAt(path, this.#access) : inherit(fd);
+    const { path, fd, multi = 1 } = this.#config;
+    // All of them may come at once when a switch is back.
+    const backlog = Math.max(BACKLOG, multi);
+    this.#fd = fd === undefined ? listenAt(path, this.#access, backlog) : inherit(fd);
     this.#identity = fd === undefined ? socketIdentity(path) : null;
     this.#reactor.add(this.#fd, () => this.#accept());
   }

@@ -39,6 +39,8 @@ export class PortListener {
   /** Closes front-ends that were refused. */
   readonly #refusals: TenantFds;
   readonly #refused = new Map<string, number>();
+  /** Counters of a port end with it; why it ended is kept. */
+  readonly #errors = new Map<string, number>();
   #admin: ListenerStatus["admin"] = "up";
   #connects = 0;
 
@@ -113,7 +115,16 @@ export class PortListener {
 
   #remove(number: number): void {
     const port = this.#ports.get(number);
-    if (port && this.#ports.delete(number)) this.#host.remove(port.config.name);
+    if (!port) return;
+    this.#drop(number, port);
+    this.#host.remove(port.config.name);
+  }
+
+  #drop(number: number, port: SwitchPort): void {
+    this.#ports.delete(number);
+    for (const [code, count] of Object.entries(port.status().errors)) {
+      this.#errors.set(code, (this.#errors.get(code) ?? 0) + count);
+    }
   }
 
   #removeAll(): void {
@@ -123,7 +134,7 @@ export class PortListener {
   /** A port of this listener is removed by somebody else. */
   forget(name: string): void {
     for (const [number, port] of this.#ports) {
-      if (port.config.name === name) this.#ports.delete(number);
+      if (port.config.name === name) this.#drop(number, port);
     }
   }
 
@@ -150,6 +161,7 @@ export class PortListener {
       ports: numbers.map((number) => numberedName(this.config.name, number)),
       connects: this.#connects,
       refused: Object.fromEntries(this.#refused),
+      errors: Object.fromEntries(this.#errors),
     };
   }
 

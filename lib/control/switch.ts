@@ -6,6 +6,7 @@
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
+import { PORTS_MAX } from "../worker/types.ts";
 import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { MappingPool } from "./guest_memory.ts";
@@ -220,7 +221,7 @@ export class Switch implements SwitchControl {
     let ports = config.multi ?? 1;
     for (const port of this.#ports.values()) ports += port.isAdopted ? 0 : 1;
     for (const listener of this.#listeners.values()) ports += listener.config.multi ?? 1;
-    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * ports;
+    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * Math.min(ports, PORTS_MAX);
     if (fdsNeeded <= this.#fdLimit) return;
     throw new ControlError(
       "invalid",

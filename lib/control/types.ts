@@ -111,6 +111,8 @@ export interface ListenerStatus {
   readonly connects: number;
   /** Front-ends it did not take, counted by reason code. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Why connections of its ended ports were closed by us, counted by reason code. */
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 /** `link list`. */

@@ -32,9 +32,15 @@ export interface Started {
   release(): void;
 }
 
-/** Connects and starts both rings, split, 256 entries, in 1 MiB of memory. */
-export async function startedClient(path: string, mtu: number | null = null): Promise<Started> {
-  const client = Client.connect(path);
+/**
+ * Connects and starts both rings, split, 256 entries, in 1 MiB of memory.
+ * @param to a socket's path, or the connection itself
+ */
+export async function startedClient(
+  to: string | Client,
+  mtu: number | null = null,
+): Promise<Started> {
+  const client = typeof to === "string" ? Client.connect(to) : to;
   equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
   const protocol = await client.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES);
   client.send(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
