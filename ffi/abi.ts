@@ -82,11 +82,15 @@ export const SCM_MAX_FD = 253;
 export const SIZEOF_EPOLL_EVENT = Deno.build.arch === "x86_64" ? 12 : 16;
 export const EPOLL_EVENT_DATA = Deno.build.arch === "x86_64" ? 4 : 8;
 
-/** `struct stat`, 144 bytes (x86-64) or 128 (aarch64); st_dev@0, st_ino@8, st_size@48 on both. */
+/**
+ * `struct stat`, 144 bytes (x86-64) or 128 (aarch64); st_dev@0, st_ino@8, st_size@48, st_ctim@104
+ * (seconds, then nanoseconds) on both.
+ */
 export const SIZEOF_STAT = 144;
 export const STAT_DEV = 0;
 export const STAT_INO = 8;
 export const STAT_SIZE = 48;
+export const STAT_CTIME = 104;
 /** `st_blksize`: i64@56 on x86-64, i32@56 on aarch64; the low word is the same. */
 export const STAT_BLKSIZE = 56;
 

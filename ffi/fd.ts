@@ -13,6 +13,7 @@ import {
   O_NONBLOCK,
   SIZEOF_STAT,
   STAT_BLKSIZE,
+  STAT_CTIME,
   STAT_DEV,
   STAT_INO,
   STAT_SIZE,
@@ -44,6 +45,8 @@ export function dupFd(fd: number): number {
 export interface FdStat {
   /** Device and inode as one text: equal for two descriptors of the same file. */
   readonly identity: string;
+  /** When its size or the like changed last, as a text; no process can set it back. */
+  readonly changed: string;
   /** Size of the file. */
   readonly sizeBytes: number;
   /** Page size of a hugetlbfs file, 4096 for ordinary memory. */
@@ -57,6 +60,7 @@ export function statFd(fd: number): FdStat {
   if (libc.fstat(fd, stat.buffer) !== 0) throw new SystemError("fstat", errno(), `fd ${fd}`);
   return {
     identity: `${stat.getBigUint64(STAT_DEV, true)}:${stat.getBigUint64(STAT_INO, true)}`,
+    changed: `${stat.getBigInt64(STAT_CTIME, true)}.${stat.getBigInt64(STAT_CTIME + 8, true)}`,
     sizeBytes: Number(stat.getBigInt64(STAT_SIZE, true)),
     blockBytes: stat.getInt32(STAT_BLKSIZE, true),
   };

@@ -93,7 +93,9 @@ export class MappingPool {
     const align = alignment(stat);
     const start = alignDown(region.mmapOffset, align);
     const end = alignDown(region.mmapOffset + region.sizeBytes + align - 1, align);
-    const key = `${stat.identity}:${start}:${end}`;
+    // Inode numbers of hugetlbfs have 32 bits and come again. Whoever waits for another tenant's to
+    // come cannot have its time of change.
+    const key = `${stat.identity}:${stat.changed}:${start}:${end}`;
     const known = this.#mappings.get(key);
     if (known) return known;
     if (this.#windows + windowsOf(end - start) >= WINDOWS_MAX) {

@@ -121,7 +121,7 @@ Deno.test("readConfigFile() names file, place and fix", async () => {
       ["[[port]]\nname = 'a b'\n", /port name "a b"/],
       ["[[port]]\nname = 'a'\nmtu = 1\n", /68 to 65535/],
       ["[[port]]\nname = 'a'\nmac = 3\n", /mac 3 must be the address of one station/],
-      ["[[port]]\nname = 'a'\noffer = 'gpa'\n", /\[\[port\]\] 1 offer must be a list/],
+      ["[[port]]\nname = 'a'\noffer = 'gpa+luck'\n", /1: offer "luck" is unknown/],
       ["[[port]]\nname = 'a'\noffer = [7]\n", /offer "7" is unknown; known: inband/],
       ["port = 3\n", /ports must be written as \[\[port\]\]/],
     ] as const

@@ -7,6 +7,7 @@ import {
   F_SEAL_SHRINK,
   fdSeals,
   socketPair,
+  statFd,
   truncateFd,
   viewMemory,
 } from "../../../ffi/mod.ts";
@@ -93,6 +94,21 @@ Deno.test("PortMemory.replace() maps the same file of two ports once", () => {
     // Another part of the file is another mapping.
     mapped(one.replace([region(0, 2 * MIB)], [fd]));
     equal(plane.mappings.size, 2);
+  });
+});
+
+Deno.test("PortMemory.replace() takes a file that was changed meanwhile for another one", () => {
+  const fd = memoryFile(MIB);
+  check([fd], ({ plane, pool, port }) => {
+    const [one, two] = [port(), port()];
+    mapped(one.replace([region(0, MIB)], [fd]));
+    const { changed } = statFd(fd);
+    // The clock of files may stand still for some milliseconds.
+    for (let mib = 2; statFd(fd).changed === changed; mib++) truncateFd(fd, mib * MIB);
+    mapped(two.replace([region(0, MIB)], [fd]));
+    equal(plane.mappings.size, 2);
+    equal(pool.mappedBytes, 2 * MIB);
+    deepEqual(one.files, two.files, "it is the same file");
   });
 });
 

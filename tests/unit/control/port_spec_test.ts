@@ -34,6 +34,7 @@ const SAME: readonly (readonly [string, Record<string, unknown>, Partial<PortCon
   ["a{n},multi=256", { name: "a{n}", multi: 256 }, { name: "a{n}", multi: 256 }],
   ["a,queues=1,announce=off", { queues: 1, announce: false }, { queuePairs: 1, announce: false }],
   ["a,announce=on", { announce: "on" }, { announce: true }],
+  ["a,offer=gpa+inband", { offer: ["gpa", "inband"] }, { offer: ["gpa", "inband"] }],
 ];
 
 Deno.test("a port's options are the same in specification, file and API", async () => {
@@ -58,6 +59,7 @@ const FAULTS: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ name: "a{n}" }, /"a\{n\}" is a template: .* multi=N/],
   [{ name: "a{n}", multi: "4", mode: "connect" }, /cannot have multi and mode=connect/],
   [{ name: `${"a".repeat(31)}{n}`, multi: "11" }, /1-32/],
+  [{ name: "a{n}", multi: "4", mac: "52:54:00:00:00:01" }, /cannot have multi and mac/],
   [{ announce: "no" }, /announce no must be on or off/],
   [{ queues: "33" }, /1 to 32/],
 ];

@@ -1,0 +1,98 @@
+/** Links through ports that come and go: what the data plane is told, and what operators see. */
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { Links } from "../../../lib/control/links.ts";
+import { ControlError, type LinkStatus } from "../../../lib/control/types.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+
+/** A switch whose ports have the numbers of their letters. */
+class Bench {
+  readonly ports = new Map<string, number>();
+  /** What the data plane was told last of each port. */
+  readonly to = new Map<string, number>();
+  readonly links = new Links({
+    numberOf: (name) => this.ports.get(name) ?? null,
+    setLink: (port, to) => {
+      const name = [...this.ports].find(([, number]) => number === port)?.[0];
+      ok(name, "only ports that are there are told");
+      this.to.set(name, to);
+    },
+  });
+
+  constructor(...names: string[]) {
+    for (const name of names) this.add(name);
+  }
+
+  add(name: string, number = name.charCodeAt(0) - 97): void {
+    this.ports.set(name, number);
+    this.to.set(name, NOT_LINKED);
+    this.links.portAdded(name);
+  }
+
+  remove(name: string): void {
+    this.links.portRemoved(name);
+    this.ports.delete(name);
+    this.to.delete(name);
+  }
+
+  states(): [string, LinkStatus["state"]][] {
+    return this.links.list().map(({ ports, state }) => [ports.join(":"), state]);
+  }
+}
+
+function refused(kind: ControlError["kind"], text: RegExp, run: () => unknown): void {
+  throws(run, (error) =>
+    error instanceof ControlError && error.kind === kind &&
+    text.test(error.message) && !error.message.includes("\n"));
+}
+
+Deno.test("a link an operator added ends with either of its ports", () => {
+  const bench = new Bench("a", "b", "c");
+  deepEqual(bench.links.add(["a", "b"], false), {
+    ports: ["a", "b"],
+    configured: false,
+    state: "linked",
+  });
+  deepEqual([...bench.to.values()], [1, 0, NOT_LINKED]);
+  deepEqual([bench.links.peerOf("a"), bench.links.peerOf("b"), bench.links.peerOf("c")], [
+    "b",
+    "a",
+    null,
+  ]);
+  bench.remove("b");
+  deepEqual([bench.to.get("a"), bench.links.list()], [NOT_LINKED, []]);
+  bench.add("b");
+  equal(bench.to.get("b"), NOT_LINKED);
+});
+
+Deno.test("a link of the configuration waits for its ports, again and again", () => {
+  const bench = new Bench();
+  bench.links.add(["a", "b"], true);
+  deepEqual(bench.states(), [["a:b", "waiting"]]);
+  bench.add("a");
+  equal(bench.to.get("a"), LINK_WAITING);
+  // The other end gets whatever number is free.
+  for (const number of [1, 7]) {
+    bench.add("b", number);
+    deepEqual([bench.to.get("a"), bench.to.get("b")], [number, 0]);
+    deepEqual(bench.states(), [["a:b", "linked"]]);
+    bench.remove("b");
+    equal(bench.to.get("a"), LINK_WAITING);
+    deepEqual(bench.states(), [["a:b", "waiting"]]);
+  }
+  bench.links.remove(["b", "a"]);
+  deepEqual([bench.to.get("a"), bench.states()], [NOT_LINKED, []]);
+});
+
+Deno.test("links that cannot be are refused in one line", () => {
+  const bench = new Bench("a", "b", "c");
+  bench.links.add(["a", "b"], false);
+  refused("invalid", /Cannot link "a" with itself/, () => bench.links.add(["a", "a"], false));
+  refused("not-found", /No port named "x"/, () => bench.links.add(["c", "x"], false));
+  refused("conflict", /"b" is linked already: a with b/, () => bench.links.add(["c", "b"], false));
+  for (const pair of [["a", "c"], ["c", "a"], ["x", "y"]] as const) {
+    refused("not-found", /No link between/, () => bench.links.remove(pair));
+  }
+  deepEqual(bench.states(), [["a:b", "linked"]]);
+  bench.links.remove(["b", "a"]);
+  deepEqual([...bench.to.values()], [NOT_LINKED, NOT_LINKED, NOT_LINKED]);
+});
