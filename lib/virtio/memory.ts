@@ -11,6 +11,7 @@
  * @module
  */
 import * as window from "./window.ts";
+import type { Iotlb } from "./iotlb.ts";
 import type { WindowSet } from "./window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -64,6 +65,8 @@ export class GuestMemory {
   readonly regions: readonly GuestRegion[];
   /** The cache: SLOT_WORDS words a granule, in one array, so that a hit touches one line. */
   readonly slots: Int32Array = new Int32Array(SLOTS * SLOT_WORDS).fill(-1);
+  /** Translates addresses that are I/O virtual; the cache above stays empty then. */
+  iotlb: Iotlb | null = null;
 
   /** A guest with these regions, which must not overlap. */
   constructor(regions: readonly GuestRegion[]) {
@@ -108,6 +111,7 @@ function pushUncached(
   high: number,
   sizeBytes: number,
 ): number {
+  if (memory.iotlb !== null) return memory.iotlb.push(at, low, high, sizeBytes);
   if (high >>> HIGH_BITS !== 0) return -1;
   let address = high * 2 ** 32 + (low >>> 0);
   let left = sizeBytes;

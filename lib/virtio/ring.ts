@@ -83,6 +83,11 @@ export const RING_BAD_AVAIL = 6;
 /** A receive buffer too small for the virtio-net header. */
 export const RING_BAD_BUFFER = 7;
 
+/** The front-end refuses the access a buffer needs (IOTLB). */
+export const RING_ACCESS = 8;
+/** No fault: the ring waits until an address is translated (IOTLB). */
+export const RING_UNTRANSLATED = 9;
+
 /** Texts of the reasons above, by number. */
 export const RING_REASONS: readonly string[] = [
   "ok",
@@ -93,6 +98,8 @@ export const RING_REASONS: readonly string[] = [
   "bad-indirect",
   "avail-jump",
   "buffer-too-small",
+  "iotlb-access",
+  "untranslated",
 ];
 
 /** Private copy of the indirect table at hand. */
