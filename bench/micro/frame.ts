@@ -125,6 +125,8 @@ function whole(packed: boolean, bytes: number): void {
   const path = new Datapath(2, fdb, new Float64Array(counterBytes(2, 2) / 8), {
     call: () => {},
     ringBroken: () => Deno.exit(1),
+    untranslated: () => true,
+    accessFailed: () => {},
   });
   const guests = [0, 1].map((number) => new LocalGuest(number, packed, bytes));
   for (const guest of guests) path.ports[guest.port.index] = guest.port;

@@ -31,6 +31,9 @@ export const PORT_COUNTERS = [
   "txDroppedOversize",
   "txDroppedLinkDown",
   "txDroppedRingBroken",
+  "txDroppedUntranslated",
+  "txParked",
+  "iotlbMisses",
 ] as const;
 
 /** Per virtqueue. */

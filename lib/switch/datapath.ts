@@ -24,6 +24,7 @@ import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
 import * as link from "./link.ts";
 import { NOT_LINKED, type Port, type Queue, type Vring } from "./port.ts";
+import { giveUp, leaveFrames } from "./untranslated.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
@@ -43,6 +44,10 @@ export interface DatapathHost {
   call(vring: Vring): void;
   /** A driver broke its ring; it will not be touched again. Once per ring. */
   ringBroken(vring: Vring): void;
+  /** A page is to be translated. @returns whether that will be asked */
+  untranslated(vring: Vring, page: number, permission: number): boolean;
+  /** The front-end refuses an access; the ring is broken. */
+  accessFailed(vring: Vring, page: number, permission: number): void;
 }
 
 /** First word and the rest of 01-80-C2-00-00-0x, which no bridge forwards (802.1Q §8.6.3). */
@@ -95,6 +100,11 @@ export class Datapath {
     this.touched = new Int32Array(portsMax);
   }
 
+  /** See fillQueue: for frames that come from elsewhere than a transmit queue. */
+  deliverBurst(vring: Vring, list: Uint16Array, start: number, count: number): number {
+    return fillQueue(this, vring, list, start, count);
+  }
+
   /** Finds out anew what is polled and which ports take frames. Call after any change to a port. */
   refresh(): void {
     this.deliverableCount = 0;
@@ -127,7 +137,7 @@ export function pollVring(path: Datapath, vring: Vring): number {
     }
     finish(path, vring, queue, count);
   }
-  if (queue.broken !== RING_OK) path.host.ringBroken(vring);
+  if (queue.broken !== RING_OK) giveUp(path, vring);
   return count;
 }
 
@@ -330,24 +340,30 @@ function shareOut(path: Datapath, port: Port, start: number, count: number): voi
   }
 }
 
-/** Delivers frames into one receive queue. What does not fit is dropped here and counted here. */
-function fill(
+/** Delivers frames into one receive queue, or keeps them for it while it waits. */
+function fill(path: Datapath, vring: Vring, list: Uint16Array, start: number, count: number): void {
+  let done = 0;
+  if (vring.queue.broken === RING_OK) {
+    done = fillQueue(path, vring, list, start, count);
+    if (done === count) return;
+    giveUp(path, vring, vring.queue.headerBytes + frameBytes[list[start + done]!]!);
+  }
+  leaveFrames(path, vring, list, start + done, count - done);
+}
+
+/** What does not fit is dropped and counted. @returns frames dealt with: all, or the queue broke */
+function fillQueue(
   path: Datapath,
   vring: Vring,
   list: Uint16Array,
   start: number,
   count: number,
-): void {
+): number {
   const { port, queue } = vring;
   const { counters, outcomes } = path;
   const base = port.counterBase;
   outcomes.fill(0);
   let wanted = false;
-  if (queue.broken !== RING_OK) {
-    // An earlier burst of this round broke it; it leaves the list with the next refresh.
-    counters[base + PORT.txDroppedRingBroken]! += count;
-    return;
-  }
   if (queue instanceof PackedQueue) {
     deliverPacked(queue, port.memory, list, start, count, outcomes);
     if (outcomes[DELIVERED]! > 0) wanted = packedWantsCall(queue);
@@ -359,14 +375,11 @@ function fill(
   if (delivered > 0) notify(path, vring, queue, delivered, wanted);
   counters[base + PORT.txFrames]! += delivered;
   counters[base + PORT.txBytes]! += outcomes[3]!;
-  if (delivered === count) return;
+  if (delivered === count) return count;
   counters[base + PORT.txDroppedNoBuffer]! += outcomes[NO_BUFFER]!;
   counters[base + PORT.txDroppedBufferTooSmall]! += outcomes[BUFFER_TOO_SMALL]!;
-  if (queue.broken !== RING_OK) {
-    counters[base + PORT.txDroppedRingBroken]! += count - delivered - outcomes[NO_BUFFER]! -
-      outcomes[BUFFER_TOO_SMALL]!;
-    path.host.ringBroken(vring);
-  }
+  if (queue.broken === RING_OK) return count;
+  return delivered + outcomes[NO_BUFFER]! + outcomes[BUFFER_TOO_SMALL]!;
 }
 
 /** Leaves only frames the port's MTU allows in its list. @returns how many are left */

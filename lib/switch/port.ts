@@ -5,9 +5,10 @@
  */
 import { type DirtyLog, QueueLog } from "../virtio/dirty_log.ts";
 import { GuestMemory } from "../virtio/memory.ts";
-import { LOG_OFF, RING_OK } from "../virtio/ring.ts";
+import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
 import type { PackedQueue } from "../virtio/packed_queue.ts";
 import type { SplitQueue } from "../virtio/split_queue.ts";
+import type { Waiting } from "./untranslated.ts";
 
 /** A virtqueue of either kind; `packed` tells which. Branch once per burst, never per frame. */
 export type Queue = SplitQueue | PackedQueue;
@@ -54,6 +55,8 @@ export class Port {
   adminUp = true;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
+  /** Virtqueues that wait, or waited, for a translation, by number. */
+  readonly waiting: Map<number, Waiting> = new Map();
 
   constructor(index: number, counterBase: number, vringsMax: number) {
     this.index = index;
@@ -67,9 +70,10 @@ export class Port {
     if (!this.adminUp) return;
     for (let number = 0; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
-      if (vring && vring.queue.enabled && vring.queue.broken === RING_OK) {
-        this.receivers.push(vring);
-      }
+      if (!vring || !vring.queue.enabled) continue;
+      // Frames for a queue that waits for a translation are kept for it.
+      const { broken } = vring.queue;
+      if (broken === RING_OK || broken === RING_UNTRANSLATED) this.receivers.push(vring);
     }
   }
 

@@ -12,6 +12,8 @@ import { NOT_LINKED, Port } from "../switch/port.ts";
 import type { Vring } from "../switch/port.ts";
 import { composeRarp } from "../switch/rarp.ts";
 import { DirtyLog } from "../virtio/dirty_log.ts";
+import { forgetWaiting } from "../switch/untranslated.ts";
+import { Iotlb } from "../virtio/iotlb.ts";
 import { GuestMemory } from "../virtio/memory.ts";
 import {
   PACKED_EVENT_BYTES,
@@ -28,6 +30,7 @@ import {
   splitUsedBytes,
 } from "../virtio/split_queue.ts";
 import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
+import { runIotlbCommand } from "./iotlb_commands.ts";
 import { COMMAND } from "./mailbox.ts";
 import { VRINGS_PER_PORT } from "./types.ts";
 
@@ -117,6 +120,7 @@ export class Commands {
         this.#host.stop();
         break;
       default:
+        if (runIotlbCommand(this.#path, command, numbers, results)) break;
         throw new Error(`Cannot run command ${command}: unknown`);
     }
     this.#path.refresh();
@@ -151,7 +155,11 @@ export class Commands {
 
   #removePort(index: number): void {
     const port = this.#port(index);
-    for (const vring of port.vrings) if (vring) this.#forgetKick(vring);
+    for (const vring of port.vrings) {
+      if (!vring) continue;
+      forgetWaiting(this.#path, vring);
+      this.#forgetKick(vring);
+    }
     this.#path.fdb.flushPort(index);
     this.#path.ports[index] = null;
   }
@@ -175,7 +183,10 @@ export class Commands {
         mappingOffset: numbers[at + 2]! - windows.address,
       };
     });
-    port.memory = new GuestMemory(regions);
+    const memory = new GuestMemory(regions);
+    // What was translated is asked for again: entries name regions of the old table.
+    if (port.memory.iotlb !== null) memory.iotlb = new Iotlb(memory.regions);
+    port.memory = memory;
     port.refreshLogs();
   }
 
@@ -280,6 +291,7 @@ export class Commands {
     const port = this.#port(index);
     const vring = this.#vring(index, number);
     const position = vring.queue.position();
+    forgetWaiting(this.#path, vring);
     port.vrings[number] = null;
     this.#forgetKick(vring);
     results[0] = position.availIndex;

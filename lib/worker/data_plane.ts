@@ -22,6 +22,7 @@ import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
 import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
 import type { Vring } from "../switch/port.ts";
+import { askAgain } from "../switch/untranslated.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
 import { EVENT, EventWriter } from "./events.ts";
@@ -74,6 +75,9 @@ class DataPlaneThread {
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
+      untranslated: (vring, page, permission) => this.#tell(EVENT.miss, vring, page + permission),
+      accessFailed: (vring, page, permission) =>
+        void this.#tell(EVENT.accessFail, vring, page + permission),
     });
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
@@ -120,6 +124,9 @@ class DataPlaneThread {
     if (seconds === this.#path.now) return;
     this.#path.now = seconds;
     this.#path.fdb.sweep(seconds, SWEEP_SLOTS);
+    for (const port of this.#path.ports) {
+      if (port !== null && port.waiting.size > 0) askAgain(this.#path, port);
+    }
   }
 
   /** Sleeps until a driver kicks or the control thread wakes us. No wake-up is lost: kicks are
@@ -188,6 +195,10 @@ class DataPlaneThread {
       const current = vring.port.vrings[vring.number] === vring && vring.callFd === IN_BAND;
       if (current) this.#callInBand(vring);
     }
+  }
+
+  #tell(kind: number, vring: Vring, value: number): boolean {
+    return this.#events.write(kind, vring.port.index, vring.number, value);
   }
 
   #ringBroken(vring: Vring): void {

@@ -36,6 +36,8 @@ export const EVENT = {
   call: 1,
   /** A translation is missing; `value` is the address of its page, and its permission: 1 or 2. */
   miss: 2,
+  /** The permission was refused; the virtqueue is broken. `value` as for a miss. */
+  accessFail: 3,
 } as const;
 
 /** Makes the shared memory of a ring. */

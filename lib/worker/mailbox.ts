@@ -31,6 +31,12 @@ export const COMMAND = {
   announce: 16,
   setPortUp: 30,
   setLink: 31,
+  setIotlb: 40,
+  updateIotlb: 41,
+  invalidateIotlb: 42,
+  holdVring: 43,
+  releaseVring: 44,
+  askAgain: 45,
   kickVring: 50,
 } as const;
 

@@ -222,6 +222,37 @@ export class DataPlaneThread implements DataPlane {
     this.#call(COMMAND.setFrameMax, port, frameBytesMax);
   }
 
+  setIotlb(port: number, on: boolean): void {
+    this.#call(COMMAND.setIotlb, port, Number(on));
+  }
+
+  updateIotlb(
+    port: number,
+    iova: number,
+    sizeBytes: number,
+    hostAddress: number,
+    permission: number,
+  ): void {
+    this.#call(COMMAND.updateIotlb, port, iova, sizeBytes, hostAddress, permission);
+  }
+
+  invalidateIotlb(port: number, iova: number, sizeBytes: number): void {
+    this.#call(COMMAND.invalidateIotlb, port, iova, sizeBytes);
+  }
+
+  holdVring(port: number, vring: number): void {
+    this.#call(COMMAND.holdVring, port, vring);
+  }
+
+  releaseVring(port: number, vring: number): void {
+    this.#call(COMMAND.releaseVring, port, vring);
+  }
+
+  askAgain(port: number): number {
+    this.#call(COMMAND.askAgain, port);
+    return this.#mailbox.results[0]!;
+  }
+
   flushPort(port: number): void {
     this.#call(COMMAND.flushPort, port);
   }

@@ -106,6 +106,33 @@ export interface DataPlane {
   kickVring(port: number, vring: number): void;
   /** Longest frame (bytes, without FCS, with one VLAN tag) the port takes or gives. */
   setFrameMax(port: number, frameBytesMax: number): void;
+  /**
+   * Descriptor addresses of the port are I/O virtual from now on, or no more. Nothing is translated
+   * at first. Virtqueues must be stopped.
+   */
+  setIotlb(port: number, on: boolean): void;
+  /**
+   * Translates a range that lies in one region; virtqueues that wait for it go on.
+   * @param permission 1 the device may read, 2 write, 3 both
+   */
+  updateIotlb(
+    port: number,
+    iova: number,
+    sizeBytes: number,
+    hostAddress: number,
+    permission: number,
+  ): void;
+  /** Forgets a range, which may reach beyond 2^53. Nothing uses it when this returns. */
+  invalidateIotlb(port: number, iova: number, sizeBytes: number): void;
+  /** Keeps off a virtqueue's areas; frames for it are parked. */
+  holdVring(port: number, vring: number): void;
+  /** Its areas may be used again, where they were. */
+  releaseVring(port: number, vring: number): void;
+  /**
+   * Has the events of what the port's virtqueues wait for written once more, and frames dropped
+   * that have waited for too long. @returns how many virtqueues wait
+   */
+  askAgain(port: number): number;
   /** Forgets the dynamic MAC addresses of one port. */
   flushPort(port: number): void;
   /** In service or not: not, its frames are taken and discarded, and it gets none. */

@@ -104,6 +104,8 @@ export function makePath(guests: readonly MemoryGuest[]): Datapath {
   const path = new Datapath(guests.length, fdb, new Float64Array(portBase(guests.length, VRINGS)), {
     call: () => {},
     ringBroken: ({ number, queue }) => assert.fail(`vring ${number} broke: ${queue.broken}`),
+    untranslated: () => true,
+    accessFailed: () => {},
   });
   for (const guest of guests) path.ports[guest.port.index] = guest.port;
   path.refresh();

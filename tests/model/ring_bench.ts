@@ -152,6 +152,8 @@ export function makePath(benches: readonly Bench[]): Datapath {
   const path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
     call: () => {},
     ringBroken: ({ port, queue }) => assert.fail(`port ${port.index} broke: ${queue.broken}`),
+    untranslated: () => true,
+    accessFailed: () => {},
   });
   for (const bench of benches) path.ports[bench.port.index] = bench.port;
   path.refresh();

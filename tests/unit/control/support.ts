@@ -52,6 +52,10 @@ export class FakePlane implements DataPlane, PortPlane {
   readonly links = new Map<number, number>();
   /** Virtqueues kicked by a message, in order. */
   readonly kicked: number[] = [];
+  /** What was asked of the IOTLB, in order. */
+  readonly iotlb: string[] = [];
+  /** Virtqueues that wait for a translation. */
+  waiting = 0;
   portsMax = 4;
   /** Called before a mapping is forgotten. */
   onRemoveMapping: (address: number) => void = () => {};
@@ -150,6 +154,35 @@ export class FakePlane implements DataPlane, PortPlane {
 
   setFrameMax(port: number, frameBytesMax: number): void {
     this.frameMax.set(port, frameBytesMax);
+  }
+
+  setIotlb(port: number, on: boolean): void {
+    ok(this.ports.has(port));
+    this.iotlb.push(`set ${on}`);
+  }
+
+  updateIotlb(_port: number, iova: number, bytes: number, _host: number, access: number): void {
+    this.iotlb.push(`update ${iova.toString(16)} ${bytes.toString(16)} ${access}`);
+  }
+
+  invalidateIotlb(_port: number, iova: number, bytes: number): void {
+    this.iotlb.push(`invalidate ${iova.toString(16)} ${bytes.toString(16)}`);
+  }
+
+  holdVring(port: number, vring: number): void {
+    ok(this.vrings.has(`${port}/${vring}`));
+    this.iotlb.push(`hold ${vring}`);
+  }
+
+  releaseVring(port: number, vring: number): void {
+    ok(this.vrings.has(`${port}/${vring}`));
+    this.iotlb.push(`release ${vring}`);
+  }
+
+  askAgain(port: number): number {
+    ok(this.ports.has(port));
+    this.iotlb.push("again");
+    return this.waiting;
   }
 
   flushPort(port: number): void {

@@ -20,7 +20,12 @@ class Bench {
     const options = { entriesMax: 16, portEntriesMax: 16, ageSeconds: 0, seed: 1 };
     const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(16)), options);
     const counters = new Float64Array(portBase(PORTS, VRINGS_PER_PORT));
-    this.path = new Datapath(PORTS, fdb, counters, { call: () => {}, ringBroken: () => {} });
+    this.path = new Datapath(PORTS, fdb, counters, {
+      call: () => {},
+      ringBroken: () => {},
+      untranslated: () => true,
+      accessFailed: () => {},
+    });
     const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
     this.#commands = new Commands(this.path, host);
     for (let port = 0; port < PORTS; port++) equal(this.run(COMMAND.addPort), port);

@@ -1,0 +1,120 @@
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Frames that wait for a receive queue whose buffers cannot be translated yet: private copies, in
+ * order, in a bounded piece of memory. The sender has its buffers back, and no other port waits.
+ *
+ * @module
+ */
+import {
+  BURST_FRAMES,
+  frameBytes,
+  frameHead,
+  frameSegment,
+  frameSegmentEnd,
+  HEAD_BYTES,
+  HEAD_WORDS,
+  TAKEN_SEGMENTS,
+} from "../virtio/burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory.ts";
+import { copyBytes, WindowSet } from "../virtio/window.ts";
+
+/** Frames and bytes one park holds. */
+export const PARK_FRAMES_MAX = 512;
+export const PARK_BYTES_MAX = 2 ** 20;
+
+/** One park. Release it: its window is one of a bounded number. Data-plane thread only. */
+export class Park {
+  readonly #windows: WindowSet;
+  readonly #window: number;
+  /** Where the bytes behind each frame's head stand. */
+  readonly #offset = new Int32Array(PARK_FRAMES_MAX);
+  readonly #bytes = new Int32Array(PARK_FRAMES_MAX);
+  readonly #head = new Int32Array(PARK_FRAMES_MAX * HEAD_WORDS);
+  #first = 0;
+  /** Frames parked. */
+  count = 0;
+  /** Behind the bytes of the frame that came last. */
+  #tail = 0;
+
+  constructor() {
+    const memory = new ArrayBuffer(PARK_BYTES_MAX);
+    this.#windows = new WindowSet(0, PARK_BYTES_MAX, () => memory);
+    this.#window = this.#windows.window(0);
+  }
+
+  /** Copies frame `frame` of the burst. @returns false if there is no room */
+  add(frame: number): boolean {
+    if (this.count === PARK_FRAMES_MAX) return false;
+    const bytes = frameBytes[frame]!;
+    const rest = Math.max(0, bytes - HEAD_BYTES);
+    const offset = this.#allot(rest);
+    if (offset < 0) return false;
+    const slot = (this.#first + this.count) % PARK_FRAMES_MAX;
+    this.#offset[slot] = offset;
+    this.#bytes[slot] = bytes;
+    for (let word = 0; word < HEAD_WORDS; word++) {
+      this.#head[slot * HEAD_WORDS + word] = frameHead[frame * HEAD_WORDS + word]!;
+    }
+    let done = 0;
+    for (let segment = frameSegment[frame]!; done < rest; segment++) {
+      const part = Math.min(rest - done, segmentBytes[segment]!);
+      copyBytes(
+        this.#window,
+        offset + done,
+        segmentWindow[segment]!,
+        segmentOffset[segment]!,
+        part,
+      );
+      done += part;
+    }
+    this.count++;
+    return true;
+  }
+
+  /** Finds room in one piece. @returns its offset, or -1 */
+  #allot(bytes: number): number {
+    // Every frame takes a byte at least, so that full and empty differ.
+    const size = Math.max(1, bytes);
+    const oldest = this.#offset[this.#first]!;
+    let at = this.count === 0 ? 0 : this.#tail;
+    if (this.count > 0 && at <= oldest) {
+      if (at + size > oldest) return -1;
+    } else if (at + size > PARK_BYTES_MAX) {
+      if (this.count === 0 || size > oldest) return -1;
+      at = 0;
+    }
+    this.#tail = at + size;
+    return at;
+  }
+
+  /** Makes the burst of the oldest frames, at most BURST_FRAMES. @returns how many */
+  load(): number {
+    const count = Math.min(this.count, BURST_FRAMES);
+    for (let frame = 0; frame < count; frame++) {
+      const slot = (this.#first + frame) % PARK_FRAMES_MAX;
+      const bytes = this.#bytes[slot]!;
+      const segment = TAKEN_SEGMENTS + frame;
+      frameBytes[frame] = bytes;
+      for (let word = 0; word < HEAD_WORDS; word++) {
+        frameHead[frame * HEAD_WORDS + word] = this.#head[slot * HEAD_WORDS + word]!;
+      }
+      segmentWindow[segment] = this.#window;
+      segmentOffset[segment] = this.#offset[slot]!;
+      segmentBytes[segment] = Math.max(0, bytes - HEAD_BYTES);
+      frameSegment[frame] = segment;
+      frameSegmentEnd[frame] = bytes > HEAD_BYTES ? segment + 1 : segment;
+    }
+    return count;
+  }
+
+  /** Lets the oldest frames go. */
+  drop(frames: number): void {
+    this.#first = (this.#first + frames) % PARK_FRAMES_MAX;
+    this.count -= frames;
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.#windows.release();
+  }
+}
