@@ -26,6 +26,7 @@ import { ListeningSocket } from "./listening.ts";
 import { describePeer } from "./peer.ts";
 import type { PortContext } from "./port_context.ts";
 import { PortLog } from "./port_log.ts";
+import { PortIotlb } from "./port_iotlb.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
 import {
   ALONE,
@@ -63,6 +64,7 @@ export class SwitchPort {
   readonly #dirtyLog: PortLog;
   readonly #tenantFds: TenantFds;
   readonly #offer: Offer;
+  readonly #iotlb: PortIotlb;
   #attachment: Attachment | null = null;
   #mtu: number | null;
   #linkUp = false;
@@ -90,6 +92,11 @@ export class SwitchPort {
       (regions) => context.plane.setMemory(this.number, regions),
     );
     this.#dirtyLog = new PortLog(context.plane, context.pool, this.#memory, this.number);
+    this.#iotlb = new PortIotlb(
+      context.plane,
+      this.number,
+      () => this.#attachment?.session ?? null,
+    );
     this.#applyMtu();
     try {
       this.#socket.open(false);
@@ -190,6 +197,12 @@ export class SwitchPort {
       setBackEndChannel: (fd) => this.#setBackEnd(fd),
       tellFrontEnd: (message, answered) =>
         this.#attachment?.backEnd?.send(message, answered) ?? false,
+      setIotlb: (on) => this.#iotlb.set(on),
+      updateIotlb: (iova, bytes, address, permission) =>
+        this.#iotlb.update(iova, bytes, address, permission),
+      invalidateIotlb: (iova, bytes) => this.#iotlb.invalidate(iova, bytes),
+      holdVring: (vring, on) => this.#iotlb.hold(vring, on),
+      askForRing: (page) => this.#iotlb.askForRing(page),
       setMtu: (mtu) => {
         this.#mtu = Math.min(mtu, this.config.mtu ?? mtu);
         this.#applyMtu();
@@ -252,6 +265,7 @@ export class SwitchPort {
     if (!attachment) return;
     attachment.session.close();
     attachment.backEnd?.close();
+    this.#iotlb.close();
     this.#attachment = null;
     this.#mtu = this.config.mtu ?? null;
     this.#applyMtu();
@@ -328,9 +342,10 @@ export class SwitchPort {
   }
 
   /** The data plane needs something of the front-end; see events.ts for the kinds. */
-  dataPlaneEvent({ kind, vring }: DataPlaneEvent): void {
+  dataPlaneEvent(event: DataPlaneEvent): void {
     const session = this.#attachment?.session;
-    if (session && kind === EVENT.call) callInBand(session, vring);
+    if (session && event.kind === EVENT.call) callInBand(session, event.vring);
+    else this.#iotlb.event(event);
   }
 
   /** It came with its front-end, and ends with it. */

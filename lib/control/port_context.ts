@@ -7,6 +7,7 @@ import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { MappingPool } from "./guest_memory.ts";
 import type { SocketAccess } from "./listener.ts";
 import type { Logger } from "./log.ts";
+import type { IotlbPlane } from "./port_iotlb.ts";
 import type { Reactor } from "./reactor.ts";
 import type { BlockingPool } from "./tenant_fds.ts";
 
@@ -27,6 +28,7 @@ export type PortPlane = Pick<
   | "setFrameMax"
   | "flushPort"
   | "setPortUp"
+  | keyof IotlbPlane
   | "portCounters"
   | "vringCounters"
 >;

@@ -84,6 +84,19 @@ export interface SessionHost {
    * told it, or null when there will be none @returns false if there is no channel
    */
   tellFrontEnd(message: BackEndMessage, answered?: (value: bigint | null) => void): boolean;
+  /**
+   * Descriptor addresses are I/O virtual from now on, or no more; nothing is translated at first.
+   * Every virtqueue is stopped.
+   */
+  setIotlb(on: boolean): void;
+  /** Translates a range, in one region. @param permission VHOST_ACCESS_ bits */
+  updateIotlb(iova: number, sizeBytes: number, hostAddress: number, permission: number): void;
+  /** Forgets a range, which may reach beyond 2^53. Nothing uses it when this returns. */
+  invalidateIotlb(iova: number, sizeBytes: number): void;
+  /** Keeps off a running virtqueue's areas, or uses them again where they were. */
+  holdVring(vring: number, on: boolean): void;
+  /** A page of a ring is to be translated, for reading and writing: asks for it, once and again. */
+  askForRing(page: number): void;
   /** The front-end negotiated an MTU, bytes. */
   setMtu(mtu: number): void;
   /** Something an operator may want to read; `level` as in the log. */

@@ -14,6 +14,7 @@ export const OFFER_CHOICES: readonly (readonly [string, OfferOptions])[] = [
   ["offer=inband", { offer: ["inband"] }],
   ["offer=gpa", { offer: ["gpa"] }],
   ["offer=ring-reset", { offer: ["ring-reset"] }],
+  ["offer=iommu", { offer: ["iommu"] }],
 ];
 
 /** Number, name, and why it is not offered, or not by default. */
@@ -22,12 +23,13 @@ export type Row = readonly [number: number, name: string, reason: string];
 const CONTROL_QUEUE = "the control queue is the front-end's; none is served here";
 const OFFLOAD = "no checksum or segmentation offload: frames travel as they are";
 const IN_BAND = "a message for each kick and call: for front-ends that cannot make eventfds";
+const IOMMU = "User-Mode Linux would use an IOMMU that is not there";
 const NOT_YET = "not implemented yet";
 
 /** Everything that not every port offers. */
 export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
   "front-end message": [
-    [22, "VHOST_USER_IOTLB_MSG", NOT_YET],
+    [22, "VHOST_USER_IOTLB_MSG", IOMMU],
     [23, "VHOST_USER_SET_VRING_ENDIAN", "only big-endian guests without VERSION_1 need it"],
     [26, "VHOST_USER_CREATE_CRYPTO_SESSION", "crypto devices only"],
     [27, "VHOST_USER_CLOSE_CRYPTO_SESSION", "crypto devices only"],
@@ -45,7 +47,7 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [45, "VHOST_USER_GET_VRING_BASE_SKIP_DRAIN", NOT_YET],
   ],
   "back-end message": [
-    [1, "VHOST_USER_BACKEND_IOTLB_MSG", NOT_YET],
+    [1, "VHOST_USER_BACKEND_IOTLB_MSG", IOMMU],
     [3, "VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG", "belongs to HOST_NOTIFIER"],
     [4, "VHOST_USER_BACKEND_VRING_CALL", IN_BAND],
     [5, "VHOST_USER_BACKEND_VRING_ERR", IN_BAND],
@@ -95,7 +97,7 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [20, "VIRTIO_NET_F_CTRL_RX_EXTRA", CONTROL_QUEUE],
     [23, "VIRTIO_NET_F_CTRL_MAC_ADDR", CONTROL_QUEUE],
     [24, "VIRTIO_F_NOTIFY_ON_EMPTY", "for old drivers; EVENT_IDX does better"],
-    [33, "VIRTIO_F_ACCESS_PLATFORM", NOT_YET],
+    [33, "VIRTIO_F_ACCESS_PLATFORM", IOMMU],
     [36, "VIRTIO_F_ORDER_PLATFORM", "the processors' own order is all there is to keep"],
     [37, "VIRTIO_F_SR_IOV", "a matter of PCI devices"],
     [38, "VIRTIO_F_NOTIFICATION_DATA", "a kick is an eventfd and carries no data"],
@@ -160,6 +162,10 @@ const LOG: readonly Proof[] = [
   [MIGRATION, "session logs for QEMU, twice, and no ring stops"],
   LOGGED,
 ];
+const TRANSLATED: readonly Proof[] = [
+  ["tests/unit/vhost/session_iommu_test.ts", "IOTLB messages that cannot be right are refused"],
+  ["tests/e2e/iommu_test.ts", "QEMU behind an IOMMU, split and packed"],
+];
 const RARP: readonly Proof[] = [
   [MIGRATION, "session announces a guest at once"],
   ["tests/unit/switch/rarp_test.ts", "a RARP request goes to every other port"],
@@ -203,6 +209,8 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [LINK],
   VHOST_USER_BACKEND_VRING_CALL: [CALLS],
   VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
+  VHOST_USER_IOTLB_MSG: TRANSLATED,
+  VHOST_USER_BACKEND_IOTLB_MSG: TRANSLATED,
   VHOST_USER_RESET_DEVICE: [[FRONT_ENDS, "session forgets the device but neither memory"]],
   VHOST_USER_GET_MAX_MEM_SLOTS: [SLOTS],
   VHOST_USER_ADD_MEM_REG: [SLOTS, QEMU_SLOTS],
@@ -242,6 +250,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
     [FRONT_ENDS, "session enables every ring when features come without bit 30"],
   ],
   VIRTIO_F_VERSION_1: [RING_KINDS],
+  VIRTIO_F_ACCESS_PLATFORM: TRANSLATED,
   VIRTIO_F_RING_PACKED: [RING_KINDS, QEMU_PACKED],
   VIRTIO_F_RING_RESET: [[CONFIGURED, "ring reset: one ring stops and starts anew elsewhere"]],
   VIRTIO_F_IN_ORDER: [[RINGS, "rings: a split and a packed guest, in-order"]],

@@ -83,6 +83,13 @@ export function overlaps(a: MemoryRegion, b: MemoryRegion): boolean {
     (a.userAddr < b.userAddr + b.sizeBytes && b.userAddr < a.userAddr + a.sizeBytes);
 }
 
+/** A piece of a region where it is mapped. */
+export interface Piece {
+  /** Host address. */
+  readonly address: number;
+  readonly sizeBytes: number;
+}
+
 /** A memory table in force: regions and where the host mapped each. */
 export class MemoryTable {
   readonly regions: readonly MemoryRegion[];
@@ -93,6 +100,27 @@ export class MemoryTable {
     assert(regions.length === addresses.length, "A memory table needs an address per region");
     this.regions = regions;
     this.#addresses = addresses;
+  }
+
+  /**
+   * The pieces of a range of user addresses, in order, one for each region it crosses; null if it
+   * leaves the table. @param sizeBytes above 0
+   */
+  pieces(userAddr: number, sizeBytes: number): Piece[] | null {
+    const list: Piece[] = [];
+    const end = userAddr + sizeBytes;
+    for (let at = userAddr; at < end;) {
+      const index = this.regions.findIndex((region) =>
+        at >= region.userAddr && at < region.userAddr + region.sizeBytes
+      );
+      const region = this.regions[index];
+      if (!region) return null;
+      const bytes = Math.min(end, region.userAddr + region.sizeBytes) - at;
+      const base = present(this.#addresses[index], `address of region ${index}`);
+      list.push({ address: base + at - region.userAddr, sizeBytes: bytes });
+      at += bytes;
+    }
+    return list;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   OFFERED_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+  VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_RING_RESET,
   VIRTIO_NET_F_GUEST_ANNOUNCE,
   VIRTIO_NET_F_MAC,
@@ -30,7 +31,7 @@ export interface Offer {
 }
 
 /** What can be offered on top, by the operator's word for it. */
-export const OFFER_WORDS = ["inband", "gpa", "ring-reset"] as const;
+export const OFFER_WORDS = ["inband", "gpa", "ring-reset", "iommu"] as const;
 
 /** One of {@linkcode OFFER_WORDS}. */
 export type OfferWord = (typeof OFFER_WORDS)[number];
@@ -48,12 +49,14 @@ export interface OfferOptions {
 
 /**
  * Virtio features off unless asked for. RING_RESET: QEMU (7.2 and 10.0) lets its guest reset a queue
- * and tells the back-end nothing.
+ * and tells the back-end nothing. ACCESS_PLATFORM: a front-end that lets its guest have whatever is
+ * offered, as User-Mode Linux does, would make it use an IOMMU that is not there.
  */
 const VIRTIO_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [],
   gpa: [],
   "ring-reset": [VIRTIO_F_RING_RESET],
+  iommu: [VIRTIO_F_ACCESS_PLATFORM],
 };
 
 /**
@@ -64,6 +67,7 @@ const PROTOCOL_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS],
   gpa: [VHOST_USER_PROTOCOL_F_GPA_ADDRESSES],
   "ring-reset": [],
+  iommu: [],
 };
 
 /** A word with these bits. */

@@ -21,6 +21,7 @@ import {
   VHOST_USER_PROTOCOL_F_STATUS,
 } from "../virtio/features.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
+import { IOTLB_BYTES } from "./back_end_message.ts";
 import {
   CONFIG_BYTES_MAX,
   CONFIG_HEAD_BYTES,
@@ -30,6 +31,7 @@ import {
 } from "./config_requests.ts";
 import type { Refusal } from "./host.ts";
 import { setBackEndChannel, vringKick } from "./inband.ts";
+import { iotlbMsg } from "./iotlb_requests.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
 import { isRefusal } from "./memory_table.ts";
 import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration_requests.ts";
@@ -96,6 +98,7 @@ const CONFIG: Shape = {
   bytesMax: CONFIG_BYTES_MAX,
   gate: VHOST_USER_PROTOCOL_F_CONFIG,
 };
+const IOTLB: Shape = { ...NONE, bytesMin: IOTLB_BYTES, bytesMax: IOTLB_BYTES };
 /** Reply of its own. */
 const REPLY: Partial<Shape> = { replies: true };
 const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
@@ -141,7 +144,7 @@ const ROWS: readonly (readonly [number, Request])[] = [
     id.VHOST_USER_SET_BACKEND_REQ_FD,
     row("SET_BACKEND_REQ_FD", BACK_END, setBackEndChannel),
   ],
-  [id.VHOST_USER_IOTLB_MSG, unserved("IOTLB_MSG")],
+  [id.VHOST_USER_IOTLB_MSG, row("IOTLB_MSG", { ...IOTLB, ...REPLY }, iotlbMsg)],
   // Only guests of another byte order than this machine's, and older than VERSION_1, would need it.
   [id.VHOST_USER_SET_VRING_ENDIAN, unserved("SET_VRING_ENDIAN")],
   [id.VHOST_USER_GET_CONFIG, row("GET_CONFIG", { ...CONFIG, ...REPLY }, getConfig)],

@@ -23,8 +23,6 @@ import {
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
-import { LOG_BY_PLACE, LOG_OFF } from "../virtio/ring.ts";
-import type { VringPosition } from "../worker/types.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
 import { ConfigSpace } from "./config_space.ts";
@@ -42,13 +40,9 @@ import {
 import { Migration } from "./migration.ts";
 import { checkMessage } from "./message_check.ts";
 import { type Request, REQUESTS } from "./requests.ts";
-import {
-  decodePacked,
-  encodePosition,
-  placeAreas,
-  type VringAddresses,
-  VringState,
-} from "./vring.ts";
+import type { RingIotlb } from "./ring_iotlb.ts";
+import { placeRing, ringLog, startPosition, staysIn, useIotlb } from "./ring_places.ts";
+import { encodePosition, type VringAddresses, VringState } from "./vring.ts";
 
 /** What a handled message leads to. */
 export interface Outcome {
@@ -58,9 +52,6 @@ export interface Outcome {
   readonly close?: Refusal;
 }
 
-/** Offsets of id|flags' upper half in descriptor 0, and the USED flag there. */
-const PACKED_SLOT0_FLAGS = 14;
-const PACKED_USED_FLAG = 1 << 15;
 const REPLY_FLAGS = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
 const ACK = 0n;
 const NACK = 1n;
@@ -80,6 +71,8 @@ export class Session {
   memory: MemoryTable = new MemoryTable([], []);
   readonly migration: Migration;
   readonly config: ConfigSpace;
+  /** Addresses are I/O virtual: VIRTIO_F_ACCESS_PLATFORM was negotiated. */
+  iotlb: RingIotlb | null = null;
   #linkUp = false;
 
   constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
@@ -175,6 +168,9 @@ export class Session {
     this.migration.setFeatures(features);
     this.featuresSet = true;
     holdToDefaultMtu(this);
+    if (!this.vrings.some((vring) => vring.running)) {
+      useIotlb(this, hasFeature(features, VIRTIO_F_ACCESS_PLATFORM));
+    }
     if (hasFeature(features, VHOST_USER_F_PROTOCOL_FEATURES)) return;
     // Without protocol features there is no SET_VRING_ENABLE: everything is enabled.
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
@@ -195,7 +191,7 @@ export class Session {
     const changed = logGuestAddr !== vring.logGuestAddr;
     vring.logGuestAddr = logGuestAddr;
     if (stays && vring.running && vring.broken === null) {
-      if (changed) this.host.setVringLog(index, this.#ringLog(vring));
+      if (changed) this.host.setVringLog(index, ringLog(this, vring));
       return null;
     }
     this.suspend(index);
@@ -221,19 +217,11 @@ export class Session {
     if (isRefusal(addresses)) return addresses;
     const next = new MemoryTable(regions, addresses);
     for (const [index, vring] of this.vrings.entries()) {
-      if (vring.running && !this.#stays(vring, next)) this.suspend(index);
+      if (vring.running && !staysIn(this, vring, next)) this.suspend(index);
     }
     this.host.commitMemory();
     this.memory = next;
     return null;
-  }
-
-  #stays(vring: VringState, memory: MemoryTable): boolean {
-    if (vring.addresses === null || vring.areas === null) return false;
-    const areas = placeAreas(memory, vring.addresses, vring.size, this.packed);
-    return !isRefusal(areas) && areas.descAddress === vring.areas.descAddress &&
-      areas.driverAddress === vring.areas.driverAddress &&
-      areas.deviceAddress === vring.areas.deviceAddress;
   }
 
   /**
@@ -260,10 +248,11 @@ export class Session {
       return { code: "bad-ring-size", detail: `vring ${index}: split ring of ${vring.size}` };
     }
     const size = vring.size;
-    const areas = placeAreas(this.memory, vring.addresses, size, packed);
+    const areas = placeRing(this, vring, vring.addresses);
+    if (areas === null) return null;
     if (isRefusal(areas)) return { ...areas, detail: `vring ${index}: ${areas.detail}` };
     const { descAddress, driverAddress, deviceAddress } = areas;
-    const position = vring.resumeAt ?? this.#position(vring, descAddress, deviceAddress);
+    const position = vring.resumeAt ?? startPosition(this, vring, areas);
     if (packed && (position.availIndex >= size || position.usedIndex >= size)) {
       return { code: "bad-ring-base", detail: `vring ${index}: base beyond ${size} entries` };
     }
@@ -288,28 +277,9 @@ export class Session {
       kickFd: kickOf(this, vring),
       callFd: callOf(this, vring),
       enabled: vring.enabled,
-      logGuestAddr: this.#ringLog(vring),
+      logGuestAddr: ringLog(this, vring),
     });
     return null;
-  }
-
-  /** Where the data plane logs a ring's device area. Behind an IOMMU QEMU gives its IOVA instead. */
-  #ringLog({ logGuestAddr }: VringState): number {
-    if (logGuestAddr === null) return LOG_OFF;
-    return hasFeature(this.features, VIRTIO_F_ACCESS_PLATFORM) ? LOG_BY_PLACE : logGuestAddr;
-  }
-
-  #position(vring: VringState, descAddress: number, deviceAddress: number): VringPosition {
-    if (this.packed) {
-      const flags = this.host.readU16(descAddress + PACKED_SLOT0_FLAGS);
-      return decodePacked(vring.base, (flags & PACKED_USED_FLAG) !== 0);
-    }
-    return {
-      availIndex: vring.base & 0xffff,
-      availWrap: 1,
-      usedIndex: this.host.readU16(deviceAddress + 2),
-      usedWrap: 1,
-    };
   }
 
   /** Takes one ring from the data plane; it stays started and its position is kept. */
@@ -317,6 +287,7 @@ export class Session {
     const vring = this.vring(index);
     if (!vring.running) return;
     vring.running = false;
+    vring.held = false;
     vring.areas = null;
     vring.resumeAt = this.host.stopVring(index);
     vring.base = encodePosition(this.packed, vring.resumeAt);
@@ -329,6 +300,7 @@ export class Session {
     vring.started = false;
     vring.resumeAt = null;
     vring.broken = null;
+    if (this.iotlb && !this.vrings.some((other) => other.started)) useIotlb(this, true);
     return vring.base;
   }
 
@@ -343,7 +315,13 @@ export class Session {
   ringBroken(index: number, reason: string): void {
     const vring = this.vring(index);
     // It was stopped, or its front-end went away, before the news got here.
-    if (!vring.running) return;
+    if (vring.running) this.giveUp(index, reason);
+  }
+
+  /** A ring cannot work; the front-end is told. */
+  giveUp(index: number, reason: string): void {
+    const vring = this.vring(index);
+    if (vring.broken === reason) return;
     vring.broken = reason;
     this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}`);
     if (vring.errFd >= 0) this.host.signal(vring.errFd);
@@ -387,6 +365,7 @@ export class Session {
     }
     this.migration.reset();
     this.features = 0n;
+    useIotlb(this, false);
     this.featuresSet = false;
     this.status = 0;
     this.config.mac = this.offer.mac;
@@ -401,6 +380,7 @@ export class Session {
     }
     this.migration.close();
     this.changeMemory([], []);
+    useIotlb(this, false);
     this.#reportLink();
   }
 }

@@ -9,7 +9,6 @@ import { PACKED_EVENT_BYTES, packedDescBytes } from "../virtio/packed_queue.ts";
 import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../virtio/split_queue.ts";
 import type { VringPosition } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";
-import type { MemoryTable } from "./memory_table.ts";
 
 /** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
 export interface VringAddresses {
@@ -32,6 +31,8 @@ export class VringState {
   started = false;
   /** The data plane serves it. */
   running = false;
+  /** Running, but its areas are not translated at the moment (IOTLB): not touched. */
+  held = false;
   /** Where its areas are while it runs. */
   areas: PlacedAreas | null = null;
   /** Guest address of the device area for the dirty log; null: its writes are not logged. */
@@ -96,20 +97,34 @@ export interface PlacedAreas {
 /** Bytes of `used_event` and `avail_event`, which only VIRTIO_RING_F_EVENT_IDX gives a meaning. */
 const EVENT_INDEX_BYTES = 2;
 
+/** What ring addresses are looked up in. */
+export interface AreaSource {
+  /** Host address of `sizeBytes` at an address, all in one piece and aligned, or null. */
+  translate(address: number, sizeBytes: number, align: number): number | null;
+}
+
+/** Bytes of a ring's three areas, named as the data plane does. */
+export function areaBytes(
+  size: number,
+  packed: boolean,
+): { readonly desc: number; readonly driver: number; readonly device: number } {
+  return packed
+    ? { desc: packedDescBytes(size), driver: PACKED_EVENT_BYTES, device: PACKED_EVENT_BYTES }
+    : { desc: splitDescBytes(size), driver: splitAvailBytes(size), device: splitUsedBytes(size) };
+}
+
 /**
  * Finds a ring's areas in a memory table: each aligned as its kind of ring wants, wholly inside one
  * region, and clear of the others.
  */
 export function placeAreas(
-  memory: MemoryTable,
+  memory: AreaSource,
   addresses: VringAddresses,
   size: number,
   packed: boolean,
 ): PlacedAreas | Refusal {
   const { desc, avail, used } = addresses;
-  const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
-  const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
-  const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+  const { desc: descBytes, driver: driverBytes, device: deviceBytes } = areaBytes(size, packed);
   const descAddress = memory.translate(desc, descBytes, 16);
   const driverAddress = memory.translate(avail, driverBytes, packed ? 4 : 2);
   const deviceAddress = memory.translate(used, deviceBytes, 4);

@@ -189,6 +189,29 @@ export class FakeHost implements SessionHost {
     return true;
   }
 
+  setIotlb(on: boolean): void {
+    equal(this.running.size, 0, "addresses change their meaning while nothing runs");
+    this.journal.push(`iotlb ${on}`);
+  }
+
+  updateIotlb(iova: number, sizeBytes: number, hostAddress: number, permission: number): void {
+    const words = [iova, sizeBytes, hostAddress - HOST_BASE].map((n) => n.toString(16));
+    this.journal.push(`update ${words.join(" ")} ${permission}`);
+  }
+
+  invalidateIotlb(iova: number, sizeBytes: number): void {
+    this.journal.push(`invalidate ${iova.toString(16)} ${sizeBytes.toString(16)}`);
+  }
+
+  holdVring(vring: number, on: boolean): void {
+    ok(this.running.has(vring), `vring ${vring} is held only while it runs`);
+    this.journal.push(`${on ? "hold" : "release"} ${vring}`);
+  }
+
+  askForRing(page: number): void {
+    this.journal.push(`ask ${page.toString(16)}`);
+  }
+
   setMtu(mtu: number): void {
     this.mtu = mtu;
   }

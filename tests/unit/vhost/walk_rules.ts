@@ -17,6 +17,7 @@ import {
   regionPayload,
   ringPlaces,
   SPLIT,
+  translateAll,
 } from "./walk_states.ts";
 
 /** Which payload a cell has: as long as it must be, or not; `hostile` has all bits set. */
@@ -152,6 +153,8 @@ export const RULES: Readonly<Record<number, Rule>> = {
   // A status byte: whatever the driver wrote.
   [id.VHOST_USER_SET_STATUS]: { ...tell, payload: () => words(15), hostile: "done" },
   [id.VHOST_USER_GET_STATUS]: ask,
+  // Its own reply says what became of it, also where no IOMMU was negotiated.
+  [id.VHOST_USER_IOTLB_MSG]: { ...ask, payload: () => translateAll(), hostile: 8 },
 };
 
 /** The payload of a cell. */

@@ -5,6 +5,12 @@
  * @module
  */
 import { ok } from "node:assert/strict";
+import {
+  encodeIotlb,
+  VHOST_ACCESS_RW,
+  VHOST_IOTLB_INVALIDATE,
+  VHOST_IOTLB_UPDATE,
+} from "../../../lib/vhost/back_end_message.ts";
 import * as id from "../../../lib/vhost/message.ts";
 import { DEFAULT_OFFER, makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
@@ -164,6 +170,30 @@ export class Walk {
   }
 }
 
+/** Payload of a translation of the first region's user addresses to themselves, or of its end. */
+export function translateAll(type: number = VHOST_IOTLB_UPDATE): Uint8Array {
+  const at = BigInt(QEMU_HVA);
+  const sizeBytes = BigInt(QEMU_BYTES);
+  return encodeIotlb({ iova: at, sizeBytes, userAddr: at, permission: VHOST_ACCESS_RW, type });
+}
+
+function untranslated(walk: Walk): void {
+  walk.offering("iommu").protocol().features(SPLIT | bits(f.VIRTIO_F_ACCESS_PLATFORM)).memory();
+  walk.configure().kick().enable();
+  ok(walk.host.running.size === 0, "a ring that is not translated does not run");
+}
+
+function translated(walk: Walk): void {
+  untranslated(walk);
+  walk.say(id.VHOST_USER_IOTLB_MSG, translateAll());
+  ok(walk.host.running.size === 2 && walk.host.link, "the rings run");
+}
+
+function invalidated(walk: Walk): void {
+  translated(walk);
+  walk.say(id.VHOST_USER_IOTLB_MSG, translateAll(VHOST_IOTLB_INVALIDATE));
+}
+
 /** Payload of a message about one region. */
 export function regionPayload(region: typeof REGION): Uint8Array {
   return words(0, region.guestAddr, region.sizeBytes, region.userAddr, region.mmapOffset);
@@ -222,6 +252,9 @@ export const STATES: Readonly<Record<string, (walk: Walk) => void>> = {
   "memory removed under the rings": unmapped,
   "in-band, configured": (walk) => void inBand(walk),
   "in-band, kicked": kickedInBand,
+  "behind an IOMMU, rings untranslated": untranslated,
+  "behind an IOMMU": translated,
+  "behind an IOMMU, rings invalidated": invalidated,
   "memory in two slots": (walk) =>
     walk.run().say(id.VHOST_USER_ADD_MEM_REG, regionPayload(REGION_2), [walk.host.fd("other")]),
 };

@@ -1,0 +1,101 @@
+/**
+ * A port's IOTLB on the control thread: carries translations to the data plane, and what the data
+ * plane and the rings miss to the front-end.
+ *
+ * @module
+ */
+import { tellFrontEnd } from "../vhost/back_end_requests.ts";
+import {
+  iotlbMessage,
+  VHOST_IOTLB_ACCESS_FAIL,
+  VHOST_IOTLB_MISS,
+} from "../vhost/back_end_message.ts";
+import { askForRing } from "../vhost/iotlb_requests.ts";
+import type { Session } from "../vhost/session.ts";
+import { IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
+import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
+import type { DataPlane } from "../worker/types.ts";
+import { IotlbRequests } from "./iotlb_requests.ts";
+
+/** What it needs of the data plane. */
+export type IotlbPlane = Pick<
+  DataPlane,
+  "setIotlb" | "updateIotlb" | "invalidateIotlb" | "holdVring" | "releaseVring" | "askAgain"
+>;
+
+/** The IOTLB of one port. Control thread only. */
+export class PortIotlb {
+  readonly #plane: IotlbPlane;
+  readonly #port: number;
+  /** The session of the front-end that is connected, or null. */
+  readonly #session: () => Session | null;
+  readonly #requests: IotlbRequests;
+
+  constructor(plane: IotlbPlane, port: number, session: () => Session | null) {
+    this.#plane = plane;
+    this.#port = port;
+    this.#session = session;
+    this.#requests = new IotlbRequests({
+      ask: (page, permission) => this.#tell(VHOST_IOTLB_MISS, page, permission),
+      again: () => this.#again(),
+    });
+  }
+
+  /** SessionHost.setIotlb */
+  set(on: boolean): void {
+    this.#plane.setIotlb(this.#port, on);
+    this.#requests.close();
+  }
+
+  /** SessionHost.updateIotlb */
+  update(iova: number, sizeBytes: number, hostAddress: number, permission: number): void {
+    this.#plane.updateIotlb(this.#port, iova, sizeBytes, hostAddress, permission);
+    this.#requests.answered(iova, sizeBytes);
+  }
+
+  /** SessionHost.invalidateIotlb */
+  invalidate(iova: number, sizeBytes: number): void {
+    this.#plane.invalidateIotlb(this.#port, iova, sizeBytes);
+    this.#requests.answered(iova, sizeBytes);
+  }
+
+  /** SessionHost.holdVring */
+  hold(vring: number, on: boolean): void {
+    if (on) this.#plane.holdVring(this.#port, vring);
+    else this.#plane.releaseVring(this.#port, vring);
+  }
+
+  /** SessionHost.askForRing */
+  askForRing(page: number): void {
+    this.#requests.ring(page);
+  }
+
+  /** The data plane misses something or was refused it. */
+  event({ kind, vring, value }: DataPlaneEvent): void {
+    const permission = value % IOTLB_PAGE_BYTES;
+    const page = value - permission;
+    // It may have been stopped, or its front-end may have gone, before the news got here.
+    if (!this.#session()?.vrings[vring]?.running) return;
+    if (kind === EVENT.miss) this.#requests.miss(page, permission);
+    else if (kind === EVENT.accessFail) this.#tell(VHOST_IOTLB_ACCESS_FAIL, page, permission);
+  }
+
+  #tell(type: number, page: number, permission: number): void {
+    const session = this.#session();
+    if (session?.iotlb) tellFrontEnd(session, iotlbMessage(type, page, permission));
+  }
+
+  /** Asks for all that is waited for. @returns whether that is anything */
+  #again(): boolean {
+    const session = this.#session();
+    if (!session?.iotlb) return false;
+    let any = this.#plane.askAgain(this.#port) > 0;
+    for (const index of session.vrings.keys()) if (askForRing(session, index)) any = true;
+    return any;
+  }
+
+  /** The front-end is gone. */
+  close(): void {
+    this.#requests.close();
+  }
+}

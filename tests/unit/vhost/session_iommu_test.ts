@@ -1,0 +1,310 @@
+/** The session of a guest behind an IOMMU: rings that come and go with their translations. */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import {
+  decodeIotlb,
+  encodeIotlb,
+  type IotlbMessage,
+  VHOST_ACCESS_RO,
+  VHOST_ACCESS_RW,
+  VHOST_ACCESS_WO,
+  VHOST_IOTLB_ACCESS_FAIL,
+  VHOST_IOTLB_INVALIDATE,
+  VHOST_IOTLB_MISS,
+  VHOST_IOTLB_UPDATE,
+} from "../../../lib/vhost/back_end_message.ts";
+import * as id from "../../../lib/vhost/message.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
+import { Session } from "../../../lib/vhost/session.ts";
+import { VIRTIO_F_ACCESS_PLATFORM } from "../../../lib/virtio/features.ts";
+import {
+  FakeHost,
+  finish,
+  HOST_BASE,
+  message,
+  NEED_REPLY,
+  PLAIN,
+  replyU64,
+  table,
+  words,
+} from "./fake_host.ts";
+import {
+  acknowledged,
+  PACKED_RINGS,
+  QEMU_BYTES,
+  QEMU_HVA,
+  QEMU_PACKED,
+  QEMU_SPLIT,
+  qemuConnect,
+  qemuEnable,
+  qemuStart,
+  qemuStop,
+  SPLIT_RINGS,
+} from "./front_ends.ts";
+
+const IOMMU = 1n << BigInt(VIRTIO_F_ACCESS_PLATFORM);
+const PAGE = 4096;
+
+interface Front {
+  readonly host: FakeHost;
+  readonly session: Session;
+}
+
+function connect(features = QEMU_SPLIT | IOMMU): Front {
+  const host = new FakeHost();
+  const session = new Session(host, makeOffer({ offer: ["iommu"] }));
+  qemuConnect(session, host);
+  qemuEnable(session, 1, false);
+  qemuStart(session, host, { features });
+  return { host, session };
+}
+
+/** Sends an IOTLB message. @returns the answer */
+function say({ session }: Front, given: Partial<IotlbMessage>, flags = NEED_REPLY): bigint {
+  const payload = encodeIotlb({
+    ...{ iova: 0n, sizeBytes: BigInt(PAGE), userAddr: 0n, permission: VHOST_ACCESS_RW },
+    ...{ type: VHOST_IOTLB_UPDATE, ...given },
+  });
+  const request = id.VHOST_USER_IOTLB_MSG;
+  return replyU64(session.handle(message(request, payload, [], flags)), request);
+}
+
+/** Translates a page of the guest's own addresses to itself, or to `target`. */
+function page(front: Front, address: number, target = address, permission = VHOST_ACCESS_RW): void {
+  const iova = BigInt(address);
+  equal(say(front, { iova, userAddr: BigInt(target), permission }), 0n);
+}
+
+function invalidate(front: Front, address: number, sizeBytes = PAGE): void {
+  const range = { iova: BigInt(address), sizeBytes: BigInt(sizeBytes) };
+  equal(say(front, { ...range, type: VHOST_IOTLB_INVALIDATE }), 0n);
+}
+
+/** Everything the data plane was asked to do since the last look, without the log. */
+function deeds({ host }: Front): string[] {
+  return host.journal.splice(0).filter((line) => !line.startsWith("log "));
+}
+
+/** The pages of ring 0 and 1: descriptors, available, used. */
+function ringPages(packed = false): number[] {
+  const places = packed ? PACKED_RINGS : SPLIT_RINGS;
+  const all = places.flatMap(({ desc, avail, used }) => [desc, avail, used]);
+  return [...new Set(all.map((at) => QEMU_HVA + at - (QEMU_HVA + at) % PAGE))];
+}
+
+function translateRings(front: Front, packed = false): void {
+  for (const at of ringPages(packed)) page(front, at);
+}
+
+Deno.test("an IOMMU is offered only where the operator says so", () => {
+  equal(DEFAULT_OFFER.features & IOMMU, 0n);
+  equal(makeOffer({ offer: ["iommu"] }).features, DEFAULT_OFFER.features | IOMMU);
+  const host = new FakeHost();
+  const session = new Session(host);
+  equal(say({ host, session }, {}), 1n);
+  ok(!session.handle(message(id.VHOST_USER_GET_FEATURES)).close);
+  finish(session, host);
+});
+
+for (const packed of [false, true]) {
+  Deno.test(`${packed ? "packed" : "split"} rings start when their areas are translated`, () => {
+    const features = (packed ? QEMU_PACKED : QEMU_SPLIT) | IOMMU;
+    const front = connect(features);
+    const { host, session } = front;
+    const pages = ringPages(packed);
+    const asked = deeds(front).filter((line) => line.startsWith("ask "));
+    deepEqual(new Set(asked), new Set(pages.map((at) => `ask ${at.toString(16)}`)));
+    for (const [index, at] of pages.entries()) {
+      equal(host.running.size, index < pages.length / 2 ? 0 : 1);
+      page(front, at);
+    }
+    equal(host.running.size, 2);
+    ok(host.link);
+    const place = (packed ? PACKED_RINGS : SPLIT_RINGS)[1];
+    equal(host.running.get(1)?.descAddress, HOST_BASE + (place?.desc ?? 0));
+    equal(host.running.get(1)?.deviceAddress, HOST_BASE + (place?.used ?? 0));
+    finish(session, host);
+  });
+}
+
+Deno.test("a ring lies where its translation leads, also when that moves", () => {
+  const front = connect();
+  const { host, session } = front;
+  const moved = 0x100000;
+  for (const at of ringPages()) page(front, at, at + moved);
+  equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0) + moved);
+  host.positions.set(0, { availIndex: 7, availWrap: 1, usedIndex: 5, usedWrap: 1 });
+  translateRings(front);
+  equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0));
+  equal(host.running.get(0)?.position.availIndex, 7, "it goes on where it was");
+  equal(host.running.size, 2);
+  finish(session, host);
+});
+
+Deno.test("a ring is held before the invalidation of one of its pages is answered", () => {
+  const front = connect();
+  translateRings(front);
+  for (const at of ringPages()) {
+    deeds(front);
+    invalidate(front, at);
+    const [first, second, third] = deeds(front);
+    ok(first?.startsWith("invalidate "), first);
+    const vring = ringPages().indexOf(at) < 2 ? 0 : 1;
+    equal(second, `hold ${vring}`);
+    equal(third, `ask ${at.toString(16)}`);
+    page(front, at);
+    deepEqual(deeds(front).slice(1), [`release ${vring}`]);
+  }
+  deeds(front);
+  invalidate(front, QEMU_HVA, PAGE);
+  deepEqual(deeds(front), [`invalidate ${QEMU_HVA.toString(16)} 1000`], "no ring was there");
+  finish(front.session, front.host);
+});
+
+Deno.test("a held ring that comes back elsewhere goes on there", () => {
+  const front = connect();
+  translateRings(front);
+  const [first = 0, second = 0] = ringPages();
+  invalidate(front, 0, 0);
+  deeds(front);
+  page(front, first, first + 0x200000);
+  page(front, second, second + 0x200000);
+  const done = deeds(front).filter((line) => !line.startsWith("update") && !/^ask/.test(line));
+  deepEqual(done, ["stop 0", "start 0"]);
+  finish(front.session, front.host);
+});
+
+Deno.test("a ring whose page may only be read is not run", () => {
+  const front = connect();
+  for (const at of ringPages()) page(front, at, at, VHOST_ACCESS_RO);
+  equal(front.host.running.size, 0);
+  translateRings(front);
+  equal(front.host.running.size, 2);
+  page(front, ringPages()[0] ?? 0, ringPages()[0], VHOST_ACCESS_WO);
+  equal(front.host.running.has(0), false);
+  finish(front.session, front.host);
+});
+
+Deno.test("translations of a device that stands still are forgotten", () => {
+  const front = connect();
+  translateRings(front);
+  deeds(front);
+  qemuStop(front.session);
+  deepEqual(deeds(front), ["stop 0", "link down", "stop 1", "iotlb true"]);
+  qemuStart(front.session, front.host, { features: QEMU_SPLIT | IOMMU, status: false });
+  equal(front.host.running.size, 0, "the rings wait for new translations");
+  translateRings(front);
+  equal(front.host.running.size, 2);
+  finish(front.session, front.host);
+});
+
+Deno.test("another memory table: rings go on where they are, or wait", () => {
+  const front = connect();
+  const { host, session } = front;
+  translateRings(front);
+  const region = { guestAddr: 0, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA, mmapOffset: 0 };
+  const more = { ...region, guestAddr: QEMU_BYTES, userAddr: QEMU_HVA + QEMU_BYTES };
+  deeds(front);
+  const fds = [host.fd("other"), host.fd("other")];
+  acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([region, more]), fds);
+  deepEqual(deeds(front), ["memory 2"]);
+  // The same translations lead to memory that is elsewhere in the guest now.
+  const shifted = { ...region, guestAddr: QEMU_BYTES };
+  acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([shifted]), [host.fd("other")]);
+  const place = SPLIT_RINGS[0]?.desc ?? 0;
+  equal(host.running.get(0)?.descAddress, HOST_BASE + QEMU_BYTES + place);
+  finish(session, host);
+});
+
+Deno.test("a range over two regions is entered piece by piece", () => {
+  const front = connect();
+  const { host, session } = front;
+  const half = QEMU_BYTES / 2;
+  const first = { guestAddr: 2 ** 32, sizeBytes: half, userAddr: QEMU_HVA, mmapOffset: 0 };
+  const second = { ...first, guestAddr: 0, userAddr: QEMU_HVA + half };
+  const fds = [host.fd("other"), host.fd("other")];
+  acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([first, second]), fds);
+  deeds(front);
+  const userAddr = BigInt(QEMU_HVA + half - PAGE);
+  equal(say(front, { iova: 0x10000n, sizeBytes: BigInt(3 * PAGE), userAddr }), 0n);
+  deepEqual(deeds(front), [
+    `update 10000 1000 ${(2 ** 32 + half - PAGE).toString(16)} 3`,
+    "update 11000 2000 0 3",
+  ]);
+  finish(session, host);
+});
+
+Deno.test("IOTLB messages that cannot be right are refused, change nothing, and the session goes on", () => {
+  const front = connect();
+  translateRings(front);
+  deeds(front);
+  const good = { iova: 0x1000n, userAddr: BigInt(QEMU_HVA) };
+  const top = 2n ** 64n;
+  const bad: Partial<IotlbMessage>[] = [
+    ...[0, VHOST_IOTLB_MISS, VHOST_IOTLB_ACCESS_FAIL, 5, 6, 255].map((type) => ({ type })),
+    ...[0, 4, 255].map((permission) => ({ permission })),
+    { sizeBytes: 0n },
+    { sizeBytes: top - 1n },
+    { sizeBytes: top - 0x1000n },
+    { sizeBytes: 2n ** 53n },
+    { iova: top - 1n },
+    { iova: top - 0x1000n },
+    { iova: 2n ** 52n },
+    { iova: 2n ** 53n - 1n },
+    { userAddr: 0n },
+    { userAddr: BigInt(QEMU_HVA - 1) },
+    { userAddr: BigInt(QEMU_HVA + QEMU_BYTES - PAGE + 1) },
+    { userAddr: BigInt(QEMU_HVA + QEMU_BYTES) },
+    { userAddr: top - 0x1000n },
+    { userAddr: top - 1n, sizeBytes: top - 1n, iova: top - 1n },
+    { sizeBytes: BigInt(QEMU_BYTES + 1) },
+  ];
+  for (const part of bad) {
+    for (const flags of [PLAIN, NEED_REPLY]) {
+      equal(say(front, { ...good, ...part }, flags), 1n, JSON.stringify(part, (_, v) => `${v}`));
+    }
+  }
+  deepEqual(deeds(front), []);
+  equal(say(front, { ...good, iova: 2n ** 52n - 4096n }), 0n, "the last page there can be");
+  equal(say(front, { ...good, sizeBytes: BigInt(QEMU_BYTES) }), 0n, "all there is");
+  equal(say(front, { ...good, sizeBytes: 1n }), 0n, "one byte");
+  equal(front.host.running.size, 2);
+  finish(front.session, front.host);
+});
+
+Deno.test("every form of «everything» is invalidated", () => {
+  const top = 2n ** 64n;
+  const ranges: [bigint, bigint][] = [[0n, 0n], [0n, top - 1n], [1n, top - 1n], [0n, 2n ** 63n]];
+  for (const [iova, sizeBytes] of ranges) {
+    const front = connect();
+    translateRings(front);
+    deeds(front);
+    equal(say(front, { iova, sizeBytes, type: VHOST_IOTLB_INVALIDATE }), 0n);
+    const held = deeds(front).filter((line) => line.startsWith("hold"));
+    deepEqual(held, ["hold 0", "hold 1"]);
+    finish(front.session, front.host);
+  }
+});
+
+Deno.test("a front-end that withdraws the feature runs as before", () => {
+  const front = connect();
+  translateRings(front);
+  qemuStop(front.session);
+  deeds(front);
+  qemuStart(front.session, front.host, { features: QEMU_SPLIT, status: false });
+  ok(deeds(front).includes("iotlb false"));
+  equal(front.host.running.size, 2);
+  equal(say(front, {}), 1n);
+  finish(front.session, front.host);
+});
+
+Deno.test("IOTLB payloads are read as they are written", () => {
+  const given = {
+    ...{ iova: 2n ** 64n - 1n, sizeBytes: 3n, userAddr: 0x7fff_0000_1000n },
+    ...{ permission: VHOST_ACCESS_WO, type: VHOST_IOTLB_INVALIDATE },
+  };
+  const bytes = encodeIotlb(given);
+  equal(bytes.length, 32);
+  deepEqual(decodeIotlb(new DataView(bytes.buffer)), given);
+  deepEqual([...words(2n ** 64n - 1n, 3, 0x7fff_0000_1000)], [...bytes.subarray(0, 24)]);
+  deepEqual([...bytes.subarray(24)], [2, 3, 0, 0, 0, 0, 0, 0]);
+});
