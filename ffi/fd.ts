@@ -10,7 +10,9 @@ import {
   F_GET_SEALS,
   F_GETFL,
   F_SETFL,
+  O_CLOEXEC,
   O_NONBLOCK,
+  O_RDWR,
   SIZEOF_STAT,
   STAT_BLKSIZE,
   STAT_CTIME,
@@ -101,6 +103,18 @@ export function fdKind(fd: number): "eventfd" | "socket" | "other" {
   }
   if (target === "anon_inode:[eventfd]") return "eventfd";
   return target.startsWith("socket:[") ? "socket" : "other";
+}
+
+/** Opens a file that exists, to read and write. The caller owns it. @throws {SystemError} */
+export function openFile(path: string): number {
+  const fd = libc.open(new TextEncoder().encode(`${path}\0`), O_RDWR | O_CLOEXEC);
+  if (fd < 0) throw new SystemError("open", errno(), path);
+  return fd;
+}
+
+/** Gives a range of a file room on its file system, contents kept; false if there is none. */
+export function allocateFile(fd: number, offset: number, sizeBytes: number): boolean {
+  return libc.posix_fallocate(fd, BigInt(offset), BigInt(sizeBytes)) === 0;
 }
 
 /** Grows or shrinks a file. @param sizeBytes new size @throws {SystemError} */

@@ -15,6 +15,8 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // The same on Deno's blocking pool: a tenant's descriptor may block in close() for ever.
   close_off_thread: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
+  // int open(const char *path, int flags)
+  open: { parameters: ["buffer", "i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
   // The same on Deno's blocking pool: a tenant's eventfd may have nothing to read.
@@ -32,6 +34,8 @@ const SYMBOLS = {
   fstat: { parameters: ["i32", "buffer"], result: "i32" },
   // int ftruncate(int fd, off_t length)
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  // int posix_fallocate(int fd, off_t offset, off_t len)
+  posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
   // int dup(int fd)
   dup: { parameters: ["i32"], result: "i32" },
 

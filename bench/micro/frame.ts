@@ -11,6 +11,7 @@ import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port, type Queue, type Vring } from "../../lib/switch/port.ts";
 import { openFrames } from "../../lib/virtio/burst.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
+import { JOURNAL_RECEIVES, journalBytes, PackedJournal } from "../../lib/virtio/packed_journal.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split.ts";
 import { SplitQueue } from "../../lib/virtio/split_queue.ts";
@@ -119,7 +120,16 @@ function best(frames: number, run: () => void): string {
   return least.toFixed(1).padStart(6);
 }
 
-function whole(packed: boolean, bytes: number): void {
+/** As in a switch that keeps a journal of its packed rings. */
+function keepJournal(queue: Queue, index: number): void {
+  if (!(queue instanceof PackedQueue)) return;
+  const { address } = Mapping.map(createMemoryFile("journal", 4096), 0, 4096);
+  const view = viewMemory(address, journalBytes(SIZE));
+  new Int32Array(view)[JOURNAL_RECEIVES] = index === 0 ? 1 : 0;
+  queue.ledger = new PackedJournal(view, 0, SIZE);
+}
+
+function whole(packed: boolean, bytes: number, journal: boolean): void {
   const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 5 };
   const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
   const path = new Datapath(2, fdb, new Float64Array(counterBytes(2, 2) / 8), {
@@ -129,14 +139,17 @@ function whole(packed: boolean, bytes: number): void {
     accessFailed: () => {},
   });
   const guests = [0, 1].map((number) => new LocalGuest(number, packed, bytes));
-  for (const guest of guests) path.ports[guest.port.index] = guest.port;
+  for (const guest of guests) {
+    path.ports[guest.port.index] = guest.port;
+    if (journal) [guest.rx, guest.tx].forEach(keepJournal);
+  }
   path.refresh();
   const ns = best(2 * SIZE, () => {
     for (const guest of guests) guest.refill();
     for (const vring of path.transmitters) pollVring(path, vring);
   });
   const refill = best(2 * SIZE, () => guests.forEach((guest) => guest.refill()));
-  const ring = packed ? "packed" : "split ";
+  const ring = journal ? "packed, journal" : packed ? "packed" : "split ";
   console.log(`${ring} ${String(bytes).padStart(4)} B  ${ns} ns a frame, refill ${refill} of it`);
 }
 
@@ -179,5 +192,7 @@ function stages(bytes: number): void {
 
 setThreadCpus([navigator.hardwareConcurrency - 1]);
 useHostCopy(copyMemory);
-for (const packed of [false, true]) for (const bytes of [64, 1500]) whole(packed, bytes);
+for (const [packed, journal] of [[false, false], [true, false], [true, true]] as const) {
+  for (const bytes of [64, 1500]) whole(packed, bytes, journal);
+}
 stages(64);

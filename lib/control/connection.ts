@@ -67,7 +67,8 @@ export class Connection {
   #have = 0;
   #fds: number[] = [];
   #partialTimer: ReturnType<typeof setTimeout> | undefined;
-  #backlog: Uint8Array<ArrayBuffer>[] = [];
+  /** What is still to be sent; descriptors go with the first byte and are closed then. */
+  #backlog: { bytes: Uint8Array<ArrayBuffer>; fds: readonly number[] }[] = [];
   #backlogBytes = 0;
   #watched = EPOLLIN;
   /** Messages that may still come, as of a moment. */
@@ -175,12 +176,12 @@ export class Connection {
     this.#allowance -= request === VHOST_USER_IOTLB_MSG ? IOTLB_COST : 1;
     const payload = new DataView(this.#buffer.buffer, HEADER_BYTES, sizeBytes);
     const outcome = this.#host.handle({ request, flags, payload, fds });
-    if (outcome.reply) this.#send(outcome.reply);
+    if (outcome.reply) this.#send(outcome.reply, outcome.fds ?? []);
     if (outcome.close) this.#end(outcome.close);
   }
 
-  #send(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#backlog.push(bytes);
+  #send(bytes: Uint8Array<ArrayBuffer>, fds: readonly number[]): void {
+    this.#backlog.push({ bytes, fds });
     this.#backlogBytes += bytes.length;
     this.#flush();
     if (this.#backlogBytes > BACKLOG_BYTES_MAX) {
@@ -189,16 +190,18 @@ export class Connection {
   }
 
   #flush(): void {
-    for (let bytes = this.#backlog[0]; bytes; bytes = this.#backlog[0]) {
-      const sent = send(this.#fd, bytes);
+    for (let next = this.#backlog[0]; next; next = this.#backlog[0]) {
+      const { bytes, fds } = next;
+      const sent = send(this.#fd, bytes, fds);
       if (sent === -EAGAIN) break;
       if (sent < 0) {
         this.#fail(-sent);
         return;
       }
       this.#backlogBytes -= sent;
+      for (const fd of fds) closeFd(fd);
       if (sent === bytes.length) this.#backlog.shift();
-      else this.#backlog[0] = bytes.subarray(sent);
+      else this.#backlog[0] = { bytes: bytes.subarray(sent), fds: [] };
     }
     const wanted = this.#backlog.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN;
     if (this.#ended || wanted === this.#watched) return;
@@ -239,6 +242,8 @@ export class Connection {
     this.#reactor.remove(this.#fd);
     for (const fd of this.#fds) this.#host.closeFd(fd);
     this.#fds = [];
+    for (const { fds } of this.#backlog) for (const fd of fds) closeFd(fd);
+    this.#backlog = [];
   }
 }
 

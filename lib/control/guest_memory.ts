@@ -19,6 +19,7 @@ import {
 import { assert, present } from "../base/assert.ts";
 import type { MemoryRegion, Refusal } from "../vhost/host.ts";
 import { isRefusal } from "../vhost/memory_table.ts";
+import type { JournalIdentity } from "../virtio/packed_recovery.ts";
 import { WINDOW_STRIDE, WINDOWS_MAX } from "../virtio/window.ts";
 import type { DataPlane, PlacedRegion } from "../worker/types.ts";
 
@@ -86,6 +87,20 @@ export class MappingPool {
         address: shared.mapping.address + offset,
         mapping: shared.number,
       },
+    };
+  }
+
+  /** Maps a file of ours that only we can change. The descriptor stays the caller's. */
+  acquireOwn(fd: number, sizeBytes: number): MappedRegion | Refusal {
+    const region = { guestAddr: 0, sizeBytes, userAddr: 0, mmapOffset: 0 };
+    const shared = this.#share(region, fd, statFd(fd));
+    if (isRefusal(shared)) return shared;
+    shared.users++;
+    const { mapping, number } = shared;
+    return {
+      key: shared.key,
+      file: shared.file,
+      placed: { guestAddr: 0, sizeBytes, address: mapping.address, mapping: number },
     };
   }
 
@@ -167,6 +182,24 @@ export class PortMemory {
   /** Bytes of all regions. */
   get sizeBytes(): number {
     return this.regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+  }
+
+  /** Which file a host address is in, and where: the same for every process that maps it. */
+  identify(address: number): JournalIdentity | null {
+    const index = this.#mapped.findIndex(({ placed }) =>
+      address >= placed.address && address < placed.address + placed.sizeBytes
+    );
+    const region = this.regions[index];
+    const mapped = this.#mapped[index];
+    if (!region || !mapped) return null;
+    const [device = "", inode = ""] = mapped.file.split(":");
+    const offset = region.mmapOffset + (address - mapped.placed.address);
+    return {
+      device: BigInt(device),
+      inode: BigInt(inode),
+      fileOffset: BigInt(offset),
+      regionBytes: BigInt(region.sizeBytes),
+    };
   }
 
   /**

@@ -36,6 +36,7 @@ import {
   ringText,
   vringStatus,
 } from "./port_status.ts";
+import { RingRecords } from "./ring_records.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
@@ -49,6 +50,7 @@ interface Attachment {
   readonly session: Session;
   readonly connection: Connection;
   readonly peer: PortStatus["peer"];
+  readonly records: RingRecords;
   backEnd: BackEndChannel | null;
 }
 
@@ -158,7 +160,8 @@ export class SwitchPort {
   }
 
   #attach(fd: number): void {
-    const session = new Session(this.#sessionHost(), this.#offer);
+    const records = this.#makeRecords();
+    const session = new Session(this.#sessionHost(records), this.#offer);
     const connection = new Connection(fd, this.#context.reactor, {
       handle: (message) => session.handle(message),
       ended: (refusal) => this.#detach(refusal),
@@ -166,12 +169,22 @@ export class SwitchPort {
     });
     this.#connects++;
     const peer = describePeer(fd);
-    this.#attachment = { fd, session, connection, peer, backEnd: null };
+    this.#attachment = { fd, session, connection, peer, records, backEnd: null };
     const who = peer ? ` (pid ${peer.pid} ${peer.command})` : "";
     this.#log("info", "connected", `front-end connected${who}`, peer ? { uid: peer.uid } : {});
   }
 
-  #sessionHost(): SessionHost {
+  #makeRecords(): RingRecords {
+    const { pool, recordsPrefix } = this.#context;
+    return new RingRecords({
+      pool,
+      path: recordsPrefix === null ? null : `${recordsPrefix}.${this.config.name}.rings`,
+      identify: (address) => this.#memory.identify(address),
+      log: (level, event, message) => this.#log(level, event, message),
+    });
+  }
+
+  #sessionHost(records: RingRecords): SessionHost {
     const { plane } = this.#context;
     return {
       prepareMemory: (regions, fds) => {
@@ -180,6 +193,15 @@ export class SwitchPort {
         return addresses;
       },
       commitMemory: () => this.#memory.commit(),
+      createInflight: (sizeBytes) => records.createInflight(sizeBytes),
+      prepareInflight: (fd, offset, sizeBytes) => {
+        const refusal = records.prepareInflight(fd, offset, sizeBytes);
+        this.#tenantFds.close(fd);
+        return refusal;
+      },
+      commitInflight: () => records.commitInflight(),
+      placeVring: (vring, plan) => records.placeVring(vring, plan),
+      forgetVring: (vring) => records.forget(vring),
       startVring: (vring, start) => this.#startVring(vring, start),
       stopVring: (vring): VringPosition => plane.stopVring(this.number, vring),
       setVringEnabled: (vring, on) => plane.setVringEnabled(this.number, vring, on),
@@ -264,6 +286,7 @@ export class SwitchPort {
     const attachment = this.#attachment;
     if (!attachment) return;
     attachment.session.close();
+    attachment.records.close();
     attachment.backEnd?.close();
     this.#iotlb.close();
     this.#attachment = null;

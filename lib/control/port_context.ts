@@ -41,4 +41,6 @@ export interface PortContext {
   readonly reactor: Reactor;
   readonly logger: Logger;
   readonly access: SocketAccess;
+  /** What the names of files for the next process begin with, or null for none. */
+  readonly recordsPrefix: string | null;
 }

@@ -72,6 +72,7 @@ export class Switch implements SwitchControl {
       reactor: this.#reactor,
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
+      recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
     this.#callWatch = new CallWatch(plane, {
       drainCall: async (port, vring) => await this.#numbered(port)?.drainCall(vring),

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Mac } from "../base/mac.ts";
-import type { VringPosition, VringStart } from "../worker/types.ts";
+import type { VringPosition, VringRecord, VringStart } from "../worker/types.ts";
 import type { BackEndMessage } from "./back_end_message.ts";
 
 /** One region of a memory table, already checked to be sane and free of overlaps. */
@@ -32,6 +32,30 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** What is known of a ring that is about to start. */
+export interface VringPlan {
+  readonly size: number;
+  readonly packed: boolean;
+  /** Host addresses, as in VringStart. */
+  readonly descAddress: number;
+  readonly driverAddress: number;
+  readonly deviceAddress: number;
+  /** Where it stands as far as the session knows. */
+  readonly position: VringPosition;
+  /** `position` is what the ring itself had before: nothing else knows better. */
+  readonly exact: boolean;
+  /** The front-end says that the ring is new: so says one that has lost its back-end. */
+  readonly claimedNew: boolean;
+  /** The ring's region of the inflight area. */
+  readonly region: { readonly offset: number; readonly entries: number } | null;
+}
+
+/** Where a ring is to start and where its position is kept. */
+export interface PlacedVring {
+  readonly position: VringPosition;
+  readonly record: VringRecord | null;
+}
+
 /** The session's way to everything that is not protocol. All calls are synchronous. */
 export interface SessionHost {
   /**
@@ -48,6 +72,16 @@ export interface SessionHost {
    * that only the old table has: what only the old one has is unmapped.
    */
   commitMemory(): void;
+  /** Makes a file for an inflight area, all zeros. The caller owns its descriptor. */
+  createInflight(sizeBytes: number): number | Refusal;
+  /** Maps an inflight area beside the one in force. Takes the descriptor whatever the outcome. */
+  prepareInflight(fd: number, offset: number, sizeBytes: number): Refusal | null;
+  /** Puts the prepared area in force, or none; no virtqueue may be running. */
+  commitInflight(): void;
+  /** Finds out where a ring stands and makes what an earlier process had begun with it whole. */
+  placeVring(vring: number, plan: VringPlan): PlacedVring | Refusal;
+  /** The front-end was told where a ring stands, or it has become void. */
+  forgetVring(vring: number): void;
   startVring(vring: number, start: VringStart): void;
   stopVring(vring: number): VringPosition;
   setVringEnabled(vring: number, enabled: boolean): void;

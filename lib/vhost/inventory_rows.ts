@@ -36,8 +36,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [28, "VHOST_USER_POSTCOPY_ADVISE", "belongs to PAGEFAULT"],
     [29, "VHOST_USER_POSTCOPY_LISTEN", "belongs to PAGEFAULT"],
     [30, "VHOST_USER_POSTCOPY_END", "belongs to PAGEFAULT"],
-    [31, "VHOST_USER_GET_INFLIGHT_FD", NOT_YET],
-    [32, "VHOST_USER_SET_INFLIGHT_FD", NOT_YET],
     [33, "VHOST_USER_GPU_SET_SOCKET", "GPUs only"],
     [35, "VHOST_USER_VRING_KICK", IN_BAND],
     [41, "VHOST_USER_GET_SHARED_OBJECT", "belongs to SHARED_OBJECT"],
@@ -67,7 +65,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     ],
     [10, "VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD", "nothing this back-end sends has a descriptor"],
     [11, "VHOST_USER_PROTOCOL_F_HOST_NOTIFIER", "for hardware with doorbells"],
-    [12, "VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD", NOT_YET],
     [14, "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS", IN_BAND],
     [17, "VHOST_USER_PROTOCOL_F_XEN_MMAP", "Xen grants are not mapped"],
     [18, "VHOST_USER_PROTOCOL_F_SHARED_OBJECT", "for graphics and video"],
@@ -171,6 +168,12 @@ const RARP: readonly Proof[] = [
   ["tests/unit/switch/rarp_test.ts", "a RARP request goes to every other port"],
 ];
 
+const INFLIGHT = "tests/unit/vhost/session_inflight_test.ts";
+const CRASHES: Proof = [
+  "tests/model/crash_test.ts",
+  "no crash loses anything: split, inflight to packed, inflight",
+];
+
 /** What shows that something that is not offered is refused. */
 export const REFUSING_TESTS: Readonly<Record<EntryKind, readonly Proof[]>> = {
   "front-end message": [WALK],
@@ -211,6 +214,11 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
   VHOST_USER_IOTLB_MSG: TRANSLATED,
   VHOST_USER_BACKEND_IOTLB_MSG: TRANSLATED,
+  VHOST_USER_GET_INFLIGHT_FD: [[INFLIGHT, "an area has a region for each queue"]],
+  VHOST_USER_SET_INFLIGHT_FD: [
+    [INFLIGHT, "an area that comes while rings run takes them over"],
+    CRASHES,
+  ],
   VHOST_USER_RESET_DEVICE: [[FRONT_ENDS, "session forgets the device but neither memory"]],
   VHOST_USER_GET_MAX_MEM_SLOTS: [SLOTS],
   VHOST_USER_ADD_MEM_REG: [SLOTS, QEMU_SLOTS],
@@ -226,6 +234,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_PROTOCOL_F_REPLY_ACK: [[REFUSALS, "session acknowledges only once REPLY_ACK"]],
   VHOST_USER_PROTOCOL_F_NET_MTU: [[FRONT_ENDS, "session applies NET_SET_MTU"]],
   VHOST_USER_PROTOCOL_F_BACKEND_REQ: [CHANNEL],
+  VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD: [CRASHES],
   VHOST_USER_PROTOCOL_F_RESET_DEVICE: [
     [FRONT_ENDS, "session forgets the device but neither memory"],
   ],

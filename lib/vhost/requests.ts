@@ -13,6 +13,7 @@ import {
   VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+  VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_LOG_SHMFD,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_NET_MTU,
@@ -32,6 +33,7 @@ import {
 import type { Refusal } from "./host.ts";
 import { setBackEndChannel, vringKick } from "./inband.ts";
 import { iotlbMsg } from "./iotlb_requests.ts";
+import { getInflightFd, INFLIGHT_PAYLOAD_BYTES, setInflightFd } from "./inflight_requests.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
 import { isRefusal } from "./memory_table.ts";
 import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration_requests.ts";
@@ -47,8 +49,14 @@ export interface Failure extends Refusal {
   readonly keep?: boolean;
 }
 
+/** A reply's payload and descriptors, which whoever sends them closes. */
+export interface ReplyWithFds {
+  readonly payload: Uint8Array;
+  readonly fds: readonly number[];
+}
+
 /** A reply's payload, null for done, or why not. */
-export type Result = Uint8Array | Failure | null;
+export type Result = Uint8Array | ReplyWithFds | Failure | null;
 
 /** One row of the table. */
 export interface Request {
@@ -99,6 +107,12 @@ const CONFIG: Shape = {
   gate: VHOST_USER_PROTOCOL_F_CONFIG,
 };
 const IOTLB: Shape = { ...NONE, bytesMin: IOTLB_BYTES, bytesMax: IOTLB_BYTES };
+const INFLIGHT: Shape = {
+  ...NONE,
+  bytesMin: INFLIGHT_PAYLOAD_BYTES,
+  bytesMax: INFLIGHT_PAYLOAD_BYTES,
+  gate: VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+};
 /** Reply of its own. */
 const REPLY: Partial<Shape> = { replies: true };
 const MQ: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_MQ };
@@ -154,8 +168,14 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_POSTCOPY_ADVISE, unserved("POSTCOPY_ADVISE", REPLY)],
   [id.VHOST_USER_POSTCOPY_LISTEN, unserved("POSTCOPY_LISTEN")],
   [id.VHOST_USER_POSTCOPY_END, unserved("POSTCOPY_END")],
-  [id.VHOST_USER_GET_INFLIGHT_FD, unserved("GET_INFLIGHT_FD")],
-  [id.VHOST_USER_SET_INFLIGHT_FD, unserved("SET_INFLIGHT_FD")],
+  [
+    id.VHOST_USER_GET_INFLIGHT_FD,
+    row("GET_INFLIGHT_FD", { ...INFLIGHT, ...REPLY }, getInflightFd),
+  ],
+  [
+    id.VHOST_USER_SET_INFLIGHT_FD,
+    row("SET_INFLIGHT_FD", { ...INFLIGHT, fdsMax: 1 }, setInflightFd),
+  ],
   [id.VHOST_USER_GPU_SET_SOCKET, unserved("GPU_SET_SOCKET")],
   [id.VHOST_USER_RESET_DEVICE, row("RESET_DEVICE", { ...NONE, ...RESET }, resetDevice)],
   [id.VHOST_USER_VRING_KICK, row("VRING_KICK", { ...VRING_STATE, ...INBAND }, vringKick)],
@@ -284,7 +304,10 @@ function setVringBase(session: Session, message: Message): Result {
 function getVringBase(session: Session, message: Message): Result {
   const target = named(session, message);
   if (isRefusal(target)) return target;
-  return id.encodeVringState(target.index, session.stop(target.index));
+  const base = session.stop(target.index);
+  // The front-end knows it from here on.
+  session.host.forgetVring(target.index);
+  return id.encodeVringState(target.index, base);
 }
 
 function setVringEnable(session: Session, message: Message): Result {

@@ -1,27 +1,16 @@
 /**
- * Where a session's virtqueues lie and where they go on: ring addresses are user addresses, or I/O
+ * Where a session's virtqueues lie: ring addresses are user addresses, or I/O
  * virtual ones behind an IOMMU.
  *
  * @module
  */
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../virtio/features.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../virtio/ring.ts";
-import type { VringPosition } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";
 import { isRefusal, type MemoryTable } from "./memory_table.ts";
 import { RingIotlb } from "./ring_iotlb.ts";
 import type { Session } from "./session.ts";
-import {
-  decodePacked,
-  placeAreas,
-  type PlacedAreas,
-  type VringAddresses,
-  type VringState,
-} from "./vring.ts";
-
-/** Offsets of id|flags' upper half in descriptor 0, and the USED flag there. */
-const PACKED_SLOT0_FLAGS = 14;
-const PACKED_USED_FLAG = 1 << 15;
+import { placeAreas, type PlacedAreas, type VringAddresses, type VringState } from "./vring.ts";
 
 /** Whether a running ring's areas stay where they are with this memory table. */
 export function staysIn(session: Session, vring: VringState, memory: MemoryTable): boolean {
@@ -46,24 +35,6 @@ export function placeRing(
   if (source.missing.length === 0) return areas;
   for (const page of source.missing) session.host.askForRing(page);
   return null;
-}
-
-/** Where a ring begins that the front-end started. */
-export function startPosition(
-  { host, packed }: Session,
-  vring: VringState,
-  { descAddress, deviceAddress }: PlacedAreas,
-): VringPosition {
-  if (packed) {
-    const flags = host.readU16(descAddress + PACKED_SLOT0_FLAGS);
-    return decodePacked(vring.base, (flags & PACKED_USED_FLAG) !== 0);
-  }
-  return {
-    availIndex: vring.base & 0xffff,
-    availWrap: 1,
-    usedIndex: host.readU16(deviceAddress + 2),
-    usedWrap: 1,
-  };
 }
 
 /** Where the data plane logs a ring's device area. Behind an IOMMU QEMU gives its IOVA instead. */

@@ -24,6 +24,7 @@ import {
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
+import type { InflightArea } from "./inflight_requests.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
 import { ConfigSpace } from "./config_space.ts";
 import { announceConfig, changeLink, holdToDefaultMtu } from "./config_requests.ts";
@@ -39,15 +40,18 @@ import {
 } from "./message.ts";
 import { Migration } from "./migration.ts";
 import { checkMessage } from "./message_check.ts";
+import { placeVring } from "./placing.ts";
 import { type Request, REQUESTS } from "./requests.ts";
 import type { RingIotlb } from "./ring_iotlb.ts";
-import { placeRing, ringLog, startPosition, staysIn, useIotlb } from "./ring_places.ts";
+import { placeRing, ringLog, staysIn, useIotlb } from "./ring_places.ts";
 import { encodePosition, type VringAddresses, VringState } from "./vring.ts";
 
 /** What a handled message leads to. */
 export interface Outcome {
   /** A whole message to send back. */
   readonly reply?: Uint8Array<ArrayBuffer>;
+  /** Descriptors to send along, closed after that. */
+  readonly fds?: readonly number[];
   /** Close the connection, for this reason. */
   readonly close?: Refusal;
 }
@@ -73,6 +77,8 @@ export class Session {
   readonly config: ConfigSpace;
   /** Addresses are I/O virtual: VIRTIO_F_ACCESS_PLATFORM was negotiated. */
   iotlb: RingIotlb | null = null;
+  /** Where rings are tracked, or null. */
+  inflight: InflightArea | null = null;
   #linkUp = false;
 
   constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
@@ -100,6 +106,9 @@ export class Session {
       return this.#reply(message.request, result);
     }
     if (result === null) return this.#acknowledge(message, ACK);
+    if ("fds" in result) {
+      return { ...this.#reply(message.request, result.payload), fds: result.fds };
+    }
     if (!result.keep) return { close: result };
     this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
     return this.#acknowledge(message, NACK);
@@ -251,13 +260,11 @@ export class Session {
     const areas = placeRing(this, vring, vring.addresses);
     if (areas === null) return null;
     if (isRefusal(areas)) return { ...areas, detail: `vring ${index}: ${areas.detail}` };
-    const { descAddress, driverAddress, deviceAddress } = areas;
-    const position = vring.resumeAt ?? startPosition(this, vring, areas);
-    if (packed && (position.availIndex >= size || position.usedIndex >= size)) {
-      return { code: "bad-ring-base", detail: `vring ${index}: base beyond ${size} entries` };
-    }
+    const placed = placeVring(this, index, areas);
+    if (isRefusal(placed)) return placed;
     const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
     const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
+    const known = vring.resumeAt !== null;
     vring.running = true;
     vring.areas = areas;
     vring.resumeAt = null;
@@ -270,16 +277,20 @@ export class Session {
       mergeable,
       // The old header has no num_buffers (virtio-v1.3 §5.1.6.1).
       headerBytes: version1 || mergeable ? 12 : 10,
-      descAddress,
-      driverAddress,
-      deviceAddress,
-      position,
+      ...areas,
+      ...placed,
       kickFd: kickOf(this, vring),
       callFd: callOf(this, vring),
       enabled: vring.enabled,
       logGuestAddr: ringLog(this, vring),
     });
+    // Whoever served the ring before may have published without a call.
+    if (!known && vring.callFd >= 0) this.#signalCall(vring.callFd);
     return null;
+  }
+
+  #signalCall(fd: number): void {
+    if (this.host.fdKind(fd) === "eventfd") this.host.signal(fd);
   }
 
   /** Takes one ring from the data plane; it stays started and its position is kept. */
@@ -357,6 +368,7 @@ export class Session {
   reset(): void {
     for (const [index, vring] of this.vrings.entries()) {
       this.stop(index);
+      this.host.forgetVring(index);
       vring.base = 0;
       vring.size = 0;
       vring.addresses = null;
@@ -379,6 +391,7 @@ export class Session {
       vring.kickFd = vring.callFd = vring.errFd = -1;
     }
     this.migration.close();
+    this.host.commitInflight();
     this.changeMemory([], []);
     useIotlb(this, false);
     this.#reportLink();

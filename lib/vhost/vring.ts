@@ -87,6 +87,11 @@ export function decodePacked(base: number, slot0Used: boolean): VringPosition {
   };
 }
 
+/** Whether a packed ring's base says slot 0 of the first round, in any of the ways in use. */
+export function claimsNew(base: number): boolean {
+  return base === 0 || base === 0x8000 || base === 0x80008000;
+}
+
 /** Host addresses of a ring's three areas, named as the data plane does. */
 export interface PlacedAreas {
   readonly descAddress: number;

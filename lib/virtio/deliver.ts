@@ -33,7 +33,10 @@ export const NO_BUFFER = 1;
 /** One buffer must hold the frame (no VIRTIO_NET_F_MRG_RXBUF) and the next one does not. */
 export const BUFFER_TOO_SMALL = 2;
 
-/** Receive buffers (chains) gathered for the frame at hand. */
+/**
+ * Receive buffers (chains) gathered: those of the frame at hand, and in a packed ring, behind the
+ * ones that this visit has filled.
+ */
 export const bufferId: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 /** Bytes each of them can hold; after writing, bytes written. */
 const bufferRoom: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
@@ -86,14 +89,16 @@ export function writePlain(frame: number, headerBytes: number, segment: number):
 /**
  * Writes frame `frame` of the burst, header first, into the buffers whose segments stand from
  * {@linkcode BUFFER_SEGMENTS} to `segmentEnd`; together they are large enough.
+ * @param first number of the first buffer, the others follow
  */
 export function writeFrame(
   frame: number,
   headerBytes: number,
   buffers: number,
   segmentEnd: number,
+  first: number,
 ): void {
-  shareOut(headerBytes + frameBytes[frame]!, buffers);
+  shareOut(headerBytes + frameBytes[frame]!, first, buffers);
   if (segmentEnd === BUFFER_SEGMENTS + 1) writePlain(frame, headerBytes, BUFFER_SEGMENTS);
   else writeScattered(frame, headerBytes, buffers, BUFFER_SEGMENTS, segmentEnd);
 }
@@ -114,9 +119,9 @@ function writeHead(
 }
 
 /** All buffers but the last are filled to the end (virtio-v1.3 §5.1.6.4). */
-function shareOut(totalBytes: number, buffers: number): void {
+function shareOut(totalBytes: number, first: number, buffers: number): void {
   let left = totalBytes;
-  for (let buffer = 0; buffer < buffers; buffer++) {
+  for (let buffer = first; buffer < first + buffers; buffer++) {
     const part = bufferRoom[buffer]! < left ? bufferRoom[buffer]! : left;
     bufferRoom[buffer] = part;
     left -= part;

@@ -125,11 +125,16 @@ function logSegment(queue: QueueLog, log: DirtyLog, segment: number, sizeBytes: 
   if (owner !== null) logMapped(queue, log, owner, offset, sizeBytes);
 }
 
-/** Logs `count` buffers that were written, one segment each, headers included. */
-export function logPlain(queue: QueueLog, count: number): void {
+/**
+ * Logs `count` buffers that were written, one segment each, headers included.
+ * @param first number of the first buffer, the others follow
+ */
+export function logPlain(queue: QueueLog, first: number, count: number): void {
   const log = queue.payload;
   if (log === null) return;
-  for (let i = 0; i < count; i++) logSegment(queue, log, BUFFER_SEGMENTS + i, bufferBytes[i]!);
+  for (let i = 0; i < count; i++) {
+    logSegment(queue, log, BUFFER_SEGMENTS + i, bufferBytes[first + i]!);
+  }
 }
 
 /** Logs a frame that was written over several segments: `sizeBytes` with its header. */

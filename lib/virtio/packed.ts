@@ -7,16 +7,20 @@
  *
  * A chain takes consecutive slots; one used descriptor is written over its first slot and the rest
  * are skipped. Everything the driver may change is read once into a local. The flags that let the
- * other side in are read and written with Atomics, once a burst.
+ * other side in are read and written with Atomics, once a burst. Nothing is written into the ring
+ * before all of a visit is known: what is about to be written can be noted down first.
  *
  * @module
  */
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
 import * as dirtyLog from "./dirty_log.ts";
+import * as inflight from "./inflight.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as chain from "./packed_chain.ts";
+import * as journal from "./packed_journal.ts";
+import { PackedJournal } from "./packed_journal.ts";
 import * as packedQueue from "./packed_queue.ts";
 import type { PackedQueue } from "./packed_queue.ts";
 import * as ring from "./ring.ts";
@@ -24,6 +28,7 @@ import * as ring from "./ring.ts";
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const {
   BUFFER_SEGMENTS,
+  BURST_FRAMES,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -45,6 +50,8 @@ const {
   writePlain,
 } = deliver;
 const { logFrame, logPackedUsed, logPlain } = dirtyLog;
+const { packedGiven, packedGiving, packedTaken } = inflight;
+const { journalGiven, journalGiving } = journal;
 const { pushSegments } = memory;
 const { walkPackedChain: walkChain } = chain;
 const { availableSlots, PACKED_USED_FLAGS: BOTH } = packedQueue;
@@ -72,6 +79,8 @@ const FLAGS = 7;
 const gathered = new Int32Array(2);
 const GATHERED_END = 0;
 const GATHERED_SLOTS = 1;
+/** What a device writes into chains of the driver's frames. */
+const NOTHING_WRITTEN = new Int32Array(BURST_FRAMES);
 
 /**
  * Takes up to `framesMax` chains from a transmit queue into the burst. A chain that breaks a rule
@@ -125,18 +134,12 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
       queue.availWrap ^= 1;
     }
   }
+  const { ledger } = queue;
+  if (ledger !== null && !(ledger instanceof PackedJournal)) {
+    packedTaken(queue, ledger, queue.availSlot, taken, frameSlots);
+  }
   queue.availSlot = slot;
   return taken;
-}
-
-/** Moves the used position over a chain. */
-function advanceUsed(queue: PackedQueue, slots: number): void {
-  queue.usedSlot += slots;
-  if (queue.usedSlot >= queue.size) {
-    queue.usedSlot -= queue.size;
-    queue.usedWrap ^= 1;
-  }
-  queue.unsignalled += slots;
 }
 
 /** Moves the available position over a chain. */
@@ -148,22 +151,36 @@ function advanceAvail(queue: PackedQueue, slots: number): void {
   }
 }
 
-/** Gives the first `count` frames of the burst back to the driver, the first one last. */
+/** Gives the first `count` frames of the burst back to the driver. */
 export function finishPacked(queue: PackedQueue, count: number): void {
-  if (count === 0) return;
-  const { desc, desc16, size } = queue;
+  if (count > 0) giveBack(queue, count, frameId, NOTHING_WRITTEN, frameSlots);
+}
+
+/**
+ * Writes chains used, in order from the used position to the available one, the first one last.
+ * @param bytes that were written into each
+ */
+function giveBack(
+  queue: PackedQueue,
+  count: number,
+  ids: Int32Array,
+  bytes: Int32Array,
+  slots: Int32Array,
+): void {
+  const { desc, desc16, ledger, size } = queue;
   const first = queue.usedSlot;
   const firstFlags = queue.usedWrap === 0 ? 0 : BOTH;
+  if (ledger !== null) noteGiving(queue, count, ids, bytes, slots);
   let slot = first;
   let flags = firstFlags;
   let total = 0;
-  for (let frame = 0; frame < count; frame++) {
-    desc[4 * slot + 2] = 0;
-    if (frame === 0) desc16[8 * slot + ID] = frameId[0]!;
-    else desc[4 * slot + 3] = frameId[frame]! | (flags << 16);
-    const slots = frameSlots[frame]!;
-    total += slots;
-    slot += slots;
+  for (let i = 0; i < count; i++) {
+    desc[4 * slot + 2] = bytes[i]!;
+    if (i === 0) desc16[8 * slot + ID] = ids[0]!;
+    else desc[4 * slot + 3] = ids[i]! | (flags << 16);
+    const taken = slots[i]!;
+    total += taken;
+    slot += taken;
     if (slot >= size) {
       slot -= size;
       flags ^= BOTH;
@@ -175,6 +192,31 @@ export function finishPacked(queue: PackedQueue, count: number): void {
   // The driver stops at the first descriptor that is not used yet: this store shows it all.
   Atomics.store(desc16, 8 * first + FLAGS, firstFlags);
   if (queue.log !== null) logPackedUsed(queue.log, size, first, slot);
+  if (ledger !== null) noteGiven(queue);
+}
+
+/** Notes down, for the next process, what is about to be written. */
+function noteGiving(
+  queue: PackedQueue,
+  count: number,
+  ids: Int32Array,
+  bytes: Int32Array,
+  slots: Int32Array,
+): void {
+  const ledger = queue.ledger!;
+  if (ledger instanceof PackedJournal) {
+    journalGiving(queue, ledger, count, ids, bytes, slots);
+    return;
+  }
+  // Receive buffers count as taken from here on.
+  if (ledger.held === 0) packedTaken(queue, ledger, queue.usedSlot, count, slots);
+  packedGiving(queue, ledger);
+}
+
+function noteGiven(queue: PackedQueue): void {
+  const ledger = queue.ledger!;
+  if (ledger instanceof PackedJournal) journalGiven(queue, ledger);
+  else packedGiven(queue, ledger);
 }
 
 /**
@@ -191,38 +233,31 @@ export function deliverPacked(
   count: number,
   outcomes: Int32Array,
 ): void {
-  const { desc, desc16, headerBytes, log, size } = queue;
-  const first = queue.usedSlot;
+  const { headerBytes, log, size } = queue;
   // One slot a frame is the common case; only a frame that needs more makes us look further.
   let available = availableSlots(queue, count);
   let seenAll = available < count;
-  let firstFlags = -1;
-  const firstValue = queue.usedWrap === 0 ? 0 : BOTH;
+  let filled = 0;
   let delivered = 0;
   let deliveredBytes = 0;
   walk[WALK_STEPS] = STEPS_MAX;
   for (let i = 0; i < count; i++) {
     const most = count - i < available ? count - i : available;
-    const run = gatherPlain(queue, memory, list, listStart + i, most);
+    const run = gatherPlain(queue, memory, list, listStart + i, most, filled);
     openBuffers(run);
     for (let k = 0; k < run; k++) {
       writePlain(list[listStart + i + k]!, headerBytes, BUFFER_SEGMENTS + k);
-      const used = queue.usedSlot;
-      desc[4 * used + 2] = bufferBytes[k]!;
-      if (firstFlags < 0) {
-        firstFlags = 8 * used + FLAGS;
-        desc16[8 * used + ID] = bufferId[k]!;
-      } else desc[4 * used + 3] = bufferId[k]! | (queue.usedWrap === 0 ? 0 : BOTH << 16);
-      advanceUsed(queue, 1);
-      deliveredBytes += bufferBytes[k]! - headerBytes;
+      deliveredBytes += bufferBytes[filled + k]! - headerBytes;
     }
-    if (log !== null) logPlain(log, run);
+    if (log !== null) logPlain(log, filled, run);
+    filled += run;
     i += run;
     available -= run;
     delivered += run;
     if (i === count) break;
     const frame = list[listStart + i]!;
-    const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, available);
+    const bytes = headerBytes + frameBytes[frame]!;
+    const buffers = gatherBuffers(queue, memory, bytes, available, filled);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
       if (buffers === 0 && !seenAll) {
@@ -232,16 +267,9 @@ export function deliverPacked(
       } else outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
       continue;
     }
-    writeFrame(frame, headerBytes, buffers, gathered[GATHERED_END]!);
-    if (log !== null) logFrame(log, headerBytes + frameBytes[frame]!);
-    for (let buffer = 0; buffer < buffers; buffer++) {
-      const flags = 8 * queue.usedSlot + FLAGS;
-      desc[4 * queue.usedSlot + 2] = bufferBytes[buffer]!;
-      desc16[8 * queue.usedSlot + ID] = bufferId[buffer]!;
-      if (firstFlags < 0) firstFlags = flags;
-      else desc16[flags] = queue.usedWrap === 0 ? 0 : BOTH;
-      advanceUsed(queue, bufferSlots[buffer]!);
-    }
+    writeFrame(frame, headerBytes, buffers, gathered[GATHERED_END]!, filled);
+    if (log !== null) logFrame(log, bytes);
+    filled += buffers;
     available -= gathered[GATHERED_SLOTS]!;
     advanceAvail(queue, gathered[GATHERED_SLOTS]!);
     delivered++;
@@ -249,16 +277,14 @@ export function deliverPacked(
   }
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
-  if (firstFlags >= 0) {
-    Atomics.store(desc16, firstFlags, firstValue);
-    if (log !== null) logPackedUsed(log, size, first, queue.usedSlot);
-  }
+  if (filled > 0) giveBack(queue, filled, bufferId, bufferBytes, bufferSlots);
 }
 
 /**
  * Takes a receive chain for each of `count` frames from `from` of the list on, as long as each
  * chain is one writable descriptor that is large enough: nearly all are. What it stops at is left
  * to the general way.
+ * @param filled buffers of this visit so far
  * @returns frames that have a buffer now; those chains are consumed
  */
 function gatherPlain(
@@ -267,6 +293,7 @@ function gatherPlain(
   list: Uint16Array,
   from: number,
   count: number,
+  filled: number,
 ): number {
   const { desc, size, headerBytes } = queue;
   let slot = queue.availSlot;
@@ -281,8 +308,9 @@ function gatherPlain(
     const low = desc[4 * slot]!;
     const high = desc[4 * slot + 1]!;
     if (id >= size || pushSegments(memory, segment, low, high, bytes) !== segment + 1) break;
-    bufferId[run] = id;
-    bufferBytes[run] = bytes;
+    bufferId[filled + run] = id;
+    bufferBytes[filled + run] = bytes;
+    bufferSlots[filled + run] = 1;
     run++;
     if (++slot === size) {
       slot = 0;
@@ -296,6 +324,7 @@ function gatherPlain(
 /**
  * Takes receive chains until they hold `bytes`: one without VIRTIO_NET_F_MRG_RXBUF, as many as it
  * needs with it. Nothing is consumed yet.
+ * @param filled buffers of this visit so far
  * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
  * small
  */
@@ -304,6 +333,7 @@ function gatherBuffers(
   memory: GuestMemory,
   bytes: number,
   available: number,
+  filled: number,
 ): number {
   let segment = BUFFER_SEGMENTS;
   let slot = queue.availSlot;
@@ -318,9 +348,9 @@ function gatherBuffers(
       queue.broken = segment < 0 ? walk[WALK_REASON]! : RING_BAD_BUFFER;
       return 0;
     }
-    bufferId[buffers] = walk[WALK_ID]!;
-    bufferBytes[buffers] = buffer;
-    bufferSlots[buffers] = walk[WALK_SLOTS]!;
+    bufferId[filled + buffers] = walk[WALK_ID]!;
+    bufferBytes[filled + buffers] = buffer;
+    bufferSlots[filled + buffers] = walk[WALK_SLOTS]!;
     slots += walk[WALK_SLOTS]!;
     // Its end lies in a chain before it: the driver did not have so many slots to give.
     if (slots > queue.size) {

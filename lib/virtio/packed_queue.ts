@@ -16,6 +16,8 @@
  */
 import * as dirtyLog from "./dirty_log.ts";
 import type { QueueLog } from "./dirty_log.ts";
+import type { PackedInflight } from "./inflight.ts";
+import type { PackedJournal } from "./packed_journal.ts";
 import * as ring from "./ring.ts";
 import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
 
@@ -64,6 +66,8 @@ export class PackedQueue {
   /** Slots written used since the driver was last called or not, at most the ring's size. */
   unsignalled = 0;
   enabled = true;
+  /** Where its position is kept for the next process, or null. */
+  ledger: PackedJournal | PackedInflight | null = null;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
   /** Where its writes are logged while its guest migrates, otherwise null. */

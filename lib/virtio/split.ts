@@ -12,9 +12,11 @@
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
 import * as dirtyLog from "./dirty_log.ts";
+import * as inflight from "./inflight.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as ring from "./ring.ts";
+import * as splitQueue from "./split_queue.ts";
 import type { SplitQueue } from "./split_queue.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -40,6 +42,7 @@ const {
   writePlain,
 } = deliver;
 const { logFrame, logPlain, logSplitUsed } = dirtyLog;
+const { splitGiven, splitGiving, splitTaken } = inflight;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
@@ -62,6 +65,7 @@ const {
   WALK_REASON,
   WALK_STEPS,
 } = ring;
+const { splitCopyHeads } = splitQueue;
 
 const AVAIL_IDX = 1;
 const AVAIL_RING = 2;
@@ -159,20 +163,22 @@ function loadIndirect(
  * @returns frames taken
  */
 export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
-  const available = (Atomics.load(queue.avail, AVAIL_IDX) - queue.lastAvail) & 0xffff;
+  const end = Atomics.load(queue.avail, AVAIL_IDX);
+  const available = (end - queue.lastAvail) & 0xffff;
   if (available === 0) return 0;
   if (available > queue.size) {
     queue.broken = RING_BAD_AVAIL;
     return 0;
   }
+  if (queue.heads !== queue.avail) splitCopyHeads(queue, end);
   const count = available < framesMax ? available : framesMax;
-  const { avail, desc, mask, size } = queue;
+  const { desc, heads, mask, size } = queue;
   const first = queue.lastAvail;
   let segment = TAKEN_SEGMENTS;
   let taken = 0;
   walk[WALK_STEPS] = STEPS_MAX;
   while (taken < count && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0) {
-    const head = avail[AVAIL_RING + ((first + taken) & mask)]!;
+    const head = heads[AVAIL_RING + ((first + taken) & mask)]!;
     if (head >= size) {
       queue.broken = RING_BAD_INDEX;
       break;
@@ -181,25 +187,26 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
     const high = desc[4 * head + 1]!;
     const length = desc[4 * head + 2]!;
     const flags = desc[4 * head + 3]! & ANY_DESC_FLAG;
-    let end: number;
+    let last: number;
     // One readable descriptor, as nearly all are, needs no walk: 10 ns less.
     if (flags === 0 && length > 0 && length <= CHAIN_BYTES_MAX) {
-      end = pushSegments(memory, segment, low, high, length);
+      last = pushSegments(memory, segment, low, high, length);
       walk[WALK_BYTES] = length;
       walk[WALK_REASON] = RING_BAD_ADDRESS;
-    } else end = walkChain(queue, memory, head, segment, 0);
-    if (end < 0) {
+    } else last = walkChain(queue, memory, head, segment, 0);
+    if (last < 0) {
       queue.broken = walk[WALK_REASON]!;
       break;
     }
     frameId[taken] = head;
     frameSegment[taken] = segment;
-    frameSegmentEnd[taken] = end;
+    frameSegmentEnd[taken] = last;
     frameBytes[taken] = walk[WALK_BYTES]!;
-    segment = end;
+    segment = last;
     taken++;
   }
   queue.lastAvail = (first + taken) & 0xffff;
+  if (queue.inflight !== null) splitTaken(queue.inflight, frameId, taken);
   return taken;
 }
 
@@ -214,9 +221,18 @@ export function finishSplit(queue: SplitQueue, count: number): void {
     usedRing[entry + 1] = 0;
     index = (index + 1) & 0xffff;
   }
+  publish(queue, index, false);
+}
+
+/** Shows the driver all used entries before `index`. @param received they are receive buffers */
+function publish(queue: SplitQueue, index: number, received: boolean): void {
+  const from = queue.lastUsed;
+  const tracked = queue.inflight;
+  if (tracked !== null) splitGiving(queue, tracked, from, index, received);
   queue.lastUsed = index;
   Atomics.store(queue.used, USED_IDX, index);
   if (queue.log !== null) logSplitUsed(queue.log, queue.size, from, index);
+  if (tracked !== null) splitGiven(queue, tracked, from, index);
 }
 
 /**
@@ -233,11 +249,13 @@ export function deliverSplit(
   count: number,
   outcomes: Int32Array,
 ): void {
-  const available = (Atomics.load(queue.avail, AVAIL_IDX) - queue.lastAvail) & 0xffff;
+  const end = Atomics.load(queue.avail, AVAIL_IDX);
+  const available = (end - queue.lastAvail) & 0xffff;
   if (available > queue.size) {
     queue.broken = RING_BAD_AVAIL;
     return;
   }
+  if (queue.heads !== queue.avail) splitCopyHeads(queue, end);
   const { usedRing, mask, headerBytes, log } = queue;
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;
@@ -261,7 +279,7 @@ export function deliverSplit(
       used = (used + 1) & 0xffff;
       deliveredBytes += bufferBytes[k]! - headerBytes;
     }
-    if (log !== null) logPlain(log, run);
+    if (log !== null) logPlain(log, 0, run);
     i += run;
     left -= run;
     delivered += run;
@@ -273,7 +291,7 @@ export function deliverSplit(
       outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
       continue;
     }
-    writeFrame(frame, headerBytes, buffers, gathered[0]!);
+    writeFrame(frame, headerBytes, buffers, gathered[0]!, 0);
     if (log !== null) logFrame(log, headerBytes + frameBytes[frame]!);
     for (let buffer = 0; buffer < buffers; buffer++) {
       const entry = 2 * (used & mask);
@@ -288,12 +306,7 @@ export function deliverSplit(
   }
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
-  const from = queue.lastUsed;
-  if (used !== from) {
-    queue.lastUsed = used;
-    Atomics.store(queue.used, USED_IDX, used);
-    if (log !== null) logSplitUsed(log, queue.size, from, used);
-  }
+  if (used !== queue.lastUsed) publish(queue, used, true);
 }
 
 /**
@@ -309,11 +322,11 @@ function gatherPlain(
   from: number,
   count: number,
 ): number {
-  const { avail, desc, mask, size, headerBytes } = queue;
+  const { desc, heads, mask, size, headerBytes } = queue;
   const next = queue.lastAvail;
   let run = 0;
   while (run < count) {
-    const head = avail[AVAIL_RING + ((next + run) & mask)]!;
+    const head = heads[AVAIL_RING + ((next + run) & mask)]!;
     if (head >= size) break;
     const low = desc[4 * head]!;
     const high = desc[4 * head + 1]!;
@@ -348,7 +361,7 @@ function gatherBuffers(
   let room = 0;
   while (room < bytes) {
     if (buffers === available || walk[WALK_STEPS]! <= 0) return 0;
-    const head = queue.avail[AVAIL_RING + ((queue.lastAvail + buffers) & queue.mask)]!;
+    const head = queue.heads[AVAIL_RING + ((queue.lastAvail + buffers) & queue.mask)]!;
     if (head >= queue.size) {
       queue.broken = RING_BAD_INDEX;
       return 0;

@@ -1,4 +1,5 @@
 // HOT
+// deno-lint-ignore-file no-non-null-assertion
 /**
  * Split virtqueue, device side: its state and its notifications (virtio-v1.3 §2.7). What moves
  * frames is in split.ts.
@@ -13,6 +14,7 @@
  */
 import * as dirtyLog from "./dirty_log.ts";
 import type { QueueLog } from "./dirty_log.ts";
+import type { SplitInflight } from "./inflight.ts";
 import * as ring from "./ring.ts";
 import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
 
@@ -52,6 +54,14 @@ export class SplitQueue {
   readonly headerBytes: number;
   readonly desc: Int32Array;
   readonly avail: Uint16Array;
+  /**
+   * Where the heads of available chains are read: `avail`, or a private ring while chains that an
+   * earlier process had taken in another order are served again.
+   */
+  heads: Uint16Array;
+  /** Private heads: the next entry to copy from `avail`, and the first that need not be. */
+  headsCopied = 0;
+  headsEnd = 0;
   readonly used: Uint16Array;
   readonly usedRing: Int32Array;
   /** Next available entry to take, free running. */
@@ -61,6 +71,8 @@ export class SplitQueue {
   /** Used index at the last decision to call the driver or not. */
   signalledUsed: number;
   enabled = true;
+  /** Where its chains are tracked for the next process, or null. */
+  inflight: SplitInflight | null = null;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
   /** Where its writes are logged while its guest migrates, otherwise null. */
@@ -82,6 +94,7 @@ export class SplitQueue {
     const { desc, driver, device } = shape;
     this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);
     this.avail = new Uint16Array(driver.buffer, driver.offset, 3 + shape.size);
+    this.heads = this.avail;
     this.used = new Uint16Array(device.buffer, device.offset, 3 + 4 * shape.size);
     this.usedRing = new Int32Array(device.buffer, device.offset + 4, 2 * shape.size);
     this.lastAvail = position.availIndex;
@@ -92,6 +105,34 @@ export class SplitQueue {
   /** Where the queue stands, for GET_VRING_BASE. */
   position(): VringPosition {
     return { availIndex: this.lastAvail, availWrap: 1, usedIndex: this.lastUsed, usedWrap: 1 };
+  }
+}
+
+// cold
+/**
+ * Serves the chains of `again` first, which an earlier process had taken, then the available ring
+ * from where that process had come. The queue's position must stand before them.
+ */
+export function splitServeAgain(queue: SplitQueue, again: readonly number[]): void {
+  queue.heads = new Uint16Array(AVAIL_RING + queue.size);
+  again.forEach((head, i) => {
+    queue.heads[AVAIL_RING + ((queue.lastAvail + i) & queue.mask)] = head;
+  });
+  queue.headsCopied = queue.headsEnd = (queue.lastAvail + again.length) & 0xffff;
+}
+
+/** Private heads: adds what became available up to `end`, or goes over to the available ring. */
+export function splitCopyHeads(queue: SplitQueue, end: number): void {
+  const { avail, heads, mask } = queue;
+  // Entries of the ring are younger than all of those served again.
+  const left = (queue.headsEnd - queue.lastAvail) & 0xffff;
+  if (left === 0 || left > queue.size) {
+    queue.heads = avail;
+    return;
+  }
+  for (; queue.headsCopied !== end; queue.headsCopied = (queue.headsCopied + 1) & 0xffff) {
+    const entry = AVAIL_RING + (queue.headsCopied & mask);
+    heads[entry] = avail[entry]!;
   }
 }
 

@@ -32,6 +32,7 @@ import {
 import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
 import { runIotlbCommand } from "./iotlb_commands.ts";
 import { COMMAND } from "./mailbox.ts";
+import { attachRecord } from "./records.ts";
 import { VRINGS_PER_PORT } from "./types.ts";
 
 /** What commands may do to the thread besides changing the datapath. */
@@ -221,7 +222,7 @@ export class Commands {
   }
 
   /** Numbers: port, vring, size, packed, eventIdx, indirect, mergeable, headerBytes, three
-   * addresses, position (4), kickFd, callFd, enabled, logGuestAddr. */
+   * addresses, position (4), kickFd, callFd, enabled, logGuestAddr, record (5, see records.ts). */
   #startVring(index: number, numbers: Float64Array): void {
     const port = this.#port(index);
     const number = numbers[1]!;
@@ -252,6 +253,7 @@ export class Commands {
     queue.logGuestAddr = numbers[18]!;
     queue.descArea = desc;
     queue.deviceArea = device;
+    attachRecord(queue, numbers.subarray(19), (address, bytes) => this.#area(address, bytes));
     const vring: Vring = {
       port,
       number,

@@ -33,6 +33,7 @@ import {
   type PlacedRegion,
   PORTS_MAX,
   type VringPosition,
+  type VringRecord,
   VRINGS_PER_PORT,
   type VringStart,
 } from "./types.ts";
@@ -98,6 +99,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   worker.onmessage = null;
   worker.onerror = null;
   return new DataPlaneThread(worker, start);
+}
+
+function recordNumbers(record: VringRecord | null): number[] {
+  if (record === null) return [0];
+  const { address, counter, entries, kind, listed } = record;
+  return [address, Number(kind === "inflight"), entries, counter, Number(listed)];
 }
 
 /** The running data plane. All methods: control thread only. */
@@ -179,6 +186,7 @@ export class DataPlaneThread implements DataPlane {
       start.callFd,
       Number(start.enabled),
       start.logGuestAddr,
+      ...recordNumbers(start.record),
     );
   }
 

@@ -33,6 +33,20 @@ export interface PlacedRegion {
   readonly mapping: number;
 }
 
+/** Where a virtqueue's position is kept for the next process. */
+export interface VringRecord {
+  /** Shared with the front-end, or a file of ours (packed rings). */
+  readonly kind: "inflight" | "journal";
+  /** Host address, inside a mapping the data plane knows. */
+  readonly address: number;
+  /** Entries of an inflight region, or of the ring. */
+  readonly entries: number;
+  /** Inflight: number of the next chain taken, below 2^53. */
+  readonly counter: number;
+  /** Inflight, split: chains held before are served first, from the region. */
+  readonly listed: boolean;
+}
+
 /** Everything the data plane needs to serve one virtqueue. */
 export interface VringStart {
   /** Entries, 1-32768; a power of two for split rings. */
@@ -60,6 +74,7 @@ export interface VringStart {
   readonly enabled: boolean;
   /** Guest address at which the device area is logged, below 2^53, LOG_BY_PLACE or LOG_OFF. */
   readonly logGuestAddr: number;
+  readonly record: VringRecord | null;
 }
 
 /** A dirty log and where it is mapped. */

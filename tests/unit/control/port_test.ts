@@ -44,6 +44,7 @@ class Bench {
       reactor: this.reactor,
       logger,
       access: { mode: 0o600, group: null },
+      recordsPrefix: null,
     });
   }
 
@@ -223,6 +224,7 @@ function contextOf(b: Bench): PortContext {
     reactor: b.reactor,
     logger: keptLog().logger,
     access: { mode: 0o600, group: null },
+    recordsPrefix: null,
   };
 }
 

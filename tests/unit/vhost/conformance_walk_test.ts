@@ -57,6 +57,7 @@ function tryCell(lead: (walk: Walk) => void, choice: Omit<Cell, "facts">): void 
   const flags = cell.needReply ? NEED_REPLY : PLAIN;
   const outcome = session.handle(message(request, payloadOf(cell), fds, flags));
 
+  for (const fd of outcome.fds ?? []) host.closeFd(fd);
   const expected = expect(cell);
   const own = expected.kind === "reply" || (REQUESTS.get(request)?.replies ?? false);
   const came = judge(request, outcome, own);

@@ -8,7 +8,14 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Mac } from "../../../lib/base/mac.ts";
 import type { BackEndMessage } from "../../../lib/vhost/back_end_message.ts";
-import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../../../lib/vhost/host.ts";
+import type {
+  LogArea,
+  MemoryRegion,
+  PlacedVring,
+  Refusal,
+  SessionHost,
+  VringPlan,
+} from "../../../lib/vhost/host.ts";
 import type { Message } from "../../../lib/vhost/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
@@ -33,6 +40,11 @@ export class FakeHost implements SessionHost {
   /** 16-bit words of guest memory by host address; 0 where there is none. */
   readonly words = new Map<number, number>();
   readonly signalled: number[] = [];
+  /** The inflight area that was prepared last. */
+  inflight: { readonly offset: number; readonly sizeBytes: number } | null = null;
+  /** What was known of each ring when it started last. */
+  readonly plans = new Map<number, VringPlan>();
+  readonly forgotten: number[] = [];
   regions: readonly MemoryRegion[] = [];
   prepared: readonly MemoryRegion[] | null = null;
   /** Socket of the back-end channel, or -1. */
@@ -87,6 +99,33 @@ export class FakeHost implements SessionHost {
     }
     this.regions = regions;
     this.journal.push(`memory ${regions.length}`);
+  }
+
+  createInflight(sizeBytes: number): number | Refusal {
+    this.journal.push(`inflight file of ${sizeBytes}`);
+    return this.fd("other");
+  }
+
+  prepareInflight(fd: number, offset: number, sizeBytes: number): Refusal | null {
+    this.closeFd(fd);
+    if (this.refuseMemory) return this.refuseMemory;
+    this.inflight = { offset, sizeBytes };
+    return null;
+  }
+
+  commitInflight(): void {
+    equal(this.running.size, 0, "no vring runs while its region goes");
+    this.journal.push("inflight");
+  }
+
+  placeVring(vring: number, plan: VringPlan): PlacedVring | Refusal {
+    this.plans.set(vring, plan);
+    return { position: plan.position, record: null };
+  }
+
+  forgetVring(vring: number): void {
+    ok(!this.running.has(vring), "a vring is forgotten when it is stopped");
+    this.forgotten.push(vring);
   }
 
   startVring(vring: number, start: VringStart): void {

@@ -93,12 +93,13 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "NET_MTU",
     "BACKEND_REQ",
     "CONFIG",
+    "INFLIGHT_SHMFD",
     "RESET_DEVICE",
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
   ]);
   equal(OFFERED_FEATURES, 0xd_7c61_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_a23fn);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x1_b23fn);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {

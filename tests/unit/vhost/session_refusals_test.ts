@@ -66,6 +66,7 @@ function checkOutcome(given: Message, outcome: Outcome): void {
   const own: Readonly<Record<number, number>> = {
     [id.VHOST_USER_SET_LOG_BASE]: 16,
     [id.VHOST_USER_GET_CONFIG]: given.payload.byteLength,
+    [id.VHOST_USER_GET_INFLIGHT_FD]: outcome.fds ? 24 : 8,
   };
   const bytes = outcome.reply.length - id.HEADER_BYTES;
   // Configuration that is not there is an empty reply.
@@ -346,6 +347,14 @@ const OFFERED = served().filter(([, { gate }]) =>
   gate === null || hasFeature(OFFERED_PROTOCOL_FEATURES, gate)
 );
 
+/** The payload of the inflight messages, now and then with a number that is none. */
+function inflight(next: () => number): Uint8Array {
+  const bytes = words(2 * 8256, next() % 100 === 0 ? next() : 0, 0);
+  const queues = next() % 100 === 0 ? next() & 0xffff : 2;
+  new DataView(bytes.buffer).setUint32(16, queues | (256 << 16), true);
+  return bytes;
+}
+
 /** A message that is mostly well-formed, so that sequences get far. */
 function anyMessage(next: () => number, host: FakeHost): Message {
   const pick = <T>(list: readonly T[]): T => list[next() % list.length]!;
@@ -374,6 +383,8 @@ function anyMessage(next: () => number, host: FakeHost): Message {
     [id.VHOST_USER_NET_SET_MTU]: () => words(pick([1500, 9000, 5])),
     [id.VHOST_USER_SET_STATUS]: () => words(pick([0, 8, 15])),
     [id.VHOST_USER_SET_CONFIG]: () => config(10, 2, pick([0, 1, 2]), pick([1400, 3])),
+    [id.VHOST_USER_GET_INFLIGHT_FD]: () => inflight(next),
+    [id.VHOST_USER_SET_INFLIGHT_FD]: () => inflight(next),
   };
   const ringFd = number >= 12 && number <= 14;
   const withFd = request.fdsMax > 0 && next() % (ringFd ? 4 : 100) !== 0;
@@ -383,6 +394,7 @@ function anyMessage(next: () => number, host: FakeHost): Message {
     id.VHOST_USER_SET_MEM_TABLE,
     id.VHOST_USER_ADD_MEM_REG,
     id.VHOST_USER_SET_LOG_BASE,
+    id.VHOST_USER_SET_INFLIGHT_FD,
   ];
   let kind: FdKind = memory.includes(number) ? "other" : "eventfd";
   if (number === id.VHOST_USER_SET_BACKEND_REQ_FD) kind = "socket";
@@ -399,6 +411,7 @@ Deno.test("session survives 2,000 random conversations without leaking or throwi
         const given = anyMessage(next, host);
         const outcome = session.handle(given);
         checkOutcome(given, outcome);
+        for (const fd of outcome.fds ?? []) host.closeFd(fd);
         if (host.running.size > 0) started++;
         if (next() % 40 === 0) session.ringBroken(next() % 2, "bad-index");
         if (outcome.close) break;

@@ -81,6 +81,13 @@ function ringAddress({ features }: Facts): Uint8Array {
   return addr(0, QEMU_HVA + place.desc, QEMU_HVA + place.used, QEMU_HVA + place.avail);
 }
 
+/** Regions for two rings of 256, large enough for either kind. */
+function inflightArea(): Uint8Array {
+  const bytes = words(2 * 8256, 0, 0);
+  new DataView(bytes.buffer).setUint32(16, 2 | (256 << 16), true);
+  return bytes;
+}
+
 /** Rules of the requests by number. */
 export const RULES: Readonly<Record<number, Rule>> = {
   [id.VHOST_USER_GET_FEATURES]: ask,
@@ -118,6 +125,14 @@ export const RULES: Readonly<Record<number, Rule>> = {
   [id.VHOST_USER_SEND_RARP]: { ...tell, payload: () => words(MAC), hostile: "refused" },
   // The front-end can do without an MTU: refused, not closed.
   [id.VHOST_USER_NET_SET_MTU]: { ...tell, payload: () => words(1500), hostile: "refused" },
+  [id.VHOST_USER_GET_INFLIGHT_FD]: {
+    ...{ payload: inflightArea, fds: 0, gives: () => 24 },
+    hostile: { code: "bad-inflight" },
+  },
+  [id.VHOST_USER_SET_INFLIGHT_FD]: {
+    ...{ payload: inflightArea, fds: 1, fdKind: "other", gives: done },
+    hostile: { code: "bad-inflight" },
+  },
   // More is asked for than any space has: an empty reply is the error.
   [id.VHOST_USER_GET_CONFIG]: {
     ...{ payload: () => config(0, 24, 0), fds: 0, gives: () => 36, hostile: 0 },

@@ -1,0 +1,89 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * The journal of a packed virtqueue: where it stands, in a file of ours that outlives the process.
+ * The ring itself does not say it as a split one does, and QEMU, when its back-end was lost, claims
+ * that the ring is new. Frames are dropped or sent twice where we crash; buffers never get lost.
+ *
+ * Words of a record, 32 bits each, little-endian:
+ *
+ * ```
+ * 0 JOURNAL_VALID   1 entries   2-9 identity   10 used   11 pending   12 plain   13 receives
+ * 16… chains of the visit under way: id | slots << 16, bytes written; or bytes written alone
+ * ```
+ *
+ * A position is slot | wrap << 15. Before anything is written into the ring, `pending` is stored:
+ * where the ring will stand, and in its upper half how many chains are listed. `used` follows after
+ * the first flags, which publish all. If they differ, the process died in between, and the next one
+ * finishes from the list. Chains of one slot each have their ids in the ring, so for them the upper
+ * half is 0 and only the bytes are listed; nothing is, where the device writes no buffers.
+ *
+ * @module
+ */
+import type { PackedQueue } from "./packed_queue.ts";
+
+/** Word 0 of a record in use. */
+export const JOURNAL_VALID = 0x76737731;
+export const JOURNAL_ENTRIES = 1;
+export const JOURNAL_IDENTITY = 2;
+export const JOURNAL_IDENTITY_WORDS = 8;
+export const JOURNAL_USED = 10;
+export const JOURNAL_PENDING = 11;
+/** 1: every chain since the ring was new had one slot. */
+export const JOURNAL_PLAIN = 12;
+/** 1: the device writes the buffers. */
+export const JOURNAL_RECEIVES = 13;
+export const JOURNAL_LIST = 16;
+
+const USED = JOURNAL_USED;
+const PENDING = JOURNAL_PENDING;
+const PLAIN = JOURNAL_PLAIN;
+const LIST = JOURNAL_LIST;
+
+/** Bytes of a record for a ring of `size` entries. */
+export function journalBytes(size: number): number {
+  return 4 * LIST + 8 * size;
+}
+
+/** The record of a running virtqueue. Data-plane thread only. */
+export class PackedJournal {
+  readonly words: Int32Array;
+  readonly receives: boolean;
+
+  /** @param offset of the record in `buffer`, bytes, a multiple of 4 */
+  constructor(buffer: ArrayBuffer, offset: number, size: number) {
+    this.words = new Int32Array(buffer, offset, journalBytes(size) / 4);
+    this.receives = this.words[JOURNAL_RECEIVES] === 1;
+  }
+}
+
+/** `count` chains are about to be written used, up to the queue's available position. */
+export function journalGiving(
+  queue: PackedQueue,
+  journal: PackedJournal,
+  count: number,
+  ids: Int32Array,
+  bytes: Int32Array,
+  slots: Int32Array,
+): void {
+  const { words } = journal;
+  const { availSlot, size, usedSlot } = queue;
+  const total = availSlot > usedSlot ? availSlot - usedSlot : availSlot - usedSlot + size;
+  const position = availSlot | (queue.availWrap << 15);
+  if (total === count) {
+    if (journal.receives) { for (let i = 0; i < count; i++) words[LIST + i] = bytes[i]!; }
+    words[PENDING] = position;
+    return;
+  }
+  words[PLAIN] = 0;
+  for (let i = 0; i < count; i++) {
+    words[LIST + 2 * i] = ids[i]! | (slots[i]! << 16);
+    words[LIST + 2 * i + 1] = bytes[i]!;
+  }
+  words[PENDING] = position | (count << 16);
+}
+
+/** They are published. */
+export function journalGiven(queue: PackedQueue, journal: PackedJournal): void {
+  journal.words[USED] = queue.usedSlot | (queue.usedWrap << 15);
+}

@@ -1,0 +1,44 @@
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Gives a virtqueue that starts the memory where its position is kept for the next process.
+ *
+ * @module
+ */
+import type { Queue } from "../switch/port.ts";
+import { inflightBytes, PackedInflight, SplitInflight } from "../virtio/inflight.ts";
+import { heldHeads } from "../virtio/inflight_recovery.ts";
+import { journalBytes, PackedJournal } from "../virtio/packed_journal.ts";
+import { PackedQueue } from "../virtio/packed_queue.ts";
+import type { RingArea } from "../virtio/ring.ts";
+import { splitServeAgain } from "../virtio/split_queue.ts";
+
+/**
+ * Attaches a record to a queue that is not in service yet.
+ * @param numbers address (0: none), inflight, entries, counter, listed; see VringRecord
+ * @param area finds a piece of a mapping by host address
+ */
+export function attachRecord(
+  queue: Queue,
+  numbers: Float64Array,
+  area: (address: number, sizeBytes: number) => RingArea,
+): void {
+  const address = numbers[0]!;
+  if (address === 0) return;
+  const entries = numbers[2]!;
+  const counter = numbers[3]!;
+  if (numbers[1] === 0) {
+    const { buffer, offset } = area(address, journalBytes(entries));
+    if (queue instanceof PackedQueue) queue.ledger = new PackedJournal(buffer, offset, entries);
+    return;
+  }
+  const bytes = inflightBytes(queue.packed, entries);
+  const { buffer, offset } = area(address, bytes);
+  if (queue instanceof PackedQueue) {
+    queue.ledger = new PackedInflight(buffer, offset, entries, counter);
+    return;
+  }
+  queue.inflight = new SplitInflight(buffer, offset, entries, counter);
+  if (numbers[4] === 1) {
+    splitServeAgain(queue, heldHeads(new DataView(buffer, offset, bytes), queue.size));
+  }
+}
