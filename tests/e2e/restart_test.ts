@@ -1,0 +1,90 @@
+/**
+ * A switch that is killed under traffic and started again: Linux guests go on, whether their rings
+ * are split or packed, and whoever of switch and QEMU listens. Nobody but the switch knows where a
+ * packed ring stands then: QEMU says that it is new.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import type { QemuGuest } from "../../lib/demo/qemu.ts";
+import {
+  addressOf,
+  type GuestChoice,
+  pingAll,
+  pingMeanwhile,
+  startGuests,
+  stopGuests,
+} from "../harness/guests.ts";
+import { peerTest } from "../harness/peers.ts";
+import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
+
+const KILLS = 3;
+/** One of each: chains of one slot and of several, and who knows about its ring. */
+const GUESTS: readonly GuestChoice[] = [
+  {},
+  { nic: ["packed=on"] },
+  { nic: ["packed=on", "indirect_desc=off", "mrg_rxbuf=off"] },
+];
+
+/** Waits for the first answer. @returns how long that took, ms */
+async function untilAnswer(from: QemuGuest, to: string): Promise<number> {
+  const start = performance.now();
+  await until(`an answer of ${to}`, async () => {
+    const { code } = await from.run(`ping -q -c 1 -W 1 ${to} > /dev/null`);
+    return code === 0;
+  }, 120_000);
+  return performance.now() - start;
+}
+
+/**
+ * Kills and starts the switch under flood pings; after each start all guests answer each other.
+ * @param portWords options of each port @param chardev how QEMU connects
+ */
+async function killAndStart(portWords: string, chardev: readonly string[]): Promise<void> {
+  using folder = new TempFolder();
+  const ports = GUESTS.flatMap((
+    _,
+    i,
+  ) => ["-p", `vm${i + 1}=${folder.path}/vm${i + 1}.sock${portWords}`]);
+  let running = await SwitchProcess.start(folder.path, ports);
+  const guests = await startGuests(folder.path, GUESTS.map((guest) => ({ ...guest, chardev })));
+  const [first, second, third] = guests;
+  assert(first && second && third);
+  try {
+    await pingAll(first, addressOf(2), 20);
+    await pingAll(second, addressOf(3), 20);
+    const gaps: number[] = [];
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const floods = [
+        await pingMeanwhile(first, addressOf(2)),
+        await pingMeanwhile(third, addressOf(2)),
+      ];
+      await new Promise((resolve) => setTimeout(resolve, 200 + 150 * kill));
+      await running.stop("SIGKILL");
+      running = await SwitchProcess.start(folder.path, ports);
+      gaps.push(await untilAnswer(second, addressOf(1)), await untilAnswer(second, addressOf(3)));
+      for (const enough of floods) await enough();
+      await pingAll(first, addressOf(2), 30);
+      await pingAll(second, addressOf(3), 30, 1400);
+      await pingAll(third, addressOf(1), 30);
+      assert.match(running.log, /vring \d+ goes on at slot \d+/, "packed rings were taken up");
+    }
+    const most = Math.round(Math.max(...gaps));
+    console.log(`    ${KILLS} kills; answers at most ${most} ms after the switch was ready`);
+  } finally {
+    await stopGuests(guests);
+  }
+  assert.equal(await running.stop(), 0, running.log);
+}
+
+const missing = missingQemuPackages();
+
+peerTest("QEMU connects again to a switch that was killed, split and packed", missing, async () => {
+  await killAndStart("", ["reconnect=1"]);
+});
+
+peerTest("a switch that was killed connects again to QEMU, split and packed", missing, async () => {
+  await killAndStart(",mode=connect", ["server=on"]);
+});
