@@ -22,7 +22,10 @@ export interface Reply {
 /** One connection to a port of a switch. */
 export class FrontEnd implements Disposable {
   readonly fd: number;
+  /** Descriptors that come are kept for {@linkcode takeFds}; otherwise they are closed. */
+  keepsFds = false;
   #closed = false;
+  #fds: number[] = [];
   #have: Uint8Array = new Uint8Array();
 
   /** Connects. @throws {SystemError} */
@@ -49,7 +52,8 @@ export class FrontEnd implements Disposable {
   #read(): boolean {
     const bytes = new Uint8Array(new ArrayBuffer(65536));
     const got = receive(this.fd, bytes);
-    for (const fd of got.fds) closeFd(fd);
+    if (this.keepsFds) this.#fds.push(...got.fds);
+    else for (const fd of got.fds) closeFd(fd);
     if (got.bytes <= 0) return got.bytes === -EAGAIN;
     const all = new Uint8Array(this.#have.length + got.bytes);
     all.set(this.#have);
@@ -108,10 +112,16 @@ export class FrontEnd implements Disposable {
     return true;
   }
 
+  /** Descriptors that came since the last call; they are the caller's now. */
+  takeFds(): number[] {
+    return this.#fds.splice(0);
+  }
+
   /** Closes the socket. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    for (const fd of this.takeFds()) closeFd(fd);
     closeFd(this.fd);
   }
 
