@@ -36,7 +36,7 @@ import {
   ringText,
   vringStatus,
 } from "./port_status.ts";
-import { RingRecords } from "./ring_records.ts";
+import { recordsFiles, RingRecords } from "./ring_records.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
@@ -178,7 +178,7 @@ export class SwitchPort {
     const { pool, recordsPrefix } = this.#context;
     return new RingRecords({
       pool,
-      path: recordsPrefix === null ? null : `${recordsPrefix}.${this.config.name}.rings`,
+      ...recordsFiles(recordsPrefix, this.config.name),
       identify: (address) => this.#memory.identify(address),
       log: (level, event, message) => this.#log(level, event, message),
     });

@@ -22,6 +22,7 @@ import {
   truncateFd,
   viewMemory,
 } from "../../ffi/mod.ts";
+import { dirname, join } from "node:path";
 import { present } from "../base/assert.ts";
 import type { PlacedVring, Refusal, VringPlan } from "../vhost/host.ts";
 import { isRefusal } from "../vhost/memory_table.ts";
@@ -34,6 +35,8 @@ import {
   eraseJournal,
   findPlace,
   isJournal,
+  isJournalOf,
+  isNew,
   type JournalIdentity,
   recoverJournal,
   resumeJournal,
@@ -54,6 +57,8 @@ export interface RecordsHost {
   readonly pool: MappingPool;
   /** The journal's path, or null for none. */
   readonly path: string | null;
+  /** The journals of other ports: a guest may come back by another socket, or its port's name. */
+  siblings(): string[];
   /** Which file of guest memory, and where in it, a host address is. */
   identify(address: number): JournalIdentity | null;
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
@@ -153,13 +158,29 @@ export class RingRecords {
     }
     const address = file.mapped.placed.address + vring * RECORD_STRIDE;
     const record = viewData(address, journalBytes(size));
-    const known = plan.exact ? null : recoverJournal(record, viewRing(plan), size, identity);
+    const known = plan.exact
+      ? null
+      : recoverJournal(record, viewRing(plan), size, identity) ?? this.#elsewhere(plan, identity);
     const position = this.#tell(vring, plan, known ?? guess(plan));
-    if (known !== null) resumeJournal(record, known);
+    const ours = known !== null && isJournalOf(record, size, identity);
+    if (ours) resumeJournal(record, known);
     else startJournal(record, viewRing(plan), size, identity, position, vring % 2 === 0);
     file.live.add(vring);
     const rest = { entries: size, counter: 0, listed: false };
     return { position, record: { kind: "journal", address, ...rest } };
+  }
+
+  /** Where the ring stands by the journal of another port. */
+  #elsewhere(plan: VringPlan, identity: JournalIdentity): VringPosition | null {
+    const ring = viewRing(plan);
+    if (!plan.claimedNew || isNew(ring, plan.size)) return null;
+    for (const path of this.#host.siblings()) {
+      for (const record of readRecords(path, plan.size, identity)) {
+        const position = recoverJournal(record, ring, plan.size, identity);
+        if (position !== null) return position;
+      }
+    }
+    return null;
   }
 
   #tell(vring: number, plan: VringPlan, position: VringPosition): VringPosition {
@@ -218,6 +239,26 @@ export class RingRecords {
   }
 }
 
+const SUFFIX = ".rings";
+
+/**
+ * The file of a port's journal, and those of the others.
+ * @param prefix what all their paths begin with, or null for none
+ */
+export function recordsFiles(
+  prefix: string | null,
+  port: string,
+): Pick<RecordsHost, "path" | "siblings"> {
+  if (prefix === null) return { path: null, siblings: () => [] };
+  const path = `${prefix}.${port}${SUFFIX}`;
+  const folder = dirname(prefix);
+  const siblings = (): string[] =>
+    Array.from(Deno.readDirSync(folder), ({ name }) => join(folder, name)).filter((other) =>
+      other.startsWith(`${prefix}.`) && other.endsWith(SUFFIX) && other !== path
+    );
+  return { path, siblings };
+}
+
 function viewData(address: number, sizeBytes: number): DataView {
   return new DataView(viewMemory(address, sizeBytes));
 }
@@ -240,23 +281,42 @@ function allocate(file: JournalFile, vring: number, size: number): boolean {
 
 /** Makes the file or checks the one that is there. @returns rings whose records say something */
 function readLive(path: string): Set<number> {
-  const live = new Set<number>();
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
-    return live;
+    return new Set();
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
+  if (!isPrivate(path)) throw new Error(`${path} is not a private file of this user: remove it`);
+  return new Set(
+    readFile(path, 4).flatMap((record, vring) => isJournal(record) ? [vring] : []),
+  );
+}
+
+function isPrivate(path: string): boolean {
   const info = Deno.lstatSync(path);
-  const ours = info.isFile && info.uid === Deno.uid() && ((info.mode ?? 0) & 0o077) === 0;
-  if (!ours) throw new Error(`${path} is not a private file of this user: remove it`);
+  return info.isFile && info.uid === Deno.uid() && ((info.mode ?? 0) & 0o077) === 0;
+}
+
+/** The first bytes of each record of a file; zeros where there is none. */
+function readFile(path: string, bytes: number): DataView[] {
   using file = Deno.openSync(path);
-  const record = new DataView(new ArrayBuffer(4));
-  for (let vring = 0; vring < VRINGS_PER_PORT; vring++) {
+  return Array.from({ length: VRINGS_PER_PORT }, (_, vring) => {
+    const record = new Uint8Array(bytes);
     file.seekSync(vring * RECORD_STRIDE, Deno.SeekMode.Start);
-    record.setUint32(0, 0);
-    file.readSync(new Uint8Array(record.buffer));
-    if (isJournal(record)) live.add(vring);
+    file.readSync(record);
+    return new DataView(record.buffer);
+  });
+}
+
+/** Copies of a file's records about one ring; none if the file cannot be read. */
+function readRecords(path: string, size: number, identity: JournalIdentity): DataView[] {
+  try {
+    if (!isPrivate(path)) return [];
+    const heads = readFile(path, journalBytes(0));
+    if (!heads.some((head) => isJournalOf(head, size, identity))) return [];
+    return readFile(path, journalBytes(size));
+  } catch {
+    return [];
   }
-  return live;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { hasFeature, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from "../virtio/features.ts";
-import { IN_BAND } from "../worker/types.ts";
+import { IN_BAND, type VringPosition } from "../worker/types.ts";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,
@@ -74,6 +74,14 @@ export function callInBand(session: Session, index: number): void {
     if (again) callInBand(session, index);
   });
   if (!sent) vring.callsDue = 0;
+}
+
+/** One call to the driver of a virtqueue, whether it wants one or not; a message only if it may. */
+export function callOnce(session: Session, index: number, { usedIndex }: VringPosition): void {
+  const { host } = session;
+  const { callFd } = session.vring(index);
+  if (callFd >= 0 && host.fdKind(callFd) === "eventfd") host.signal(callFd);
+  else if (usedIndex !== 0) callInBand(session, index);
 }
 
 /** A virtqueue was given up, and its front-end gave no descriptor to be told by. */

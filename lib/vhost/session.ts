@@ -28,7 +28,7 @@ import type { InflightArea } from "./inflight_requests.ts";
 import { isRefusal, MemoryTable } from "./memory_table.ts";
 import { ConfigSpace } from "./config_space.ts";
 import { announceConfig, changeLink, holdToDefaultMtu } from "./config_requests.ts";
-import { callOf, errInBand, kickOf } from "./inband.ts";
+import { callOf, callOnce, errInBand, kickOf } from "./inband.ts";
 import { DEFAULT_OFFER, type Offer } from "./offer.ts";
 import {
   encodeMessage,
@@ -285,12 +285,8 @@ export class Session {
       logGuestAddr: ringLog(this, vring),
     });
     // Whoever served the ring before may have published without a call.
-    if (!known && vring.callFd >= 0) this.#signalCall(vring.callFd);
+    if (!known) callOnce(this, index, placed.position);
     return null;
-  }
-
-  #signalCall(fd: number): void {
-    if (this.host.fdKind(fd) === "eventfd") this.host.signal(fd);
   }
 
   /** Takes one ring from the data plane; it stays started and its position is kept. */

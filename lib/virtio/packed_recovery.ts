@@ -71,7 +71,7 @@ function usedBit(ring: DataView, slot: number): number {
 }
 
 /** Whether no driver has ever got anything back in this ring. */
-function isNew(ring: DataView, size: number): boolean {
+export function isNew(ring: DataView, size: number): boolean {
   for (let slot = 0; slot < size; slot++) if (usedBit(ring, slot) === 1) return false;
   return true;
 }
@@ -173,6 +173,14 @@ export function isJournal(record: DataView): boolean {
   return word(record, 0) === JOURNAL_VALID;
 }
 
+/** Whether a record is about this ring. @param record at least its words before the list */
+export function isJournalOf(record: DataView, size: number, identity: JournalIdentity): boolean {
+  if (!isJournal(record) || word(record, JOURNAL_ENTRIES) !== size) return false;
+  return identityWords(identity).every((value, i) =>
+    record.getBigUint64(4 * JOURNAL_IDENTITY + 8 * i, true) === value
+  );
+}
+
 /**
  * Where a ring stands by its journal, after finishing or taking back what an earlier process had
  * begun to write. @param record as in the file @param ring descriptor ring @returns null if the
@@ -184,11 +192,7 @@ export function recoverJournal(
   size: number,
   identity: JournalIdentity,
 ): VringPosition | null {
-  if (!isJournal(record) || word(record, JOURNAL_ENTRIES) !== size) return null;
-  const same = identityWords(identity).every((value, i) =>
-    record.getBigUint64(4 * JOURNAL_IDENTITY + 8 * i, true) === value
-  );
-  if (!same) return null;
+  if (!isJournalOf(record, size, identity)) return null;
   const used = place(word(record, JOURNAL_USED));
   const next = place(word(record, JOURNAL_PENDING));
   if (used.slot >= size || next.slot >= size) return null;

@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { closeFd, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, fdSeals } from "../../../ffi/mod.ts";
 import { createEventFd, statFd, viewMemory } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
-import { type RecordsHost, RingRecords } from "../../../lib/control/ring_records.ts";
+import { recordsFiles, type RecordsHost, RingRecords } from "../../../lib/control/ring_records.ts";
 import type { PlacedVring, Refusal, VringPlan } from "../../../lib/vhost/host.ts";
 import { isRefusal } from "../../../lib/vhost/memory_table.ts";
 import { FakePlane, held, memoryFile } from "./support.ts";
@@ -29,14 +29,19 @@ class Bench implements Disposable {
   inode = 7n;
 
   /** Records as a new process or a new connection has them. */
-  records(path: string | null = this.path): RingRecords {
+  records(files: Pick<RecordsHost, "path" | "siblings"> = this.port("vm")): RingRecords {
     const host: RecordsHost = {
       pool: this.pool,
-      path,
+      ...files,
       identify: () => ({ device: 1n, inode: this.inode, fileOffset: 0n, regionBytes: 65536n }),
       log: (level, event, message) => void this.lines.push(`${level} ${event} ${message}`),
     };
     return new RingRecords(host);
+  }
+
+  /** The files of a port. */
+  port(name: string): Pick<RecordsHost, "path" | "siblings"> {
+    return recordsFiles(`${this.folder}/ctl`, name);
   }
 
   get address(): number {
@@ -193,6 +198,30 @@ Deno.test("a record is of one ring in one file, and the ring must agree", () => 
   equal(next({ claimedNew: false, position: AT_5 }), 5);
 });
 
+Deno.test("a guest that comes back by another port goes on where it was", () => {
+  using bench = new Bench();
+  const first = bench.records();
+  const start = placed(first.placeVring(1, bench.plan()));
+  bench.use(4);
+  // Chains of two slots: the ring alone does not tell.
+  for (const slot of [1, 3]) bench.ring.setUint16(16 * slot + 14, 0x80, true);
+  leave(start, 4, 1);
+  new Uint32Array(viewMemory(start.record?.address ?? 0, 64))[12] = 0;
+  first.close();
+  const other = bench.records(bench.port("vm-2"));
+  const again = placed(other.placeVring(1, bench.plan()));
+  equal(again.position.usedIndex, 4);
+  leave(again, 4, 1);
+  other.close();
+  deepEqual(bench.files().sort(), ["ctl.vm-2.rings", "ctl.vm.rings"]);
+  // Its own record from now on.
+  Deno.removeSync(bench.path);
+  const last = bench.records(bench.port("vm-2"));
+  equal(placed(last.placeVring(1, bench.plan())).position.usedIndex, 4);
+  last.forget(1);
+  last.close();
+});
+
 Deno.test("a file that is not ours is left alone, and said once", () => {
   using bench = new Bench();
   Deno.writeTextFileSync(bench.path, "theirs", { mode: 0o644 });
@@ -208,14 +237,14 @@ Deno.test("a file that is not ours is left alone, and said once", () => {
   equal(Deno.readTextFileSync(bench.path), "theirs");
   const link = `${bench.folder}/link`;
   Deno.symlinkSync("/etc/passwd", link);
-  const others = bench.records(link);
+  const others = bench.records({ path: link, siblings: () => [] });
   equal(placed(others.placeVring(0, bench.plan())).record, null);
   others.close();
 });
 
 Deno.test("without a control socket there is no file", () => {
   using bench = new Bench();
-  const records = bench.records(null);
+  const records = bench.records(recordsFiles(null, "vm"));
   equal(placed(records.placeVring(0, bench.plan())).record, null);
   records.close();
   deepEqual(bench.files(), []);
