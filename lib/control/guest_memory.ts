@@ -108,9 +108,7 @@ export class MappingPool {
     const align = alignment(stat);
     const start = alignDown(region.mmapOffset, align);
     const end = alignDown(region.mmapOffset + region.sizeBytes + align - 1, align);
-    // Inode numbers of hugetlbfs have 32 bits and come again. Whoever waits for another tenant's to
-    // come cannot have its time of change.
-    const key = `${stat.identity}:${stat.changed}:${start}:${end}`;
+    const key = mappingKey(stat, start, end);
     const known = this.#mappings.get(key);
     if (known) return known;
     if (this.#windows + windowsOf(end - start) >= WINDOWS_MAX) {
@@ -144,6 +142,18 @@ export class MappingPool {
     this.#plane.removeMapping(shared.number);
     shared.mapping.unmap();
   }
+}
+
+/**
+ * What two mappings have in common that may be one.
+ *
+ * Inode numbers of hugetlbfs have 32 bits and come again: whoever waits for another tenant's cannot
+ * have its time of change too. Those of memfds have 64 bits, and their time of change goes on while
+ * pages are touched.
+ */
+export function mappingKey(stat: FdStat, start: number, end: number): string {
+  const age = stat.blockBytes > PAGE_BYTES ? stat.changed : "";
+  return `${stat.identity}:${age}:${start}:${end}`;
 }
 
 function windowsOf(sizeBytes: number): number {
