@@ -1,0 +1,92 @@
+/**
+ * Real Linux guests whose connection is set up from the other side, or that share a socket: the
+ * switch is killed and started again, the guests go on; a machine is killed and started again, the
+ * switch goes on.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { callSwitch } from "../../lib/cli/client.ts";
+import type { PortStatus, SwitchStatus } from "../../lib/control/types.ts";
+import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import { QemuGuest } from "../../lib/demo/qemu.ts";
+import {
+  addressOf,
+  pingAll,
+  pingMeanwhile,
+  sendFile,
+  startGuests,
+  stopGuests,
+} from "../harness/guests.ts";
+import { peerTest } from "../harness/peers.ts";
+import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
+
+async function ports(running: SwitchProcess): Promise<readonly PortStatus[]> {
+  return (await callSwitch(running.ctl, "GET", "/v1/switch") as SwitchStatus).ports;
+}
+
+/** Waits until these ports, and no other ones, are there and up. */
+async function untilUp(running: SwitchProcess, ...names: string[]): Promise<void> {
+  await until(`${names} to be up`, async () => {
+    const up = (await ports(running)).filter((port) => port.link === "up");
+    return up.map((port) => port.name).sort().join() === names.join();
+  });
+}
+
+async function bootId(guest: QemuGuest): Promise<string> {
+  return (await guest.run("cat /proc/sys/kernel/random/boot_id")).output;
+}
+
+peerTest(
+  "QEMU listening, and QEMU at a socket of many, outlive the switch; the switch outlives QEMU",
+  missingQemuPackages(),
+  async () => {
+    using folder = new TempFolder();
+    const [own, many] = [folder.file("own.sock"), folder.file("many.sock")];
+    const words = ["-p", `vm1=${own},mode=connect`, "-p", `m{n}=${many},multi=4`];
+    let running = await SwitchProcess.start(folder.path, words);
+    let guests: QemuGuest[] = [];
+    try {
+      guests = await startGuests(folder.path, [
+        { socket: own, chardev: ["server=on", "wait=off"] },
+        { socket: many, chardev: ["reconnect=1"] },
+      ]);
+      let [first, second] = guests as [QemuGuest, QemuGuest];
+      await untilUp(running, "m0", "vm1");
+      await pingAll(first, addressOf(2), 50);
+      const boots = [await bootId(first), await bootId(second)];
+
+      const finished = await pingMeanwhile(first, addressOf(2));
+      for (let round = 0; round < 2; round++) {
+        assert.notEqual(await running.stop("SIGKILL"), 0);
+        running = await SwitchProcess.start(folder.path, words);
+        await untilUp(running, "m0", "vm1");
+        await pingAll(second, addressOf(1), 50, 1400);
+      }
+      const { sent, back } = await finished();
+      console.log(`    ${back} of ${sent} pings came back while the switch was killed twice`);
+      assert(back > 0);
+      await sendFile(first, second, 4);
+      assert.deepEqual([await bootId(first), await bootId(second)], boots, "nobody rebooted");
+
+      // The machines end without a word and come back, each with its own way to connect.
+      await Promise.all([first.stop("SIGKILL"), second.stop("SIGKILL")]);
+      await until("the ports to be free", async () => {
+        const left = await ports(running);
+        return left.length === 1 && left[0]?.link === "wait" && left[0].retry !== null;
+      });
+      guests = [QemuGuest.start(first.options), QemuGuest.start(second.options)];
+      [first, second] = guests as [QemuGuest, QemuGuest];
+      await Promise.all([first.ready(), second.ready()]);
+      await untilUp(running, "m0", "vm1");
+      await pingAll(first, addressOf(2), 50);
+      await pingAll(second, addressOf(1), 50);
+      assert.equal((await ports(running)).find((port) => port.name === "vm1")?.connects, 2);
+    } finally {
+      await stopGuests(guests);
+      await running.stop("SIGTERM");
+    }
+    assert.deepEqual([...Deno.readDirSync(folder.path)].filter((e) => e.name === "many.sock"), []);
+  },
+);
