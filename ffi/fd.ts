@@ -36,6 +36,27 @@ export async function closeTenantFd(fd: number): Promise<void> {
   await libc.close_off_thread(fd);
 }
 
+/**
+ * Reads from a tenant's descriptor on the runtime's blocking pool: its owner can make the read block
+ * for ever. The caller bounds how many are under way. Never rejects. Control thread only.
+ * @returns bytes read, 0: end of file, -1: an error, or nothing there yet
+ */
+export async function readTenantFd(fd: number, into: Uint8Array<ArrayBuffer>): Promise<number> {
+  return Number(await libc.read_off_thread(fd, into, BigInt(into.length)));
+}
+
+/** Writes likewise. @returns bytes written, -1: an error, or no room yet */
+export async function writeTenantFd(fd: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  return Number(await libc.write_off_thread(fd, bytes, BigInt(bytes.length)));
+}
+
+/** A pipe's reading and writing end, close-on-exec. The caller owns both. @throws {SystemError} */
+export function createPipe(): [number, number] {
+  const ends = new Int32Array(2);
+  if (libc.pipe2(ends, O_CLOEXEC) !== 0) throw new SystemError("pipe2", errno());
+  return [ends[0] as number, ends[1] as number];
+}
+
 /** A second descriptor of the same open file. @throws {SystemError} EMFILE, EBADF */
 export function dupFd(fd: number): number {
   const copy = libc.dup(fd);
@@ -92,9 +113,9 @@ export function addFdSeals(fd: number, seals: number): boolean {
 
 /**
  * What a descriptor is, from its name under /proc, without touching the file: `"eventfd"`,
- * `"socket"`, or `"other"`.
+ * `"socket"`, `"pipe"` (one without a name), or `"other"`.
  */
-export function fdKind(fd: number): "eventfd" | "socket" | "other" {
+export function fdKind(fd: number): "eventfd" | "socket" | "pipe" | "other" {
   let target: string;
   try {
     target = Deno.readLinkSync(`/proc/self/fd/${fd}`);
@@ -102,6 +123,7 @@ export function fdKind(fd: number): "eventfd" | "socket" | "other" {
     return "other";
   }
   if (target === "anon_inode:[eventfd]") return "eventfd";
+  if (target.startsWith("pipe:[")) return "pipe";
   return target.startsWith("socket:[") ? "socket" : "other";
 }
 

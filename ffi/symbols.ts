@@ -28,6 +28,15 @@ const SYMBOLS = {
   },
   // ssize_t write(int fd, const void *buf, size_t count)
   write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  // The same on Deno's blocking pool: a tenant's pipe may have no room.
+  write_off_thread: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "i64",
+    nonblocking: true,
+  },
+  // int pipe2(int fd[2], int flags)
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, int arg)
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int fstat(int fd, struct stat *statbuf)

@@ -13,6 +13,8 @@ import {
   EAGAIN,
   ECONNRESET,
   EPIPE,
+  EPOLLERR,
+  EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
   errnoName,
@@ -71,6 +73,8 @@ export class Connection {
   #backlog: { bytes: Uint8Array<ArrayBuffer>; fds: readonly number[] }[] = [];
   #backlogBytes = 0;
   #watched = EPOLLIN;
+  /** A message takes its time: those behind it wait. */
+  #waiting = false;
   /** Messages that may still come, as of a moment. */
   #allowance = MESSAGES_BURST_MAX;
   #allowanceAt = performance.now();
@@ -90,7 +94,7 @@ export class Connection {
 
   /** Handles what the peer sent so far, its closing included, for at most a turn. */
   poll(): void {
-    for (let i = 0; i < READS_PER_TURN && !this.#ended; i++) {
+    for (let i = 0; i < READS_PER_TURN && !this.#ended && !this.#waiting; i++) {
       if (!this.#step()) break;
     }
     if (!this.#ended && this.#have > 0) this.#startPartialTimer();
@@ -98,6 +102,10 @@ export class Connection {
 
   #ready(events: number): void {
     if ((events & EPOLLOUT) !== 0) this.#flush();
+    if (this.#waiting) {
+      if ((events & (EPOLLHUP | EPOLLERR)) !== 0) this.#peerClosed();
+      return;
+    }
     if (!this.#ended) this.#refillAllowance();
     this.poll();
     if (!this.#ended && this.#allowance <= 0) this.#pause();
@@ -176,8 +184,23 @@ export class Connection {
     this.#allowance -= request === VHOST_USER_IOTLB_MSG ? IOTLB_COST : 1;
     const payload = new DataView(this.#buffer.buffer, HEADER_BYTES, sizeBytes);
     const outcome = this.#host.handle({ request, flags, payload, fds });
-    if (outcome.reply) this.#send(outcome.reply, outcome.fds ?? []);
-    if (outcome.close) this.#end(outcome.close);
+    if (outcome.later) void this.#wait(outcome.later);
+    else this.#conclude(outcome);
+  }
+
+  #conclude({ reply, fds, close }: Outcome): void {
+    if (reply) this.#send(reply, fds ?? []);
+    if (close) this.#end(close);
+  }
+
+  async #wait(later: Promise<Outcome>): Promise<void> {
+    this.#waiting = true;
+    this.#rewatch();
+    const outcome = await later;
+    this.#waiting = false;
+    if (this.#ended) return;
+    this.#conclude(outcome);
+    this.#rewatch();
   }
 
   #send(bytes: Uint8Array<ArrayBuffer>, fds: readonly number[]): void {
@@ -203,7 +226,11 @@ export class Connection {
       if (sent === bytes.length) this.#backlog.shift();
       else this.#backlog[0] = { bytes: bytes.subarray(sent), fds: [] };
     }
-    const wanted = this.#backlog.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    this.#rewatch();
+  }
+
+  #rewatch(): void {
+    const wanted = (this.#waiting ? 0 : EPOLLIN) | (this.#backlog.length > 0 ? EPOLLOUT : 0);
     if (this.#ended || wanted === this.#watched) return;
     this.#watched = wanted;
     this.#reactor.modify(this.#fd, wanted);

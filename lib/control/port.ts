@@ -28,14 +28,8 @@ import type { PortContext } from "./port_context.ts";
 import { PortLog } from "./port_log.ts";
 import { PortIotlb } from "./port_iotlb.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
-import {
-  ALONE,
-  featuresText,
-  type PortRelations,
-  portStatus,
-  ringText,
-  vringStatus,
-} from "./port_status.ts";
+import { PortState } from "./port_state.ts";
+import { ALONE, linkUpText, type PortRelations, portStatus, vringStatus } from "./port_status.ts";
 import { recordsFiles, RingRecords } from "./ring_records.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
@@ -67,6 +61,7 @@ export class SwitchPort {
   readonly #tenantFds: TenantFds;
   readonly #offer: Offer;
   readonly #iotlb: PortIotlb;
+  readonly #state: PortState;
   #attachment: Attachment | null = null;
   #mtu: number | null;
   #linkUp = false;
@@ -94,11 +89,13 @@ export class SwitchPort {
       (regions) => context.plane.setMemory(this.number, regions),
     );
     this.#dirtyLog = new PortLog(context.plane, context.pool, this.#memory, this.number);
-    this.#iotlb = new PortIotlb(
-      context.plane,
-      this.number,
-      () => this.#attachment?.session ?? null,
-    );
+    const session = (): Session | null => this.#attachment?.session ?? null;
+    this.#iotlb = new PortIotlb(context.plane, this.number, session);
+    this.#state = new PortState({
+      ...{ plane: context.plane, reactor: context.reactor, fds: this.#tenantFds },
+      ...{ number: this.number, session },
+      log: (level, event, message) => this.#log(level, event, message),
+    });
     this.#applyMtu();
     try {
       this.#socket.open(false);
@@ -229,6 +226,8 @@ export class SwitchPort {
         this.#mtu = Math.min(mtu, this.config.mtu ?? mtu);
         this.#applyMtu();
       },
+      startStateTransfer: (direction, fd) => this.#state.start(direction, fd),
+      finishStateTransfer: () => this.#state.finish(),
       log: (level, event, message) => this.#log(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
     };
@@ -265,17 +264,10 @@ export class SwitchPort {
 
   #linkChanged(up: boolean): void {
     this.#linkUp = up;
+    this.#state.linkChanges(up);
     const session = this.#attachment?.session;
     if (up && session) {
-      const { regions, sizeBytes } = this.#memory;
-      const memory = `${regions.length} region${regions.length === 1 ? "" : "s"}`;
-      this.#log(
-        "info",
-        "link-up",
-        `link up, ring ${ringText(session)}, ${featuresText(session)}, ${memory} of ${
-          Math.round(sizeBytes / 2 ** 20)
-        } MiB`,
-      );
+      this.#log("info", "link-up", linkUpText(session, this.#memory));
       return;
     }
     this.#context.plane.flushPort(this.number);
@@ -289,6 +281,7 @@ export class SwitchPort {
     attachment.records.close();
     attachment.backEnd?.close();
     this.#iotlb.close();
+    this.#state.close();
     this.#attachment = null;
     this.#mtu = this.config.mtu ?? null;
     this.#applyMtu();

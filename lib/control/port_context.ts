@@ -8,6 +8,7 @@ import type { MappingPool } from "./guest_memory.ts";
 import type { SocketAccess } from "./listener.ts";
 import type { Logger } from "./log.ts";
 import type { IotlbPlane } from "./port_iotlb.ts";
+import type { StatePlane } from "./port_state.ts";
 import type { Reactor } from "./reactor.ts";
 import type { BlockingPool } from "./tenant_fds.ts";
 
@@ -29,7 +30,7 @@ export type PortPlane = Pick<
   | "flushPort"
   | "setPortUp"
   | keyof IotlbPlane
-  | "portCounters"
+  | keyof StatePlane
   | "vringCounters"
 >;
 

@@ -53,6 +53,18 @@ export function featuresText(session: Session): string {
   return featureNames(session.features).filter((name) => name !== "PROTOCOL_FEATURES").join(" ");
 }
 
+/** What the log says of a link that came up. */
+export function linkUpText(
+  session: Session,
+  memory: { readonly regions: readonly MemoryRegion[]; readonly sizeBytes: number },
+): string {
+  const { regions: { length }, sizeBytes } = memory;
+  const text = `${length} region${length === 1 ? "" : "s"} of ${
+    Math.round(sizeBytes / 2 ** 20)
+  } MiB`;
+  return `link up, ring ${ringText(session)}, ${featuresText(session)}, ${text}`;
+}
+
 /** For `port list` and `port show`. */
 export function portStatus(facts: PortFacts): PortStatus {
   const { config, session } = facts;

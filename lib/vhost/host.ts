@@ -56,6 +56,9 @@ export interface PlacedVring {
   readonly record: VringRecord | null;
 }
 
+/** What a descriptor is; a pipe is one without a name. */
+export type FdKind = "eventfd" | "socket" | "pipe" | "other";
+
 /** The session's way to everything that is not protocol. All calls are synchronous. */
 export interface SessionHost {
   /**
@@ -104,7 +107,7 @@ export interface SessionHost {
   /** The driver of a running virtqueue kicks it by a message. */
   kickVring(vring: number): void;
   /** What a received descriptor is, found out without touching its file. */
-  fdKind(fd: number): "eventfd" | "socket" | "other";
+  fdKind(fd: number): FdKind;
   /** Closes a descriptor the session owned. */
   closeFd(fd: number): void;
   /** Reads 16 bits of guest memory, little-endian, at a host address inside the memory table. */
@@ -133,6 +136,16 @@ export interface SessionHost {
   askForRing(page: number): void;
   /** The front-end negotiated an MTU, bytes. */
   setMtu(mtu: number): void;
+  /**
+   * Begins to write the port's state into a descriptor, or to read one from it; takes it over. An
+   * earlier transfer ends there. @returns why not
+   */
+  startStateTransfer(direction: "save" | "load", fd: number): Refusal | null;
+  /**
+   * Ends the transfer: all written; or all read, found good, and in force. @returns why not, later
+   * if the other end is not done yet
+   */
+  finishStateTransfer(): Refusal | null | Promise<Refusal | null>;
   /** Something an operator may want to read; `level` as in the log. */
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
   /** Both directions of a queue pair run and are enabled, or no longer. */

@@ -39,8 +39,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [33, "VHOST_USER_GPU_SET_SOCKET", "GPUs only"],
     [35, "VHOST_USER_VRING_KICK", IN_BAND],
     [41, "VHOST_USER_GET_SHARED_OBJECT", "belongs to SHARED_OBJECT"],
-    [42, "VHOST_USER_SET_DEVICE_STATE_FD", NOT_YET],
-    [43, "VHOST_USER_CHECK_DEVICE_STATE", NOT_YET],
     [44, "VHOST_USER_GET_SHMEM_CONFIG", "belongs to SHMEM"],
     [45, "VHOST_USER_GET_VRING_BASE_SKIP_DRAIN", NOT_YET],
   ],
@@ -68,7 +66,6 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [14, "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS", IN_BAND],
     [17, "VHOST_USER_PROTOCOL_F_XEN_MMAP", "Xen grants are not mapped"],
     [18, "VHOST_USER_PROTOCOL_F_SHARED_OBJECT", "for graphics and video"],
-    [19, "VHOST_USER_PROTOCOL_F_DEVICE_STATE", NOT_YET],
     [20, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT", NOT_YET],
     [21, "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES", "front-ends of 2025 take the bit for SHMEM"],
     [22, "VHOST_USER_PROTOCOL_F_SHMEM", "a network device has no memory of its own to share"],
@@ -147,6 +144,7 @@ const CONFIG = "tests/unit/vhost/session_config_test.ts";
 const CONFIG_READ: Proof = [CONFIGURED, "config: what the operator gave a port is what"];
 const STATUS = "tests/unit/vhost/session_status_test.ts";
 const LINK: Proof = [CONFIG, "a link taken down is told on the back-end channel"];
+const MOVED: Proof = ["tests/e2e/frontend_state_test.ts", "device state: what one switch knew"];
 const CALLS: Proof = [CONFIGURED, "in-band: kicks and calls as messages carry every frame"];
 const RING_KINDS: Proof = [RINGS, "rings: kind × buffers × suppression × header"];
 const CHANNEL: Proof = [
@@ -209,6 +207,11 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_GET_CONFIG: [CONFIG_READ],
   VHOST_USER_SET_CONFIG: [[CONFIG, "SET_CONFIG after a migration"]],
   VHOST_USER_VRING_KICK: [CALLS],
+  VHOST_USER_SET_DEVICE_STATE_FD: [MOVED],
+  VHOST_USER_CHECK_DEVICE_STATE: [
+    MOVED,
+    ["tests/unit/vhost/device_state_test.ts", "decodeDeviceState() refuses every single bit"],
+  ],
   VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [LINK],
   VHOST_USER_BACKEND_VRING_CALL: [CALLS],
   VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
@@ -238,6 +241,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VHOST_USER_PROTOCOL_F_RESET_DEVICE: [
     [FRONT_ENDS, "session forgets the device but neither memory"],
   ],
+  VHOST_USER_PROTOCOL_F_DEVICE_STATE: [MOVED],
   VHOST_USER_PROTOCOL_F_CONFIG: [CONFIG_READ, LINK],
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS: [CALLS],
   VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: [[CONFIGURED, "guest addresses: rings and memory named"]],

@@ -12,6 +12,7 @@ import {
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_DEVICE_STATE,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_LOG_SHMFD,
@@ -41,6 +42,7 @@ import * as id from "./message.ts";
 import type { Message } from "./message.ts";
 import { getProtocolFeatures, getQueueNum, setProtocolFeatures } from "./protocol_requests.ts";
 import type { Session } from "./session.ts";
+import { checkDeviceState, setDeviceStateFd } from "./state_requests.ts";
 import { getStatus, resetDevice, setStatus } from "./status_requests.ts";
 import type { VringState } from "./vring.ts";
 
@@ -55,8 +57,8 @@ export interface ReplyWithFds {
   readonly fds: readonly number[];
 }
 
-/** A reply's payload, null for done, or why not. */
-export type Result = Uint8Array | ReplyWithFds | Failure | null;
+/** A reply's payload, now or later, null for done, or why not. */
+export type Result = Uint8Array | Promise<Uint8Array> | ReplyWithFds | Failure | null;
 
 /** One row of the table. */
 export interface Request {
@@ -120,6 +122,7 @@ const NET_MTU: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_NET_MTU };
 const RESET: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_RESET_DEVICE };
 const SLOTS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS };
 const INBAND: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS };
+const STATE: Partial<Shape> = { replies: true, gate: VHOST_USER_PROTOCOL_F_DEVICE_STATE };
 const STATUS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_STATUS };
 
 const ROWS: readonly (readonly [number, Request])[] = [
@@ -188,8 +191,14 @@ const ROWS: readonly (readonly [number, Request])[] = [
   [id.VHOST_USER_SET_STATUS, row("SET_STATUS", { ...U64, ...STATUS }, setStatus)],
   [id.VHOST_USER_GET_STATUS, row("GET_STATUS", { ...NONE, ...REPLY, ...STATUS }, getStatus)],
   [id.VHOST_USER_GET_SHARED_OBJECT, unserved("GET_SHARED_OBJECT", REPLY)],
-  [id.VHOST_USER_SET_DEVICE_STATE_FD, unserved("SET_DEVICE_STATE_FD", REPLY)],
-  [id.VHOST_USER_CHECK_DEVICE_STATE, unserved("CHECK_DEVICE_STATE", REPLY)],
+  [
+    id.VHOST_USER_SET_DEVICE_STATE_FD,
+    row("SET_DEVICE_STATE_FD", { ...U64_FD, ...STATE }, setDeviceStateFd),
+  ],
+  [
+    id.VHOST_USER_CHECK_DEVICE_STATE,
+    row("CHECK_DEVICE_STATE", { ...NONE, ...STATE }, checkDeviceState),
+  ],
   [id.VHOST_USER_GET_SHMEM_CONFIG, unserved("GET_SHMEM_CONFIG", REPLY)],
   [
     id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN,

@@ -54,6 +54,8 @@ export interface Outcome {
   readonly fds?: readonly number[];
   /** Close the connection, for this reason. */
   readonly close?: Refusal;
+  /** It takes its time. No other message may be handled before. */
+  readonly later?: Promise<Outcome>;
 }
 
 const REPLY_FLAGS = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
@@ -101,6 +103,9 @@ export class Session {
     const result = request.handle(this, message);
     this.#reportLink();
     if (this.config.changePending) announceConfig(this);
+    if (result instanceof Promise) {
+      return { later: result.then((payload) => this.#reply(message.request, payload)) };
+    }
     if (result instanceof Uint8Array) {
       assert(request.replies, `${request.name} has no reply of its own`);
       return this.#reply(message.request, result);

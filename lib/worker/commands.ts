@@ -33,6 +33,7 @@ import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
 import { runIotlbCommand } from "./iotlb_commands.ts";
 import { COMMAND } from "./mailbox.ts";
 import { attachRecord } from "./records.ts";
+import { runStateCommand } from "./state_commands.ts";
 import { VRINGS_PER_PORT } from "./types.ts";
 
 /** What commands may do to the thread besides changing the datapath. */
@@ -122,6 +123,7 @@ export class Commands {
         break;
       default:
         if (runIotlbCommand(this.#path, command, numbers, results)) break;
+        if (runStateCommand(this.#path, command, numbers, results)) break;
         throw new Error(`Cannot run command ${command}: unknown`);
     }
     this.#path.refresh();

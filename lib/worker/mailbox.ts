@@ -38,6 +38,8 @@ export const COMMAND = {
   releaseVring: 44,
   askAgain: 45,
   kickVring: 50,
+  learnMacs: 51,
+  addPortCounters: 52,
 } as const;
 
 /** int32 words of the control area. */

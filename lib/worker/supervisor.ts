@@ -29,6 +29,7 @@ import {
 } from "./mailbox.ts";
 import {
   type DataPlane,
+  type LearnedMac,
   type PlacedLog,
   type PlacedRegion,
   PORTS_MAX,
@@ -37,6 +38,9 @@ import {
   VRINGS_PER_PORT,
   type VringStart,
 } from "./types.ts";
+
+/** Addresses in one command, of three numbers each. */
+const MACS_PER_COMMAND = 512;
 
 /** How the data plane is to run. */
 export interface DataPlaneOptions {
@@ -271,6 +275,27 @@ export class DataPlaneThread implements DataPlane {
 
   setLink(port: number, to: number): void {
     this.#call(COMMAND.setLink, port, to);
+  }
+
+  learnMacs(port: number, macs: readonly LearnedMac[]): number {
+    let learned = 0;
+    for (let at = 0; at < macs.length; at += MACS_PER_COMMAND) {
+      const some = macs.slice(at, at + MACS_PER_COMMAND);
+      const numbers = some.flatMap((m) => [m.macLo, m.macHi, m.ageSeconds]);
+      this.#call(COMMAND.learnMacs, port, some.length, ...numbers);
+      learned += this.#mailbox.results[0]!;
+    }
+    return learned;
+  }
+
+  addPortCounters(port: number, counts: readonly number[]): void {
+    this.#call(COMMAND.addPortCounters, port, counts.length, ...counts);
+  }
+
+  /** The addresses learned on a port, read while the data plane goes on. */
+  portMacs(port: number): LearnedMac[] {
+    const now = Math.floor(performance.now() / 1000);
+    return Array.from(this.#fdb.entries(now)).filter((entry) => entry.port === port);
   }
 
   /** Forgets every dynamic MAC address. */

@@ -47,6 +47,14 @@ export interface VringRecord {
   readonly listed: boolean;
 }
 
+/** A MAC address known on a port. */
+export interface LearnedMac {
+  /** As lib/base/mac.ts has them; a VLAN in bits 16-27 of `macHi`. */
+  readonly macLo: number;
+  readonly macHi: number;
+  readonly ageSeconds: number;
+}
+
 /** Everything the data plane needs to serve one virtqueue. */
 export interface VringStart {
   /** Entries, 1-32768; a power of two for split rings. */
@@ -157,4 +165,11 @@ export interface DataPlane {
    * NOT_LINKED ends that, LINK_WAITING discards. Forgets the port's dynamic MAC addresses.
    */
   setLink(port: number, to: number): void;
+  /**
+   * Learns addresses on a port as if frames had come from them that long ago.
+   * @returns how many; the others found no room
+   */
+  learnMacs(port: number, macs: readonly LearnedMac[]): number;
+  /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
+  addPortCounters(port: number, counts: readonly number[]): void;
 }

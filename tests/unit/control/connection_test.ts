@@ -284,3 +284,47 @@ Deno.test("Connection ends with no-fds when this process can hold no more", () =
     for (const fd of fds) closeFd(fd);
     return Promise.resolve();
   }));
+
+Deno.test("Connection keeps messages waiting behind one that takes its time", () =>
+  bench(async (b) => {
+    const finish: ((outcome: Outcome) => void)[] = [];
+    b.outcome = ({ request }) => {
+      if (request !== 43) return { reply: encodeMessage(request, 5, encodeU64(1n)) };
+      return { later: new Promise((resolve) => finish.push(resolve)) };
+    };
+    b.client.send(1);
+    b.client.send(43);
+    b.client.send(2);
+    equal(await b.client.u64(1), 1n);
+    await until(() => finish.length === 1, "the slow one is begun");
+    b.connection.poll();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    deepEqual(b.seen.map(({ request }) => request), [1, 43]);
+    b.client.send(3);
+    finish[0]?.({ reply: encodeMessage(43, 5, encodeU64(7n)) });
+    equal(await b.client.u64(43), 7n);
+    equal(await b.client.u64(2), 1n);
+    equal(await b.client.u64(3), 1n);
+    deepEqual(b.seen.map(({ request }) => request), [1, 43, 2, 3]);
+  }));
+
+Deno.test("Connection ends when the peer goes while a message takes its time", () =>
+  bench(async (b) => {
+    let finish: (outcome: Outcome) => void = () => {};
+    b.outcome = () => ({ later: new Promise((resolve) => finish = resolve) });
+    b.client.send(43);
+    b.client.send(1);
+    await until(() => b.seen.length === 1, "it is begun");
+    b.client.close();
+    await b.ended(null);
+    finish({ reply: encodeMessage(43, 5, encodeU64(0n)) });
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    equal(b.seen.length, 1);
+  }));
+
+Deno.test("Connection ends for what a message that took its time led to", () =>
+  bench(async (b) => {
+    b.outcome = () => ({ later: Promise.resolve({ close: { code: "late", detail: "too late" } }) });
+    b.client.send(43);
+    await b.ended("late");
+  }));

@@ -20,6 +20,7 @@ import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
 import type {
   DataPlane,
+  LearnedMac,
   PlacedLog,
   PlacedRegion,
   VringPosition,
@@ -186,6 +187,7 @@ export class FakePlane implements DataPlane, PortPlane {
   }
 
   flushPort(port: number): void {
+    this.macs.delete(port);
     this.flushed.push(port);
   }
 
@@ -198,6 +200,26 @@ export class FakePlane implements DataPlane, PortPlane {
   setLink(port: number, to: number): void {
     ok(this.ports.has(port));
     this.links.set(port, to);
+  }
+
+  /** Addresses by port. */
+  readonly macs = new Map<number, LearnedMac[]>();
+  /** What was added to counters, by port. */
+  readonly added = new Map<number, readonly number[]>();
+  macsMax = Infinity;
+
+  portMacs(port: number): LearnedMac[] {
+    return this.macs.get(port) ?? [];
+  }
+
+  learnMacs(port: number, macs: readonly LearnedMac[]): number {
+    const room = macs.slice(0, this.macsMax);
+    this.macs.set(port, [...this.portMacs(port), ...room]);
+    return room.length;
+  }
+
+  addPortCounters(port: number, counts: readonly number[]): void {
+    this.added.set(port, counts);
   }
 
   portCounters(): Record<string, number> {

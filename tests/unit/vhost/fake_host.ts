@@ -9,6 +9,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Mac } from "../../../lib/base/mac.ts";
 import type { BackEndMessage } from "../../../lib/vhost/back_end_message.ts";
 import type {
+  FdKind,
   LogArea,
   MemoryRegion,
   PlacedVring,
@@ -21,7 +22,7 @@ import type { Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
 import type { VringPosition, VringStart } from "../../../lib/worker/types.ts";
 
-export type FdKind = "eventfd" | "socket" | "other";
+export type { FdKind };
 
 /** Where the fake maps guest-physical address 0. */
 export const HOST_BASE = 2 ** 40;
@@ -253,6 +254,20 @@ export class FakeHost implements SessionHost {
 
   setMtu(mtu: number): void {
     this.mtu = mtu;
+  }
+
+  /** Why the next transfer is not begun, and what comes of it. */
+  refuseTransfer: Refusal | null = null;
+  transfer: Refusal | null | Promise<Refusal | null> = null;
+
+  startStateTransfer(direction: "save" | "load", fd: number): Refusal | null {
+    this.journal.push(direction);
+    this.closeFd(fd);
+    return this.refuseTransfer;
+  }
+
+  finishStateTransfer(): Refusal | null | Promise<Refusal | null> {
+    return this.transfer;
   }
 
   log(_level: "debug" | "info" | "warn", event: string, _message: string): void {

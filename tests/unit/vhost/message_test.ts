@@ -97,9 +97,10 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "RESET_DEVICE",
     "CONFIGURE_MEM_SLOTS",
     "STATUS",
+    "DEVICE_STATE",
   ]);
   equal(OFFERED_FEATURES, 0xd_7c61_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x1_b23fn);
+  equal(OFFERED_PROTOCOL_FEATURES, 0x9_b23fn);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {

@@ -165,6 +165,12 @@ export const RULES: Readonly<Record<number, Rule>> = {
     // vhost-user.rst «VHOST_USER_REM_MEM_REG»: old front-ends send one, it is to be closed.
     toleratesFds: true,
   },
+  // Refused in its reply, whatever is wrong.
+  [id.VHOST_USER_SET_DEVICE_STATE_FD]: {
+    payload: () => state(0, 0),
+    ...{ fds: 1, gives: () => 8, hostile: 8, toleratesFds: true },
+  },
+  [id.VHOST_USER_CHECK_DEVICE_STATE]: ask,
   // A status byte: whatever the driver wrote.
   [id.VHOST_USER_SET_STATUS]: { ...tell, payload: () => words(15), hostile: "done" },
   [id.VHOST_USER_GET_STATUS]: ask,
