@@ -12,7 +12,7 @@ import {
 } from "@stricli/core";
 import type { Command, CommandContext } from "@stricli/core";
 import { VERSION } from "../version.ts";
-import { describeFailure, EXIT_USAGE } from "./failure.ts";
+import { describeFailure, EXIT_USAGE, printable } from "./failure.ts";
 import type { ProtocolFlags } from "./protocol.ts";
 import type { RunFlags } from "./run.ts";
 import type { ShowFlags } from "./show.ts";
@@ -246,7 +246,7 @@ const routes = buildRouteMap({
   docs: { brief: "vuswitch: a vhost-user-net switch" },
 });
 
-/** The framework's own messages end in a hint of ours; its errors become our exit code. */
+/** The framework's errors become our exit code. */
 const application = buildApplication(routes, {
   name: "vuswitch",
   scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
@@ -271,23 +271,25 @@ export async function main(args: readonly string[]): Promise<void> {
     print(`${JSON.stringify({ type: "net", features: [] })}\n`);
     return;
   }
+  const faults: string[] = [];
   const context = {
     process: {
       stdout: { write: print },
-      // Errors are printed by determineExitCode, once and in one line.
-      stderr: { write: (line: string) => commandError(line) },
+      // The framework's usage errors, one by one. Errors of commands were printed already.
+      stderr: {
+        write: (line: string) => {
+          if (!/^Command failed|^\s+at /.test(line)) faults.push(line.trim());
+        },
+      },
       exitCode: null as number | string | null,
       env: {},
     },
   };
   await runApplication(application, normalise(args), context);
+  if (faults.length > 0) {
+    printError(`vuswitch: ${printable(faults.join("; "))} (see: vuswitch --help)\n`);
+  }
   const code = Number(context.process.exitCode ?? 0);
   // The framework's own codes are negative: all of them mean wrong usage.
   if (code !== 0) Deno.exit(code < 0 ? EXIT_USAGE : code);
-}
-
-/** What the framework writes: its usage errors in one line, but not errors we have printed. */
-function commandError(line: string): void {
-  if (/^Command failed|^\s+at /.test(line)) return;
-  printError(`vuswitch: ${line.trim().replaceAll("\n", " ")} (see: vuswitch --help)\n`);
 }

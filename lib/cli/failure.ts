@@ -47,6 +47,14 @@ export function describeFailure(error: unknown): { exitCode: number; line: strin
 }
 
 function oneLine(error: { message: string; hint: string | null }): string {
-  const message = error.message.replaceAll("\n", " ");
-  return error.hint === null ? message : `${message} (${error.hint})`;
+  const { message, hint } = error;
+  return printable(hint === null ? message : `${message} (${hint})`);
+}
+
+/** A text as one line: what was typed may stand in it, control characters and all. */
+export function printable(text: string): string {
+  return text.trim().replaceAll("\n", " ").replaceAll(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -88,8 +88,7 @@ export async function handle(request: Request, control: SwitchControl): Promise<
 
 async function route(request: Request, control: SwitchControl): Promise<Response> {
   const url = new URL(request.url);
-  const [first, second, name, fourth, ...more] = url.pathname.split("/").slice(1)
-    .map(decodeURIComponent);
+  const [first, second, name, fourth, ...more] = pathWords(url.pathname);
   const what = `${request.method} ${second ?? first}`;
   if (first === "healthz" && second === undefined) return new Response("ok\n");
   if (first !== "v1" || more.length > 0) throw notFound(url.pathname);
@@ -151,6 +150,14 @@ async function routeOne(
       return part === undefined ? null : void control.removeLink([name, part]);
     default:
       return null;
+  }
+}
+
+function pathWords(path: string): string[] {
+  try {
+    return path.split("/").slice(1).map((word) => decodeURIComponent(word));
+  } catch {
+    throw new ControlError("invalid", `${path} has a % without two hex digits of UTF-8 behind it`);
   }
 }
 

@@ -18,6 +18,7 @@ async function fails(code: number, line: RegExp, ...args: string[]): Promise<voi
 }
 
 Deno.test("wrong usage exits with 2 and one line", async () => {
+  await fails(2, /argument for PORT; .*flag --output/, "port", "show", "-o");
   await fails(2, /No flag registered for --nope/, "run", "--nope");
   await fails(2, /No command registered for `bogus`/, "bogus");
   await fails(2, /unknown option "x=1"; known: mode=listen/, "run", "-p", "a,x=1");
