@@ -1,0 +1,36 @@
+/**
+ * A short run of every fuzzer, always of the same cases; VUSWITCH_FUZZ_SECONDS=N makes it N seconds
+ * each, of new ones. And the proof that they find something: faults are planted in a copy of the
+ * code, among them such as were really there.
+ */
+import { ok } from "node:assert/strict";
+import { fuzz, FUZZERS } from "./fuzzers.ts";
+import { MUTANTS, plant } from "./mutants.ts";
+
+const SEED = 20261121;
+const seconds = Number(Deno.env.get("VUSWITCH_FUZZ_SECONDS") ?? 0);
+
+for (const [name, { about, shortCases }] of Object.entries(FUZZERS)) {
+  Deno.test(`fuzz ${name}: ${about}`, async () => {
+    const bounds = seconds > 0
+      ? { seed: Date.now() % 2 ** 31, cases: 2 ** 31 - 1, seconds }
+      : { seed: SEED, cases: shortCases };
+    const { cases, tally, fault } = await fuzz(name, bounds);
+    console.log(`seed ${bounds.seed}, ${cases} cases, ${JSON.stringify(tally)}`);
+    ok(fault === null, fault ?? "");
+    ok(cases >= (seconds > 0 ? 1 : shortCases));
+  });
+}
+
+Deno.test("every fuzzer finds faults that are planted", async (t) => {
+  const tried = MUTANTS.filter(({ quick }) => quick || seconds > 0);
+  for (const name of Object.keys(FUZZERS)) ok(tried.some(({ fuzzer }) => fuzzer === name));
+  await plant(async (tryMutant) => {
+    for (const mutant of tried) {
+      await t.step(`${mutant.fuzzer}: ${mutant.name}`, async () => {
+        const { code, output } = await tryMutant(mutant);
+        ok(code === 1 && output.includes("see it again with"), `it was not found:\n${output}`);
+      });
+    }
+  });
+});

@@ -1,0 +1,385 @@
+/**
+ * A guest whose rings hold anything at all, beside two good ones. Whatever it does, the switch must
+ * not throw, must touch no byte that is not the guest's to give, and must serve the good guests as
+ * if it were not there.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import { portBase } from "../../lib/switch/counters.ts";
+import { Datapath, pollVring, setKicks } from "../../lib/switch/datapath.ts";
+import { Fdb } from "../../lib/switch/fdb.ts";
+import type { Port, Vring } from "../../lib/switch/port.ts";
+import { packedDescBytes, PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { RING_OK, RING_REASONS, VRING_DESC_F_WRITE } from "../../lib/virtio/ring.ts";
+import { betweenLooks } from "./looks.ts";
+import { splitAvailBytes, splitDescBytes } from "../../lib/virtio/split_queue.ts";
+import {
+  Arena,
+  GoodGuest,
+  type Kind,
+  makePort,
+  makeVring,
+  type Piece,
+  regionOf,
+  VRINGS,
+} from "./arena.ts";
+import {
+  type Case,
+  cases,
+  DATA_AT,
+  DATA_STEP,
+  type Desc,
+  FAR,
+  LOW,
+  NEXT,
+  type Op,
+  RING_BYTES,
+  TABLE_BYTES,
+  TABLES_AT,
+} from "./hostile_ops.ts";
+
+const ARENA_BYTES = 1 << 20;
+const AVAIL = 0x80;
+const USED = 0x8000;
+
+/** More addresses than a case can bring, so that none is ever forgotten. */
+const FDB_ENTRIES = 1024;
+
+/** What came of cases, to see that they get far. */
+export interface Tally {
+  /** Frames of the bad guest that were taken as good ones, and frames it was given. */
+  frames: number;
+  received: number;
+  /** Why its rings broke, and how often. */
+  readonly reasons: Map<string, number>;
+  /** Deeds between two looks of the switch. */
+  races: number;
+}
+
+/** Nothing came of anything yet. */
+export function newTally(): Tally {
+  return { frames: 0, received: 0, reasons: new Map(), races: 0 };
+}
+
+/** One ring of the bad guest, as it goes on at any cost. */
+interface BadRing {
+  /** Offsets in the first region of the three areas. */
+  readonly areas: readonly [number, number, number];
+  /** Where its next entry goes, and the wrap counter there. */
+  next: number;
+  wrap: number;
+}
+
+/** The guest that breaks every rule. */
+class BadGuest {
+  readonly port: Port;
+  readonly #arena: Arena;
+  readonly #kind: Kind;
+  readonly #pieces: readonly Piece[];
+  readonly #rings: readonly [BadRing, BadRing];
+  /** Used index of each ring up to which its entries were looked at: older ones are the guest's. */
+  readonly #checked: number[] = [0, 0];
+  /** It had frames written over its own rings, perhaps: nothing there means anything any more. */
+  #scribbles = false;
+  /** Where its first region starts in the arena. */
+  readonly #low: number;
+
+  constructor(arena: Arena, { kind, start }: Case) {
+    this.#arena = arena;
+    this.#kind = kind;
+    this.#pieces = [LOW, NEXT, FAR].map(({ bytes }) => arena.take(bytes));
+    this.#low = this.#pieces[0]?.offset ?? 0;
+    const regions = [LOW, NEXT, FAR].map(({ guestAddr }, i) =>
+      regionOf(arena, guestAddr, this.#pieces[i] as Piece)
+    );
+    this.port = makePort(0, regions);
+    const next = kind.packed ? start % kind.size : start;
+    this.#rings = [
+      { areas: this.#place(0), next, wrap: 1 },
+      { areas: this.#place(1), next, wrap: 1 },
+    ];
+    for (let at = DATA_AT; at < LOW.bytes; at += DATA_STEP) this.#frame(at);
+    this.restart(0);
+    this.restart(1);
+  }
+
+  #place(number: number): readonly [number, number, number] {
+    const { packed, size } = this.#kind;
+    const desc = number * RING_BYTES;
+    if (packed) return [desc, desc + packedDescBytes(size), desc + packedDescBytes(size) + 4];
+    const avail = desc + splitDescBytes(size);
+    return [desc, avail, Math.ceil((avail + splitAvailBytes(size)) / 4) * 4];
+  }
+
+  /** A good Ethernet header behind one that says nonsense: to all, to a good guest, to nobody. */
+  #frame(at: number): void {
+    const { headerBytes } = this.#kind;
+    const frame = new Uint8Array(DATA_STEP).fill(0xee);
+    const to = at / DATA_STEP % 4;
+    frame.set([to === 0 ? 1 : 2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, 0x99], headerBytes);
+    this.#arena.bytes.set(frame, this.#low + at);
+  }
+
+  #word(at: number, value: number): void {
+    this.#arena.view.setUint16(this.#low + at, value & 0xffff, true);
+  }
+
+  #desc(at: number, ring: 0 | 1, { address, length, flags, next }: Desc): void {
+    if (address < TABLES_AT) this.#scribbles = true;
+    const offset = this.#low + at;
+    const { view } = this.#arena;
+    const right = ring === 0 ? VRING_DESC_F_WRITE : 0;
+    const index = next < 64 ? next % this.#kind.size : next;
+    view.setBigUint64(offset, BigInt(address), true);
+    view.setUint32(offset + 8, length, true);
+    const [word12, word14] = this.#kind.packed ? [index, flags ^ right] : [flags ^ right, index];
+    view.setUint16(offset + 12, word12, true);
+    // Wrap bits come when it is offered.
+    view.setUint16(offset + 14, this.#kind.packed ? word14 & 7 : word14, true);
+  }
+
+  /** A ring as a new driver would set it up, from where the old one left off. */
+  restart(number: 0 | 1): void {
+    const { packed, size } = this.#kind;
+    const ring = this.#rings[number];
+    for (let slot = 0; slot < size; slot++) {
+      const desc = {
+        ...{ address: DATA_AT + DATA_STEP * 7 * slot, length: 512, flags: 0, next: slot },
+      };
+      this.#desc(ring.areas[0] + 16 * slot, number, desc);
+    }
+    ring.wrap = 1;
+    this.#checked[number] = ring.next;
+    if (packed) { for (const area of [1, 2] as const) this.#word(ring.areas[area] + 2, 0); }
+    else for (const area of [1, 2] as const) this.#word(ring.areas[area] + 2, ring.next);
+    const position = { availIndex: ring.next, availWrap: 1, usedIndex: ring.next, usedWrap: 1 };
+    const areas = ring.areas.map((area) => this.#low + area) as [number, number, number];
+    const vring = makeVring(this.#arena, this.port, number, this.#kind, areas, position);
+    this.port.vrings[number] = vring;
+  }
+
+  /** Does one thing to its memory. */
+  act(op: Op): void {
+    const { size, packed } = this.#kind;
+    switch (op.do) {
+      case "desc":
+        return this.#desc(this.#rings[op.ring].areas[0] + 16 * (op.slot % size), op.ring, op.desc);
+      case "table":
+        return op.entries.forEach((entry, i) =>
+          this.#desc(TABLES_AT + TABLE_BYTES * op.table + 16 * i, op.ring, entry)
+        );
+      case "offer":
+        return op.heads.forEach((head) => packed ? this.#offerSlot(op) : this.#offerHead(op, head));
+      case "jump":
+        if (packed) this.#word(this.#rings[op.ring].areas[0] + 16 * (op.to % size) + 14, op.to);
+        else this.#word(this.#rings[op.ring].areas[1] + 2, op.to);
+        return;
+      case "poke":
+        this.#scribbles = true;
+        return this.#word(2 * op.at, op.value);
+      case "frame":
+        this.#arena.bytes[
+          this.#low + DATA_AT + DATA_STEP * op.frame + this.#kind.headerBytes + 5
+        ] = op.to;
+    }
+  }
+
+  /** Offers the next entry, if the ring is not full; `head` of its own choice or in order. */
+  #offerHead({ ring: number }: { ring: 0 | 1 }, head: number | null): void {
+    const { size } = this.#kind;
+    const ring = this.#rings[number];
+    const queue = this.port.vrings[number]?.queue;
+    if (!queue || queue instanceof PackedQueue) return;
+    if (((ring.next - queue.lastAvail) & 0xffff) >= size) return;
+    const chosen = head === null ? ring.next % size : head < 64 ? head % size : head;
+    this.#word(ring.areas[1] + 4 + 2 * (ring.next % size), chosen);
+    ring.next = (ring.next + 1) & 0xffff;
+    this.#word(ring.areas[1] + 2, ring.next);
+  }
+
+  #offerSlot({ ring: number }: { ring: 0 | 1 }): void {
+    const ring = this.#rings[number];
+    const at = this.#low + ring.areas[0] + 16 * ring.next + 14;
+    const { view } = this.#arena;
+    const flags = view.getUint16(at, true);
+    const mine = ring.wrap === 1 ? AVAIL : USED;
+    // Used or untouched, but not offered already: else the ring is full.
+    if ((flags & (AVAIL | USED)) === mine) return;
+    view.setUint16(at, (flags & 7) | mine, true);
+    if (++ring.next === this.#kind.size) {
+      ring.next = 0;
+      ring.wrap ^= 1;
+    }
+  }
+
+  /** What the switch gave back are entries of the ring, and no more than were offered. */
+  checkUsed(): void {
+    for (const vring of this.port.vrings) {
+      const queue = vring?.queue;
+      assert(queue);
+      if (queue instanceof PackedQueue) {
+        assert(queue.availSlot < queue.size && queue.usedSlot < queue.size);
+        assert.equal(queue.usedSlot, queue.availSlot, "nothing is held between two visits");
+        continue;
+      }
+      assert.equal(queue.lastUsed, queue.lastAvail, "nothing is held between two visits");
+      if (this.#scribbles) continue;
+      const used = Math.min(
+        queue.size,
+        (queue.lastUsed - (this.#checked[vring.number] ?? 0)) & 0xffff,
+      );
+      for (let back = 1; back <= used; back++) {
+        const id = queue.usedRing[2 * ((queue.lastUsed - back) & queue.mask)] ?? -1;
+        assert(id >= 0 && id < queue.size, `used entry ${id} of a ring of ${queue.size}`);
+      }
+      this.#checked[vring.number] = queue.lastUsed;
+    }
+  }
+
+  /** It holds nothing of what lies between the guests. */
+  checkHolds(): void {
+    for (const piece of this.#pieces) this.#arena.checkNoSecret(piece);
+  }
+}
+
+/** The switch with its three guests. */
+class World {
+  readonly arena: Arena = new Arena(ARENA_BYTES);
+  readonly bad: BadGuest;
+  readonly good: readonly [GoodGuest, GoodGuest];
+  readonly path: Datapath;
+  readonly #broken: Vring[] = [];
+  readonly #races: { readonly after: number; readonly op: Op }[] = [];
+  readonly #tally: Tally;
+
+  constructor(one: Case, tally: Tally) {
+    this.#tally = tally;
+    this.bad = new BadGuest(this.arena, one);
+    this.good = [
+      new GoodGuest(this.arena, 1, one.goodPacked, true),
+      new GoodGuest(this.arena, 2, !one.goodPacked, false),
+    ];
+    const options = {
+      ...{ entriesMax: FDB_ENTRIES, portEntriesMax: FDB_ENTRIES / 4, ageSeconds: 0, seed: 5 },
+    };
+    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(FDB_ENTRIES)), options);
+    this.path = new Datapath(3, fdb, new Float64Array(portBase(3, VRINGS)), {
+      call: () => {},
+      untranslated: () => assert.fail("nobody has an IOMMU here"),
+      accessFailed: () => assert.fail("nobody has an IOMMU here"),
+      ringBroken: (vring) => {
+        assert.equal(vring.port.index, 0, "a good guest's ring broke");
+        assert(!this.#broken.includes(vring), "a ring breaks once");
+        assert.notEqual(vring.queue.broken, RING_OK);
+        this.#broken.push(vring);
+      },
+    });
+    for (const { port } of [this.bad, ...this.good]) this.path.ports[port.index] = port;
+    this.path.refresh();
+  }
+
+  /** Something is to be done in the next visit, after as many looks. */
+  race(after: number, op: Op): void {
+    this.#races.push({ after, op });
+    this.#tally.races++;
+  }
+
+  /** Serves a queue; what was kept for this moment happens meanwhile. */
+  #poll(vring: Vring): number {
+    const races = this.#races.splice(0);
+    let taken = 0;
+    if (races.length === 0) return pollVring(this.path, vring);
+    const queues = this.bad.port.vrings.flatMap((bad) => bad ? [bad.queue] : []);
+    let looks = 0;
+    const look = (): void => {
+      looks++;
+      for (const { after, op } of races) if (after === looks) this.bad.act(op);
+    };
+    betweenLooks(queues, this.arena.windows.window(0), look, () => {
+      taken = pollVring(this.path, vring);
+    });
+    return taken;
+  }
+
+  /** Serves the bad guest a few times; the good ones take what comes of it. */
+  visit(): void {
+    const vring = this.bad.port.vrings[1];
+    assert(vring);
+    for (let round = 0; round < 3; round++) {
+      const taken = this.#poll(vring);
+      for (const guest of this.good) guest.receive();
+      if (taken === 0) break;
+    }
+    this.#mend();
+  }
+
+  /** Broken rings are set up anew, so that a case goes on. */
+  #mend(): void {
+    for (const vring of this.bad.port.vrings) {
+      assert(vring);
+      assert.equal(vring.queue.broken !== RING_OK, this.#broken.includes(vring), "it is reported");
+    }
+    this.bad.checkUsed();
+    for (const { number, queue } of this.#broken.splice(0)) {
+      const reason = RING_REASONS[queue.broken] ?? "unknown";
+      this.#tally.reasons.set(reason, (this.#tally.reasons.get(reason) ?? 0) + 1);
+      this.bad.restart(number as 0 | 1);
+    }
+    this.path.refresh();
+  }
+
+  /** Each good guest sends frames to all: the other one has them, the bad one may. */
+  exchange(count: number, frameBytes: number): void {
+    const [a, b] = this.good;
+    for (const [sender, receiver] of [[a, b], [b, a]] as const) {
+      const numbers = sender.send(count, frameBytes);
+      const vring = sender.port.vrings[1];
+      assert(vring);
+      assert.equal(this.#poll(vring), count);
+      sender.reclaim();
+      const got = receiver.receive().get(sender.port.index);
+      assert.deepEqual(got, numbers, `frames of guest ${sender.port.index} arrived`);
+      sender.receive();
+      this.#mend();
+    }
+  }
+
+  /** What must be so at the end of every case. */
+  check(): void {
+    this.arena.checkGuards();
+    this.bad.checkHolds();
+    for (const guest of this.good) this.arena.checkNoSecret(guest.piece);
+    for (const base of [this.bad.port.counterBase]) {
+      this.#tally.frames += this.path.counters[base] ?? 0;
+      this.#tally.received += this.path.counters[base + 12] ?? 0;
+    }
+  }
+}
+
+/** Runs one case. @throws if the bad guest got anywhere */
+export function runCase(one: Case, tally: Tally): void {
+  const world = new World(one, tally);
+  try {
+    // The good guests' addresses are known from now on.
+    world.exchange(1, 60);
+    for (const op of one.ops) {
+      if (op.do === "visit") world.visit();
+      else if (op.do === "good") world.exchange(op.count, op.bytes);
+      else if (op.do === "kicks") setKicks(world.path, true);
+      else if (op.do === "race") world.race(op.after, op.op);
+      else world.bad.act(op);
+    }
+    world.visit();
+    world.exchange(1, 60);
+    world.check();
+  } finally {
+    world.arena.release();
+  }
+}
+
+/** Of any case: {@linkcode runCase} does not throw. */
+export function hostileRings(tally: Tally): fc.IPropertyWithHooks<[Case]> {
+  return fc.property(cases, (one) => runCase(one, tally));
+}

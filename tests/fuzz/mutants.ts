@@ -1,0 +1,162 @@
+/**
+ * Faults to be planted: which line of the code becomes what, and which fuzzer must notice.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** What the fuzzers need of the project. */
+const PARTS = [
+  ...["deno.json", "deno.lock", "ffi", "lib", "tests/fuzz", "tests/unit/vhost"],
+  ...["tests/unit/control"],
+];
+/** A fault must be found within as many cases; most are in a tenth. */
+const CASES_MAX = 6000;
+const SEED = 7;
+
+/** One fault. */
+export interface Mutant {
+  readonly fuzzer: string;
+  /** Found in a moment: tried on every change. */
+  readonly quick: boolean;
+  readonly name: string;
+  readonly file: string;
+  /** A piece of code that stands there once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The faults. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    fuzzer: "rings",
+    quick: true,
+    name: "a receive buffer counts that was not translated",
+    file: "lib/virtio/split.ts",
+    from: "    if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);\n",
+    to: "",
+  },
+  {
+    fuzzer: "rings",
+    quick: false,
+    name: "chains of a packed ring may overlap",
+    file: "lib/virtio/packed.ts",
+    from: "if (slots > queue.size) {",
+    to: "if (false) {",
+  },
+  {
+    fuzzer: "rings",
+    quick: false,
+    name: "a descriptor's length is read twice",
+    file: "lib/virtio/split.ts",
+    from: "walk[WALK_BYTES] = length;",
+    to: "walk[WALK_BYTES] = desc[4 * head + 2]!;",
+  },
+  {
+    fuzzer: "rings",
+    quick: true,
+    name: "only the start of a range is checked",
+    file: "lib/virtio/memory.ts",
+    from: "sizeBytes <= slots[slot + END]! - inGranule",
+    to: "inGranule < slots[slot + END]!",
+  },
+  {
+    fuzzer: "session",
+    quick: true,
+    name: "an old kick descriptor is not closed",
+    file: "lib/vhost/requests.ts",
+    from: "  if (vring.kickFd >= 0) session.host.closeFd(vring.kickFd);\n",
+    to: "",
+  },
+  {
+    fuzzer: "session",
+    quick: false,
+    name: "rings run on whose memory goes away",
+    file: "lib/vhost/session.ts",
+    from: "if (vring.running && !this.#stays(vring, next)) this.suspend(index);",
+    to: "",
+  },
+  {
+    fuzzer: "bytes",
+    quick: true,
+    name: "descriptors of an unfinished message are kept",
+    file: "lib/control/connection.ts",
+    from: "    for (const fd of this.#fds) this.#host.closeFd(fd);\n",
+    to: "",
+  },
+  {
+    fuzzer: "bytes",
+    quick: false,
+    name: "a memory table refused half-way stays mapped",
+    file: "lib/control/guest_memory.ts",
+    from: "        for (const done of mapped) this.#pool.release(done);\n",
+    to: "",
+  },
+  {
+    fuzzer: "words",
+    quick: true,
+    name: "a path that cannot be decoded is an internal error",
+    file: "lib/control/api.ts",
+    from: 'throw new ControlError("invalid", `${path} has',
+    to: 'throw new Error("x" + `${path} has',
+  },
+  {
+    fuzzer: "words",
+    quick: false,
+    name: "a fault of TOML is an internal error",
+    file: "lib/control/config.ts",
+    from: "if (error instanceof TomlError) {",
+    to: "if (false) {",
+  },
+];
+
+async function copy(from: string, to: string): Promise<void> {
+  if ((await Deno.stat(from)).isFile) {
+    await Deno.mkdir(dirname(to), { recursive: true });
+    return await Deno.copyFile(from, to);
+  }
+  for await (const { name } of Deno.readDir(from)) await copy(`${from}/${name}`, `${to}/${name}`);
+}
+
+/** Gives a copy of the code in which a fault can be planted and looked for. */
+export async function plant(
+  use: (tryMutant: (mutant: Mutant) => Promise<{ code: number; output: string }>) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "vuswitch-mutants-" });
+  try {
+    for (const part of PARTS) await copy(ROOT + part, `${folder}/${part}`);
+    await use(async ({ fuzzer, file, from, to }) => {
+      const path = `${folder}/${file}`;
+      const source = await Deno.readTextFile(path);
+      const places = source.split(from).length - 1;
+      if (places !== 1) throw new Error(`${file} has ${places} places with: ${from}`);
+      await Deno.writeTextFile(path, source.replace(from, () => to));
+      const found = await look(folder, fuzzer);
+      await Deno.writeTextFile(path, source);
+      return found;
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function look(folder: string, fuzzer: string): Promise<{ code: number; output: string }> {
+  const bounds = [
+    "--seed",
+    String(SEED),
+    "--cases",
+    String(CASES_MAX),
+    "--patience",
+    "0.5",
+    "--as-found",
+  ];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "tests/fuzz/main.ts", fuzzer, ...bounds],
+    cwd: folder,
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
