@@ -58,14 +58,12 @@ peerTest(
       const boots = [await bootId(first), await bootId(second)];
 
       const finished = await pingMeanwhile(first, addressOf(2));
-      for (let round = 0; round < 2; round++) {
-        assert.notEqual(await running.stop("SIGKILL"), 0);
-        running = await SwitchProcess.start(folder.path, words);
-        await untilUp(running, "m0", "vm1");
-        await pingAll(second, addressOf(1), 50, 1400);
-      }
+      assert.notEqual(await running.stop("SIGKILL"), 0);
+      running = await SwitchProcess.start(folder.path, words);
+      await untilUp(running, "m0", "vm1");
+      await pingAll(second, addressOf(1), 50, 1400);
       const { sent, back } = await finished();
-      console.log(`    ${back} of ${sent} pings came back while the switch was killed twice`);
+      console.log(`    ${back} of ${sent} pings came back while the switch was killed`);
       assert(back > 0);
       await sendFile(first, second, 4);
       assert.deepEqual([await bootId(first), await bootId(second)], boots, "nobody rebooted");
