@@ -6,8 +6,10 @@
  */
 import {
   buildApplication,
+  buildChoiceParser,
   buildCommand,
   buildRouteMap,
+  proposeCompletions,
   run as runApplication,
 } from "@stricli/core";
 import type { Command, CommandContext } from "@stricli/core";
@@ -42,6 +44,9 @@ const texts = (brief: string, placeholder: string) =>
 const yes = (brief: string) =>
   ({ kind: "boolean", brief, default: false, withNegated: false }) as const;
 
+/** In front of a command line that a shell wants to complete; not for users. */
+const COMPLETE_WORD = "--complete";
+
 const SHOW_FLAGS = {
   ctl: text("control socket of the switch", "PATH"),
   output: { kind: "enum", values: ["table", "json"], brief: "how to print", default: "table" },
@@ -65,7 +70,12 @@ type LinkName = "linkList" | "linkAdd" | "linkDel";
 
 /** What a command on a running switch does, with its arguments. */
 type Act = (flags: ShowFlags, write: typeof print, ...words: string[]) => Promise<void>;
-type Argument = { placeholder: string; brief: string; optional?: true };
+type Argument = {
+  placeholder: string;
+  brief: string;
+  optional?: true;
+  proposeCompletions?: typeof proposePorts;
+};
 
 /** A command on a running switch, with at most one argument. */
 function showCommand(
@@ -114,8 +124,14 @@ function clientCommand(
   });
 }
 
-const PORT = { placeholder: "PORT", brief: "name of a port" };
-const OTHER_PORT = { placeholder: "PORT", brief: "name of the other port" };
+/** Names of ports that begin like this. */
+async function proposePorts(partial: string): Promise<string[]> {
+  const { portNames } = await import("./completion.ts");
+  return (await portNames()).filter((name) => name.startsWith(partial));
+}
+
+const PORT = { placeholder: "PORT", brief: "name of a port", proposeCompletions: proposePorts };
+const OTHER_PORT = { ...PORT, brief: "name of the other port" };
 const PORT_SPEC = "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
   "[,mac=ADDRESS][,offer=WORD+…][,announce=off]; " +
   "mode=connect: the front-end listens and the switch connects; multi=N: N front-ends at once, " +
@@ -191,6 +207,25 @@ const protocolCommand = buildCommand<ProtocolFlags, [], CommandContext>({
   docs: { brief: "list vhost-user messages and feature bits: offered or not, why, and tests" },
 });
 
+const completionCommand = buildCommand<Record<never, never>, ["bash" | "zsh"], CommandContext>({
+  func: async (_flags, shell): Promise<void> => {
+    const { completionScript } = await import("./completion.ts");
+    print(completionScript(shell, COMPLETE_WORD));
+  },
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        parse: buildChoiceParser(["bash", "zsh"]),
+        proposeCompletions: (partial) => ["bash", "zsh"].filter((name) => name.startsWith(partial)),
+        placeholder: "SHELL",
+        brief: "bash or zsh: source <(vuswitch completion SHELL)",
+      }],
+    },
+  },
+  docs: { brief: "print what makes a shell complete commands and port names" },
+});
+
 const versionCommand = buildCommand<Record<never, never>, [], CommandContext>({
   func: (): void => print(`vuswitch ${VERSION} (deno ${Deno.version.deno})\n`),
   parameters: {},
@@ -241,6 +276,7 @@ const routes = buildRouteMap({
     }),
     protocol: protocolCommand,
     demo: demoCommand,
+    completion: completionCommand,
     version: versionCommand,
   },
   docs: { brief: "vuswitch: a vhost-user-net switch" },
@@ -285,6 +321,12 @@ export async function main(args: readonly string[]): Promise<void> {
       env: {},
     },
   };
+  if (args[0] === COMPLETE_WORD) {
+    const proposals = await proposeCompletions(application, args.slice(1), context);
+    const words = proposals.map(({ completion }) => completion).filter((word) => word !== "--");
+    print(words.map((word) => `${word}\n`).join(""));
+    return;
+  }
   await runApplication(application, normalise(args), context);
   if (faults.length > 0) {
     printError(`vuswitch: ${printable(faults.join("; "))} (see: vuswitch --help)\n`);
