@@ -193,6 +193,7 @@ export class PortBench {
     reactor: this.#reactor,
     logger: this.#log.logger,
     access: { mode: 0o600, group: null },
+    recordsPrefix: `${this.#folder}/vm`,
   });
   readonly #before: { fds: number; maps: number };
 
