@@ -34,12 +34,28 @@ async function untilUp(running: SwitchProcess, ...names: string[]): Promise<void
   });
 }
 
+/** Takes ports down and up again, one after the other; each guest must see it. */
+async function downAndUp(
+  running: SwitchProcess,
+  named: readonly (readonly [string, QemuGuest])[],
+): Promise<void> {
+  for (const [name, guest] of named) {
+    for (const [admin, carrier] of [["down", "0"], ["up", "1"]] as const) {
+      const path = `/v1/ports/${encodeURIComponent(name)}/link`;
+      await callSwitch(running.ctl, "POST", path, { admin });
+      await until(`${name} to be ${admin} in its guest`, async () => {
+        return (await guest.run("cat /sys/class/net/eth0/carrier")).output === carrier;
+      });
+    }
+  }
+}
+
 async function bootId(guest: QemuGuest): Promise<string> {
   return (await guest.run("cat /proc/sys/kernel/random/boot_id")).output;
 }
 
 peerTest(
-  "QEMU listening, and QEMU at a socket of many, outlive the switch; the switch outlives QEMU",
+  "QEMU listening, and QEMU at a socket of many: ports taken down, the switch killed, QEMU killed",
   missingQemuPackages(),
   async () => {
     using folder = new TempFolder();
@@ -50,12 +66,16 @@ peerTest(
     try {
       guests = await startGuests(folder.path, [
         { socket: own, chardev: ["server=on", "wait=off"] },
-        { socket: many, chardev: ["reconnect=1"] },
+        { socket: many, chardev: ["reconnect=1"], nic: ["packed=on"] },
       ]);
       let [first, second] = guests as [QemuGuest, QemuGuest];
       await untilUp(running, "m0", "vm1");
       await pingAll(first, addressOf(2), 50);
       const boots = [await bootId(first), await bootId(second)];
+
+      await downAndUp(running, [["vm1", first], ["m{n}", second]]);
+      await untilUp(running, "m0", "vm1");
+      await pingAll(first, addressOf(2), 50);
 
       const finished = await pingMeanwhile(first, addressOf(2));
       assert.notEqual(await running.stop("SIGKILL"), 0);
@@ -80,7 +100,11 @@ peerTest(
       await untilUp(running, "m0", "vm1");
       await pingAll(first, addressOf(2), 50);
       await pingAll(second, addressOf(1), 50);
-      assert.equal((await ports(running)).find((port) => port.name === "vm1")?.connects, 2);
+      assert.equal(
+        (await ports(running)).find((port) => port.name === "vm1")?.connects,
+        2,
+        "since the switch started",
+      );
     } finally {
       await stopGuests(guests);
       await running.stop("SIGTERM");
