@@ -13,6 +13,7 @@ export const OFFER_CHOICES: readonly (readonly [string, OfferOptions])[] = [
   ["mac=ADDRESS", { mac: "52:54:00:00:00:01" }],
   ["offer=inband", { offer: ["inband"] }],
   ["offer=gpa", { offer: ["gpa"] }],
+  ["offer=skip-drain", { offer: ["skip-drain"] }],
   ["offer=ring-reset", { offer: ["ring-reset"] }],
   ["offer=iommu", { offer: ["iommu"] }],
 ];
@@ -22,9 +23,9 @@ export type Row = readonly [number: number, name: string, reason: string];
 
 const CONTROL_QUEUE = "the control queue is the front-end's; none is served here";
 const OFFLOAD = "no checksum or segmentation offload: frames travel as they are";
+const NO_DRAIN = "a stop never waits for frames: nothing is gained by skipping the wait";
 const IN_BAND = "a message for each kick and call: for front-ends that cannot make eventfds";
 const IOMMU = "User-Mode Linux would use an IOMMU that is not there";
-const NOT_YET = "not implemented yet";
 
 /** Everything that not every port offers. */
 export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
@@ -40,7 +41,7 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [35, "VHOST_USER_VRING_KICK", IN_BAND],
     [41, "VHOST_USER_GET_SHARED_OBJECT", "belongs to SHARED_OBJECT"],
     [44, "VHOST_USER_GET_SHMEM_CONFIG", "belongs to SHMEM"],
-    [45, "VHOST_USER_GET_VRING_BASE_SKIP_DRAIN", NOT_YET],
+    [45, "VHOST_USER_GET_VRING_BASE_SKIP_DRAIN", NO_DRAIN],
   ],
   "back-end message": [
     [1, "VHOST_USER_BACKEND_IOTLB_MSG", IOMMU],
@@ -66,10 +67,10 @@ export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
     [14, "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS", IN_BAND],
     [17, "VHOST_USER_PROTOCOL_F_XEN_MMAP", "Xen grants are not mapped"],
     [18, "VHOST_USER_PROTOCOL_F_SHARED_OBJECT", "for graphics and video"],
-    [20, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT", NOT_YET],
+    [20, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT", NO_DRAIN],
     [21, "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES", "front-ends of 2025 take the bit for SHMEM"],
     [22, "VHOST_USER_PROTOCOL_F_SHMEM", "a network device has no memory of its own to share"],
-    [23, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN", NOT_YET],
+    [23, "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN", NO_DRAIN],
   ],
   "virtio feature": [
     [0, "VIRTIO_NET_F_CSUM", OFFLOAD],
@@ -145,6 +146,7 @@ const CONFIG_READ: Proof = [CONFIGURED, "config: what the operator gave a port i
 const STATUS = "tests/unit/vhost/session_status_test.ts";
 const LINK: Proof = [CONFIG, "a link taken down is told on the back-end channel"];
 const MOVED: Proof = ["tests/e2e/frontend_state_test.ts", "device state: what one switch knew"];
+const NOT_DRAINED: Proof = [CONFIGURED, "skip-drain: rings stop at once and go on"];
 const CALLS: Proof = [CONFIGURED, "in-band: kicks and calls as messages carry every frame"];
 const RING_KINDS: Proof = [RINGS, "rings: kind × buffers × suppression × header"];
 const CHANNEL: Proof = [
@@ -212,6 +214,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
     MOVED,
     ["tests/unit/vhost/device_state_test.ts", "decodeDeviceState() refuses every single bit"],
   ],
+  VHOST_USER_GET_VRING_BASE_SKIP_DRAIN: [NOT_DRAINED],
   VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [LINK],
   VHOST_USER_BACKEND_VRING_CALL: [CALLS],
   VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
@@ -242,6 +245,8 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
     [FRONT_ENDS, "session forgets the device but neither memory"],
   ],
   VHOST_USER_PROTOCOL_F_DEVICE_STATE: [MOVED],
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT: [NOT_DRAINED],
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN: [NOT_DRAINED],
   VHOST_USER_PROTOCOL_F_CONFIG: [CONFIG_READ, LINK],
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS: [CALLS],
   VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: [[CONFIGURED, "guest addresses: rings and memory named"]],

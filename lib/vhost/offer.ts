@@ -8,6 +8,8 @@ import { type Mac, parseMac } from "../base/mac.ts";
 import {
   OFFERED_FEATURES,
   OFFERED_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
   VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VIRTIO_F_ACCESS_PLATFORM,
@@ -31,7 +33,7 @@ export interface Offer {
 }
 
 /** What can be offered on top, by the operator's word for it. */
-export const OFFER_WORDS = ["inband", "gpa", "ring-reset", "iommu"] as const;
+export const OFFER_WORDS = ["inband", "gpa", "skip-drain", "ring-reset", "iommu"] as const;
 
 /** One of {@linkcode OFFER_WORDS}. */
 export type OfferWord = (typeof OFFER_WORDS)[number];
@@ -55,17 +57,23 @@ export interface OfferOptions {
 const VIRTIO_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [],
   gpa: [],
+  "skip-drain": [],
   "ring-reset": [VIRTIO_F_RING_RESET],
   iommu: [VIRTIO_F_ACCESS_PLATFORM],
 };
 
 /**
  * Protocol features off unless asked for. In-band notifications cost a message each; bit 21 stood
- * for something else in front-ends of 2025.
+ * for something else in front-ends of 2025. A stop never waits for anything here, so that skipping the
+ * wait gains nothing.
  */
 const PROTOCOL_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS],
   gpa: [VHOST_USER_PROTOCOL_F_GPA_ADDRESSES],
+  "skip-drain": [
+    VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+    VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+  ],
   "ring-reset": [],
   iommu: [],
 };

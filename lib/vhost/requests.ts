@@ -13,6 +13,7 @@ import {
   VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_DEVICE_STATE,
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_LOG_SHMFD,
@@ -123,6 +124,10 @@ const RESET: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_RESET_DEVICE };
 const SLOTS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS };
 const INBAND: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS };
 const STATE: Partial<Shape> = { replies: true, gate: VHOST_USER_PROTOCOL_F_DEVICE_STATE };
+const SKIP_DRAIN: Partial<Shape> = {
+  replies: true,
+  gate: VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+};
 const STATUS: Partial<Shape> = { gate: VHOST_USER_PROTOCOL_F_STATUS };
 
 const ROWS: readonly (readonly [number, Request])[] = [
@@ -200,9 +205,10 @@ const ROWS: readonly (readonly [number, Request])[] = [
     row("CHECK_DEVICE_STATE", { ...NONE, ...STATE }, checkDeviceState),
   ],
   [id.VHOST_USER_GET_SHMEM_CONFIG, unserved("GET_SHMEM_CONFIG", REPLY)],
+  // What a stop leaves in the inflight area, it leaves there at once: there is no drain to skip.
   [
     id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN,
-    unserved("GET_VRING_BASE_SKIP_DRAIN", REPLY),
+    row("GET_VRING_BASE_SKIP_DRAIN", { ...VRING_STATE, ...SKIP_DRAIN }, getVringBase),
   ],
 ];
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
@@ -178,6 +179,58 @@ Deno.test("what is off unless asked for is not offered, and ring reset is when a
     const protocol = await frontEnd.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES, undefined, [], PLAIN);
     assert.equal((features >> BigInt(F_RING_RESET)) & 1n, expected);
     for (const bit of Object.values(PROTOCOL_F)) assert.equal((protocol >> bit) & 1n, expected);
+  }
+});
+
+Deno.test("skip-drain: rings stop at once and go on where they stood, tracked, under traffic", async () => {
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["offer=skip-drain", ""]);
+    const one = await bed.guest(1, { packed, buffers: 128 });
+    const two = await bed.guest(2);
+    const { frontEnd } = one;
+    const area = new DataView(new ArrayBuffer(24));
+    area.setUint16(16, 2, true);
+    area.setUint16(18, 256, true);
+    frontEnd.message(id.VHOST_USER_GET_INFLIGHT_FD, new Uint8Array(area.buffer));
+    const bytes = (await frontEnd.reply()).payload.getBigUint64(0, true);
+    area.setBigUint64(0, bytes, true);
+    const memory = createMemoryFile("inflight", Number(bytes));
+    const set = new Uint8Array(area.buffer);
+    assert.equal(await frontEnd.ask(id.VHOST_USER_SET_INFLIGHT_FD, set, [memory]), 0n);
+    closeFd(memory);
+    await introduce(one, two);
+    const stop = async (ring: number): Promise<number> => {
+      const payload = id.encodeVringState(ring, 0);
+      frontEnd.message(id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN, payload);
+      return (await frontEnd.reply()).payload.getUint32(4, true);
+    };
+    for (let round = 0; round < 10; round++) {
+      await transfer(one, two, many(40), 16);
+      await transfer(two, one, many(40), 16);
+      // Frames are under way to and from the rings when they stop.
+      for (let i = 0; i < 8; i++) {
+        assert.ok(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
+        assert.ok(two.send(numberedFrame(one.options.mac, two.options.mac, i, 60)));
+      }
+      const bases: [number, number] = [await stop(RX), await stop(TX)];
+      assert.notEqual((await bed.port(1)).link, "up");
+      await one.startRings(bases);
+      // What was in the ring is sent now, once; what came to a stopped ring was dropped.
+      let numbers = 0;
+      await until("the frames under way", () => {
+        for (const frame of two.receive().filter(isNumbered)) {
+          const expected = numberedFrame(two.options.mac, one.options.mac, numbers++, 60);
+          assert.deepEqual(frame, expected);
+        }
+        return numbers === 8;
+      });
+      await until("the other's frames to be taken", () => {
+        two.reapTransmit();
+        one.receive();
+        return two.tx.free === two.tx.size;
+      });
+      one.receive();
+    }
   }
 });
 

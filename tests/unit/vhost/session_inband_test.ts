@@ -9,7 +9,16 @@ import * as id from "../../../lib/vhost/message.ts";
 import { makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { IN_BAND } from "../../../lib/worker/types.ts";
-import { accept, FakeHost, finish, message, state, table, words } from "./fake_host.ts";
+import {
+  accept,
+  FakeHost,
+  finish,
+  message,
+  replyPayload,
+  state,
+  table,
+  words,
+} from "./fake_host.ts";
 import { acknowledged, QEMU_BYTES, QEMU_SPLIT, ringAddr, SPLIT_RINGS } from "./front_ends.ts";
 
 const KICK = id.VHOST_USER_VRING_KICK;
@@ -196,6 +205,28 @@ Deno.test("in-band and guest addresses are settled before the first ring starts"
   equal(set(all & ~(1n << 13n)), undefined, "others may come and go");
   for (const bit of [14n, 21n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
   b.end();
+});
+
+Deno.test("GET_VRING_BASE_SKIP_DRAIN stops a ring, and needs what it leaves frames in", () => {
+  const b = new Bench("skip-drain").configure();
+  for (const index of [0, 1]) {
+    accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(index), [b.host.fd()]));
+  }
+  b.host.positions.set(1, { availIndex: 77, availWrap: 1, usedIndex: 77, usedWrap: 1 });
+  const SKIP = id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN;
+  const reply = replyPayload(b.session.handle(message(SKIP, state(1, 0))), SKIP);
+  deepEqual([reply.getUint32(0, true), reply.getUint32(4, true)], [1, 77]);
+  deepEqual([...b.host.running.keys()], [0], "the other ring runs on");
+  equal(b.session.handle(message(SKIP, state(64, 0))).close?.code, "bad-index");
+  b.end();
+  const other = new Bench("skip-drain");
+  const all = other.session.offer.protocolFeatures;
+  const set = (features: bigint): string | undefined =>
+    other.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
+  for (const bit of [12n, 20n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
+  equal(set(all & ~(1n << 23n)), undefined);
+  equal(set(all & ~((1n << 23n) | (1n << 20n) | (1n << 12n))), undefined);
+  other.end();
 });
 
 Deno.test("with guest addresses, a region has one address: by table, by slot, and later", () => {

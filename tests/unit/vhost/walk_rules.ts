@@ -111,6 +111,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
   [id.VHOST_USER_SET_VRING_ADDR]: ring(ringAddress),
   [id.VHOST_USER_SET_VRING_BASE]: ring(() => state(0, 0)),
   [id.VHOST_USER_GET_VRING_BASE]: { ...ring(() => state(0, 0)), gives: () => 8 },
+  [id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN]: { ...ring(() => state(0, 0)), gives: () => 8 },
   [id.VHOST_USER_SET_VRING_KICK]: fd("kick"),
   [id.VHOST_USER_SET_VRING_CALL]: fd("call"),
   [id.VHOST_USER_SET_VRING_ERR]: fd("err"),

@@ -219,6 +219,12 @@ function inBand(walk: Walk): Walk {
   return walk.offering("inband").protocol(protocol).features(SPLIT).memory().places();
 }
 
+function skipDrain(walk: Walk): void {
+  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT: inflight } = f;
+  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN: skip } = f;
+  walk.offering("skip-drain").run(SPLIT, PROTOCOL | bits(inflight, skip));
+}
+
 function kickedInBand(walk: Walk): void {
   inBand(walk).enable();
   for (const index of [0, 1]) walk.say(id.VHOST_USER_VRING_KICK, state(index, 0));
@@ -250,6 +256,7 @@ export const STATES: Readonly<Record<string, (walk: Walk) => void>> = {
   "status 0": (walk) => walk.run().say(id.VHOST_USER_SET_STATUS, words(0)),
   "device reset": deviceReset,
   "memory removed under the rings": unmapped,
+  "skip-drain, running": skipDrain,
   "in-band, configured": (walk) => void inBand(walk),
   "in-band, kicked": kickedInBand,
   "behind an IOMMU, rings untranslated": untranslated,
