@@ -58,6 +58,7 @@ const KERNEL_WORDS = [
   "panic=-1",
 ];
 const READY = "@@READY@@";
+const HELLO = "@@HELLO@@";
 const READY_MS_MAX = 120_000;
 
 function qemuArguments(options: GuestOptions): string[] {
@@ -134,6 +135,19 @@ export class QemuGuest implements AsyncDisposable {
   /** Waits until the guest takes commands. @throws with QEMU's message if it ends or hangs */
   async ready(): Promise<void> {
     const end = Date.now() + READY_MS_MAX;
+    await this.#connect(end);
+    await this.#until(READY, end);
+  }
+
+  /** The same for a guest that came by migration: it has booted elsewhere, and is asked. */
+  async arrived(): Promise<void> {
+    const end = Date.now() + READY_MS_MAX;
+    await this.#connect(end);
+    await (this.#serial as unknown as Deno.UnixConn).write(new TextEncoder().encode(`${HELLO}\n`));
+    await this.#until(READY, end);
+  }
+
+  async #connect(end: number): Promise<void> {
     while (this.#serial === null) {
       try {
         const path = `${this.options.folder}/${this.options.name}.cmd`;
@@ -143,7 +157,6 @@ export class QemuGuest implements AsyncDisposable {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
-    await this.#until(READY, end);
   }
 
   async #failure(what: string): Promise<Error> {
