@@ -155,9 +155,14 @@ const CHANNEL: Proof = [
 ];
 const MIGRATION = "tests/unit/vhost/session_migration_test.ts";
 const LOGGED: Proof = ["tests/e2e/dirty_log_test.ts", "dirty log: a copy of memory that follows"];
+const MIGRATED: Proof = [
+  "tests/e2e/migration_test.ts",
+  "QEMU live migration between two ports, there and back",
+];
 const LOG: readonly Proof[] = [
   [MIGRATION, "session logs for QEMU, twice, and no ring stops"],
   LOGGED,
+  MIGRATED,
 ];
 const TRANSLATED: readonly Proof[] = [
   ["tests/unit/vhost/session_iommu_test.ts", "IOTLB messages that cannot be right are refused"],
@@ -166,6 +171,7 @@ const TRANSLATED: readonly Proof[] = [
 const RARP: readonly Proof[] = [
   [MIGRATION, "session announces a guest at once"],
   ["tests/unit/switch/rarp_test.ts", "a RARP request goes to every other port"],
+  MIGRATED,
 ];
 
 const INFLIGHT = "tests/unit/vhost/session_inflight_test.ts";
@@ -258,7 +264,7 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
   VIRTIO_NET_F_MAC: [CONFIG_READ],
   VIRTIO_NET_F_STATUS: [LINK],
   VIRTIO_NET_F_MRG_RXBUF: [RING_KINDS],
-  VIRTIO_NET_F_GUEST_ANNOUNCE: [QEMU_SPLIT],
+  VIRTIO_NET_F_GUEST_ANNOUNCE: [MIGRATED],
   VIRTIO_NET_F_MQ: [["tests/model/queues_test.ts", "a flow keeps its receive queue"]],
   VHOST_F_LOG_ALL: LOG,
   VIRTIO_F_ANY_LAYOUT: [[RINGS, "rings: header and data over descriptors in every layout"]],
