@@ -8,7 +8,12 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import * as id from "../../lib/vhost/message.ts";
-import { makeOffer } from "../../lib/vhost/offer.ts";
+import {
+  encodeIotlb,
+  VHOST_IOTLB_INVALIDATE,
+  VHOST_IOTLB_UPDATE,
+} from "../../lib/vhost/back_end_message.ts";
+import { makeOffer, OFFER_WORDS, type OfferOptions } from "../../lib/vhost/offer.ts";
 import { REQUESTS } from "../../lib/vhost/requests.ts";
 import { type Outcome, Session } from "../../lib/vhost/session.ts";
 import * as f from "../../lib/virtio/features.ts";
@@ -126,24 +131,30 @@ class Talk {
   readonly host: FakeHost = new FakeHost();
   readonly session: Session;
   over = false;
+  /** A log descriptor was given: one more that the session owns. */
+  #logFds = 0;
   readonly #tally: SessionTally;
 
-  constructor(queuePairs: number, tally: SessionTally) {
-    this.session = new Session(this.host, makeOffer({ queuePairs }));
+  constructor(options: OfferOptions, tally: SessionTally) {
+    this.session = new Session(this.host, makeOffer(options));
     this.#tally = tally;
   }
 
   /** The payload a good front-end might send now. */
   #payload(request: number, ring: number, choice: number): Uint8Array {
     const { offer } = this.session;
-    const split = offer.features & ~(1n << BigInt(f.VIRTIO_F_RING_PACKED)) &
-      ~(1n << BigInt(f.VHOST_F_LOG_ALL));
+    const without = (...bits: number[]): bigint =>
+      bits.reduce((word, bit) => word & ~(1n << BigInt(bit)), offer.features);
+    const split = choice % 2 === 0
+      ? without(f.VIRTIO_F_RING_PACKED, f.VHOST_F_LOG_ALL)
+      : without(f.VIRTIO_F_RING_PACKED, f.VHOST_F_LOG_ALL, f.VIRTIO_F_ACCESS_PLATFORM);
     const good: Record<number, () => Uint8Array> = {
       [id.VHOST_USER_SET_FEATURES]: () =>
-        words([split, split, offer.features, 1n << 32n, 0n][choice % 5] ?? split),
+        words([split, split, offer.features, 1n << 32n, 0n, split][choice % 6] ?? split),
       [id.VHOST_USER_SET_PROTOCOL_FEATURES]: () =>
         words(choice % 4 === 0 ? 8n & offer.protocolFeatures : offer.protocolFeatures),
-      [id.VHOST_USER_SET_MEM_TABLE]: () => table(REGIONS.slice(choice % 3 % 2, 1 + choice % 3)),
+      [id.VHOST_USER_SET_MEM_TABLE]: () =>
+        table(this.#regions.slice(choice % 3 % 2, 1 + choice % 3)),
       [id.VHOST_USER_ADD_MEM_REG]: () => this.#region(choice),
       [id.VHOST_USER_REM_MEM_REG]: () => this.#region(choice),
       [id.VHOST_USER_SET_VRING_NUM]: () => state(ring, [256, 256, 64, 100, 1][choice % 5] ?? 256),
@@ -152,23 +163,53 @@ class Talk {
         state(ring, [0, 0x8000, 0x80008000, 17][choice % 4] ?? 0),
       [id.VHOST_USER_SET_VRING_ENABLE]: () => state(ring, choice % 3 === 0 ? 0 : 1),
       [id.VHOST_USER_NET_SET_MTU]: () => words([1500, 9000, 68, 67][choice % 4] ?? 0),
+      [id.VHOST_USER_IOTLB_MSG]: () => this.#iotlb(ring, choice),
+      [id.VHOST_USER_SET_LOG_BASE]: () => words([2 ** 20, 64, 4096][choice % 3] ?? 0, 0),
       [id.VHOST_USER_SET_STATUS]: () => words([0, 8, 15][choice % 3] ?? 0),
     };
     if (RING_REQUESTS.slice(4, 7).includes(request)) {
       return words(choice % 6 === 0 ? 0x100 + ring : ring);
     }
-    return good[request]?.() ?? state(ring, 0).slice(0, REQUESTS.get(request)?.bytesMin ?? 8);
+    const bytes = REQUESTS.get(request)?.bytesMin ?? 8;
+    const rest = new Uint8Array(bytes);
+    rest.set(state(ring, 0).subarray(0, bytes));
+    return good[request]?.() ?? rest;
+  }
+
+  /** Addresses are the guest's own, on both sides. */
+  get #physical(): boolean {
+    const { protocolFeatures } = this.session;
+    return f.hasFeature(protocolFeatures, f.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
+  }
+
+  get #regions(): typeof REGIONS {
+    if (!this.#physical) return REGIONS;
+    return REGIONS.map((region) => ({ ...region, userAddr: region.guestAddr }));
   }
 
   #region(choice: number): Uint8Array {
-    const [region = LOW] = REGIONS.slice(choice % 3);
+    const [region = LOW] = this.#regions.slice(choice % 3);
     const { guestAddr, sizeBytes, userAddr, mmapOffset } = region;
     return words(0, guestAddr, sizeBytes, userAddr, mmapOffset);
   }
 
+  /** Translates a ring's addresses to themselves, or no longer. */
+  #iotlb(ring: number, choice: number): Uint8Array {
+    const start = this.#physical ? 0 : USER;
+    const iova = BigInt(start + 65536 * (ring % 64));
+    return encodeIotlb({
+      iova,
+      sizeBytes: choice % 5 === 0 ? 4096n : 65536n,
+      userAddr: iova,
+      permission: choice % 4 === 0 ? 1 : 3,
+      type: choice % 3 === 0 ? VHOST_IOTLB_INVALIDATE : VHOST_IOTLB_UPDATE,
+    });
+  }
+
   /** Rings lie 64 KiB apart, in the first or the second region. */
   #address(ring: number, choice: number): Uint8Array {
-    const at = USER + 65536 * (ring % 64) + (choice % 4 === 3 ? 4 * MIB : 0);
+    const start = this.#physical ? 0 : USER;
+    const at = start + 65536 * (ring % 64) + (choice % 4 === 3 ? 4 * MIB : 0);
     return words(ring, at, at + 0x8000, at + 0x4000, 0);
   }
 
@@ -180,6 +221,7 @@ class Talk {
     }
     if (request === id.VHOST_USER_ADD_MEM_REG) return ["other"];
     if (request === id.VHOST_USER_SET_BACKEND_REQ_FD) return ["socket"];
+    if (request === id.VHOST_USER_SET_LOG_FD) return ["eventfd"];
     return REQUESTS.get(request)?.fdsMax === 1 ? ["other"] : [];
   }
 
@@ -201,6 +243,9 @@ class Talk {
     this.#tally.messages++;
     if (this.host.running.size > 0) this.#tally.running++;
     this.#checkOutcome(request, flags, outcome);
+    if (request === id.VHOST_USER_SET_LOG_FD && given.length > 0 && !outcome.close) {
+      this.#logFds = 1;
+    }
     if (outcome.close) {
       const { code } = outcome.close;
       this.#tally.closes.set(code, (this.#tally.closes.get(code) ?? 0) + 1);
@@ -226,8 +271,11 @@ class Talk {
     const { host, session } = this;
     const owned = session.vrings.flatMap((v) => [v.kickFd, v.callFd, v.errFd]);
     if (host.backEnd >= 0) owned.push(host.backEnd);
-    const held = owned.filter((fd) => fd >= 0).sort((a, b) => a - b);
-    assert.deepEqual([...host.open.keys()].sort((a, b) => a - b), held, "descriptors, owned once");
+    const held = owned.filter((fd) => fd >= 0);
+    assert.equal(new Set(held).size, held.length, "descriptors are owned once");
+    const more = [...host.open.keys()].filter((fd) => !held.includes(fd));
+    assert(held.every((fd) => host.open.has(fd)), "what is owned is open");
+    assert(more.length <= this.#logFds, `descriptors ${more} are nobody's`);
     assert.equal(host.prepared, null, "no memory is left half prepared");
     assert.deepEqual(session.memory.regions, host.regions);
     for (const [index, vring] of session.vrings.entries()) {
@@ -245,8 +293,11 @@ class Talk {
     const start = host.running.get(index);
     assert(start && session.featuresSet);
     assert.equal(host.enabled.get(index), vring.enabled);
-    assert.equal(host.calls.get(index), vring.callFd);
-    assert.equal(start.kickFd, vring.kickFd);
+    const inBand = f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
+    if (!f.hasFeature(session.protocolFeatures, inBand)) {
+      assert.equal(host.calls.get(index), vring.callFd);
+      assert.equal(start.kickFd, vring.kickFd);
+    }
     const { size, packed } = start;
     assert.equal(packed, f.hasFeature(session.features, f.VIRTIO_F_RING_PACKED));
     assert(size > 0 && size <= 32768 && (packed || (size & (size - 1)) === 0), `size ${size}`);
@@ -265,9 +316,15 @@ class Talk {
     });
   }
 
+  /** All protocol features there are. */
+  negotiate(): void {
+    const request = id.VHOST_USER_SET_PROTOCOL_FEATURES;
+    this.say({ request, ring: 0, choice: 1, spoil: null, more: 0, fds: null, flags: 1 });
+  }
+
   /** What a good front-end sends until its first two rings run. */
   start(packed: boolean, choice: number): void {
-    const features = packed ? 2 : 0;
+    const features = packed ? 2 : choice % 2;
     const good = { spoil: null, more: 0, fds: null, flags: 9 };
     const steps: readonly (readonly [number, number, number])[] = [
       [id.VHOST_USER_SET_PROTOCOL_FEATURES, 0, 1],
@@ -305,13 +362,20 @@ class Talk {
 }
 
 /** Runs one case. @throws if anything is not as it must be */
-export function runSession(pairs: number, steps: readonly Step[], tally: SessionTally): void {
-  let talk = new Talk(pairs, tally);
+export function runSession(
+  options: OfferOptions,
+  steps: readonly Step[],
+  tally: SessionTally,
+): void {
+  let talk = new Talk(options, tally);
+  let talks = 0;
+  talk.negotiate();
   for (const one of steps) {
     // A front-end that was disconnected comes again.
     if (talk.over) {
       finish(talk.session, talk.host);
-      talk = new Talk(pairs, tally);
+      talk = new Talk(options, tally);
+      if (++talks % 4 > 0) talk.negotiate();
     }
     if (one.do === "say") talk.say(one);
     else if (one.do === "start") talk.start(one.packed, one.choice);
@@ -331,10 +395,10 @@ export function runSession(pairs: number, steps: readonly Step[], tally: Session
 /** Of any conversation: {@linkcode runSession} does not throw. */
 export function hostileSession(
   tally: SessionTally,
-): fc.IPropertyWithHooks<[number, Step[]]> {
+): fc.IPropertyWithHooks<[OfferOptions, Step[]]> {
   return fc.property(
-    fc.constantFrom(1, 2, 32),
+    fc.record({ queuePairs: fc.constantFrom(1, 2, 32), offer: fc.subarray([...OFFER_WORDS]) }),
     fc.array(step, { minLength: 1, maxLength: 80, size: "max" }),
-    (pairs, steps) => runSession(pairs, steps, tally),
+    (options, steps) => runSession(options, steps, tally),
   );
 }
