@@ -35,6 +35,9 @@ const STATUS: Readonly<Record<ControlError["kind"], number>> = {
   failed: 500,
 };
 
+/** Before the server is begun anew, ms. */
+const REST_MS = 100;
+
 /** A running control API. */
 export interface ControlApi {
   close(): Promise<void>;
@@ -45,20 +48,58 @@ export function serveApi(path: string, control: SwitchControl): ControlApi {
   // The rules for a path in use are those of port sockets; the server then binds it itself.
   closeFd(listenAt(path, { mode: 0o600, group: null }));
   unlinkSocket(path);
-  const mask = Deno.umask(0o177);
-  try {
-    const server = Deno.serve(
-      { path, onListen: () => {}, onError: problem },
-      (request) => handle(request, control),
-    );
-    return {
-      async close(): Promise<void> {
-        await server.shutdown();
-        unlinkSocket(path);
-      },
-    };
-  } finally {
-    Deno.umask(mask);
+  return new ApiServer(path, control);
+}
+
+/**
+ * The server, begun anew when it ends by itself: a connection that cannot be accepted, for want of
+ * descriptors as a rule, ends it for good.
+ */
+class ApiServer implements ControlApi {
+  readonly #path: string;
+  readonly #control: SwitchControl;
+  #server: Deno.HttpServer<Deno.UnixAddr> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(path: string, control: SwitchControl) {
+    this.#path = path;
+    this.#control = control;
+    this.#serve();
+  }
+
+  #serve(): void {
+    const mask = Deno.umask(0o177);
+    try {
+      this.#server = Deno.serve(
+        { path: this.#path, onListen: () => {}, onError: problem },
+        (request) => handle(request, this.#control),
+      );
+    } finally {
+      Deno.umask(mask);
+    }
+    this.#server.finished.catch(() => this.#again());
+  }
+
+  #again(): void {
+    this.#server = null;
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      try {
+        unlinkSocket(this.#path);
+        this.#serve();
+      } catch {
+        // There are no descriptors for a socket either.
+        this.#again();
+      }
+    }, REST_MS);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#server?.shutdown();
+    unlinkSocket(this.#path);
   }
 }
 

@@ -1,0 +1,197 @@
+/**
+ * Tenants that do too much of what is allowed, or take from the switch what it needs: floods,
+ * storms, holes in memory, descriptors that do not close, no descriptors at all.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
+import { callSwitch } from "../../lib/cli/client.ts";
+import { RX, TX } from "../../lib/guest/net_guest.ts";
+import * as id from "../../lib/vhost/message.ts";
+import { LingeringSocket } from "../harness/linger.ts";
+import { bytesOf, closes, Siege, type Siege as Besieged, steps } from "../harness/siege.ts";
+import { until } from "../harness/switch_process.ts";
+import { introduce, macOf, numberedFrame } from "../harness/traffic.ts";
+
+const PLAIN = 1;
+/** How long a storm lasts, ms. */
+const STORM_MS = 400;
+const F_SEAL_WRITE = 8;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+/** Shorter than what the tests wait for, longer than what the switch may stand still, seconds. */
+const LINGER_SECONDS = 3;
+
+const { symbols: libc } = Deno.dlopen("libc.so.6", {
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+});
+
+/** Does something over and over, others having their turns in between. */
+async function storm(deed: () => void): Promise<void> {
+  const end = performance.now() + STORM_MS;
+  while (performance.now() < end) {
+    for (let i = 0; i < 200; i++) deed();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+Deno.test("floods and storms cost the others nothing", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  await step("messages without end", null, async () => {
+    using frontEnd = siege.frontEnd();
+    const one = id.encodeMessage(id.VHOST_USER_SET_OWNER, PLAIN, new Uint8Array());
+    const many = new Uint8Array(64 * one.length);
+    for (let i = 0; i < 64; i++) many.set(one, i * one.length);
+    let sent = 0;
+    // What the socket takes of a message goes on where it ended.
+    await storm(() => {
+      sent += Math.max(0, frontEnd.raw(many.slice(sent % one.length)));
+    });
+    assert.ok(sent > 2000 * one.length, "more than may come in a row");
+    await siege.bystanders.check();
+    await until("the last message to be taken", () => {
+      const rest = (one.length - sent % one.length) % one.length;
+      if (rest > 0) sent += Math.max(0, frontEnd.raw(one.slice(one.length - rest)));
+      return sent % one.length === 0;
+    });
+    assert.notEqual(await frontEnd.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN), 0n);
+  });
+  for (const packed of [false, true]) {
+    await step(`kicks without end, ${packed ? "packed" : "split"}`, null, async () => {
+      using guest = await siege.guest({ packed });
+      await storm(() => guest.kick(TX));
+      await siege.bystanders.check();
+      await introduce(guest, siege.witness);
+    });
+  }
+  await step("memory tables without end", null, async () => {
+    using guest = await siege.guest();
+    for (let i = 0; i < 300; i++) assert.equal(await guest.setMemory(), 0n);
+    await siege.bystanders.check();
+    await introduce(guest, siege.witness);
+  });
+});
+
+Deno.test("what a tenant does to its own memory is its own affair", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  await step("holes punched under frames that are sent", null, async () => {
+    using guest = await siege.guest();
+    const bytes = 65536;
+    const address = guest.ram.take(bytes, 4096);
+    const dropped = async (): Promise<number> =>
+      (await siege.port()).counters["rxDroppedBadSource"] ?? 0;
+    const before = await dropped();
+    let sent = 0;
+    for (let i = 0; i < 200; i++) {
+      const flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+      const offset = BigInt(guest.ram.at(address));
+      assert.equal(libc.fallocate(guest.memoryFd, flags, offset, BigInt(bytes)), 0);
+      if (guest.sendChain([{ address: address + 4096 * (i % 16), bytes: 100 }])) sent++;
+      await until("the frame to come back", () => guest.reapTransmit() > 0);
+    }
+    // A hole reads as zeros, and a source address of zeros is nobody's.
+    assert.equal(await dropped(), before + sent);
+    await introduce(guest, siege.witness);
+  });
+  for (const packed of [false, true]) {
+    const word = packed ? "packed" : "split";
+    await step(`the device's part of a ring scribbled over, ${word}`, null, async () => {
+      using guest = await siege.guest({ packed, eventIdx: false });
+      await introduce(guest, siege.witness);
+      const counters = async (): Promise<number> => (await siege.port()).counters["txFrames"] ?? 0;
+      const before = await counters();
+      const device = guest.ram.at(guest.rx.areas[2]);
+      const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
+      for (let i = 0; i < 50; i++) {
+        for (let word = 0; word < (packed ? 2 : 16); word++) {
+          guest.ram.view.setUint16(device + 2 * word, (i * 7919 + word * 104729) & 0xffff, true);
+        }
+        assert.ok(siege.witness.send(frame));
+        await until("the frame to be taken", () => siege.witness.reapTransmit() >= 0);
+      }
+      await until("the frames", async () => await counters() >= before + 50);
+      assert.equal((await siege.vring(RX)).state, "running");
+    });
+  }
+  await step("memory that must not be written to", "map-failed", async () => {
+    const file = createMemoryFile("guest", 1 << 20, F_SEAL_WRITE);
+    const table = bytesOf(1, 0, 1 << 20, 0, 0);
+    await closes(siege, (f) => void f.message(id.VHOST_USER_SET_MEM_TABLE, table, [file]));
+    closeFd(file);
+  });
+});
+
+Deno.test("descriptors that do not close, and none to be had", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  await step("a socket that lingers, with a message that takes none", "fd-count", async () => {
+    using lingering = new LingeringSocket(LINGER_SECONDS);
+    await closes(siege, (f) => {
+      f.message(id.VHOST_USER_GET_FEATURES, undefined, [lingering.fd]);
+      closeFd(lingering.fd);
+    });
+    await nobodyWaits(siege);
+  });
+  await step("a socket that lingers, never read from the connection", "bad-version", async () => {
+    using lingering = new LingeringSocket(LINGER_SECONDS);
+    await closes(siege, (f) => {
+      f.message(id.VHOST_USER_GET_FEATURES, undefined, [], 0);
+      f.message(id.VHOST_USER_GET_FEATURES, undefined, [lingering.fd]);
+      closeFd(lingering.fd);
+    });
+    await nobodyWaits(siege);
+  });
+  await step("a connection comes when the switch may hold no more descriptors", null, async () => {
+    const pid = siege.process.pid;
+    const limits = await prlimit(pid, "--nofile", "--output=SOFT,HARD", "--noheadings", "--raw");
+    const [soft = "", hard = ""] = limits.trim().split(/\s+/);
+    // The limit is on numbers: none below the first that is free.
+    const taken = new Set(Array.from(Deno.readDirSync(`/proc/${pid}/fd`)).map(({ name }) => name));
+    let free = 0;
+    while (taken.has(String(free))) free++;
+    await prlimit(pid, `--nofile=${free}:${hard}`);
+    using frontEnd = siege.frontEnd();
+    let asked: Promise<unknown>;
+    try {
+      asked = callSwitch(siege.process.ctl, "GET", "/v1/switch");
+      asked.catch(() => {});
+      const log = siege.process.log.length;
+      await until(
+        "the failing accept",
+        () => siege.process.log.slice(log).includes("cannot accept a front-end"),
+      );
+      await siege.bystanders.check();
+    } finally {
+      await prlimit(pid, `--nofile=${soft}:${hard}`);
+    }
+    // It waited, and so did whoever wants to control the switch.
+    assert.notEqual(await frontEnd.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN), 0n);
+    await asked.catch(() => {});
+    await until(
+      "the control API",
+      () => callSwitch(siege.process.ctl, "GET", "/v1/switch").then(() => true).catch(() => false),
+    );
+  });
+});
+
+async function prlimit(pid: number, ...args: string[]): Promise<string> {
+  const { success, stdout } = await new Deno.Command("prlimit", {
+    args: ["--pid", String(pid), ...args],
+  }).output();
+  assert.ok(success);
+  return new TextDecoder().decode(stdout);
+}
+
+/** The data plane and the control thread go on while something does not close. */
+async function nobodyWaits(siege: Besieged): Promise<void> {
+  const begin = performance.now();
+  await siege.bystanders.check();
+  await callSwitch(siege.process.ctl, "GET", "/v1/switch");
+  using guest = await siege.guest({ mac: macOf(9) });
+  await introduce(guest, siege.witness);
+  const took = performance.now() - begin;
+  assert.ok(took < 1000 * LINGER_SECONDS, `they waited for ${Math.round(took)} ms`);
+}
