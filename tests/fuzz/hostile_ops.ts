@@ -56,6 +56,8 @@ export type Op =
   | { readonly do: "poke"; readonly at: number; readonly value: number }
   /** Rewrites the last byte of a frame's destination. */
   | { readonly do: "frame"; readonly frame: number; readonly to: number }
+  /** Makes a descriptor claim more than it did. */
+  | { readonly do: "grow"; readonly ring: 0 | 1; readonly slot: number }
   | { readonly do: "good"; readonly count: number; readonly bytes: number }
   /** Does it in the next visit, after as many looks of the switch at the guest's memory. */
   | { readonly do: "race"; readonly after: number; readonly op: Op }
@@ -141,6 +143,7 @@ const deeds: readonly (readonly [number, fc.Arbitrary<Op>])[] = [
       ...{ do: fc.constant("frame" as const), frame: fc.nat(frames - 1), to: fc.nat(3) },
     }),
   ],
+  [3, fc.record({ do: fc.constant("grow" as const), ring, slot: fc.nat(63) })],
 ];
 
 const op: fc.Arbitrary<Op> = often<Op>(

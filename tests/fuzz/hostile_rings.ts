@@ -44,6 +44,8 @@ const ARENA_BYTES = 1 << 20;
 const AVAIL = 0x80;
 const USED = 0x8000;
 
+/** Longer than all that {@linkcode cases} give a descriptor that is good. */
+const GROWN_BYTES = 4096;
 /** More addresses than a case can bring, so that none is ever forgotten. */
 const FDB_ENTRIES = 1024;
 
@@ -179,6 +181,10 @@ class BadGuest {
       case "poke":
         this.#scribbles = true;
         return this.#word(2 * op.at, op.value);
+      case "grow": {
+        const at = this.#rings[op.ring].areas[0] + 16 * (op.slot % size) + 8;
+        return this.#arena.view.setUint32(this.#low + at, GROWN_BYTES, true);
+      }
       case "frame":
         this.#arena.bytes[
           this.#low + DATA_AT + DATA_STEP * op.frame + this.#kind.headerBytes + 5

@@ -18,7 +18,14 @@ import {
   readConfigFile,
 } from "../../lib/control/config.ts";
 import { parsePortSpec } from "../../lib/control/port_spec.ts";
-import { ControlError, type PortStatus, type SwitchControl } from "../../lib/control/types.ts";
+import {
+  ControlError,
+  type LinkStatus,
+  type PortStatus,
+  type SwitchControl,
+  type SwitchStatus,
+  type VringStatus,
+} from "../../lib/control/types.ts";
 import { often } from "./often.ts";
 
 /** What came of cases, to see that both happens. */
@@ -65,12 +72,19 @@ function word(...list: string[]): fc.Arbitrary<string> {
   );
 }
 
-const name = word("vm1", "vm2", "a", "web-1.0", "x_y");
+const name = word("vm{n}", "vm1", "vm2", "a", "web-1.0", "x_y");
 const number = word("1500", "9000", "68", "67", "65535", "1", "32", "33", "64", "2", "16");
+const mac = word("52:54:00:00:00:01", "01:00:00:00:00:00", "5254.0000.0001");
 const path = word("/run/x/a.sock", "b.sock", "/tmp/", ".", "~", "/dev/null");
-const option = fc.tuple(word("mtu", "queues", "mode", "offer", "mac", "multi"), number).map((
-  pair,
-) => pair.join("="));
+const setting = often(
+  [4, number],
+  [2, mac],
+  [2, word("listen", "connect", "on", "off", "iommu", "iommu+gpa", "inband+", "4", "up", "down")],
+);
+const option = fc.tuple(word("mtu", "queues", "mode", "offer", "mac", "multi", "announce"), setting)
+  .map((
+    pair,
+  ) => pair.join("="));
 const spec = fc.tuple(
   name,
   fc.option(path),
@@ -112,7 +126,7 @@ const value = often(
 );
 const key = word(
   ...["fdb_age_seconds", "fdb_entries_max", "fdb_port_max", "directory", "mode", "group", "cpus"],
-  ...["idle", "socket", "name", "mtu", "queues", "offer", "mac"],
+  ...["idle", "socket", "name", "mtu", "queues", "offer", "mac", "mode", "multi", "announce"],
 );
 const heading = fc.tuple(
   word("switch", "sockets", "dataplane", "control", "port"),
@@ -143,6 +157,15 @@ const json = often<string>(
     ),
   ],
   [2, fc.json()],
+  [
+    2,
+    fc.constantFrom(
+      '{"ports":["vm1","vm1"]}',
+      '{"ports":["vm1"]}',
+      '{"admin":"up"}',
+      '{"admin":1}',
+    ),
+  ],
   [1, ODD],
   [1, fc.constantFrom('{"name":"a","path":"/x","__proto__":{"fd":3}}', "[".repeat(5000), "1e999")],
 );
@@ -153,9 +176,15 @@ const call: fc.Arbitrary<Call> = fc.record({
   ]),
   parts: fc.tuple(
     often([8, fc.constant("v1")], [1, ODD]),
-    fc.array(word("ports", "fdb", "switch", "version", "healthz", "vm1", "vrings", "nobody"), {
-      maxLength: 4,
-    }),
+    fc.array(
+      word(
+        ...["ports", "fdb", "switch", "version", "healthz", "vm1", "vrings", "nobody", "listeners"],
+        ...["links", "link"],
+      ),
+      {
+        maxLength: 4,
+      },
+    ),
   ).map(([first, rest]) => [first, ...rest]),
   query: often([5, fc.constant("")], [
     1,
@@ -167,17 +196,28 @@ const call: fc.Arbitrary<Call> = fc.record({
 /** What a switch with one port does. */
 const PORT = { name: "vm1" } as unknown as PortStatus;
 const CONTROL: SwitchControl = {
-  ...{ status: () => ({}), ports: () => [PORT], fdb: () => [] },
-  port: (port: string) => known(port),
-  vrings: (port: string) => [known(port)],
-  flushFdb: (port: string | null) => void (port === null || known(port)),
-  addPort: (port: { name: string; path: string }) => {
-    assert.match(port.name, /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/);
+  status: () => ({ version: "0" }) as unknown as SwitchStatus,
+  ports: () => [PORT],
+  listeners: () => [],
+  links: () => [],
+  fdb: () => [],
+  port: known,
+  portOrListener: known,
+  vrings: (port) => [known(port) as unknown as VringStatus],
+  flushFdb: (port) => void (port === null || known(port)),
+  addPort: (port) => {
+    assert.match(port.name, /^[A-Za-z0-9][A-Za-z0-9._{}-]{0,31}$/);
     assert.match(port.path, /^\//);
     return PORT;
   },
-  removePort: (port: string) => void known(port),
-} as unknown as SwitchControl;
+  removePort: (port) => void known(port),
+  setAdmin: known,
+  addLink: (ports) => {
+    ports.forEach(known);
+    return {} as unknown as LinkStatus;
+  },
+  removeLink: (ports) => void ports.forEach(known),
+};
 
 function known(port: string): PortStatus {
   if (port === "vm1") return PORT;

@@ -74,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
     quick: false,
     name: "rings run on whose memory goes away",
     file: "lib/vhost/session.ts",
-    from: "if (vring.running && !this.#stays(vring, next)) this.suspend(index);",
+    from: "if (vring.running && !staysIn(this, vring, next)) this.suspend(index);",
     to: "",
   },
   {

@@ -61,7 +61,6 @@ function tryCell(lead: (walk: Walk) => void, choice: Omit<Cell, "facts">): void 
   const expected = expect(cell);
   const own = expected.kind === "reply" || (REQUESTS.get(request)?.replies ?? false);
   const came = judge(request, outcome, own);
-  if (expected.kind === "any") return finish(session, host);
   if (came.kind === "close" && expected.kind === "close" && came.codes[0] !== undefined) {
     ok(expected.codes.includes(came.codes[0]), `closed for ${came.codes}, not ${expected.codes}`);
   } else deepEqual(came, expected);
@@ -103,6 +102,8 @@ Deno.test("every message in every state has its one right outcome, and leaves no
   ok(cells > 20_000);
 });
 
-Deno.test("only requests that are served have a rule", () => {
-  for (const number of Object.keys(RULES)) ok(REQUESTS.get(Number(number))?.handle, number);
+Deno.test("a request has a rule if it is served, and only then", () => {
+  const served = [...REQUESTS].filter(([, { handle }]) => handle).map(([number]) => number);
+  // Missing here: say in walk_rules.ts what must come of it.
+  deepEqual(Object.keys(RULES).map(Number).sort((a, b) => a - b), served);
 });
