@@ -30,6 +30,7 @@ import {
   type Message,
   PAYLOAD_BYTES_MAX,
   VHOST_USER_IOTLB_MSG,
+  VHOST_USER_SET_DEVICE_STATE_FD,
 } from "../vhost/message.ts";
 import type { Outcome } from "../vhost/session.ts";
 import type { Reactor } from "./reactor.ts";
@@ -39,8 +40,13 @@ const READS_PER_TURN = 64;
 /** Messages a front-end may send in a row, and per second after that. A start takes about 40. */
 export const MESSAGES_BURST_MAX = 2000;
 export const MESSAGES_PER_SECOND = 1000;
-/** An IOMMU in strict mode costs some of them a frame; each waits for its answer. */
-const IOTLB_COST = 0.05;
+/** What a message counts for, if not one. */
+const COSTS: Readonly<Record<number, number>> = {
+  // An IOMMU in strict mode costs some of them a frame; each waits for its answer.
+  [VHOST_USER_IOTLB_MSG]: 0.05,
+  // The whole FDB is looked through.
+  [VHOST_USER_SET_DEVICE_STATE_FD]: 50,
+};
 /** How long a front-end that sent more is not listened to, ms. */
 const PAUSE_MS = 50;
 /** A message begun must be whole within this, ms. */
@@ -181,7 +187,7 @@ export class Connection {
     const fds = this.#fds;
     this.#have = 0;
     this.#fds = [];
-    this.#allowance -= request === VHOST_USER_IOTLB_MSG ? IOTLB_COST : 1;
+    this.#allowance -= COSTS[request] ?? 1;
     const payload = new DataView(this.#buffer.buffer, HEADER_BYTES, sizeBytes);
     const outcome = this.#host.handle({ request, flags, payload, fds });
     if (outcome.later) void this.#wait(outcome.later);

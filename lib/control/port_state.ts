@@ -77,8 +77,8 @@ export class PortState {
       fds.close(fd);
       return { code: "not-pipe", detail: "the descriptor is neither pipe nor socket" };
     }
-    const bytes = direction === "save" ? this.#save() : new Uint8Array(STATE_BYTES_MAX);
-    this.#transfer = new StateTransfer(direction, fd, bytes, reactor, fds);
+    const what = direction === "save" ? this.#save() : STATE_BYTES_MAX;
+    this.#transfer = new StateTransfer(fd, what, reactor, fds);
     return null;
   }
 

@@ -19,6 +19,8 @@ import type { TenantFds } from "./tenant_fds.ts";
 
 /** Bytes read or written at once. */
 const PIECE_BYTES = 65536;
+/** Room that a state to be read begins with: few are longer. */
+const ROOM_BYTES = 4096;
 /** Times in a row that a ready descriptor may have nothing to give or no room. */
 const FAILURES_MAX = 16;
 
@@ -29,7 +31,9 @@ export class StateTransfer {
   readonly #reactor: Reactor;
   readonly #fds: TenantFds;
   /** Room for what is read, or what is to be written. */
-  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes that may be read. */
+  readonly #most: number;
   #have = 0;
   #failures = 0;
   /** Undefined while it goes on; null: all went through. */
@@ -37,21 +41,22 @@ export class StateTransfer {
   #told: ((outcome: Refusal | null) => void) | null = null;
 
   /**
-   * Takes a pipe or socket over, and what is to be written into it, or room for what comes: more
-   * than that is refused.
+   * Takes a pipe or socket over.
+   * @param what bytes to be written into it, or how many may come out of it
    */
   constructor(
-    direction: "save" | "load",
     fd: number,
-    bytes: Uint8Array<ArrayBuffer>,
+    what: Uint8Array<ArrayBuffer> | number,
     reactor: Reactor,
     fds: TenantFds,
   ) {
-    this.direction = direction;
+    const saving = typeof what !== "number";
+    this.direction = saving ? "save" : "load";
     this.#fd = fd;
     this.#reactor = reactor;
     this.#fds = fds;
-    this.#bytes = bytes;
+    this.#bytes = saving ? what : new Uint8Array(new ArrayBuffer(Math.min(ROOM_BYTES, what)));
+    this.#most = saving ? what.length : what;
     setNonBlocking(fd);
     this.#watch();
   }
@@ -97,11 +102,18 @@ export class StateTransfer {
       this.#end({ code: "state-unread", detail: `the other end is closed: ${this.#far()}` });
       return;
     }
+    if (this.#have === this.#bytes.length) this.#grow();
     const piece = this.#bytes.subarray(this.#have, this.#have + PIECE_BYTES);
     // One byte more than there is room for: it would be too many.
     const into = piece.length > 0 ? piece : new Uint8Array(new ArrayBuffer(1));
     const call = this.direction === "save" ? writeTenantFd : readTenantFd;
     this.#fds.run(async () => this.#moved(await call(this.#fd, into)));
+  }
+
+  #grow(): void {
+    const more = new Uint8Array(new ArrayBuffer(Math.min(2 * this.#bytes.length, this.#most)));
+    more.set(this.#bytes);
+    this.#bytes = more;
   }
 
   #moved(count: number): void {

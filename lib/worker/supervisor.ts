@@ -295,7 +295,9 @@ export class DataPlaneThread implements DataPlane {
   /** The addresses learned on a port, read while the data plane goes on. */
   portMacs(port: number): LearnedMac[] {
     const now = Math.floor(performance.now() / 1000);
-    return Array.from(this.#fdb.entries(now)).filter((entry) => entry.port === port);
+    const macs: LearnedMac[] = [];
+    for (const entry of this.#fdb.entries(now)) if (entry.port === port) macs.push(entry);
+    return macs;
   }
 
   /** Forgets every dynamic MAC address. */

@@ -22,6 +22,8 @@ Deno.test("wrong usage exits with 2 and one line", async () => {
   await fails(2, /No flag registered for --nope/, "run", "--nope");
   await fails(2, /No command registered for `bogus`/, "bogus");
   await fails(2, /unknown option "x=1"; known: mode=listen/, "run", "-p", "a,x=1");
+  await fails(2, /offer "luck" is unknown; known: inband/, "run", "-p", "a,offer=luck");
+  await fails(2, /address of one station/, "run", "-p", "a,mac=ff:ff:ff:ff:ff:ff");
   await fails(2, /octal/, "run", "-p", "a", "--socket-mode", "9");
   await fails(2, /such as 2, 2,3 or 2-5/, "run", "-p", "a", "--cpus", "z");
   await fails(2, /no such file/, "run", "--config", "/nonexistent.toml");
@@ -79,7 +81,7 @@ Deno.test("run: ready line, mode, add, del, TERM", async () => {
   const add = await vuswitch(
     "port",
     "add",
-    `vm3=${folder.file("3.sock")},mtu=9000`,
+    `vm3=${folder.file("3.sock")},mtu=9000,mac=52:54:00:00:00:03,offer=gpa+inband`,
     "--ctl",
     running.ctl,
   );

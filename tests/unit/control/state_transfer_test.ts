@@ -34,11 +34,11 @@ class Bench {
   }
 
   save(fd: number, bytes: Uint8Array<ArrayBuffer>): StateTransfer {
-    return new StateTransfer("save", fd, bytes, this.reactor, this.fds);
+    return new StateTransfer(fd, bytes, this.reactor, this.fds);
   }
 
   load(fd: number, room = MIB): StateTransfer {
-    return new StateTransfer("load", fd, new Uint8Array(room), this.reactor, this.fds);
+    return new StateTransfer(fd, room, this.reactor, this.fds);
   }
 }
 
