@@ -353,7 +353,7 @@ function gatherBuffers(
     bufferSlots[filled + buffers] = walk[WALK_SLOTS]!;
     slots += walk[WALK_SLOTS]!;
     // Its end lies in a chain before it: the driver did not have so many slots to give.
-    if (slots > queue.size) {
+    if (filled + slots > queue.size) {
       queue.broken = RING_LOOP;
       return 0;
     }

@@ -170,7 +170,7 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
     queue.broken = RING_BAD_AVAIL;
     return 0;
   }
-  if (queue.heads !== queue.avail) splitCopyHeads(queue, end);
+  if (queue.heads !== queue.avail && !splitCopyHeads(queue, end)) return 0;
   const count = available < framesMax ? available : framesMax;
   const { desc, heads, mask, size } = queue;
   const first = queue.lastAvail;
@@ -255,7 +255,7 @@ export function deliverSplit(
     queue.broken = RING_BAD_AVAIL;
     return;
   }
-  if (queue.heads !== queue.avail) splitCopyHeads(queue, end);
+  if (queue.heads !== queue.avail && !splitCopyHeads(queue, end)) return;
   const { usedRing, mask, headerBytes, log } = queue;
   walk[WALK_STEPS] = STEPS_MAX;
   let left = available;

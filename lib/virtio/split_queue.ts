@@ -20,7 +20,7 @@ import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { logSplitKicks } = dirtyLog;
-const { DESC_BYTES, LOG_OFF, RING_OK, vringNeedEvent } = ring;
+const { DESC_BYTES, LOG_OFF, RING_BAD_AVAIL, RING_OK, vringNeedEvent } = ring;
 
 const AVAIL_FLAGS = 0;
 const AVAIL_IDX = 1;
@@ -121,19 +121,27 @@ export function splitServeAgain(queue: SplitQueue, again: readonly number[]): vo
   queue.headsCopied = queue.headsEnd = (queue.lastAvail + again.length) & 0xffff;
 }
 
-/** Private heads: adds what became available up to `end`, or goes over to the available ring. */
-export function splitCopyHeads(queue: SplitQueue, end: number): void {
+/**
+ * Private heads: adds what became available up to `end`, or goes over to the available ring.
+ * @returns false: the driver took back what it had made available, and the queue is broken
+ */
+export function splitCopyHeads(queue: SplitQueue, end: number): boolean {
   const { avail, heads, mask } = queue;
   // Entries of the ring are younger than all of those served again.
   const left = (queue.headsEnd - queue.lastAvail) & 0xffff;
   if (left === 0 || left > queue.size) {
     queue.heads = avail;
-    return;
+    return true;
+  }
+  if (((end - queue.headsCopied) & 0xffff) > queue.size) {
+    queue.broken = RING_BAD_AVAIL;
+    return false;
   }
   for (; queue.headsCopied !== end; queue.headsCopied = (queue.headsCopied + 1) & 0xffff) {
     const entry = AVAIL_RING + (queue.headsCopied & mask);
     heads[entry] = avail[entry]!;
   }
+  return true;
 }
 
 /** Whether the driver has made anything available. */

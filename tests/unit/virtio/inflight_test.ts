@@ -18,6 +18,7 @@ import { GuestMemory } from "../../../lib/virtio/memory.ts";
 import { finishPacked, takePacked } from "../../../lib/virtio/packed.ts";
 import { PackedQueue } from "../../../lib/virtio/packed_queue.ts";
 import { finishSplit, takeSplit } from "../../../lib/virtio/split.ts";
+import { RING_BAD_AVAIL } from "../../../lib/virtio/ring.ts";
 import { SplitQueue, splitServeAgain } from "../../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../../lib/virtio/window.ts";
 
@@ -157,6 +158,17 @@ Deno.test("split chains that were taken in another order are served in that orde
   const more = subject.send(8);
   deepEqual(subject.visit(again, 8), more);
   equal(subject.driver.takeUsed().length, 8);
+});
+
+Deno.test("a driver that takes back what it made available while others are served again breaks its ring", () => {
+  using subject = new Subject(false);
+  const [a, , c, d] = subject.send(6) as [number, number, number, number];
+  markSplit(subject.region, [a, d, c]);
+  const queue = subject.device(found(subject.recover()));
+  deepEqual(subject.visit(queue, 1), [a]);
+  subject.area(1).setUint16(2, 2, true);
+  deepEqual(subject.visit(queue, 1), []);
+  equal(queue.broken, RING_BAD_AVAIL);
 });
 
 Deno.test("the split batch under way counts as given back once the used index shows it", () => {
