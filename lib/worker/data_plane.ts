@@ -26,6 +26,7 @@ import { askAgain } from "../switch/untranslated.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
 import { EVENT, EventWriter } from "./events.ts";
+import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox } from "./mailbox.ts";
 import { IN_BAND, PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
 
@@ -59,8 +60,7 @@ class DataPlaneThread {
   #running = true;
   /** A front-end gave no kick descriptor and wants to be polled. */
   #withoutKick = false;
-  /** Virtqueues whose in-band call found no room among the events. */
-  readonly #callsDue: Vring[] = [];
+  readonly #inBandCalls: InBandCalls;
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
 
@@ -70,6 +70,7 @@ class DataPlaneThread {
     this.#broken = new Int32Array(start.broken);
     this.#eventFd = start.eventFd;
     this.#events = new EventWriter(start.events, () => signalEventFd(start.eventFd));
+    this.#inBandCalls = new InBandCalls(this.#events);
     this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
@@ -104,7 +105,7 @@ class DataPlaneThread {
         frames += pollVring(this.#path, transmitters[i]!);
       }
       if (this.#stale) this.#refresh();
-      if (this.#callsDue.length > 0) this.#retryCalls();
+      if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
       this.#events.flush();
       if (frames > 0) emptyRounds = 0;
       else emptyRounds++;
@@ -137,7 +138,7 @@ class DataPlaneThread {
       this.#mailbox.setSleeping(true);
       if (!this.#mailbox.waiting) {
         counters[WORKER_BASE + WORKER.sleeps]!++;
-        const polling = this.#withoutKick || this.#callsDue.length > 0;
+        const polling = this.#withoutKick || this.#inBandCalls.waiting;
         const events = this.#epoll.wait(polling ? SLEEP_MS_POLLING : SLEEP_MS_MAX);
         for (let i = 0; i < events; i++) this.#countKick(this.#epoll.tag(i));
         if (events > 0) counters[WORKER_BASE + WORKER.wakeups]!++;
@@ -170,7 +171,7 @@ class DataPlaneThread {
 
   #call(vring: Vring): void {
     if (vring.callFd === IN_BAND) {
-      this.#callInBand(vring);
+      this.#inBandCalls.call(vring);
       return;
     }
     if (vring.callIsSocket) {
@@ -181,20 +182,6 @@ class DataPlaneThread {
     this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
     signalEventFd(vring.callFd);
     this.#mailbox.leaveCall();
-  }
-
-  /** A lost call would hang the driver: one that finds no room is tried again. */
-  #callInBand(vring: Vring): void {
-    if (this.#events.write(EVENT.call, vring.port.index, vring.number, 0)) return;
-    if (!this.#callsDue.includes(vring)) this.#callsDue.push(vring);
-  }
-
-  #retryCalls(): void {
-    for (const vring of this.#callsDue.splice(0)) {
-      // Unless it was stopped meanwhile, or calls go elsewhere.
-      const current = vring.port.vrings[vring.number] === vring && vring.callFd === IN_BAND;
-      if (current) this.#callInBand(vring);
-    }
   }
 
   #tell(kind: number, vring: Vring, value: number): boolean {

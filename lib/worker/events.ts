@@ -76,6 +76,17 @@ export class EventWriter {
     return true;
   }
 
+  /** Records written so far, free-running. */
+  get written(): number {
+    return this.#words[WRITTEN]!;
+  }
+
+  /** Whether the record that was the `written`-th is still to be read. */
+  unread(written: number): boolean {
+    const ahead = (written - Atomics.load(this.#words, READ)) | 0;
+    return ahead > 0 && ahead <= CAPACITY;
+  }
+
   /** Wakes the control thread if anything was written since the last call. Once a round. */
   flush(): void {
     if (!this.#pending) return;

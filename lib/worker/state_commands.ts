@@ -27,8 +27,8 @@ export function runStateCommand(
 
 /** Numbers: port, count, then low, high and age of each address. @returns how many found room */
 function learnMacs({ fdb, now }: Datapath, port: Port, numbers: Float64Array): number {
-  // Nothing is looked up for a linked port.
-  if (port.linkedTo !== NOT_LINKED) return 0;
+  // Nothing is looked up for a linked port, and nothing reaches one that is down.
+  if (port.linkedTo !== NOT_LINKED || !port.adminUp) return 0;
   let learned = 0;
   for (let i = 0; i < numbers[1]!; i++) {
     const at = 2 + 3 * i;

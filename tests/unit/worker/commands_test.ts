@@ -1,6 +1,6 @@
-/** Commands on ports: what is learned of a guest that has moved, by the port's state. */
+/** Commands on ports: what is learned and counted of a guest that has moved, by the port's state. */
 import { deepEqual, equal } from "node:assert/strict";
-import { portBase } from "../../../lib/switch/counters.ts";
+import { PORT_COUNTERS, portBase } from "../../../lib/switch/counters.ts";
 import { Datapath } from "../../../lib/switch/datapath.ts";
 import { Fdb } from "../../../lib/switch/fdb.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
@@ -60,4 +60,33 @@ Deno.test("a guest that has moved is learned on its port, unless that is linked 
     deepEqual(bench.learned(), []);
     bench.run(COMMAND.setPortUp, 0, 1);
   }
+});
+
+Deno.test("addresses of another switch are learned where there is room, unless linked or down", () => {
+  const bench = new Bench();
+  const learn = (port: number, ...lows: number[]): number =>
+    bench.run(COMMAND.learnMacs, port, lows.length, ...lows.flatMap((low) => [low, 0, 0]));
+  const many = Array.from({ length: 20 }, (_, i) => 2 * i + 2);
+  equal(learn(0, ...many), 16, "as many as the table holds");
+  equal(bench.learned().length, 16);
+  equal(learn(1, ...many.slice(0, 3)), 3, "known ones move");
+  deepEqual(bench.learned().filter((port) => port === 1).length, 3);
+  bench.run(COMMAND.flushFdb);
+  bench.run(COMMAND.setLink, 0, 1);
+  bench.run(COMMAND.setPortUp, 1, 0);
+  deepEqual([learn(0, 2), learn(1, 2), bench.learned().length], [0, 0, 0]);
+  equal(learn(2), 0);
+});
+
+Deno.test("counters of another switch are added to a port's own, and to no other's", () => {
+  const bench = new Bench();
+  const base = portBase(1, VRINGS_PER_PORT);
+  const { counters } = bench.path;
+  counters[base] = 5;
+  const all = new Array<number>(100).fill(2);
+  const before = Array.from(counters);
+  bench.run(COMMAND.addPortCounters, 1, all.length, ...all);
+  const changed = before.flatMap((value, i) => counters[i] === value ? [] : [i]);
+  deepEqual(changed, Array.from({ length: PORT_COUNTERS.length }, (_, i) => base + i));
+  equal(counters[base], 7);
 });
