@@ -221,7 +221,10 @@ export const COVERING_TESTS: Readonly<Record<string, readonly Proof[]>> = {
     ["tests/unit/vhost/device_state_test.ts", "decodeDeviceState() refuses every single bit"],
   ],
   VHOST_USER_GET_VRING_BASE_SKIP_DRAIN: [NOT_DRAINED],
-  VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [LINK],
+  VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: [
+    LINK,
+    [CONFIGURED, "config: a port taken down is told, read as down"],
+  ],
   VHOST_USER_BACKEND_VRING_CALL: [CALLS],
   VHOST_USER_BACKEND_VRING_ERR: [[CONFIGURED, "in-band: a driver that breaks its ring is told"]],
   VHOST_USER_IOTLB_MSG: TRANSLATED,

@@ -6,6 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
+import { callSwitch } from "../../lib/cli/client.ts";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
@@ -86,6 +87,38 @@ Deno.test("config: a driver told of an MTU that nobody named gets no longer fram
   }
   assert.equal((await guest.waitFor(isNumbered))?.length, 1518);
   assert.equal((await bed.port(1)).counters.txDroppedOversize, 1);
+});
+
+Deno.test("config: a port taken down is told, read as down, carries nothing, and comes back", async () => {
+  await using bed = await Bed.make(2);
+  const guest = await bed.guest(1, { features: [F_STATUS] });
+  const other = await bed.guest(2);
+  await introduce(guest, other);
+  const take = (admin: string): Promise<unknown> =>
+    callSwitch(bed.process.ctl, "POST", "/v1/ports/vm1/link", { admin });
+  const changes = async (count: number): Promise<void> => {
+    await until("the change to be told", () => {
+      guest.notifications.read();
+      return guest.notifications.configChanges === count;
+    });
+  };
+  for (const round of [0, 2]) {
+    await take("down");
+    await changes(round + 1);
+    assert.deepEqual(await readConfig(guest, 6, 2), [0, 0]);
+    assert.ok(guest.send(numberedFrame(other.options.mac, guest.options.mac, 7, 60)));
+    await until("its frame to be taken", () => {
+      guest.reapTransmit();
+      return guest.tx.free === guest.tx.size;
+    });
+    assert.deepEqual(other.receive().filter(isNumbered), []);
+    await take("up");
+    await changes(round + 2);
+    assert.deepEqual(await readConfig(guest, 6, 2), [1, 0]);
+    await introduce(guest, other);
+    await transfer(guest, other, many(50), 16);
+  }
+  assert.equal((await bed.port(1)).connects, 1, "it was never disconnected");
 });
 
 Deno.test("in-band: kicks and calls as messages carry every frame, split and packed", async () => {
