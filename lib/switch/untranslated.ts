@@ -192,7 +192,7 @@ function goOn(path: Datapath, vring: Vring, waiting: Waiting): void {
   if (waiting.held || vring.queue.broken !== RING_UNTRANSLATED) return;
   vring.queue.broken = RING_OK;
   if (waiting.park === null) return;
-  if (vring.queue.enabled) unpark(path, vring, waiting.park);
+  if (vring.queue.enabled && vring.port.adminUp) unpark(path, vring, waiting.park);
   else dropParked(path, vring);
 }
 
