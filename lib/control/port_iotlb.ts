@@ -7,6 +7,7 @@
 import { tellFrontEnd } from "../vhost/back_end_requests.ts";
 import {
   iotlbMessage,
+  VHOST_ACCESS_RO,
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_MISS,
 } from "../vhost/back_end_message.ts";
@@ -36,7 +37,7 @@ export class PortIotlb {
     this.#port = port;
     this.#session = session;
     this.#requests = new IotlbRequests({
-      ask: (page, permission) => this.#tell(VHOST_IOTLB_MISS, page, permission),
+      ask: (page, permission) => this.#miss(page, permission),
       again: () => this.#again(),
     });
   }
@@ -77,12 +78,25 @@ export class PortIotlb {
     // It may have been stopped, or its front-end may have gone, before the news got here.
     if (!this.#session()?.vrings[vring]?.running) return;
     if (kind === EVENT.miss) this.#requests.miss(page, permission);
-    else if (kind === EVENT.accessFail) this.#tell(VHOST_IOTLB_ACCESS_FAIL, page, permission);
+    else if (kind === EVENT.accessFail) this.#accessFail(vring, page, permission);
   }
 
-  #tell(type: number, page: number, permission: number): void {
+  /** Never asks for a reply: the translation is the answer, and comes on the other channel. */
+  #miss(page: number, permission: number): void {
     const session = this.#session();
-    if (session?.iotlb) tellFrontEnd(session, iotlbMessage(type, page, permission));
+    if (session?.iotlb) tellFrontEnd(session, iotlbMessage(VHOST_IOTLB_MISS, page, permission));
+  }
+
+  #accessFail(vring: number, page: number, permission: number): void {
+    const session = this.#session();
+    if (!session?.iotlb) return;
+    const { host } = session;
+    const what = `vring ${vring} may not ${permission === VHOST_ACCESS_RO ? "read" : "write"}`;
+    host.log("warn", "iotlb-access", `${what} 0x${page.toString(16)}`);
+    const message = iotlbMessage(VHOST_IOTLB_ACCESS_FAIL, page, permission);
+    tellFrontEnd(session, message, (value) => {
+      if (value !== null) host.log("debug", "iotlb-access", `the front-end answered ${value}`);
+    });
   }
 
   /** Asks for all that is waited for. @returns whether that is anything */

@@ -5,25 +5,24 @@ import {
   encodeIotlb,
   type IotlbMessage,
   VHOST_ACCESS_RO,
-  VHOST_ACCESS_RW,
   VHOST_ACCESS_WO,
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_MISS,
-  VHOST_IOTLB_UPDATE,
 } from "../../../lib/vhost/back_end_message.ts";
 import * as id from "../../../lib/vhost/message.ts";
 import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import { VIRTIO_F_ACCESS_PLATFORM } from "../../../lib/virtio/features.ts";
 import {
+  accept,
+  addr,
   FakeHost,
   finish,
   HOST_BASE,
   message,
   NEED_REPLY,
   PLAIN,
-  replyU64,
+  state,
   table,
   words,
 } from "./fake_host.ts";
@@ -34,66 +33,21 @@ import {
   QEMU_HVA,
   QEMU_PACKED,
   QEMU_SPLIT,
-  qemuConnect,
-  qemuEnable,
   qemuStart,
   qemuStop,
   SPLIT_RINGS,
 } from "./front_ends.ts";
-
-const IOMMU = 1n << BigInt(VIRTIO_F_ACCESS_PLATFORM);
-const PAGE = 4096;
-
-interface Front {
-  readonly host: FakeHost;
-  readonly session: Session;
-}
-
-function connect(features = QEMU_SPLIT | IOMMU): Front {
-  const host = new FakeHost();
-  const session = new Session(host, makeOffer({ offer: ["iommu"] }));
-  qemuConnect(session, host);
-  qemuEnable(session, 1, false);
-  qemuStart(session, host, { features });
-  return { host, session };
-}
-
-/** Sends an IOTLB message. @returns the answer */
-function say({ session }: Front, given: Partial<IotlbMessage>, flags = NEED_REPLY): bigint {
-  const payload = encodeIotlb({
-    ...{ iova: 0n, sizeBytes: BigInt(PAGE), userAddr: 0n, permission: VHOST_ACCESS_RW },
-    ...{ type: VHOST_IOTLB_UPDATE, ...given },
-  });
-  const request = id.VHOST_USER_IOTLB_MSG;
-  return replyU64(session.handle(message(request, payload, [], flags)), request);
-}
-
-/** Translates a page of the guest's own addresses to itself, or to `target`. */
-function page(front: Front, address: number, target = address, permission = VHOST_ACCESS_RW): void {
-  const iova = BigInt(address);
-  equal(say(front, { iova, userAddr: BigInt(target), permission }), 0n);
-}
-
-function invalidate(front: Front, address: number, sizeBytes = PAGE): void {
-  const range = { iova: BigInt(address), sizeBytes: BigInt(sizeBytes) };
-  equal(say(front, { ...range, type: VHOST_IOTLB_INVALIDATE }), 0n);
-}
-
-/** Everything the data plane was asked to do since the last look, without the log. */
-function deeds({ host }: Front): string[] {
-  return host.journal.splice(0).filter((line) => !line.startsWith("log "));
-}
-
-/** The pages of ring 0 and 1: descriptors, available, used. */
-function ringPages(packed = false): number[] {
-  const places = packed ? PACKED_RINGS : SPLIT_RINGS;
-  const all = places.flatMap(({ desc, avail, used }) => [desc, avail, used]);
-  return [...new Set(all.map((at) => QEMU_HVA + at - (QEMU_HVA + at) % PAGE))];
-}
-
-function translateRings(front: Front, packed = false): void {
-  for (const at of ringPages(packed)) page(front, at);
-}
+import {
+  connect,
+  deeds,
+  invalidate,
+  IOMMU,
+  PAGE,
+  page,
+  ringPages,
+  say,
+  translateRings,
+} from "./iommu_front_end.ts";
 
 Deno.test("an IOMMU is offered only where the operator says so", () => {
   equal(DEFAULT_OFFER.features & IOMMU, 0n);
@@ -307,4 +261,30 @@ Deno.test("IOTLB payloads are read as they are written", () => {
   deepEqual(decodeIotlb(new DataView(bytes.buffer)), given);
   deepEqual([...words(2n ** 64n - 1n, 3, 0x7fff_0000_1000)], [...bytes.subarray(0, 24)]);
   deepEqual([...bytes.subarray(24)], [2, 3, 0, 0, 0, 0, 0, 0]);
+});
+
+Deno.test("a ring whose pages do not lie side by side is not run, and the session goes on", () => {
+  const front = connect();
+  const { host, session } = front;
+  qemuStop(session);
+  const desc = QEMU_HVA;
+  const avail = QEMU_HVA + 0x10000;
+  const used = QEMU_HVA + 0x20000;
+  const send = (request: number, payload: Uint8Array, fds: number[] = []): void =>
+    accept(session, message(request, payload, fds));
+  // 512 descriptors are two pages.
+  send(id.VHOST_USER_SET_VRING_NUM, state(0, 512));
+  send(id.VHOST_USER_SET_VRING_ADDR, addr(0, desc, used, avail));
+  send(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]);
+  const others = [avail, used, used + PAGE];
+  for (const at of [desc, ...others]) page(front, at);
+  page(front, desc + PAGE, desc + 2 * PAGE);
+  equal(host.running.size, 0);
+  equal(session.vring(0).broken, "bad-ring-address");
+  equal(host.signalled.length > 0, true, "the front-end is told on the err descriptor");
+  page(front, desc + PAGE);
+  equal(host.running.get(0)?.descAddress, HOST_BASE);
+  equal(session.vring(0).broken, null);
+
+  finish(session, host);
 });
