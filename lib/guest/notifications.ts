@@ -17,10 +17,30 @@ import * as id from "../vhost/message.ts";
 import type { FrontEnd } from "./front_end.ts";
 
 /** Messages of the back-end channel. */
+const VHOST_USER_BACKEND_IOTLB_MSG = 1;
 const VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2;
 const VHOST_USER_BACKEND_VRING_CALL = 4;
 const VHOST_USER_BACKEND_VRING_ERR = 5;
 const REPLY_FLAGS: number = id.VHOST_USER_VERSION | id.VHOST_USER_REPLY_MASK;
+
+/** What the switch asks of a guest's IOMMU, or tells of it. */
+export interface IommuMessage {
+  readonly iova: bigint;
+  readonly sizeBytes: bigint;
+  /** 1 read, 2 write, 3 both. */
+  readonly permission: number;
+  /** 1 a translation is missing, 4 its permission does not do. */
+  readonly type: number;
+}
+
+function readIommu(payload: DataView): IommuMessage {
+  return {
+    iova: payload.getBigUint64(0, true),
+    sizeBytes: payload.getBigUint64(8, true),
+    permission: payload.getUint8(24),
+    type: payload.getUint8(25),
+  };
+}
 
 /** The descriptors of a guest's rings, and its back-end channel. Owns them; close it. */
 export class Notifications {
@@ -34,6 +54,8 @@ export class Notifications {
   /** What came on the channel since the last look, by ring. */
   readonly #calls: number[];
   readonly #errors: number[];
+  /** What the switch asked of the IOMMU, or told of it, oldest first. */
+  readonly iotlb: IommuMessage[] = [];
   /** Times the configuration was said to have changed. */
   configChanges = 0;
   /** Calls and errors that came as messages. */
@@ -110,7 +132,9 @@ export class Notifications {
       const end = id.HEADER_BYTES + sizeBytes;
       if (this.#have.length < end) return;
       this.#have = this.#have.slice(end);
-      this.#take(request, sizeBytes === 8 ? view.getUint32(id.HEADER_BYTES, true) : 0);
+      if (request === VHOST_USER_BACKEND_IOTLB_MSG) {
+        this.iotlb.push(readIommu(new DataView(view.buffer, id.HEADER_BYTES, sizeBytes)));
+      } else this.#take(request, sizeBytes === 8 ? view.getUint32(id.HEADER_BYTES, true) : 0);
       if ((flags & id.VHOST_USER_NEED_REPLY_MASK) === 0) continue;
       send(this.#channel[0], id.encodeMessage(request, REPLY_FLAGS, id.encodeU64(0n)));
     }
