@@ -16,8 +16,11 @@ const ASKED_MAX = 4096;
 
 /** What the requests need from their port. */
 export interface IotlbRequestsHost {
-  /** Sends a miss. @param page its first address @param permission VHOST_ACCESS_ bits */
-  ask(page: number, permission: number): void;
+  /**
+   * Sends a miss.
+   * @param page its first address @param permission VHOST_ACCESS_ bits @param again asked before
+   */
+  ask(page: number, permission: number, again: boolean): void;
   /** Has everything asked for that somebody waits for. @returns whether that is anything */
   again(): boolean;
 }
@@ -39,9 +42,9 @@ export class IotlbRequests {
     this.#host = host;
   }
 
-  /** The data plane misses a page; it does not tell twice. */
-  miss(page: number, permission: number): void {
-    this.#host.ask(page, permission);
+  /** The data plane misses a page. @param again it told so before */
+  miss(page: number, permission: number, again: boolean): void {
+    this.#host.ask(page, permission, again);
     this.#startTimer();
   }
 
@@ -54,7 +57,7 @@ export class IotlbRequests {
     if (this.#asked.size >= ASKED_MAX) this.#asked.clear();
     const pauseMs = asked ? Math.min(AGAIN_MS_MAX, 2 * asked.pauseMs) : AGAIN_MS;
     this.#asked.set(page, { atMs: now, pauseMs });
-    this.#host.ask(page, VHOST_ACCESS_RW);
+    this.#host.ask(page, VHOST_ACCESS_RW, asked !== undefined);
   }
 
   /** A range was translated or invalidated: if it is missing again, that is to be asked at once. */

@@ -31,13 +31,14 @@ export class PortIotlb {
   /** The session of the front-end that is connected, or null. */
   readonly #session: () => Session | null;
   readonly #requests: IotlbRequests;
+  #replyDue = false;
 
   constructor(plane: IotlbPlane, port: number, session: () => Session | null) {
     this.#plane = plane;
     this.#port = port;
     this.#session = session;
     this.#requests = new IotlbRequests({
-      ask: (page, permission) => this.#miss(page, permission),
+      ask: (page, permission, again) => this.#miss(page, permission, again),
       again: () => this.#again(),
     });
   }
@@ -77,14 +78,33 @@ export class PortIotlb {
     const page = value - permission;
     // It may have been stopped, or its front-end may have gone, before the news got here.
     if (!this.#session()?.vrings[vring]?.running) return;
-    if (kind === EVENT.miss) this.#requests.miss(page, permission);
+    if (kind === EVENT.miss) this.#requests.miss(page, permission, false);
+    else if (kind === EVENT.missAgain) this.#requests.miss(page, permission, true);
     else if (kind === EVENT.accessFail) this.#accessFail(vring, page, permission);
   }
 
-  /** Never asks for a reply: the translation is the answer, and comes on the other channel. */
-  #miss(page: number, permission: number): void {
+  /**
+   * The translation is the answer to a miss, and comes on the other channel. Only of a question
+   * that is repeated we want to know what became of it: one reply at a time, because a front-end
+   * that stands still owes it for long.
+   */
+  #miss(page: number, permission: number, again: boolean): void {
     const session = this.#session();
-    if (session?.iotlb) tellFrontEnd(session, iotlbMessage(VHOST_IOTLB_MISS, page, permission));
+    if (!session?.iotlb) return;
+    const message = iotlbMessage(VHOST_IOTLB_MISS, page, permission);
+    if (!again || this.#replyDue) {
+      tellFrontEnd(session, message);
+      return;
+    }
+    const { host } = session;
+    this.#replyDue = true;
+    const sent = tellFrontEnd(session, message, (value) => {
+      this.#replyDue = false;
+      if (value === null || value === 0n) return;
+      const what = `the front-end cannot translate 0x${page.toString(16)}: ${value}`;
+      host.log("warn", "iotlb-miss", what);
+    });
+    if (!sent) this.#replyDue = false;
   }
 
   #accessFail(vring: number, page: number, permission: number): void {

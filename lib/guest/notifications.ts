@@ -31,10 +31,12 @@ export interface IommuMessage {
   readonly permission: number;
   /** 1 a translation is missing, 4 its permission does not do. */
   readonly type: number;
+  readonly needReply: boolean;
 }
 
-function readIommu(payload: DataView): IommuMessage {
+function readIommu(payload: DataView, flags: number): IommuMessage {
   return {
+    needReply: (flags & id.VHOST_USER_NEED_REPLY_MASK) !== 0,
     iova: payload.getBigUint64(0, true),
     sizeBytes: payload.getBigUint64(8, true),
     permission: payload.getUint8(24),
@@ -133,7 +135,8 @@ export class Notifications {
       if (this.#have.length < end) return;
       this.#have = this.#have.slice(end);
       if (request === VHOST_USER_BACKEND_IOTLB_MSG) {
-        this.iotlb.push(readIommu(new DataView(view.buffer, id.HEADER_BYTES, sizeBytes)));
+        const payload = new DataView(view.buffer, id.HEADER_BYTES, sizeBytes);
+        this.iotlb.push(readIommu(payload, flags));
       } else this.#take(request, sizeBytes === 8 ? view.getUint32(id.HEADER_BYTES, true) : 0);
       if ((flags & id.VHOST_USER_NEED_REPLY_MASK) === 0) continue;
       send(this.#channel[0], id.encodeMessage(request, REPLY_FLAGS, id.encodeU64(0n)));

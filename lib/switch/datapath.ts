@@ -44,8 +44,8 @@ export interface DatapathHost {
   call(vring: Vring): void;
   /** A driver broke its ring; it will not be touched again. Once per ring. */
   ringBroken(vring: Vring): void;
-  /** A page is to be translated. @returns whether that will be asked */
-  untranslated(vring: Vring, page: number, permission: number): boolean;
+  /** A page is to be translated. @param again it was asked before @returns whether it will be */
+  untranslated(vring: Vring, page: number, permission: number, again: boolean): boolean;
   /** The front-end refuses an access; the ring is broken. */
   accessFailed(vring: Vring, page: number, permission: number): void;
 }

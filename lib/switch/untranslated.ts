@@ -58,17 +58,32 @@ function stopFor(vring: Vring, waiting: Waiting): void {
 }
 
 /** Asks for a page, unless that question is open. */
-function ask(path: Datapath, vring: Vring, page: number, permission: number): void {
+function ask(
+  path: Datapath,
+  vring: Vring,
+  page: number,
+  permission: number,
+  again = false,
+): void {
   const { iotlb } = vring.port.memory;
   if (!iotlb?.ask(page, permission)) return;
-  if (!path.host.untranslated(vring, page, permission)) iotlb.unask(page, permission);
+  if (!path.host.untranslated(vring, page, permission, again)) iotlb.unask(page, permission);
 }
 
 /** Asks for what a queue waits for. */
-function askFor(path: Datapath, vring: Vring, waiting: Waiting, pauseMs: number): void {
+function askFor(path: Datapath, vring: Vring, waiting: Waiting): void {
   waiting.askedMs = performance.now();
-  waiting.pauseMs = pauseMs;
+  waiting.pauseMs = AGAIN_MS;
   ask(path, vring, pageOf(waiting.address), waiting.permission);
+}
+
+/** Asks once more for what a queue waits for: the question or the answer may be lost. */
+function repeat(path: Datapath, vring: Vring, waiting: Waiting): void {
+  const page = pageOf(waiting.address);
+  waiting.askedMs = performance.now();
+  waiting.pauseMs = Math.min(AGAIN_MS_MAX, 2 * waiting.pauseMs);
+  vring.port.memory.iotlb?.unask(page, waiting.permission);
+  ask(path, vring, page, waiting.permission, true);
 }
 
 function pageOf(address: number): number {
@@ -89,7 +104,7 @@ function waitsForTranslation(path: Datapath, vring: Vring, bytes: number): boole
   waiting.denials = 0;
   stopFor(vring, waiting);
   path.counters[port.counterBase + PORT.iotlbMisses]!++;
-  askFor(path, vring, waiting, AGAIN_MS);
+  askFor(path, vring, waiting);
   lookAhead(queue, port.memory, iotlb, bytes, (page, permission) => {
     ask(path, vring, page, permission);
   });
@@ -175,7 +190,7 @@ function permitted(port: Port, waiting: Waiting): boolean {
  */
 function denied(path: Datapath, vring: Vring, waiting: Waiting): void {
   if (++waiting.denials < DENIALS_MAX) {
-    askFor(path, vring, waiting, AGAIN_MS);
+    askFor(path, vring, waiting);
     return;
   }
   const { address, permission } = waiting;
@@ -223,7 +238,7 @@ export function releaseVring(path: Datapath, vring: Vring): void {
   const waiting = waitingOf(vring);
   waiting.held = false;
   if (waiting.address < 0 || permitted(vring.port, waiting)) goOn(path, vring, waiting);
-  else askFor(path, vring, waiting, AGAIN_MS);
+  else askFor(path, vring, waiting);
 }
 
 /**
@@ -237,10 +252,8 @@ export function askAgain(path: Datapath, port: Port): number {
     const vring = port.vrings[number]!;
     if (vring.queue.broken !== RING_UNTRANSLATED) continue;
     count++;
-    if (waiting.address >= 0 && now - waiting.askedMs >= waiting.pauseMs) {
-      port.memory.iotlb?.unask(pageOf(waiting.address), waiting.permission);
-      askFor(path, vring, waiting, Math.min(AGAIN_MS_MAX, 2 * waiting.pauseMs));
-    }
+    const due = now - waiting.askedMs >= waiting.pauseMs;
+    if (waiting.address >= 0 && due) repeat(path, vring, waiting);
     if (now - waiting.sinceMs >= PARKED_MS_MAX) dropParked(path, vring);
   }
   return count;

@@ -76,7 +76,8 @@ class DataPlaneThread {
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
-      untranslated: (vring, page, permission) => this.#tell(EVENT.miss, vring, page + permission),
+      untranslated: (vring, page, permission, again) =>
+        this.#tell(again ? EVENT.missAgain : EVENT.miss, vring, page + permission),
       accessFailed: (vring, page, permission) =>
         void this.#tell(EVENT.accessFail, vring, page + permission),
     });

@@ -38,6 +38,8 @@ export const EVENT = {
   miss: 2,
   /** The permission was refused; the virtqueue is broken. `value` as for a miss. */
   accessFail: 3,
+  /** A translation that was asked for is still missing. `value` as for a miss. */
+  missAgain: 4,
 } as const;
 
 /** Makes the shared memory of a ring. */

@@ -149,6 +149,11 @@ Deno.test("IOMMU: misses that are not answered cost that guest its frames after 
     assert.deepEqual([type, permission, sizeBytes], [VHOST_IOTLB_MISS, VHOST_ACCESS_WO, 0n]);
     assert.equal(iova % BigInt(PAGE), 0n);
   }
+  // Who is asked once more is asked for a reply, too, and for no other one until it came.
+  const pages = told.map(({ iova }) => iova);
+  const wanted = told.findIndex(({ needReply }) => needReply);
+  assert.equal(wanted, pages.findIndex((page, i) => pages.indexOf(page) < i));
+  assert.equal(told.filter(({ needReply }) => needReply).length, 1);
   assert.equal(await counter(bed, 1, "txFrames"), 0);
   // It is never too late to answer.
   await front.buffers();
@@ -221,7 +226,7 @@ Deno.test("IOMMU: an access that is refused breaks that ring, and the front-end 
     }
     return told.some(({ type }) => type === failure.type);
   });
-  assert.equal(told.at(-1)?.permission, failure.permission);
+  assert.deepEqual([told.at(-1)?.permission, told.at(-1)?.needReply], [failure.permission, true]);
   assert.equal(told.filter(({ type }) => type === failure.type).length, 1);
   await until("the ring's error", () => guest.takeError(RX));
   assert.equal(guest.takeError(TX), false);

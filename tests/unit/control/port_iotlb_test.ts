@@ -69,6 +69,36 @@ Deno.test("a miss is told with its page and permission, and waits for no reply",
   ]);
 });
 
+Deno.test("a miss that is repeated wants a reply, one at a time, and the reason is logged", () => {
+  using port = new Port();
+  const wants = (): boolean[] => port.told().map(([, , , reply]) => reply);
+  port.event(EVENT.missAgain, 0x1000 + READ);
+  port.event(EVENT.missAgain, 0x2000 + READ);
+  const [first] = port.host.told;
+  deepEqual(wants(), [true, false]);
+  first?.answered?.(1n);
+  equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
+  port.event(EVENT.missAgain, 0x1000 + READ);
+  const [second] = port.host.told;
+  deepEqual(wants(), [true]);
+  second?.answered?.(0n);
+  // The channel breaks: the reply will never come.
+  port.event(EVENT.missAgain, 0x1000 + READ);
+  const [third] = port.host.told;
+  deepEqual(wants(), [true]);
+  third?.answered?.(null);
+  port.event(EVENT.missAgain, 0x1000 + READ);
+  deepEqual(wants(), [true]);
+  equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
+});
+
+Deno.test("where replies were not negotiated none is wanted", () => {
+  using port = new Port();
+  port.session.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+  for (let i = 0; i < 3; i++) port.event(EVENT.missAgain, 0x1000 + READ);
+  deepEqual(port.told().map(([, , , reply]) => reply), [false, false, false]);
+});
+
 Deno.test("a refused access is told, with a reply only where that was negotiated", () => {
   using port = new Port();
   port.event(EVENT.accessFail, 0x3000 + WRITE);
@@ -128,7 +158,9 @@ Deno.test("a page of a ring is asked for once, and again when something changed 
   deepEqual(pages(), [0x5000n, 0x6000n]);
   await until(() => {
     port.iotlb.askForRing(0x5000);
-    return pages().length === 1;
+    const [question] = port.told();
+    if (question) equal(question[3], true, "with a reply");
+    return question !== undefined;
   }, "the question is repeated");
 });
 

@@ -32,6 +32,8 @@ class Net {
   readonly path: Datapath;
   /** Questions and failures in the order they came, as texts. */
   readonly events: string[] = [];
+  /** Questions that were asked before. */
+  repeated = 0;
   /** No room for news. */
   deaf = false;
   #serial = 0;
@@ -44,8 +46,9 @@ class Net {
     this.path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
       call: () => {},
       ringBroken: ({ port, number }) => void this.events.push(`broken ${port.index}/${number}`),
-      untranslated: ({ port }, page, permission) => {
+      untranslated: ({ port }, page, permission, again) => {
         if (this.deaf) return false;
+        if (again) this.repeated++;
         guests[port.index]?.questions.push({ page, permission });
         return true;
       },
@@ -153,8 +156,10 @@ Deno.test("frames wait for a second, questions are repeated, and the queue goes 
   const asked = waiter.questions.splice(0);
   assert.equal(askAgain(path, waiter.port), 1);
   assert.equal(waiter.questions.length, 0, "it is too early to ask again");
+  assert.equal(net.repeated, 0);
   later(PARKED_MS_MAX / 2, () => assert.equal(askAgain(path, waiter.port), 1));
   assert.deepEqual(waiter.questions.splice(0), asked.slice(0, 1), "only what is waited for");
+  assert.equal(net.repeated, 1);
   assert.equal(net.count(waiter, "txDroppedUntranslated"), 0);
   later(PARKED_MS_MAX, () => assert.equal(askAgain(path, waiter.port), 1));
   assert.equal(net.count(waiter, "txDroppedUntranslated"), 1);
