@@ -10,7 +10,7 @@
  * @module
  */
 import { BURST_FRAMES, CHAIN_BYTES_MAX, frameBytes } from "../virtio/burst.ts";
-import { IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
+import { AHEAD_MAX, IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
 import { lookAhead } from "../virtio/look_ahead.ts";
 import { RING_ACCESS, RING_BAD_ADDRESS, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
 import { PORT } from "./counters.ts";
@@ -105,7 +105,9 @@ function waitsForTranslation(path: Datapath, vring: Vring, bytes: number): boole
   stopFor(vring, waiting);
   path.counters[port.counterBase + PORT.iotlbMisses]!++;
   askFor(path, vring, waiting);
-  lookAhead(queue, port.memory, iotlb, bytes, (page, permission) => {
+  // What is to be sent is there already; for what will be received one can only guess.
+  const chains = vring.number % 2 === 1 ? AHEAD_MAX : iotlb.takeAhead();
+  lookAhead(queue, port.memory, iotlb, chains, bytes, (page, permission) => {
     ask(path, vring, page, permission);
   });
   return true;

@@ -27,6 +27,11 @@ export const IOTLB_READ = 1;
 export const IOTLB_WRITE = 2;
 /** Questions remembered. */
 const ASKED_MAX = 4096;
+/** Chains whose translations are asked for together. */
+export const AHEAD_MAX = 32;
+const AHEAD_MIN = 4;
+/** No buffer is as large: an invalidation of so much is a flush of everything. */
+const FLUSH_BYTES_MIN = 2 ** 30;
 /** Ranges up to this are looked at page by page. */
 const BUFFER_BYTES_MAX = 2 ** 17;
 /** High halves above this belong to addresses of 2^53 and more: nothing is ever there. */
@@ -38,6 +43,7 @@ export class Iotlb {
   /** `target` is an offset in the mapping of region number `owner`. */
   readonly entries: Translations = new Translations(IOTLB_ENTRIES_MAX);
   readonly #regions: readonly GuestRegion[];
+  #ahead = AHEAD_MIN;
   /** Questions that are open: page + permission. */
   readonly #asked = new Set<number>();
   /** The last push failed for want of a translation: of this address, with this permission. */
@@ -74,6 +80,17 @@ export class Iotlb {
   /** Forgets a range, which may reach beyond 2^53. Questions stay open: they will be answered. */
   invalidate(iova: number, sizeBytes: number): void {
     this.entries.invalidate(iova, sizeBytes);
+    if (sizeBytes >= FLUSH_BYTES_MIN) this.#ahead = AHEAD_MIN;
+  }
+
+  /**
+   * How many receive buffers to ask for at once. Few after a flush: a guest in lazy mode flushes
+   * everything every 10 ms, and what was not used until then was asked for in vain.
+   */
+  takeAhead(): number {
+    const chains = this.#ahead;
+    this.#ahead = Math.min(AHEAD_MAX, 2 * chains);
+    return chains;
   }
 
   /**

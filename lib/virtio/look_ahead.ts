@@ -21,8 +21,7 @@ import {
 } from "./ring.ts";
 import type { SplitQueue } from "./split_queue.ts";
 
-/** Chains looked at, and descriptors of each. */
-const CHAINS_MAX = 32;
+/** Descriptors looked at of each chain. */
 const DESCRIPTORS_MAX = 24;
 /** Pages asked for at once: what the events ring and the front-end's socket take easily. */
 const PAGES_MAX = 64;
@@ -72,24 +71,25 @@ class Wanted {
 
 /**
  * Asks for what the next chains of a queue need and the IOTLB of its guest lacks.
- * @param bytes of each buffer that will be used, as far as one can tell
+ * @param chains how many at most @param bytes of each buffer that will be used, as far as one can tell
  */
 export function lookAhead(
   queue: SplitQueue | PackedQueue,
   memory: GuestMemory,
   iotlb: Iotlb,
+  chains: number,
   bytes: number,
   ask: Ask,
 ): void {
   const wanted = new Wanted(iotlb, bytes, ask);
-  if (queue.packed) aheadPacked(queue, memory, wanted);
-  else aheadSplit(queue, memory, wanted);
+  if (queue.packed) aheadPacked(queue, memory, chains, wanted);
+  else aheadSplit(queue, memory, chains, wanted);
 }
 
-function aheadSplit(queue: SplitQueue, memory: GuestMemory, wanted: Wanted): void {
+function aheadSplit(queue: SplitQueue, memory: GuestMemory, most: number, wanted: Wanted): void {
   const { avail, desc, mask, size } = queue;
   const available = (Atomics.load(avail, 1) - queue.lastAvail) & 0xffff;
-  const chains = Math.min(available, CHAINS_MAX, size);
+  const chains = Math.min(available, most, size);
   for (let chain = 0; chain < chains && !wanted.enough; chain++) {
     let index = avail[2 + ((queue.lastAvail + chain) & mask)]!;
     for (let step = 0; step < DESCRIPTORS_MAX && index < size; step++) {
@@ -110,9 +110,9 @@ function aheadSplit(queue: SplitQueue, memory: GuestMemory, wanted: Wanted): voi
   }
 }
 
-function aheadPacked(queue: PackedQueue, memory: GuestMemory, wanted: Wanted): void {
+function aheadPacked(queue: PackedQueue, memory: GuestMemory, most: number, wanted: Wanted): void {
   const { desc, size } = queue;
-  const slots = availableSlots(queue, CHAINS_MAX);
+  const slots = availableSlots(queue, most);
   for (let i = 0; i < slots && !wanted.enough; i++) {
     const at = 4 * ((queue.availSlot + i) % size);
     one(memory, wanted, size, desc[at]!, desc[at + 1]!, desc[at + 2]!, desc[at + 3]! >>> 16);

@@ -120,3 +120,16 @@ Deno.test("questions are open until they are answered, and remembered within bou
   equal(fresh, 3 * IOTLB_ENTRIES_MAX - 1);
   equal(iotlb.ask(0, IOTLB_READ), true, "the oldest is forgotten");
 });
+
+Deno.test("more and more is asked for ahead, until everything is invalidated", () => {
+  using guest = new Guest();
+  const { iotlb } = guest;
+  const ahead = (): number[] => Array.from({ length: 5 }, () => iotlb.takeAhead());
+  deepEqual(ahead(), [4, 8, 16, 32, 32]);
+  iotlb.invalidate(0x1000, 2 ** 20);
+  deepEqual(ahead(), [32, 32, 32, 32, 32]);
+  for (const [iova, sizeBytes] of [[0, 2 ** 64], [2 ** 32, 2 ** 52], [0xfef0_0000, 2 ** 63]]) {
+    iotlb.invalidate(Number(iova), Number(sizeBytes));
+    deepEqual(ahead(), [4, 8, 16, 32, 32]);
+  }
+});
