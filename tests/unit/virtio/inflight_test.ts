@@ -225,6 +225,13 @@ Deno.test("packed chains of another back-end are written back in the order they 
   const queue = subject.device(recovered);
   deepEqual(subject.visit(queue, 8), [ids[2], ids[0], ids[3], ids[4]]);
   equal(subject.driver.takeUsed().length, 4);
+  // What we leave says that nothing is held, to anybody who reads it.
+  for (let entry = 0; entry < SIZE; entry++) {
+    equal(region.getUint8(32 + 32 * entry), 0);
+    equal(region.getUint16(34 + 32 * entry, true), entry + 1);
+  }
+  deepEqual([0, 2, 4, 6].map((at) => region.getUint16(12 + at, true)), [0, 0, 5, 5]);
+  equal(region.getUint16(20, true), 0x0101);
 });
 
 Deno.test("a region that is of no ring, or of another one, says nothing", () => {
