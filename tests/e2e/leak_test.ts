@@ -5,6 +5,7 @@
  */
 import { strict as assert } from "node:assert";
 import { closeFd, createEventFd } from "../../ffi/mod.ts";
+import { CALLS_MAX } from "../../lib/control/tenant_fds.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
@@ -68,7 +69,9 @@ Deno.test("1,000 front-ends come and go and leave nothing behind", async () => {
   await bystanders.check();
   await heldAsBefore(running.pid, before);
   const after = held(running.pid);
-  assert.ok(after.threads <= before.threads, `${before.threads} to ${after.threads} threads`);
+  // The runtime adds a thread for blocking calls when all it has are busy: on a busy machine, late.
+  const threadsMax = before.threads + CALLS_MAX;
+  assert.ok(after.threads <= threadsMax, `${before.threads} to ${after.threads} threads`);
   const grown = {
     private: after.privateKb - before.privateKb,
     shared: after.sharedKb - before.sharedKb,
