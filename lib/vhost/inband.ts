@@ -76,12 +76,16 @@ export function callInBand(session: Session, index: number): void {
   if (!sent) vring.callsDue = 0;
 }
 
-/** One call to the driver of a virtqueue, whether it wants one or not; a message only if it may. */
-export function callOnce(session: Session, index: number, { usedIndex }: VringPosition): void {
+/**
+ * One call to the driver of a virtqueue that was in use before, whether it wants one or not: a new
+ * one has nothing to be called for.
+ */
+export function callOnce(session: Session, index: number, position: VringPosition): void {
+  if (position.usedIndex === 0 && position.usedWrap === 1) return;
   const { host } = session;
   const { callFd } = session.vring(index);
   if (callFd >= 0 && host.fdKind(callFd) === "eventfd") host.signal(callFd);
-  else if (usedIndex !== 0) callInBand(session, index);
+  else callInBand(session, index);
 }
 
 /** A virtqueue was given up, and its front-end gave no descriptor to be told by. */
