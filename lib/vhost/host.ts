@@ -44,7 +44,7 @@ export interface VringPlan {
   readonly position: VringPosition;
   /** `position` is what the ring itself had before: nothing else knows better. */
   readonly exact: boolean;
-  /** The front-end says that the ring is new: so says one that has lost its back-end. */
+  /** The front-end says that the ring is new, as one does that has lost its back-end. */
   readonly claimedNew: boolean;
   /** The ring's region of the inflight area. */
   readonly region: { readonly offset: number; readonly entries: number } | null;

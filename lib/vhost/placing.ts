@@ -31,7 +31,7 @@ export function placeVring(
   }
   const region = regionOf(session.inflight, index, size, packed);
   if (region !== null && isRefusal(region)) return region;
-  const claimedNew = claimsNew(vring.base);
+  const claimedNew = !vring.told && claimsNew(vring.base);
   return session.host.placeVring(index, {
     ...areas,
     ...{ size, packed, position, exact, claimedNew, region },

@@ -320,7 +320,7 @@ function getVringBase(session: Session, message: Message): Result {
   const target = named(session, message);
   if (isRefusal(target)) return target;
   const base = session.stop(target.index);
-  // The front-end knows it from here on.
+  target.vring.told = true;
   session.host.forgetVring(target.index);
   return id.encodeVringState(target.index, base);
 }

@@ -37,6 +37,8 @@ export class VringState {
   areas: PlacedAreas | null = null;
   /** Guest address of the device area for the dirty log; null: its writes are not logged. */
   logGuestAddr: number | null = null;
+  /** The front-end has asked where it stands: it knows a new ring from a lost one since then. */
+  told = false;
   /** Why the data plane gave it up, until it is stopped. */
   broken: string | null = null;
   /** Descriptors, each owned here, or -1. */

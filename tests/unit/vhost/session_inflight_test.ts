@@ -3,7 +3,16 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import * as id from "../../../lib/vhost/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD } from "../../../lib/virtio/features.ts";
-import { accept, FakeHost, finish, message, PLAIN, replyPayload, state } from "./fake_host.ts";
+import {
+  accept,
+  FakeHost,
+  finish,
+  message,
+  PLAIN,
+  replyPayload,
+  state,
+  words,
+} from "./fake_host.ts";
 import { QEMU_PACKED, QEMU_SPLIT, qemuConnect, qemuStart } from "./front_ends.ts";
 
 /** The payload of both messages. */
@@ -122,6 +131,17 @@ Deno.test("without the protocol feature there is no tracking", () => {
   session.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
   equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "not-negotiated");
   equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n)), "not-negotiated");
+  finish(session, host);
+});
+
+Deno.test("a front-end that says new may have lost its back-end, unless it was told before", () => {
+  const { session, host } = running(QEMU_PACKED);
+  equal(host.plans.get(0)?.claimedNew, true);
+  session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(0, 0)));
+  accept(session, message(id.VHOST_USER_SET_VRING_BASE, state(0, 0x80008000)));
+  accept(session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
+  equal(host.running.has(0), true);
+  equal(host.plans.get(0)?.claimedNew, false);
   finish(session, host);
 });
 
