@@ -32,7 +32,7 @@ import {
 import { WINDOW_STRIDE, WindowSet, windowView } from "../virtio/window.ts";
 import { runIotlbCommand } from "./iotlb_commands.ts";
 import { COMMAND } from "./mailbox.ts";
-import { attachRecord } from "./records.ts";
+import { attachRecord, logWhole } from "./records.ts";
 import { runStateCommand } from "./state_commands.ts";
 import { VRINGS_PER_PORT } from "./types.ts";
 
@@ -268,6 +268,7 @@ export class Commands {
     setCall(vring, numbers[16]!);
     port.vrings[number] = vring;
     port.refreshLogs();
+    logWhole(queue);
     // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
     if (queue instanceof PackedQueue) packedSetKicks(queue, false);
     else splitSetKicks(queue, false);

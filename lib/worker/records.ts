@@ -1,10 +1,11 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Gives a virtqueue that starts the memory where its position is kept for the next process.
+ * What a virtqueue that starts has to do with the process before and the next one.
  *
  * @module
  */
 import type { Queue } from "../switch/port.ts";
+import { logPackedUsed, logSplitUsed } from "../virtio/dirty_log.ts";
 import { inflightBytes, PackedInflight, SplitInflight } from "../virtio/inflight.ts";
 import { heldHeads } from "../virtio/inflight_recovery.ts";
 import { journalBytes, PackedJournal } from "../virtio/packed_journal.ts";
@@ -41,4 +42,11 @@ export function attachRecord(
   if (numbers[4] === 1) {
     splitServeAgain(queue, heldHeads(new DataView(buffer, offset, bytes), queue.size));
   }
+}
+
+/** Logs all of a ring that a process before us may have written, and not come to log. */
+export function logWhole(queue: Queue): void {
+  if (queue.log === null) return;
+  if (queue instanceof PackedQueue) logPackedUsed(queue.log, queue.size, 0, 0);
+  else logSplitUsed(queue.log, queue.size, 0, queue.size);
 }
