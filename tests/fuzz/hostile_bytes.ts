@@ -11,7 +11,6 @@ import {
   closeFd,
   createEventFd,
   createMemoryFile,
-  dupFd,
   EAGAIN,
   receive,
   send,
@@ -21,7 +20,14 @@ import { MappingPool } from "../../lib/control/guest_memory.ts";
 import { SwitchPort } from "../../lib/control/port.ts";
 import { Reactor } from "../../lib/control/reactor.ts";
 import { BlockingPool } from "../../lib/control/tenant_fds.ts";
+import {
+  encodeIotlb,
+  VHOST_IOTLB_INVALIDATE,
+  VHOST_IOTLB_UPDATE,
+} from "../../lib/vhost/back_end_message.ts";
 import * as id from "../../lib/vhost/message.ts";
+import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
+import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { startedClient } from "../unit/control/started_client.ts";
 import { Client, FakePlane, held, keptLog, until } from "../unit/control/support.ts";
 import { addr, state, table, words } from "../unit/vhost/fake_host.ts";
@@ -33,10 +39,20 @@ const USER = 0x7f00_0000_0000;
 const SHUT_WR = 1;
 const { symbols: libc } = Deno.dlopen("libc.so.6", {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  pipe: { parameters: ["buffer"], result: "i32" },
 });
 
+/** What ports offer in turn; the front-end takes all of it. */
+const OFFERS: readonly (readonly OfferWord[])[] = [
+  [],
+  ["iommu"],
+  ["inband"],
+  ["gpa"],
+  OFFER_WORDS.filter((word) => word !== "inband"),
+];
+
 /** Descriptors a tenant has. */
-const KINDS = ["eventfd", "memory", "small", "socket", "file"] as const;
+const KINDS = ["eventfd", "memory", "small", "socket", "pipe", "pipe-end"] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Sent {
@@ -58,8 +74,8 @@ export type Damage =
   | { readonly do: "split"; readonly at: number; readonly offset: number; readonly late: boolean }
   | { readonly do: "end"; readonly at: number };
 
-/** What a good front-end sends from connecting to running rings. */
-function script(): Sent[] {
+/** What a good front-end sends, from connecting to its rings' last stop. */
+function script(offered: readonly OfferWord[]): Sent[] {
   const list: Sent[] = [];
   const say = (
     request: number,
@@ -68,42 +84,72 @@ function script(): Sent[] {
   ): void => {
     list.push({ bytes: id.encodeMessage(request, 0x9, payload), fds, split: null });
   };
+  const offer = makeOffer({ offer: offered });
+  const has = (word: OfferWord): boolean => offered.includes(word);
+  const start = has("gpa") ? 0 : USER;
+  const iommu = has("iommu") ? 1n << BigInt(VIRTIO_F_ACCESS_PLATFORM) : 0n;
+  const features = (1n << 15n) | (1n << 30n) | (1n << 32n) | iommu;
+  const log = features | (1n << BigInt(VHOST_F_LOG_ALL));
+  const inflight = words(2 * 8256, 0, 2 | (256 << 16));
   say(id.VHOST_USER_GET_FEATURES);
   say(id.VHOST_USER_GET_PROTOCOL_FEATURES);
-  say(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(0x1_a039));
+  say(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(offer.protocolFeatures));
   say(id.VHOST_USER_GET_QUEUE_NUM);
   say(id.VHOST_USER_SET_OWNER);
   say(id.VHOST_USER_SET_BACKEND_REQ_FD, undefined, ["socket"]);
-  say(id.VHOST_USER_SET_FEATURES, words((1n << 15n) | (1n << 30n) | (1n << 32n)));
+  say(id.VHOST_USER_GET_CONFIG, new Uint8Array(new Uint32Array([0, 12, 0, 0, 0, 0]).buffer));
+  say(id.VHOST_USER_GET_INFLIGHT_FD, inflight);
+  say(id.VHOST_USER_SET_INFLIGHT_FD, inflight, ["memory"]);
+  say(id.VHOST_USER_SET_FEATURES, words(features));
+  const second = { guestAddr: BYTES, mmapOffset: BYTES / 2 };
   const regions = [
-    { sizeBytes: BYTES / 2, userAddr: USER },
-    {
-      ...{ guestAddr: BYTES, sizeBytes: BYTES / 2, userAddr: USER + BYTES },
-      mmapOffset: BYTES / 2,
-    },
+    { sizeBytes: BYTES / 2, userAddr: start },
+    { sizeBytes: BYTES / 2, userAddr: start + BYTES, ...second },
   ];
   say(id.VHOST_USER_SET_MEM_TABLE, table(regions), ["memory", "memory"]);
+  const translation = {
+    ...{ iova: BigInt(start), userAddr: BigInt(start), sizeBytes: BigInt(BYTES / 2) },
+    ...{ permission: 3, type: VHOST_IOTLB_UPDATE },
+  };
+  if (has("iommu")) say(id.VHOST_USER_IOTLB_MSG, encodeIotlb(translation));
+  const none = has("inband") ? 0x100 : 0;
+  const one: readonly Kind[] = has("inband") ? [] : ["eventfd"];
   for (const ring of [0, 1]) {
-    const at = USER + ring * 0x8000;
+    const at = start + ring * 0x8000;
     say(id.VHOST_USER_SET_VRING_NUM, state(ring, 256));
     say(id.VHOST_USER_SET_VRING_BASE, state(ring, 0));
     say(id.VHOST_USER_SET_VRING_ADDR, addr(ring, at, at + 0x3000, at + 0x2000));
     say(id.VHOST_USER_SET_VRING_ERR, words(ring), ["eventfd"]);
-    say(id.VHOST_USER_SET_VRING_CALL, words(ring), ["eventfd"]);
-    say(id.VHOST_USER_SET_VRING_KICK, words(ring), ["eventfd"]);
+    say(id.VHOST_USER_SET_VRING_CALL, words(ring | none), one);
+    say(id.VHOST_USER_SET_VRING_KICK, words(ring | none), one);
     say(id.VHOST_USER_SET_VRING_ENABLE, state(ring, 1));
   }
-  const region = words(0, 4 * BYTES, BYTES, USER + 4 * BYTES, 0);
+  if (has("inband")) say(id.VHOST_USER_VRING_KICK, state(1, 0));
+  const region = words(0, 4 * BYTES, BYTES, start + 4 * BYTES, 0);
   say(id.VHOST_USER_ADD_MEM_REG, region, ["memory"]);
   say(id.VHOST_USER_SET_STATUS, words(15));
   say(id.VHOST_USER_NET_SET_MTU, words(1500));
+  say(id.VHOST_USER_SET_LOG_BASE, words(4096, 0), ["memory"]);
+  say(id.VHOST_USER_SET_LOG_FD, undefined, ["eventfd"]);
+  say(id.VHOST_USER_SET_FEATURES, words(log));
+  say(id.VHOST_USER_SEND_RARP, words(0x0161_6100_5452n));
+  say(id.VHOST_USER_SET_FEATURES, words(features));
   say(id.VHOST_USER_REM_MEM_REG, region);
+  if (has("iommu")) {
+    say(id.VHOST_USER_IOTLB_MSG, encodeIotlb({ ...translation, type: VHOST_IOTLB_INVALIDATE }));
+  }
   say(id.VHOST_USER_GET_VRING_BASE, state(0, 0));
-  say(id.VHOST_USER_SET_VRING_KICK, words(0), ["eventfd"]);
+  say(id.VHOST_USER_SET_VRING_KICK, words(none), one);
+  for (const ring of [0, 1]) say(id.VHOST_USER_GET_VRING_BASE, state(ring, 0));
+  say(id.VHOST_USER_SET_DEVICE_STATE_FD, state(0, 0), ["pipe-end"]);
+  say(id.VHOST_USER_CHECK_DEVICE_STATE);
+  say(id.VHOST_USER_SET_DEVICE_STATE_FD, state(1, 0), ["pipe"]);
+  say(id.VHOST_USER_CHECK_DEVICE_STATE);
+  say(id.VHOST_USER_RESET_DEVICE);
   return list;
 }
 
-const at = fc.nat(40);
+const at = fc.nat(60);
 const byte = often([3, fc.constantFrom(0, 1, 0xff, 0x80, 8)], [1, fc.nat(255)]);
 const damage = often<Damage>(
   [2, fc.record({ do: fc.constant("drop" as const), at })],
@@ -143,8 +189,8 @@ const damage = often<Damage>(
   [1, fc.record({ do: fc.constant("end" as const), at })],
 );
 
-function damaged(damages: readonly Damage[]): Sent[] {
-  const list = script();
+function damaged(words: readonly OfferWord[], damages: readonly Damage[]): Sent[] {
+  const list = script(words);
   for (const one of damages) {
     if (list.length === 0) break;
     const place = one.at % list.length;
@@ -184,17 +230,8 @@ export class PortBench {
   readonly #failures: unknown[] = [];
   readonly #plane = new FakePlane();
   readonly #reactor = new Reactor((error) => this.#failures.push(error));
-  readonly #path = `${this.#folder}/vm.sock`;
   readonly #log = keptLog();
-  readonly #port = new SwitchPort({ name: "vm", path: this.#path }, {
-    plane: this.#plane,
-    pool: new MappingPool(this.#plane),
-    blocking: new BlockingPool(),
-    reactor: this.#reactor,
-    logger: this.#log.logger,
-    access: { mode: 0o600, group: null },
-    recordsPrefix: `${this.#folder}/vm`,
-  });
+  readonly #ports: readonly SwitchPort[];
   readonly #before: { fds: number; maps: number };
 
   readonly #patienceMs: number;
@@ -202,6 +239,20 @@ export class PortBench {
   /** @param patienceMs how long descriptors may take to be closed: they close off the thread */
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
+    const pool = new MappingPool(this.#plane);
+    const blocking = new BlockingPool();
+    this.#plane.portsMax = OFFERS.length;
+    this.#ports = OFFERS.map((offer, i) =>
+      new SwitchPort({ name: `vm${i}`, path: this.#path(i), offer }, {
+        plane: this.#plane,
+        pool,
+        blocking,
+        reactor: this.#reactor,
+        logger: this.#log.logger,
+        access: { mode: 0o600, group: null },
+        recordsPrefix: `${this.#folder}/record`,
+      })
+    );
     // The runtime makes a pair of sockets for its signals, at some time of its own otherwise.
     const nothing = (): void => {};
     Deno.addSignalListener("SIGUSR2", nothing);
@@ -209,13 +260,19 @@ export class PortBench {
     this.#before = held();
   }
 
+  #path(port: number): string {
+    return `${this.#folder}/vm${port}.sock`;
+  }
+
   #make(kind: Kind): number[] {
     if (kind === "eventfd") return [createEventFd()];
     if (kind === "memory") return [createMemoryFile("test-guest", BYTES)];
     if (kind === "small") return [createMemoryFile("test-guest", 4096)];
     if (kind === "socket") return socketPair();
-    // Standard output is something else, whatever it is.
-    return [dupFd(1)];
+    const ends = new Int32Array(2);
+    assert.equal(libc.pipe(new Uint8Array(ends.buffer)), 0);
+    const [read = -1, write = -1] = ends;
+    return kind === "pipe" ? [read, write] : [write, read];
   }
 
   async #send(fd: number, bytes: Uint8Array, kinds: readonly Kind[]): Promise<boolean> {
@@ -246,16 +303,19 @@ export class PortBench {
     const buffer = new Uint8Array(4096);
     for (;;) {
       const got = receive(fd, buffer);
-      assert.deepEqual(got.fds, []);
+      // An inflight area.
+      got.fds.forEach(closeFd);
       if (got.bytes <= 0) return got.bytes !== -EAGAIN;
     }
   }
 
   /** One front-end. @throws if anything is left of it */
-  async serve(damages: readonly Damage[]): Promise<void> {
-    const { connects } = this.#port.status();
-    const client = Client.connect(this.#path);
-    for (const { bytes, fds, split } of damaged(damages)) {
+  async serve(which: number, damages: readonly Damage[]): Promise<void> {
+    const port = this.#ports[which];
+    assert(port);
+    const { connects } = port.status();
+    const client = Client.connect(this.#path(which));
+    for (const { bytes, fds, split } of damaged(OFFERS[which] ?? [], damages)) {
       this.tally.messages++;
       const cut = split ? split.at % bytes.length : 0;
       const late = split?.late ?? false;
@@ -269,7 +329,7 @@ export class PortBench {
     await until(() => this.#readReplies(client.fd), "the port hangs up");
     client.close();
     await until(() => {
-      const status = this.#port.status();
+      const status = port.status();
       return status.connects > connects && status.link === "wait";
     }, "the port has served it and waits again");
     assert.deepEqual(this.#failures, []);
@@ -290,22 +350,24 @@ export class PortBench {
     }
   }
 
-  /** Still serves a good front-end; then everything is given back. */
+  /** The first still serves a good front-end; then everything is given back. */
   async close(): Promise<void> {
-    const good = await startedClient(this.#path);
-    assert.equal(this.#port.status().link, "up");
+    const [port] = this.#ports;
+    const good = await startedClient(this.#path(0));
+    assert.equal(port?.status().link, "up");
     good.release();
-    await until(() => this.#port.status().link === "wait", "the port waits again");
-    this.#port.close();
+    await until(() => port?.status().link === "wait", "the port waits again");
+    for (const one of this.#ports) one.close();
     await this.#reactor.close();
     Deno.removeSync(this.#folder, { recursive: true });
   }
 }
 
 /** Of any damage: {@linkcode PortBench.serve} does not throw. */
-export function hostileBytes(bench: PortBench): fc.IAsyncPropertyWithHooks<[Damage[]]> {
+export function hostileBytes(bench: PortBench): fc.IAsyncPropertyWithHooks<[number, Damage[]]> {
   return fc.asyncProperty(
+    fc.nat(OFFERS.length - 1),
     fc.array(damage, { maxLength: 6 }),
-    (damages) => bench.serve(damages),
+    (which, damages) => bench.serve(which, damages),
   );
 }
