@@ -264,6 +264,32 @@ Deno.test("Connection slows a flood down and keeps serving the others", () =>
     other.client.close();
   }));
 
+Deno.test("Connection slows a front-end down whose messages take long, and lets others in between", () =>
+  bench(async (b) => {
+    const messageMs = 40;
+    const total = 22;
+    const start = performance.now();
+    b.outcome = () => {
+      const end = performance.now() + messageMs;
+      while (performance.now() < end);
+      return {};
+    };
+    for (let i = 0; i < total; i++) b.client.send(1);
+    b.connection.poll();
+    equal(b.seen.length, 1, "one such message is a turn");
+    const other = new Bench(b.reactor);
+    other.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, encodeU64(1n)) });
+    other.client.send(3);
+    equal(await other.client.u64(3), 1n);
+    ok(b.seen.length < total, "nobody waits until all are done");
+    await until(() => b.seen.length === total, "every message was handled in the end");
+    // 880 ms cost 3,520 messages: 2,000 are free, 1,000 are earned in a second.
+    ok(performance.now() - start > 1200);
+    equal(b.end, undefined);
+    other.release();
+    other.client.close();
+  }));
+
 Deno.test("Connection ends with no-fds when this process can hold no more", () =>
   bench((b) => {
     const limit = new BigUint64Array(2);
