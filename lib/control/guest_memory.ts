@@ -20,7 +20,7 @@ import { assert, present } from "../base/assert.ts";
 import type { MemoryRegion, Refusal } from "../vhost/host.ts";
 import { isRefusal } from "../vhost/memory_table.ts";
 import type { JournalIdentity } from "../virtio/packed_recovery.ts";
-import { WINDOW_STRIDE, WINDOWS_MAX } from "../virtio/window.ts";
+import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../virtio/window.ts";
 import type { DataPlane, PlacedRegion } from "../worker/types.ts";
 
 const PAGE_BYTES = 4096;
@@ -111,7 +111,7 @@ export class MappingPool {
     const key = mappingKey(stat, start, end);
     const known = this.#mappings.get(key);
     if (known) return known;
-    if (this.#windows + windowsOf(end - start) >= WINDOWS_MAX) {
+    if (this.#windows + windowsOf(end - start) > GUEST_WINDOWS_MAX) {
       return { code: "memory-budget", detail: "all guests together have too much memory" };
     }
     try {

@@ -18,8 +18,10 @@
 export const WINDOW_STRIDE = 2 ** 30;
 /** Longest window, bytes: offsets and ends stay below 2^31. */
 export const WINDOW_BYTES_MAX = 2 ** 31 - 4096;
-/** Windows alive at once: 16 TiB of guest memory, or 509 slots of each of 32 guests. */
-export const WINDOWS_MAX = 16384;
+/** Windows of guests' memory alive at once: 16 TiB, or 509 slots of each of 32 guests. */
+export const GUEST_WINDOWS_MAX = 16384;
+/** All windows: besides, one for the private memory, and one a receive queue whose frames wait. */
+export const WINDOWS_MAX: number = GUEST_WINDOWS_MAX + 8192 + 1;
 
 /**
  * Up to here a JavaScript loop is not slower than a call into libc, ns measured side by side:
