@@ -1,4 +1,8 @@
-/** A port of the data plane over mapped memory, for tests of commands. */
+/**
+ * A port of the data plane over mapped memory, for tests of commands.
+ *
+ * @module
+ */
 import { equal } from "node:assert/strict";
 import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../ffi/mod.ts";
 import { portBase } from "../../../lib/switch/counters.ts";
