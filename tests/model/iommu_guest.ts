@@ -13,9 +13,11 @@ import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import type { Datapath } from "../../lib/switch/datapath.ts";
 import { Port } from "../../lib/switch/port.ts";
 import { rangeTranslated } from "../../lib/switch/untranslated.ts";
+import { DirtyLog } from "../../lib/virtio/dirty_log.ts";
 import { Iotlb, IOTLB_READ, IOTLB_WRITE } from "../../lib/virtio/iotlb.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
 import { SplitQueue } from "../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
@@ -82,9 +84,11 @@ export class IommuGuest {
         ...{ desc, driver: drv, device: dev },
       };
       const start = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
+      const queue = packed ? new PackedQueue(shape, start) : new SplitQueue(shape, start);
+      queue.descArea = { windows: this.#windows, mappingOffset: desc.offset };
+      queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
       this.port.vrings[number] = {
-        ...{ port: this.port, number, callFd: -1, callIsSocket: false, kickFd: -1 },
-        queue: packed ? new PackedQueue(shape, start) : new SplitQueue(shape, start),
+        ...{ port: this.port, number, queue, callFd: -1, callIsSocket: false, kickFd: -1 },
         counterBase: vringBase(index, number, 2),
       };
     }
@@ -98,6 +102,23 @@ export class IommuGuest {
     this.port.memory.iotlb = new Iotlb(this.port.memory.regions);
     // Indirect tables come from memory that is translated once and for all.
     this.iotlb.update(0, POOL, 0, IOTLB_READ);
+    this.port.refreshLogs();
+  }
+
+  /** The guest migrates from now on. @returns the dirty log */
+  startLog(): Uint8Array {
+    const log = new DirtyLog(new ArrayBuffer(RAM_BYTES / PAGE / 8), 0, RAM_BYTES / PAGE / 8);
+    this.port.log = log;
+    this.port.logAll = true;
+    // What the front-end calls the guest address of a ring is an I/O virtual one here.
+    for (const vring of this.port.vrings) if (vring) vring.queue.logGuestAddr = LOG_BY_PLACE;
+    this.port.refreshLogs();
+    return log.bytes;
+  }
+
+  /** All of its memory. */
+  get bytes(): Uint8Array {
+    return this.#ram.bytes;
   }
 
   get iotlb(): Iotlb {
