@@ -61,6 +61,16 @@ export type Op =
   | { readonly do: "good"; readonly count: number; readonly bytes: number }
   /** Does it in the next visit, after as many looks of the switch at the guest's memory. */
   | { readonly do: "race"; readonly after: number; readonly op: Op }
+  /** What a front-end says of its guest's IOMMU; pages of the first region and one of any. */
+  | {
+    readonly do: "iotlb";
+    readonly forget: boolean;
+    readonly page: number;
+    readonly pages: number;
+    readonly region: number;
+    readonly target: number;
+    readonly permission: number;
+  }
   | { readonly do: "visit" | "kicks" };
 
 function near(address: number): fc.Arbitrary<number> {
@@ -163,6 +173,16 @@ const op: fc.Arbitrary<Op> = often<Op>(
       after: often([4, fc.nat(12)], [2, fc.nat(60)], [1, fc.nat(600)]),
     }),
   ],
+  [
+    6,
+    fc.record({
+      ...{ do: fc.constant("iotlb" as const), region: fc.nat(2), target: fc.nat(23) },
+      forget: often([2, fc.constant(false)], [1, fc.constant(true)]),
+      page: fc.nat(31),
+      pages: often([4, fc.constant(1)], [1, fc.integer({ min: 1, max: 24 })]),
+      permission: often([4, fc.constant(3)], [1, fc.integer({ min: 1, max: 2 })]),
+    }),
+  ],
   [8, fc.constant({ do: "visit" as const })],
   [
     6,
@@ -186,6 +206,8 @@ const kind: fc.Arbitrary<Kind> = fc.record({
 /** A whole case. */
 export interface Case {
   readonly kind: Kind;
+  /** Its addresses are I/O virtual. */
+  readonly iommu: boolean;
   /** Index of the first entry, free running. */
   readonly start: number;
   readonly goodPacked: boolean;
@@ -195,6 +217,7 @@ export interface Case {
 /** Cases, small ones first when they are shrunk. */
 export const cases: fc.Arbitrary<Case> = fc.record({
   kind,
+  iommu: often([2, fc.constant(false)], [1, fc.constant(true)]),
   start: fc.constantFrom(0, 1, 0x7fff, 0xffff),
   goodPacked: fc.boolean(),
   ops: fc.array(op, { minLength: 4, maxLength: 120, size: "max" }),

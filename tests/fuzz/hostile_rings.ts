@@ -11,8 +11,15 @@ import { portBase } from "../../lib/switch/counters.ts";
 import { Datapath, pollVring, setKicks } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
 import type { Port, Vring } from "../../lib/switch/port.ts";
+import { askAgain, forgetWaiting, rangeTranslated } from "../../lib/switch/untranslated.ts";
+import { Iotlb, IOTLB_PAGE_BYTES } from "../../lib/virtio/iotlb.ts";
 import { packedDescBytes, PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { RING_OK, RING_REASONS, VRING_DESC_F_WRITE } from "../../lib/virtio/ring.ts";
+import {
+  RING_OK,
+  RING_REASONS,
+  RING_UNTRANSLATED,
+  VRING_DESC_F_WRITE,
+} from "../../lib/virtio/ring.ts";
 import { betweenLooks } from "./looks.ts";
 import { splitAvailBytes, splitDescBytes } from "../../lib/virtio/split_queue.ts";
 import {
@@ -58,11 +65,13 @@ export interface Tally {
   readonly reasons: Map<string, number>;
   /** Deeds between two looks of the switch. */
   races: number;
+  /** Pages that a translation was asked for. */
+  misses: number;
 }
 
 /** Nothing came of anything yet. */
 export function newTally(): Tally {
-  return { frames: 0, received: 0, reasons: new Map(), races: 0 };
+  return { frames: 0, received: 0, reasons: new Map(), races: 0, misses: 0 };
 }
 
 /** One ring of the bad guest, as it goes on at any cost. */
@@ -88,7 +97,7 @@ class BadGuest {
   /** Where its first region starts in the arena. */
   readonly #low: number;
 
-  constructor(arena: Arena, { kind, start }: Case) {
+  constructor(arena: Arena, { kind, iommu, start }: Case) {
     this.#arena = arena;
     this.#kind = kind;
     this.#pieces = [LOW, NEXT, FAR].map(({ bytes }) => arena.take(bytes));
@@ -97,6 +106,7 @@ class BadGuest {
       regionOf(arena, guestAddr, this.#pieces[i] as Piece)
     );
     this.port = makePort(0, regions);
+    if (iommu) this.#translateMost();
     const next = kind.packed ? start % kind.size : start;
     this.#rings = [
       { areas: this.#place(0), next, wrap: 1 },
@@ -105,6 +115,39 @@ class BadGuest {
     for (let at = DATA_AT; at < LOW.bytes; at += DATA_STEP) this.#frame(at);
     this.restart(0);
     this.restart(1);
+  }
+
+  /** Every address leads to itself, but for a page here and there. */
+  #translateMost(): void {
+    const { memory } = this.port;
+    memory.iotlb = new Iotlb(memory.regions);
+    [LOW, NEXT, FAR].forEach(({ guestAddr, bytes }, i) => {
+      for (let at = 0; at < bytes; at += IOTLB_PAGE_BYTES) {
+        if (at / IOTLB_PAGE_BYTES % 6 === 5) continue;
+        const offset = (this.#pieces[i]?.offset ?? 0) + at;
+        assert(memory.iotlb?.update(guestAddr + at, IOTLB_PAGE_BYTES, offset, 3));
+      }
+    });
+  }
+
+  /** Its front-end tells of its IOMMU. @returns where from, and bytes */
+  translate(op: Op & { readonly do: "iotlb" }): { at: number; bytes: number } | null {
+    const { iotlb } = this.port.memory;
+    if (iotlb === null) return null;
+    const at = op.page * IOTLB_PAGE_BYTES;
+    const bytes = op.pages * IOTLB_PAGE_BYTES;
+    if (op.forget) {
+      iotlb.invalidate(at, bytes);
+      return null;
+    }
+    const piece = this.#pieces[op.region];
+    assert(piece);
+    const host = piece.offset + op.target * IOTLB_PAGE_BYTES;
+    const good = this.#pieces.some((own) =>
+      host >= own.offset && host + bytes <= own.offset + own.bytes
+    );
+    assert.equal(iotlb.update(at, bytes, host, op.permission), good, "all of it, or nothing");
+    return good ? { at, bytes } : null;
   }
 
   #place(number: number): readonly [number, number, number] {
@@ -273,8 +316,12 @@ class World {
     const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(FDB_ENTRIES)), options);
     this.path = new Datapath(3, fdb, new Float64Array(portBase(3, VRINGS)), {
       call: () => {},
-      untranslated: () => assert.fail("nobody has an IOMMU here"),
-      accessFailed: () => assert.fail("nobody has an IOMMU here"),
+      // Now and then there is no room for news.
+      untranslated: ({ port }) => {
+        assert.equal(port.index, 0);
+        return ++this.#tally.misses % 8 > 0;
+      },
+      accessFailed: ({ port }) => assert.equal(port.index, 0),
       ringBroken: (vring) => {
         assert.equal(vring.port.index, 0, "a good guest's ring broke");
         assert(!this.#broken.includes(vring), "a ring breaks once");
@@ -325,15 +372,33 @@ class World {
   #mend(): void {
     for (const vring of this.bad.port.vrings) {
       assert(vring);
-      assert.equal(vring.queue.broken !== RING_OK, this.#broken.includes(vring), "it is reported");
+      const { broken } = vring.queue;
+      const given = broken !== RING_OK && broken !== RING_UNTRANSLATED;
+      assert.equal(given, this.#broken.includes(vring), "it is reported");
     }
     this.bad.checkUsed();
-    for (const { number, queue } of this.#broken.splice(0)) {
+    for (const vring of this.#broken.splice(0)) {
+      const { number, queue } = vring;
+      forgetWaiting(this.path, vring);
       const reason = RING_REASONS[queue.broken] ?? "unknown";
       this.#tally.reasons.set(reason, (this.#tally.reasons.get(reason) ?? 0) + 1);
       this.bad.restart(number as 0 | 1);
     }
     this.path.refresh();
+  }
+
+  /** The bad guest's front-end says something of its IOMMU; frames that waited go on. */
+  translate(op: Op & { readonly do: "iotlb" }): void {
+    const range = this.bad.translate(op);
+    if (range) rangeTranslated(this.path, this.bad.port, range.at, range.bytes);
+    else askAgain(this.path, this.bad.port);
+    this.#mend();
+  }
+
+  /** Gives back what frames wait in, and all memory. */
+  release(): void {
+    for (const vring of this.bad.port.vrings) if (vring) forgetWaiting(this.path, vring);
+    this.arena.release();
   }
 
   /** Each good guest sends frames to all: the other one has them, the bad one may. */
@@ -375,13 +440,14 @@ export function runCase(one: Case, tally: Tally): void {
       else if (op.do === "good") world.exchange(op.count, op.bytes);
       else if (op.do === "kicks") setKicks(world.path, true);
       else if (op.do === "race") world.race(op.after, op.op);
+      else if (op.do === "iotlb") world.translate(op);
       else world.bad.act(op);
     }
     world.visit();
     world.exchange(1, 60);
     world.check();
   } finally {
-    world.arena.release();
+    world.release();
   }
 }
 
