@@ -126,7 +126,7 @@ export class Connection {
       return;
     }
     if (!this.#ended) this.#refillAllowance();
-    this.poll();
+    if (this.#allowance > 0) this.poll();
     if (!this.#ended && this.#allowance <= 0) this.#pause();
   }
 
