@@ -14,7 +14,7 @@ import {
   parseMode,
   readConfigFile,
 } from "../control/config.ts";
-import { createLogger, type LogFormat, type Logger, writeStderr } from "../control/log.ts";
+import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/port_spec.ts";
 import { Switch } from "../control/switch.ts";
 import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
@@ -113,7 +113,7 @@ function untilSignal(): Promise<Deno.Signal> {
 /** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
 export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
-  const logger = createLogger(level, pickFormat(flags), writeStderr);
+  const logger = createLogger(level, pickFormat(flags), stderrWriter());
   const stop = untilSignal();
   const config = await readConfig(flags);
   const controlPath = config.controlPath as string;

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { Epoll, EPOLLOUT } from "../../ffi/mod.ts";
+
+const STDERR = 2;
 
 /** How a switch reports. `event` is a stable name, `message` is for people. */
 export interface Logger {
@@ -37,15 +40,19 @@ interface Window {
   lines: number;
 }
 
-/** Makes a logger. @param write takes a whole line, newline included, and must not block */
+/**
+ * Makes a logger.
+ * @param write takes a whole line, newline included, and must not block; false: the line is lost
+ */
 export function createLogger(
   level: LogLevel,
   format: LogFormat,
-  write: (line: string) => void,
+  write: (line: string) => boolean | void,
   now: () => number = Date.now,
 ): Logger {
   const most = LEVELS.indexOf(level);
   const windows = new Map<string, Window>();
+  let lost = 0;
 
   function allowed(component: string, event: string): number {
     const key = `${component} ${event}`;
@@ -69,8 +76,13 @@ export function createLogger(
     if (LEVELS.indexOf(at) > most) return;
     const suppressed = allowed(component, event);
     if (suppressed < 0) return;
-    const more = suppressed > 0 ? { ...fields, suppressed } : fields;
-    write(`${formatLine(format, new Date(now()), at, component, event, message, more)}\n`);
+    const more = {
+      ...fields,
+      ...(suppressed > 0 ? { suppressed } : {}),
+      ...(lost > 0 ? { lost } : {}),
+    };
+    const line = formatLine(format, new Date(now()), at, component, event, message, more);
+    lost = write(`${line}\n`) === false ? lost + 1 : 0;
   }
 
   return {
@@ -110,11 +122,39 @@ function formatLine(
   return `${clock}.${millis} ${level.padEnd(5)} ${component}: ${plain}${extra}`;
 }
 
-/** Writes lines to stderr; a closed or full pipe loses lines, never the switch. */
-export function writeStderr(line: string): void {
+/** What a pipe takes in one piece once it has room at all (POSIX's PIPE_BUF on Linux), bytes. */
+const LINE_BYTES_MAX = 4096;
+
+/**
+ * Writes lines to stderr. A closed or full pipe loses lines, never the switch: whoever reads the
+ * log may stand still, and this thread must not stand still with it.
+ * @returns what writes a line, and says whether it could
+ */
+export function stderrWriter(): (line: string) => boolean {
+  const room = watchStderr();
+  const encoder = new TextEncoder();
+  return (line) => {
+    if (room !== null && room.wait(0) === 0) return false;
+    const bytes = encoder.encode(line);
+    const whole = bytes.length <= LINE_BYTES_MAX;
+    try {
+      Deno.stderr.writeSync(whole ? bytes : encoder.encode(`${line.slice(0, 1000)}…\n`));
+      return true;
+    } catch {
+      // Nobody reads: there is nobody to tell.
+      return false;
+    }
+  };
+}
+
+/** Tells whether stderr has room; null where that is no question, as for a file. */
+function watchStderr(): Epoll | null {
+  const epoll = new Epoll(1);
   try {
-    Deno.stderr.writeSync(new TextEncoder().encode(line));
+    epoll.add(STDERR, EPOLLOUT, 0);
+    return epoll;
   } catch {
-    // Nobody reads: there is nobody to tell.
+    epoll.close();
+    return null;
   }
 }

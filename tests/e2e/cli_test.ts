@@ -4,8 +4,10 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { closeFd, listenUnix } from "../../ffi/mod.ts";
-import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
+import { closeFd, connectUnix, listenUnix } from "../../ffi/mod.ts";
+import { callSwitch } from "../../lib/cli/client.ts";
+import type { PortStatus } from "../../lib/control/types.ts";
+import { SwitchProcess, until, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 /** Runs a command that must fail with one line on stderr. */
@@ -164,6 +166,49 @@ Deno.test("a closed stdout and stderr do not stop a switch", async () => {
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 0);
   }
+});
+
+/** An answer that does not come in 20 s does not come at all. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the switch stands still")), 20_000);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+Deno.test("a log that nobody reads any more does not stop a switch", async () => {
+  using folder = new TempFolder();
+  const { symbols: libc } = Deno.dlopen("libc.so.6", {
+    mkfifo: { parameters: ["buffer", "u32"], result: "i32" },
+    open: { parameters: ["buffer", "i32"], result: "i32" },
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  });
+  const fifo = new TextEncoder().encode(`${folder.file("log")}\0`);
+  assert.equal(libc.mkfifo(fifo, 0o600), 0);
+  // O_RDWR | O_NONBLOCK: it is open, never read, and holds one page.
+  const fd = libc.open(fifo, 2 | 0x800);
+  const F_SETPIPE_SZ = 1031;
+  assert.equal(libc.fcntl(fd, F_SETPIPE_SZ, 4096), 4096);
+  const line = `exec "$@" 2> '${folder.file("log")}'`;
+  const words = ["sh", "-c", line, "sh", ...vuswitchWords()];
+  const socket = folder.file("a.sock");
+  const running = await SwitchProcess.start(folder.path, ["-v", "-p", `a=${socket}`], words);
+  // Two lines each, 20 of a kind a second: twice what a page holds.
+  const end = performance.now() + 2500;
+  for (let i = 0; performance.now() < end; i++) {
+    closeFd(connectUnix(socket));
+    await until("it to be seen", async () => {
+      const port = await inTime(callSwitch(running.ctl, "GET", "/v1/ports/a")) as PortStatus;
+      return port.connects === i + 1 && port.link === "wait";
+    });
+  }
+  assert.equal(await running.stop(), 0);
+  closeFd(fd);
 });
 
 Deno.test("every command has help", async () => {
