@@ -29,7 +29,7 @@ import { giveUp, leaveFrames } from "./untranslated.ts";
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
 const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
-const { RING_OK } = ring;
+const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
 const { flowHash } = flow;
 const { listLinked } = link;
@@ -124,10 +124,12 @@ export class Datapath {
 export function pollVring(path: Datapath, vring: Vring): number {
   const { port, queue } = vring;
   if (queue.broken !== RING_OK) return 0;
+  if (port.debt > 0) return port.payBack();
   const count = queue instanceof PackedQueue
     ? takePacked(queue, port.memory, BURST_FRAMES)
     : takeSplit(queue, port.memory, BURST_FRAMES);
   if (count > 0) {
+    port.charge(STEPS_MAX - walk[WALK_STEPS]!);
     if (queue.enabled && port.adminUp) {
       openFrames(count, queue.headerBytes);
       forward(path, port, count);

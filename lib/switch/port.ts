@@ -37,6 +37,13 @@ export const NOT_LINKED = -1;
 /** {@linkcode Port.linkedTo} of a port whose other end is missing: its frames go nowhere. */
 export const LINK_WAITING = -2;
 
+/**
+ * Descriptors of chains that a visit may read, 30 us; for more, later visits are left out. A whole
+ * visit may read 16 times as many, half a millisecond in each round and for each queue. Frames of
+ * one descriptor are not counted.
+ */
+const STEPS_A_TURN = 4096;
+
 /** One port. Data-plane thread only. */
 export class Port {
   readonly index: number;
@@ -48,6 +55,8 @@ export class Port {
   /** Receive queues that take frames now, lowest number first; see {@linkcode refresh}. */
   readonly receivers: Vring[] = [];
   frameBytesMax: number = FRAME_BYTES_MAX;
+  /** Descriptors read for it beyond its turns; its transmit queues are left out until it is even. */
+  debt = 0;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
   logAll = false;
@@ -62,6 +71,17 @@ export class Port {
     this.index = index;
     this.counterBase = counterBase;
     this.vrings = new Array<Vring | null>(vringsMax).fill(null);
+  }
+
+  /** A visit to a transmit queue has read this many descriptors of chains. */
+  charge(steps: number): void {
+    if (steps > STEPS_A_TURN) this.debt = steps - STEPS_A_TURN;
+  }
+
+  /** A visit is left out. @returns frames taken */
+  payBack(): number {
+    this.debt -= STEPS_A_TURN;
+    return 0;
   }
 
   /** Finds out anew which receive queues take frames. Call after any change to a virtqueue. */
