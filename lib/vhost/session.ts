@@ -40,7 +40,7 @@ import {
 } from "./message.ts";
 import { Migration } from "./migration.ts";
 import { checkMessage } from "./message_check.ts";
-import { placeVring } from "./placing.ts";
+import { placeVring } from "./ring_position.ts";
 import { type Request, REQUESTS } from "./requests.ts";
 import type { RingIotlb } from "./ring_iotlb.ts";
 import { placeRing, ringLog, staysIn, useIotlb } from "./ring_places.ts";
