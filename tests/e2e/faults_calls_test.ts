@@ -48,7 +48,10 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
     // It is stuck now: frames of others wait until the switch has freed itself.
     assert.ok(await guest.frontEnd.closedBySwitch());
     await siege.bystanders.check();
-    await until("the frame's buffer to come back", () => siege.witness.reapTransmit() >= 0);
+    await until("the frame's buffer to come back", () => {
+      const { witness } = siege;
+      return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
+    });
     closeFd(fd);
   });
 });

@@ -110,7 +110,10 @@ Deno.test("what a tenant does to its own memory is its own affair", async (t) =>
           guest.ram.view.setUint16(device + 2 * word, (i * 7919 + word * 104729) & 0xffff, true);
         }
         assert.ok(siege.witness.send(frame));
-        await until("the frame to be taken", () => siege.witness.reapTransmit() >= 0);
+        await until("the frame to be taken", () => {
+          const { witness } = siege;
+          return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
+        });
       }
       await until("the frames", async () => await counters() >= before + 50);
       assert.equal((await siege.vring(RX)).state, "running");

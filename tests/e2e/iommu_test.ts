@@ -87,7 +87,7 @@ peerTest(
           await sendFile(packed, split, back),
         ];
         const misses = await counted("iotlbMisses") - before.misses;
-        const rates = speeds.map((speed) => `${(8 * speed).toFixed(1)} Mbit/s`).join(", ");
+        const rates = speeds.map((speed) => `${(8.39 * speed).toFixed(1)} Mbit/s`).join(", ");
         console.log(`    ${mode}: 200 pings (${times.join(", ")} ms), TCP ${rates}`);
         console.log(
           `    ${mode}: ${misses} misses, ${await frames() - before.frames} frames of vm1`,

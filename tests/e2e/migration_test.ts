@@ -47,6 +47,8 @@ async function thereAndBack(
   await knowsAt(running, "vm3");
   const { sent, back } = await pings();
   console.log(`    ${describe(there.times)}; ${sent - back} of ${sent} pings lost`);
+  // A busy machine or QEMU's own losses may cost some, a guest whose address did not move all.
+  assert(back > sent / 2, `${back} of ${sent} pings came back`);
   await pingAll(peer, addressOf(2), 50);
   await pingAll(there.guest, addressOf(1), 50, 1400);
 

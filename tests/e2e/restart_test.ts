@@ -28,13 +28,12 @@ const GUESTS: readonly GuestChoice[] = [
 ];
 
 /** Waits for the first answer. @returns how long that took, ms */
-async function untilAnswer(from: QemuGuest, to: string): Promise<number> {
-  const start = performance.now();
+async function untilAnswer(from: QemuGuest, to: string, since: number): Promise<number> {
   await until(`an answer of ${to}`, async () => {
     const { code } = await from.run(`ping -q -c 1 -W 1 ${to} > /dev/null`);
     return code === 0;
   }, 120_000);
-  return performance.now() - start;
+  return performance.now() - since;
 }
 
 /** Pings until `count` answers have come; on a busy machine more are sent than come in time. */
@@ -74,7 +73,9 @@ async function killAndStart(portWords: string, chardev: readonly string[]): Prom
       // An update of the switch ends it in order; QEMU is not asked then either.
       await running.stop(kill === 2 ? "SIGTERM" : "SIGKILL");
       running = await SwitchProcess.start(folder.path, ports);
-      gaps.push(await untilAnswer(second, addressOf(1)), await untilAnswer(second, addressOf(3)));
+      const ready = performance.now();
+      gaps.push(await untilAnswer(second, addressOf(1), ready));
+      gaps.push(await untilAnswer(second, addressOf(3), ready));
       for (const enough of floods) await enough();
       await answers(first, addressOf(2), 30);
       await answers(second, addressOf(3), 30, 1400);

@@ -17,7 +17,7 @@ import { GuestMemory } from "../../lib/virtio/memory.ts";
 import { PackedQueue, packedSetKicks } from "../../lib/virtio/packed_queue.ts";
 import { splitSetKicks } from "../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
-import { Bench, frameOf, makePath, poll, type Shape } from "./ring_bench.ts";
+import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
 const PAGE = 4096;
 const RAM_BYTES = 1 << 20;

@@ -15,7 +15,7 @@ import {
   TAKEN_SEGMENTS,
 } from "../../lib/virtio/burst.ts";
 import { SEGMENTS_MAX } from "../../lib/virtio/memory.ts";
-import { Bench, frameOf, makePath, poll } from "./ring_bench.ts";
+import { Bench, frameOf, makePath, poll } from "./two_ports.ts";
 
 const shape = fc.record({
   packed: fc.boolean(),

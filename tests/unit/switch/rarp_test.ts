@@ -3,7 +3,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import { parseMac } from "../../../lib/base/mac.ts";
 import { forward } from "../../../lib/switch/datapath.ts";
 import { composeRarp } from "../../../lib/switch/rarp.ts";
-import { Bench, frameOf, makePath, poll, type Shape } from "../../model/ring_bench.ts";
+import { Bench, frameOf, makePath, poll, type Shape } from "../../model/two_ports.ts";
 
 const MAC = [0x52, 0x54, 0x00, 0x61, 0x61, 0x01];
 const RARP = [
