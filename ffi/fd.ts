@@ -12,6 +12,7 @@ import {
   F_SETFL,
   O_CLOEXEC,
   O_NONBLOCK,
+  O_PATH,
   O_RDWR,
   SIZEOF_STAT,
   STAT_BLKSIZE,
@@ -113,9 +114,12 @@ export function addFdSeals(fd: number, seals: number): boolean {
 
 /**
  * What a descriptor is, from its name under /proc, without touching the file: `"eventfd"`,
- * `"socket"`, `"pipe"` (one without a name), or `"other"`.
+ * `"socket"`, `"pipe"` (one without a name), or `"other"`. One of O_PATH has the name of what it
+ * cannot be used as.
  */
 export function fdKind(fd: number): "eventfd" | "socket" | "pipe" | "other" {
+  const flags = libc.fcntl(fd, F_GETFL, 0);
+  if (flags < 0 || (flags & O_PATH) !== 0) return "other";
   let target: string;
   try {
     target = Deno.readLinkSync(`/proc/self/fd/${fd}`);

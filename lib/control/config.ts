@@ -105,7 +105,9 @@ function readTable(where: string, table: Table, known: readonly string[]): Table
 
 function section(root: Table, name: string, known: readonly string[]): Table {
   const value = root[name] ?? {};
-  if (typeof value !== "object" || Array.isArray(value)) throw invalid(`[${name}] must be a table`);
+  if (typeof value !== "object" || Array.isArray(value) || value instanceof Date) {
+    throw invalid(`[${name}] must be a table`);
+  }
   return readTable(`[${name}]`, value as Table, known);
 }
 

@@ -33,6 +33,9 @@ export const BACKLOG = 16;
 
 /** Checks what the kernel asks of a socket's path. @throws {ControlError} naming the fix */
 export function checkSocketPath(path: string, verb = "listen on"): void {
+  if (path === "") {
+    throw new ControlError("invalid", `Cannot ${verb} an empty path`, "name a socket");
+  }
   if (new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX && !path.includes("\0")) {
     return;
   }
@@ -64,8 +67,8 @@ export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG):
     if (gid !== null) Deno.chownSync(path, null, gid);
     Deno.chmodSync(path, access.mode);
   } catch (error) {
+    unlinkSocket(path);
     closeFd(fd);
-    Deno.removeSync(path);
     throw listenError(path, error);
   }
   return fd;

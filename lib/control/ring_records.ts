@@ -253,10 +253,19 @@ export function recordsFiles(
   const path = `${prefix}.${port}${SUFFIX}`;
   const folder = dirname(prefix);
   const siblings = (): string[] =>
-    Array.from(Deno.readDirSync(folder), ({ name }) => join(folder, name)).filter((other) =>
+    namesIn(folder).map((name) => join(folder, name)).filter((other) =>
       other.startsWith(`${prefix}.`) && other.endsWith(SUFFIX) && other !== path
     );
   return { path, siblings };
+}
+
+/** Nothing of a folder that is gone, or when no descriptor is left: a ring does without records. */
+function namesIn(folder: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
+  } catch {
+    return [];
+  }
 }
 
 function viewData(address: number, sizeBytes: number): DataView {

@@ -6,15 +6,28 @@
  */
 import { strict as assert } from "node:assert";
 import { closeFd, createEventFd, createMemoryFile, Mapping, socketPair } from "../../ffi/mod.ts";
+import { O_CLOEXEC, O_PATH } from "../../ffi/abi.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { NEED_REPLY, PLAIN } from "../../lib/guest/front_end.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
+import {
+  VHOST_USER_F_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
+} from "../../lib/virtio/features.ts";
 import { REQUESTS } from "../../lib/vhost/requests.ts";
 import { held } from "../harness/bystanders.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
 import { until } from "../harness/switch_process.ts";
 import { introduce } from "../harness/traffic.ts";
+
+/** A descriptor of O_PATH: it looks like the other one and can be used for nothing. */
+function nameOf(fd: number): number {
+  const name = libc.open(new TextEncoder().encode(`/proc/self/fd/${fd}\0`), O_PATH | O_CLOEXEC);
+  assert.ok(name >= 0);
+  closeFd(fd);
+  return name;
+}
 
 Deno.test("hostile descriptors", async (t) => {
   await using siege = await Siege.lay();
@@ -24,6 +37,7 @@ Deno.test("hostile descriptors", async (t) => {
     "a memory file": createMemoryFile("wrong", 4096),
     "an epoll instance": libc.epoll_create1(0),
     "a socket": left,
+    "an eventfd's name alone": nameOf(createEventFd()),
   };
   for (const number of [12, 13, 14]) {
     const name = REQUESTS.get(number)?.name ?? "";
@@ -47,6 +61,20 @@ Deno.test("hostile descriptors", async (t) => {
       );
     }
   }
+  await step(
+    "a back-end channel that is a socket's name alone",
+    "not-socket",
+    () =>
+      closes(siege, (f) => {
+        const bits = VHOST_USER_F_PROTOCOL_FEATURES;
+        f.message(id.VHOST_USER_SET_FEATURES, bytesOf(1n << BigInt(bits)));
+        const protocol = 1n << BigInt(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
+        f.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, bytesOf(protocol));
+        const [mine, theirs] = socketPair();
+        f.message(id.VHOST_USER_SET_BACKEND_REQ_FD, new Uint8Array(), [nameOf(theirs)]);
+        closeFd(mine);
+      }),
+  );
   await step("descriptors in the middle of a message", "fd-count", () =>
     closes(siege, (f) => {
       const bytes = id.encodeMessage(id.VHOST_USER_SET_VRING_KICK, PLAIN, bytesOf(0));

@@ -143,6 +143,7 @@ Deno.test("mergeConfig() lets flags win and refuses two of a kind", () => {
   const shared = { ports: [{ name: "b", path: "/a" }] };
   assert.throws(() => mergeConfig(file, shared, "/c"), /share \/a/);
   assert.throws(() => readConfigObject({ switch: 3 }), /must be a table/);
+  assert.throws(() => readConfigObject({ switch: new Date(0) }), /must be a table/);
 });
 
 Deno.test("the logger formats, filters and limits", () => {

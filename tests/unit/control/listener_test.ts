@@ -112,6 +112,7 @@ Deno.test("listenAt() never removes what is no socket", () =>
 
 Deno.test("listenAt() names the fix for paths that cannot be", () =>
   inFolder((folder) => {
+    refused("", /empty path/);
     const fits = `${folder}/${"x".repeat(107 - folder.length - 1)}`;
     closeFd(listenAt(fits, ACCESS));
     refused(`${fits}x`, /at most 107 bytes/);

@@ -250,3 +250,7 @@ Deno.test("without a control socket there is no file", () => {
   deepEqual(bench.files(), []);
   deepEqual(bench.lines, []);
 });
+
+Deno.test("a folder of records that is gone has no records, and stops nothing", () => {
+  deepEqual(recordsFiles("/nowhere/at/all/ctl", "vm1").siblings(), []);
+});
