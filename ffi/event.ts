@@ -12,6 +12,7 @@ import {
   EPOLL_CTL_DEL,
   EPOLL_CTL_MOD,
   EPOLL_EVENT_DATA,
+  RWF_NOWAIT,
   SIZEOF_EPOLL_EVENT,
 } from "./abi.ts";
 import { EINTR, errno, SystemError } from "./errno.ts";
@@ -37,19 +38,21 @@ export async function signalTenantEventFd(fd: number): Promise<void> {
   await libc.eventfd_write_off_thread(fd, 1n);
 }
 
-/**
- * Sets a tenant's eventfd to 0, on the runtime's blocking pool: whoever is blocked writing to it
- * goes on. Blocks there while it is 0. Never rejects. Control thread only.
- */
-export async function drainTenantEventFd(fd: number): Promise<void> {
-  await libc.read_off_thread(fd, new Uint8Array(8), 8n);
-}
-
 const counter = new BigUint64Array(1);
 
 /** Takes an eventfd's counter and sets it to 0; 0 if nothing was signalled. */
 export function drainEventFd(fd: number): number {
   return libc.read(fd, counter.buffer, 8n) === 8n ? Number(counter[0]) : 0;
+}
+
+const vector = new BigUint64Array([Deno.UnsafePointer.value(Deno.UnsafePointer.of(counter)), 8n]);
+
+/**
+ * Sets a tenant's eventfd to 0: whoever is blocked writing to it goes on. Never blocks, whatever its
+ * owner does with it.
+ */
+export function drainTenantEventFd(fd: number): void {
+  libc.preadv2(fd, vector.buffer, 1, -1n, RWF_NOWAIT);
 }
 
 /** An epoll instance whose events carry a 32-bit tag chosen by the caller. Owns its descriptor. */

@@ -19,7 +19,9 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
-  // The same on Deno's blocking pool: a tenant's eventfd may have nothing to read.
+  // ssize_t preadv2(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
+  preadv2: { parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i64" },
+  // The same as read on Deno's blocking pool: a tenant's pipe may have nothing to read.
   read_off_thread: {
     name: "read",
     parameters: ["i32", "buffer", "usize"],

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { drainTenantEventFd, fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
+import { fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
 import { FRAME_BYTES_MAX } from "../switch/port.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
@@ -67,8 +67,6 @@ export class SwitchPort {
   #linkUp = false;
   #admin: PortStatus["admin"] = "up";
   #connects = 0;
-  /** Reads of call descriptors under way. */
-  #draining = 0;
   readonly #errors = new Map<string, number>();
 
   /** Reserves the port's number and opens its socket. @throws {ControlError} */
@@ -278,6 +276,7 @@ export class SwitchPort {
     const attachment = this.#attachment;
     if (!attachment) return;
     attachment.session.close();
+    this.#context.plane.forgiveCalls(this.number);
     attachment.records.close();
     attachment.backEnd?.close();
     this.#iotlb.close();
@@ -336,21 +335,8 @@ export class SwitchPort {
     this.#attachment?.session.ringBroken(vring, reason);
   }
 
-  /** Empties the call descriptor of a virtqueue, off the thread. */
-  async drainCall(vring: number): Promise<void> {
-    const fd = this.#attachment?.session.vring(vring).callFd ?? -1;
-    if (fd < 0) return;
-    setNonBlocking(fd);
-    this.#draining++;
-    await drainTenantEventFd(fd);
-    this.#draining--;
-  }
-
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
   callBlocked(vring: number): void {
-    const fd = this.#attachment?.session.vring(vring).callFd ?? -1;
-    // A read that came too late would wait for ever.
-    if (this.#draining > 0 && fd >= 0) this.#tenantFds.signal(fd);
     this.#attachment?.connection.end({
       code: "call-blocked",
       detail: `the call descriptor of vring ${vring} held the data plane up`,

@@ -28,6 +28,7 @@ export type PortPlane = Pick<
   | "kickVring"
   | "setFrameMax"
   | "flushPort"
+  | "forgiveCalls"
   | "setPortUp"
   | keyof IotlbPlane
   | keyof StatePlane

@@ -75,7 +75,6 @@ export class Switch implements SwitchControl {
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
     this.#callWatch = new CallWatch(plane, {
-      drainCall: async (port, vring) => await this.#numbered(port)?.drainCall(vring),
       callBlocked: (port, vring) => this.#numbered(port)?.callBlocked(vring),
     });
     this.#links = new Links({

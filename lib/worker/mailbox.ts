@@ -58,6 +58,8 @@ const RESULTS_MAX = 8;
 
 /** How long the control thread waits for the data plane before it calls that a bug, ms. */
 const ANSWER_MS_MAX = 10_000;
+/** Time between two looks at a data plane that does not answer, ms. */
+const LOOK_MS = 2;
 
 /** Idle behaviour of the data plane. */
 export type Idle = "poll" | "adaptive" | "sleep";
@@ -114,8 +116,14 @@ export class Mailbox {
   /**
    * Control thread: sends a command and waits until it is done.
    * @param wake called when the data plane sleeps
+   * @param look called now and then while it does not answer
    */
-  call(command: number, numbers: readonly number[], wake: () => void): void {
+  call(
+    command: number,
+    numbers: readonly number[],
+    wake: () => void,
+    look: () => void,
+  ): void {
     if (numbers.length > ARGUMENTS_MAX) throw new Error("Cannot send command: too many numbers");
     this.arguments.set(numbers);
     const words = this.#words;
@@ -129,7 +137,7 @@ export class Mailbox {
       if (performance.now() > end) {
         throw new Error(`Cannot reach the data plane: command ${command} was not answered`);
       }
-      Atomics.wait(words, ANSWERED, answered, 100);
+      if (Atomics.wait(words, ANSWERED, answered, LOOK_MS) === "timed-out") look();
     }
     if (Atomics.load(words, FAILED) !== 0) {
       throw new Error(`The data plane failed on command ${command}: see its message above`);

@@ -27,6 +27,7 @@ import {
   type Idle,
   Mailbox,
 } from "./mailbox.ts";
+import { StuckCalls } from "./stuck_calls.ts";
 import {
   type DataPlane,
   type LearnedMac,
@@ -117,6 +118,8 @@ export class DataPlaneThread implements DataPlane {
   readonly eventFd: number;
   readonly #worker: Worker;
   readonly #mailbox: Mailbox;
+  /** Calls that do not return. */
+  readonly stuckCalls: StuckCalls;
   readonly #wakeFd: number;
   readonly #counters: Float64Array;
   readonly #broken: Int32Array;
@@ -126,6 +129,7 @@ export class DataPlaneThread implements DataPlane {
   constructor(worker: Worker, start: DataPlaneStart) {
     this.#worker = worker;
     this.#mailbox = new Mailbox(start.mailbox);
+    this.stuckCalls = new StuckCalls(this.#mailbox, VRINGS_PER_PORT);
     this.#wakeFd = start.wakeFd;
     this.eventFd = start.eventFd;
     this.#counters = new Float64Array(start.counters);
@@ -135,7 +139,12 @@ export class DataPlaneThread implements DataPlane {
   }
 
   #call(command: number, ...numbers: number[]): void {
-    this.#mailbox.call(command, numbers, () => signalEventFd(this.#wakeFd));
+    this.#mailbox.call(
+      command,
+      numbers,
+      () => signalEventFd(this.#wakeFd),
+      () => this.stuckCalls.look(),
+    );
   }
 
   addPort(): number {
@@ -145,7 +154,10 @@ export class DataPlaneThread implements DataPlane {
 
   removePort(port: number): void {
     this.#call(COMMAND.removePort, port);
-    for (let vring = 0; vring < VRINGS_PER_PORT; vring++) this.#clearBroken(port, vring);
+    for (let vring = 0; vring < VRINGS_PER_PORT; vring++) {
+      this.#clearBroken(port, vring);
+      this.stuckCalls.setCallFd(port, vring, -1);
+    }
   }
 
   addMapping(address: number, sizeBytes: number): number {
@@ -169,6 +181,7 @@ export class DataPlaneThread implements DataPlane {
   startVring(port: number, vring: number, start: VringStart): void {
     this.#clearBroken(port, vring);
     const { position } = start;
+    this.stuckCalls.setCallFd(port, vring, start.callFd);
     this.#call(
       COMMAND.startVring,
       port,
@@ -196,6 +209,7 @@ export class DataPlaneThread implements DataPlane {
 
   stopVring(port: number, vring: number): VringPosition {
     this.#call(COMMAND.stopVring, port, vring);
+    this.stuckCalls.setCallFd(port, vring, -1);
     const results = this.#mailbox.results;
     return {
       availIndex: results[0]!,
@@ -210,7 +224,14 @@ export class DataPlaneThread implements DataPlane {
   }
 
   setVringCall(port: number, vring: number, callFd: number): void {
+    // Until this is answered a call by the descriptor before may be stuck.
     this.#call(COMMAND.setVringCall, port, vring, callFd);
+    this.stuckCalls.setCallFd(port, vring, callFd);
+  }
+
+  /** The front-end whose calls may have been stuck is gone. */
+  forgiveCalls(port: number): void {
+    this.stuckCalls.forgive(port);
   }
 
   setVringLog(port: number, vring: number, guestAddr: number): void {
@@ -309,19 +330,6 @@ export class DataPlaneThread implements DataPlane {
   takeEvents(): DataPlaneEvent[] {
     drainEventFd(this.eventFd);
     return this.#events.take();
-  }
-
-  /** The call to a driver that is under way, or null; the same serial again: it is stuck. */
-  callUnderWay():
-    | { readonly port: number; readonly vring: number; readonly serial: number }
-    | null {
-    const calling = this.#mailbox.calling;
-    if (calling === null) return null;
-    return {
-      port: Math.floor(calling.tag / VRINGS_PER_PORT),
-      vring: calling.tag % VRINGS_PER_PORT,
-      serial: calling.serial,
-    };
   }
 
   /** Virtqueues given up since the last call. Call {@linkcode takeEvents} first. */

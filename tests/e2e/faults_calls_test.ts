@@ -54,4 +54,29 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
     });
     closeFd(fd);
   });
+  // Whatever else makes the control thread wait for the data plane then must free it as well.
+  for (const hangsUp of [false, true]) {
+    const name = hangsUp ? "and hung up" : "and a message sent";
+    await step(`made blocking again ${name}`, hangsUp ? null : "call-blocked", async () => {
+      const fd = fullEventFd();
+      {
+        using guest = await siege.guest({ eventIdx: false });
+        guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
+        await guest.enable(RX, true);
+        await introduce(guest, siege.witness);
+        while (libc.eventfd_write(fd, 1n) === 0);
+        libc.fcntl(fd, F_SETFL, 0);
+        assert.ok(
+          siege.witness.send(numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60)),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (!hangsUp) {
+          guest.frontEnd.message(id.VHOST_USER_SET_VRING_ENABLE, bytesOf(RX + 2 ** 32));
+          assert.ok(await guest.frontEnd.closedBySwitch());
+        }
+      }
+      await siege.bystanders.check();
+      closeFd(fd);
+    });
+  }
 });

@@ -1,0 +1,70 @@
+/**
+ * Frees the data plane when a tenant holds it in a call. A call is a write to the tenant's eventfd;
+ * received ones are made non-blocking, but the tenant shares the open file, can make it blocking
+ * again and fill it. Whoever waits for the data plane looks here meanwhile, so that no command waits
+ * for a tenant either.
+ *
+ * @module
+ */
+import { drainTenantEventFd } from "../../ffi/mod.ts";
+import type { Mailbox } from "./mailbox.ts";
+
+/** A call that takes as long is stuck, ms: a thread may be off its processor for a while. */
+const STUCK_MS = 100;
+/** Times a descriptor is emptied at a look: its owner may fill it again at once. */
+const DRAINS_MAX = 256;
+
+/** The calls of all virtqueues, seen from the control thread. */
+export class StuckCalls {
+  readonly #mailbox: Mailbox;
+  readonly #vringsPerPort: number;
+  /** What the data plane calls by, by virtqueue. */
+  readonly #callFds = new Map<number, number>();
+  /** A virtqueue of each port that held the data plane up. */
+  readonly #guilty = new Map<number, number>();
+  #serial: number | null = null;
+  #sinceMs = 0;
+
+  constructor(mailbox: Mailbox, vringsPerPort: number) {
+    this.#mailbox = mailbox;
+    this.#vringsPerPort = vringsPerPort;
+  }
+
+  /** The data plane calls a virtqueue's driver by this descriptor from now on; -1: not at all. */
+  setCallFd(port: number, vring: number, fd: number): void {
+    const tag = port * this.#vringsPerPort + vring;
+    if (fd >= 0) this.#callFds.set(tag, fd);
+    else this.#callFds.delete(tag);
+  }
+
+  /** Looks at the call under way, and frees the data plane if that is stuck. */
+  look(): void {
+    const { calling } = this.#mailbox;
+    const now = performance.now();
+    if (calling?.serial !== this.#serial) {
+      this.#serial = calling?.serial ?? null;
+      this.#sinceMs = now;
+    }
+    if (calling === null) return;
+    const { serial, tag } = calling;
+    const port = Math.floor(tag / this.#vringsPerPort);
+    // Who did it once gets no time to do it again, until its connection has ended.
+    if (!this.#guilty.has(port) && now - this.#sinceMs < STUCK_MS) return;
+    this.#guilty.set(port, tag % this.#vringsPerPort);
+    const fd = this.#callFds.get(tag);
+    if (fd === undefined) return;
+    for (let i = 0; i < DRAINS_MAX && this.#mailbox.calling?.serial === serial; i++) {
+      drainTenantEventFd(fd);
+    }
+  }
+
+  /** Ports that held the data plane up, each with one of the virtqueues. */
+  get guilty(): (readonly [port: number, vring: number])[] {
+    return [...this.#guilty];
+  }
+
+  /** A port has paid for it. */
+  forgive(port: number): void {
+    this.#guilty.delete(port);
+  }
+}
