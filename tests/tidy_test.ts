@@ -170,7 +170,7 @@ Deno.test("hot files stay hot", () => {
   assert.deepEqual(bad, []);
 });
 
-Deno.test("the rings cite the specification, the README's links lead somewhere", () => {
+Deno.test("the rings cite the specification, the links of README and docs lead somewhere", () => {
   const text = (path: string): string => Deno.readTextFileSync(ROOT + path);
   for (const path of ["lib/virtio/split.ts", "lib/virtio/packed.ts", "lib/virtio/deliver.ts"]) {
     assert.match(text(path), /virtio-v1\.3 §\d/);
@@ -178,9 +178,26 @@ Deno.test("the rings cite the specification, the README's links lead somewhere",
   for (const path of ["lib/vhost/session.ts", "lib/vhost/requests.ts", "lib/vhost/vring.ts"]) {
     assert.match(text(path), /vhost-user\.rst[\s*]*«/);
   }
-  const readme = text("README.md");
-  for (const [, path = ""] of readme.matchAll(/`((?:lib|ffi|tests|bench)\/[\w./]*)`/g)) {
-    assert(Deno.statSync(ROOT + path), path);
+  const pages = Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`);
+  for (const page of ["README.md", ...pages]) {
+    const code = text(page).matchAll(/`((?:lib|ffi|tests|bench)\/[\w./]*)`/g);
+    for (const [, path = ""] of code) assert(Deno.statSync(ROOT + path), `${page}: ${path}`);
+    for (const [, to = ""] of text(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      checkLink(page, to);
+    }
+    assert.doesNotMatch(text(page), /NUMBERS/);
   }
-  assert.doesNotMatch(readme, /NUMBERS/);
 });
+
+/** A link of a page leads to a file there is, and to a heading of it. */
+function checkLink(page: string, to: string): void {
+  const [, file = "", heading] = /^([^#]*)(?:#(.*))?$/.exec(to) ?? [];
+  const target = file === "" ? page : new URL(file, `file:///${page}`).pathname.slice(1);
+  const body = Deno.readTextFileSync(ROOT + target);
+  if (heading === undefined) return;
+  const headings = Array.from(
+    body.matchAll(/^#+ (.*)$/gm),
+    ([, title = ""]) => title.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-"),
+  );
+  assert(headings.includes(heading), `${page}: ${to}`);
+}

@@ -1,12 +1,12 @@
 /**
- * Writes the protocol tables of the README anew: what stands between the two marks there is never
- * edited by hand.
+ * Writes the tables of docs/ anew that the code knows best: what stands between two marks there is
+ * never edited by hand.
  *
  * @module
  */
 import { type Entry, ENTRY_KINDS, type EntryKind, inventory } from "../vhost/inventory.ts";
 
-const BEGIN = "<!-- protocol: written by `deno task protocol:readme` -->";
+const BEGIN = "<!-- protocol: written by `deno task docs` -->";
 const END = "<!-- protocol: end -->";
 
 const TITLES: Readonly<Record<EntryKind, string>> = {
@@ -62,15 +62,15 @@ export function protocolTables(): string {
     .join("\n\n");
 }
 
-/** A README with its tables written anew. @throws if it has no place for them */
-export function withTables(readme: string): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`The README has no "${BEGIN}" … "${END}"`);
-  return `${readme.slice(0, begin)}${BEGIN}\n\n${protocolTables()}\n\n${readme.slice(end)}`;
+/** A page with its tables written anew. @throws if it has no place for them */
+export function withTables(page: string): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`The page has no "${BEGIN}" … "${END}"`);
+  return `${page.slice(0, begin)}${BEGIN}\n\n${protocolTables()}\n\n${page.slice(end)}`;
 }
 
 if (import.meta.main) {
-  const path = new URL("../../README.md", import.meta.url);
+  const path = new URL("../../docs/protocol.md", import.meta.url);
   await Deno.writeTextFile(path, withTables(await Deno.readTextFile(path)));
 }
