@@ -36,6 +36,8 @@ import {
 const FDS_PER_PORT = 16;
 /** Descriptors of everything else. */
 const FDS_RESERVE = 64;
+/** How long the end waits for tenants' descriptors to close, ms: one may never. */
+const CLOSE_MS_MAX = 1000;
 
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
@@ -268,12 +270,16 @@ export class Switch implements SwitchControl {
     if (this.#listeners.has(name) || this.#ports.has(name)) this.removePort(name);
   }
 
-  /** Closes every port, unlinks their sockets and stops the data plane. */
+  /**
+   * Closes every port, unlinks their sockets and stops the data plane. Nothing is under way then,
+   * but for calls that a tenant blocks.
+   */
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     this.#callWatch.close();
     this.#reactor.remove(this.#plane.eventFd);
     await this.#reactor.close();
     this.#plane.shutdown();
+    await this.#context.blocking.idle(CLOSE_MS_MAX);
   }
 }

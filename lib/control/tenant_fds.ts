@@ -32,6 +32,8 @@ export class BlockingPool {
   #running = 0;
   /** Lanes with work and no call under way. */
   readonly #ready: Lane[] = [];
+  /** Who waits for the last call to end. */
+  readonly #idlers: (() => void)[] = [];
 
   constructor(calls: BlockingCalls = CALLS) {
     this.calls = calls;
@@ -40,6 +42,21 @@ export class BlockingPool {
   /** Calls under way. */
   get running(): number {
     return this.#running;
+  }
+
+  /**
+   * Waits until no call is under way, for `msMax` at most: a tenant can keep one there for ever.
+   * @returns whether none is
+   */
+  idle(msMax: number): Promise<boolean> {
+    if (this.#running === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), msMax);
+      this.#idlers.push(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
   }
 
   /** Queues a lane that has work. */
@@ -59,6 +76,7 @@ export class BlockingPool {
         lane.jobs.shift();
         if (lane.jobs.length > 0) this.#ready.push(lane);
         this.#next();
+        if (this.#running === 0) { for (const idler of this.#idlers.splice(0)) idler(); }
       });
     }
   }

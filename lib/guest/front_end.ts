@@ -7,7 +7,8 @@
 import { closeFd, connectUnix, EAGAIN, receive, send } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
 
-const ANSWER_MS_MAX = 30_000;
+/** How long the switch may take on a busy machine; only a failure takes that long. */
+const ANSWER_MS_MAX = 120_000;
 /** Flags of a request, and of one that wants an answer. */
 export const PLAIN: number = id.VHOST_USER_VERSION;
 export const NEED_REPLY: number = PLAIN | id.VHOST_USER_NEED_REPLY_MASK;
@@ -89,17 +90,34 @@ export class FrontEnd implements Disposable {
     }
   }
 
-  /** Sends a request that has a reply, or asks for an acknowledgement. @returns the u64 in it */
+  /**
+   * Sends a request that has a reply, or asks for an acknowledgement. What was sent before and is
+   * not yet read may leave no room for it: it waits.
+   * @returns the u64 in the reply
+   */
   async ask(
     request: number,
     payload: Uint8Array = new Uint8Array(),
     fds: readonly number[] = [],
     flags = NEED_REPLY,
   ): Promise<bigint> {
-    this.message(request, payload, fds, flags);
+    await this.#whole(id.encodeMessage(request, flags, payload), fds);
     const reply = await this.reply();
     if (reply.request !== request) throw new Error(`Request ${reply.request} was answered`);
     return reply.payload.getBigUint64(0, true);
+  }
+
+  /** Sends all of a message, its descriptors with the first byte. */
+  async #whole(bytes: Uint8Array<ArrayBuffer>, fds: readonly number[]): Promise<void> {
+    const end = Date.now() + ANSWER_MS_MAX;
+    for (let at = 0; at < bytes.length;) {
+      const taken = this.raw(bytes.subarray(at), at === 0 ? fds : []);
+      if (taken > 0) at += taken;
+      // Whether it closed the connection, the reply says.
+      else if (taken !== -EAGAIN) return;
+      else if (Date.now() > end) throw new Error("The switch does not read");
+      else await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   /** Waits until the switch closes the connection. @returns whether it did, in a generous while */

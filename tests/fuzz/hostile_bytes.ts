@@ -29,7 +29,7 @@ import * as id from "../../lib/vhost/message.ts";
 import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
 import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { startedClient } from "../unit/control/started_client.ts";
-import { Client, FakePlane, held, keptLog, until } from "../unit/control/support.ts";
+import { Client, FakePlane, held, keptLog, until, untilIdle } from "../unit/control/support.ts";
 import { addr, state, table, words } from "../unit/vhost/fake_host.ts";
 import { often } from "./often.ts";
 
@@ -232,6 +232,7 @@ export class PortBench {
   readonly #reactor = new Reactor((error) => this.#failures.push(error));
   readonly #log = keptLog();
   readonly #ports: readonly SwitchPort[];
+  readonly #blocking = new BlockingPool();
   readonly #before: { fds: number; maps: number };
 
   readonly #patienceMs: number;
@@ -242,13 +243,12 @@ export class PortBench {
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
     const pool = new MappingPool(this.#plane);
-    const blocking = new BlockingPool();
     this.#plane.portsMax = OFFERS.length;
     this.#ports = OFFERS.map((offer, i) =>
       new SwitchPort({ name: `vm${i}`, path: this.#path(i), offer }, {
         plane: this.#plane,
         pool,
-        blocking,
+        blocking: this.#blocking,
         reactor: this.#reactor,
         logger: this.#log.logger,
         access: { mode: 0o600, group: null },
@@ -365,6 +365,7 @@ export class PortBench {
     good.release();
     await until(() => port?.status().link === "wait", "the port waits again");
     for (const one of this.#ports) one.close();
+    await untilIdle(this.#blocking);
     await this.#reactor.close();
     Deno.removeSync(this.#folder, { recursive: true });
   }

@@ -15,7 +15,7 @@ import { isRefusal } from "../../../lib/vhost/memory_table.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { FakeHost } from "../vhost/fake_host.ts";
-import { FakePlane, held, untilHeld } from "./support.ts";
+import { FakePlane, held, untilHeld, untilIdle } from "./support.ts";
 
 const ONE = { macLo: 2, macHi: 1, ageSeconds: 7 };
 const TWO = { macLo: 2, macHi: 2, ageSeconds: 0 };
@@ -29,7 +29,8 @@ class Bench {
     makeOffer({ mtu: 4000, queuePairs: 4, mac: "52:54:00:00:00:07" }),
   );
   readonly number = this.plane.addPort();
-  readonly fds = new TenantFds(new BlockingPool());
+  readonly blocking = new BlockingPool();
+  readonly fds = new TenantFds(this.blocking);
   readonly log: string[] = [];
   readonly state: PortState;
 
@@ -72,9 +73,11 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
   const before = held();
   const failures: unknown[] = [];
   const reactor = new Reactor((error) => failures.push(error));
+  const subject = new Bench(reactor);
   try {
-    await run(new Bench(reactor));
+    await run(subject);
   } finally {
+    await untilIdle(subject.blocking);
     await reactor.close();
   }
   deepEqual(failures, []);

@@ -20,6 +20,7 @@ import {
   memoryFile,
   until,
   untilHeld,
+  untilIdle,
 } from "./support.ts";
 
 const MIB = 2 ** 20;
@@ -31,13 +32,14 @@ class Bench {
   readonly lines: string[];
   readonly port: SwitchPort;
   readonly path: string;
+  readonly context: PortContext;
 
   constructor(folder: string, failures: unknown[]) {
     const { logger, lines } = keptLog();
     this.lines = lines;
     this.path = `${folder}/vm.sock`;
     this.reactor = new Reactor((error) => failures.push(error));
-    this.port = new SwitchPort({ name: "vm", path: this.path }, {
+    this.context = {
       plane: this.plane,
       pool: new MappingPool(this.plane),
       blocking: new BlockingPool(),
@@ -45,7 +47,8 @@ class Bench {
       logger,
       access: { mode: 0o600, group: null },
       recordsPrefix: null,
-    });
+    };
+    this.port = new SwitchPort({ name: "vm", path: this.path }, this.context);
   }
 
   client(): Client {
@@ -70,6 +73,7 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
     await run(subject);
   } finally {
     subject.port.close();
+    await untilIdle(subject.context.blocking);
     await subject.reactor.close();
   }
   deepEqual(failures, []);
@@ -217,15 +221,7 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
 
 /** The context of another port beside the one under test. */
 function contextOf(b: Bench): PortContext {
-  return {
-    plane: b.plane,
-    pool: new MappingPool(b.plane),
-    blocking: new BlockingPool(),
-    reactor: b.reactor,
-    logger: keptLog().logger,
-    access: { mode: 0o600, group: null },
-    recordsPrefix: null,
-  };
+  return { ...b.context, pool: new MappingPool(b.plane), logger: keptLog().logger };
 }
 
 Deno.test("SwitchPort serves an inherited listening socket and leaves its file alone", () =>

@@ -14,7 +14,7 @@ import { Reactor } from "../../../lib/control/reactor.ts";
 import { StateTransfer } from "../../../lib/control/state_transfer.ts";
 import { BlockingPool, TenantFds } from "../../../lib/control/tenant_fds.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
-import { held, until, untilHeld } from "./support.ts";
+import { held, until, untilHeld, untilIdle } from "./support.ts";
 
 const MIB = 2 ** 20;
 const LONG_MS = 60_000;
@@ -27,7 +27,8 @@ function pattern(bytes: number): Uint8Array<ArrayBuffer> {
 
 class Bench {
   readonly reactor: Reactor;
-  readonly fds = new TenantFds(new BlockingPool());
+  readonly blocking = new BlockingPool();
+  readonly fds = new TenantFds(this.blocking);
 
   constructor(reactor: Reactor) {
     this.reactor = reactor;
@@ -49,8 +50,8 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
   const subject = new Bench(reactor);
   try {
     await run(subject);
-    await until(() => subject.fds.waiting === 0, "every call came back");
   } finally {
+    await untilIdle(subject.blocking);
     await reactor.close();
   }
   deepEqual(failures, []);

@@ -17,6 +17,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { PortPlane } from "../../../lib/control/port_context.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
+import type { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
 import type {
   DataPlane,
@@ -259,6 +260,11 @@ export async function untilHeld(before: { fds: number; maps: number }): Promise<
     const now = held();
     return now.fds <= before.fds && now.maps <= before.maps;
   }, `descriptors and mappings are ${JSON.stringify(before)}, not ${JSON.stringify(held())}`);
+}
+
+/** Waits until no call on a tenant's descriptor is under way: the next test counts them as its. */
+export async function untilIdle(pool: BlockingPool): Promise<void> {
+  ok(await pool.idle(DEADLINE_MS), `${pool.running} calls off the thread are under way`);
 }
 
 /** A front-end's end of a connection. Owns its socket. */

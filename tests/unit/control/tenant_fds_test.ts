@@ -10,7 +10,7 @@ import {
 import { libc } from "../../../ffi/symbols.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool, CALLS_MAX, TenantFds } from "../../../lib/control/tenant_fds.ts";
-import { held, until, untilHeld } from "./support.ts";
+import { DEADLINE_MS, held, until, untilHeld, untilIdle } from "./support.ts";
 
 /** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
 function fullEventFd(): number {
@@ -22,14 +22,16 @@ function fullEventFd(): number {
 
 Deno.test("TenantFds closes eventfds at once and other descriptors soon", async () => {
   const before = held();
-  const fds = new TenantFds(new BlockingPool());
+  const pool = new BlockingPool();
+  const fds = new TenantFds(pool);
   const eventFd = createEventFd();
   fds.close(eventFd);
   equal(fdKind(eventFd), "other", "it is closed");
   for (const fd of socketPair()) fds.close(fd);
   equal(fds.waiting, 2);
+  await untilIdle(pool);
+  equal(fds.waiting, 0);
   await untilHeld(before);
-  await until(() => fds.waiting === 0, "nothing waits");
 });
 
 Deno.test("TenantFds signals an eventfd before it closes it", async () => {
@@ -113,6 +115,27 @@ Deno.test("a tenant that blocks every call on its descriptors keeps the reactor 
   });
   new TenantFds(pool).close(fd);
   // Emptied, each takes its signal and is closed.
+  await untilIdle(pool);
+  ok(ports.every((port) => port.waiting === 0));
   await untilHeld(before);
-  await until(() => ports.every((port) => port.waiting === 0), "nothing waits");
+});
+
+Deno.test("BlockingPool tells when the last call has ended, and waits no longer than is allowed", async () => {
+  const releases: (() => void)[] = [];
+  const blocked = (): Promise<void> => new Promise((resolve) => releases.push(resolve));
+  const pool = new BlockingPool({ close: blocked, signal: blocked });
+  equal(await pool.idle(0), true, "nothing was begun");
+  const [one, two] = [new TenantFds(pool), new TenantFds(pool)];
+  for (const fds of [one, one, two]) fds.signal(10_000);
+  equal(await pool.idle(1), false, "a tenant blocks them");
+  let idle = false;
+  const over = pool.idle(DEADLINE_MS).then((is) => idle = is);
+  for (let ended = 0; ended < 3; ended++) {
+    equal(idle, false, `${ended} of three calls have ended`);
+    await until(() => releases.length > 0, "a call is under way");
+    releases.shift()?.();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await over;
+  deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
 });
