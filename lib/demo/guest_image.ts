@@ -1,7 +1,8 @@
 /**
  * A tiny Linux guest made from what Debian installs: the cloud kernel, busybox and the virtio
  * modules in an initramfs written here. Its init configures eth0 from the kernel command line and
- * then runs commands that come over the second serial port.
+ * then runs commands that come over the second serial port, or gives a shell on the serial port
+ * that `vu_shell=` names.
  *
  * @module
  */
@@ -30,9 +31,14 @@ done
 for module in $(cat /modules/order); do insmod /modules/$module; done
 hostname "$vu_name"
 ip link set lo up
-ip link set eth0 mtu "$vu_mtu"
+ip link set eth0 mtu "\${vu_mtu:-1500}"
 ip addr add "$vu_address" dev eth0
 ip link set eth0 up
+if [ -n "$vu_shell" ]; then
+  export PS1="$vu_name# "
+  setsid -c sh -i < /dev/$vu_shell > /dev/$vu_shell 2>&1
+  poweroff -f
+fi
 stty -F /dev/ttyS1 raw -echo
 exec < /dev/ttyS1 > /dev/ttyS1 2>&1
 echo "@@READY@@"
@@ -141,4 +147,17 @@ export function buildGuestImage(folder: string, programs: readonly string[] = []
   const initrd = `${folder}/initrd`;
   Deno.writeFileSync(initrd, writeCpio(entries));
   return { kernel: `/boot/${kernel}`, initrd };
+}
+
+if (import.meta.main) {
+  const [folder = "guest"] = Deno.args;
+  const missing = missingQemuPackages();
+  if (missing.length > 0) {
+    console.error(`Cannot build a guest: apt-get install ${missing.join(" ")}`);
+    Deno.exit(1);
+  }
+  Deno.mkdirSync(folder, { recursive: true });
+  const { kernel, initrd } = buildGuestImage(folder);
+  Deno.copyFileSync(kernel, `${folder}/kernel`);
+  console.log(`${folder}/kernel\n${initrd}`);
 }

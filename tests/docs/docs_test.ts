@@ -1,0 +1,122 @@
+/**
+ * Every fenced block of README.md and docs/ works as printed: commands run, in order, in a place
+ * that looks like a fresh machine; transcripts print what is shown; configurations start a switch.
+ */
+import { equal, match, ok, throws } from "node:assert/strict";
+import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import { hasProgram, peerTest } from "../harness/peers.ts";
+import { TempFolder } from "../harness/temp.ts";
+import { fencesOf, firstMissing } from "./fences.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PAGES = [
+  "README.md",
+  ...Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`).sort(),
+];
+
+/** Runs a page's blocks where nothing of the machine's own is touched, and nothing stays. */
+async function runPage(path: string): Promise<{ code: number; output: string }> {
+  using folder = new TempFolder();
+  const script = [
+    "mount -t tmpfs none /run",
+    `exec "${Deno.execPath()}" run -A ${ROOT}tests/docs/page.ts ${path} ${folder.path}`,
+  ];
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: [
+      "--mount",
+      "--pid",
+      "--fork",
+      "--mount-proc",
+      "--kill-child",
+      "bash",
+      "-ec",
+      script.join("\n"),
+    ],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+/** Debian packages that a page's blocks need and that are not there. */
+function missingPackages(text: string): string[] {
+  const missing = /qemu-system|guest-image/.test(text) ? missingQemuPackages() : [];
+  if (text.includes("dpdk-testpmd") && !hasProgram("dpdk-testpmd")) missing.push("dpdk");
+  if (text.includes("curl ") && !hasProgram("curl")) missing.push("curl");
+  if (!hasProgram("unshare")) missing.push("util-linux");
+  if (!hasProgram("script")) missing.push("bsdutils");
+  return missing;
+}
+
+for (const page of PAGES) {
+  const fences = fencesOf(page, Deno.readTextFileSync(ROOT + page));
+  const name = `all ${fences.length} blocks of ${page} work as printed`;
+  if (fences.length === 0) continue;
+  if (Deno.uid() !== 0) {
+    console.error(`SKIPPED ${name}: run the tests as root, for namespaces of their own`);
+    Deno.test({ name: `${name} (needs root)`, ignore: true, fn: () => {} });
+    continue;
+  }
+  peerTest(name, missingPackages(fences.map(({ body }) => body).join("\n")), async () => {
+    const { code, output } = await runPage(page);
+    ok(code === 0, output);
+    equal(output.split("\n").filter((line) => line.startsWith(`${page}:`)).length, fences.length);
+    console.log(output);
+  });
+}
+
+Deno.test("a block that nobody would run is told", () => {
+  const fence = (info: string, body: string): string => `text\n\`\`\`${info}\n${body}\n\`\`\`\n`;
+  equal(fencesOf("x.md", fence("sh", "true")).length, 1);
+  throws(() => fencesOf("x.md", fence("", "true")), /x.md:2: "" is none of sh/);
+  throws(() => fencesOf("x.md", fence("bash", "true")), /"bash" is none of sh/);
+  throws(() => fencesOf("x.md", fence("sh skip=1", "true")), /unknown words/);
+  throws(() => fencesOf("x.md", fence("sh skip", "true")), /unknown words/);
+  throws(() => fencesOf("x.md", fence("sh terminal=a", "true")), /go together/);
+  throws(() => fencesOf("x.md", fence("text", "vuswitch run")), /a text with commands/);
+  throws(() => fencesOf("x.md", "```sh\ntrue"), /no end/);
+});
+
+Deno.test("a transcript is compared line by line, in order, and … stands for what varies", () => {
+  const output = "NAME  LINK\nvm1   up    12 ms\r\nvm2   down  3 ms\n";
+  equal(firstMissing(["NAME LINK", "vm1 up … ms", "vm2 down …"], output), null);
+  equal(firstMissing(["vm2 down …", "vm1 up …"], output), "vm1 up …");
+  equal(firstMissing(["vm1 down …"], output), "vm1 down …");
+  equal(firstMissing(["vm1 up"], output), "vm1 up");
+  equal(firstMissing(["vm1 u. …"], output), "vm1 u. …");
+});
+
+const ROTTEN: readonly (readonly [string, string, RegExp])[] = [
+  ["a command that fails", "```sh\ntrue\nfalse\ntrue\n```", /exits with 1/],
+  [
+    "a flag there is not",
+    "```sh\nnpx -y deno@2.9.6 run -A main.ts run --portt vm1\n```",
+    /exits with 2/,
+  ],
+  ["another Deno", "```sh\nnpx -y deno@2.9.5 task demo\n```", /not as .ci\/run says/],
+  ["a package that CI lacks", "```sh\nsudo apt-get install qemu-kvm\n```", /qemu-kvm is not among/],
+  ["what a command does not print", "```console\n$ echo a\nb\n```", /does not print\nb/],
+  ["a terminal that ends", '```sh terminal=a until="ready"\necho no\n```', /ended without saying/],
+  [
+    "an option there is not",
+    '```toml\n[[port]]\nname = "vm1"\nspeed = 1\n```',
+    /unknown key "speed"/,
+  ],
+  ["XML that is not closed", "```xml\n<interface>\n```", /<interface> is not closed/],
+];
+
+Deno.test({
+  name: "what has rotted in a page is found",
+  ignore: Deno.uid() !== 0 || !hasProgram("unshare"),
+  fn: async (t) => {
+    using folder = new TempFolder();
+    for (const [name, text, expected] of ROTTEN) {
+      await t.step(name, async () => {
+        Deno.writeTextFileSync(folder.file("page.md"), text);
+        const { code, output } = await runPage(folder.file("page.md"));
+        equal(code, 1, output);
+        match(output, expected);
+      });
+    }
+  },
+});
