@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { type Entry, ENTRY_KINDS, type EntryKind, inventory } from "../vhost/inventory.ts";
+import {
+  ACKNOWLEDGED,
+  type Entry,
+  ENTRY_KINDS,
+  type EntryKind,
+  inventory,
+} from "../vhost/inventory.ts";
 
 const BEGIN = "<!-- protocol: written by `deno task docs` -->";
 const END = "<!-- protocol: end -->";
@@ -26,7 +32,12 @@ function table(heading: readonly string[], rows: readonly (readonly string[])[])
   return [line(heading), rule, ...rows.map(line)].join("\n");
 }
 
-function statusOf({ status, option, requires, reason }: Entry): string {
+function statusOf(entry: Entry): string {
+  const { note } = entry;
+  return note === null ? offerOf(entry) : `${offerOf(entry)}; ${note}`;
+}
+
+function offerOf({ status, option, requires, reason }: Entry): string {
   if (status === "not-offered") return `no: ${reason}`;
   const how = option === null ? "yes" : `\`${option}\``;
   if (reason !== null) return `${how}: ${reason}`;
@@ -39,17 +50,35 @@ function short(name: string): string {
 
 function section(kind: EntryKind, entries: readonly Entry[]): string {
   const there = entries.filter(({ status }) => status !== "not-offered").length;
+  const answered = entries.some(({ answer }) => answer !== null);
   const rows = entries.map((entry) => [
     String(entry.number),
     short(entry.name),
     statusOf(entry),
+    ...answered ? [entry.answer?.payload ?? "-"] : [],
     entry.tests.map(({ file }) => `\`${file}\``).join(" ") || "never sent",
   ]);
   return [
     "<details>",
     `<summary>${TITLES[kind]}: ${there} of ${entries.length}</summary>`,
     "",
-    table(["number", "name", "offered", "test"], rows),
+    table(["number", "name", "offered", ...answered ? ["answer"] : [], "test"], rows),
+    "",
+    "</details>",
+  ].join("\n");
+}
+
+/** Who expects what of the answers that are more than an acknowledgement. */
+function answers(entries: readonly Entry[]): string {
+  const rows = entries.flatMap(({ name, answer }) => {
+    if (answer === null || answer === ACKNOWLEDGED) return [];
+    return [[short(name), answer.payload, answer.failure, answer.readers]];
+  });
+  return [
+    "<details>",
+    `<summary>Answers of their own, and who reads them how: ${rows.length}</summary>`,
+    "",
+    table(["message", "answer", "failure", "read by"], rows),
     "",
     "</details>",
   ].join("\n");
@@ -58,8 +87,10 @@ function section(kind: EntryKind, entries: readonly Entry[]): string {
 /** The tables. */
 export function protocolTables(): string {
   const entries = inventory();
-  return ENTRY_KINDS.map((kind) => section(kind, entries.filter((entry) => entry.kind === kind)))
-    .join("\n\n");
+  const sections = ENTRY_KINDS.map((kind) =>
+    section(kind, entries.filter((entry) => entry.kind === kind))
+  );
+  return [...sections, answers(entries)].join("\n\n");
 }
 
 /** A page with its tables written anew. @throws if it has no place for them */

@@ -12,8 +12,9 @@ export interface ProtocolFlags {
   readonly output: "table" | "json";
 }
 
-function remark({ requires, reason }: Entry): string {
-  return reason ?? (requires === null ? "" : `with ${requires}`);
+function remark({ requires, reason, note }: Entry): string {
+  const text = reason ?? (requires === null ? "" : `with ${requires}`);
+  return [text, note ?? ""].filter((part) => part !== "").join("; ");
 }
 
 /** `protocol`. */
@@ -21,13 +22,14 @@ export function protocol(flags: ProtocolFlags, print: (text: string) => void): v
   const entries = inventory();
   if (flags.output === "json") return print(`${JSON.stringify(entries, null, 2)}\n`);
   print(formatTable(
-    ["KIND", "NUMBER", "NAME", "STATUS", "REMARK", "TEST"],
+    ["KIND", "NUMBER", "NAME", "STATUS", "REMARK", "ANSWER", "TEST"],
     entries.map((entry) => [
       entry.kind,
       String(entry.number),
       entry.name,
       entry.option ?? entry.status.replace("-", " "),
       remark(entry),
+      entry.answer?.payload ?? "-",
       entry.tests[0]?.file ?? "-",
     ]),
   ));

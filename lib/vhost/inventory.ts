@@ -5,17 +5,22 @@
  *
  * @module
  */
+import { present } from "../base/assert.ts";
 import * as bits from "../virtio/features.ts";
+import { ACKNOWLEDGED, type Answer, ANSWERS } from "./answers.ts";
 import * as backEnd from "./back_end_message.ts";
 import {
   COVERING_TESTS,
   NOT_BY_DEFAULT,
+  NOTES,
   OFFER_CHOICES,
   REFUSING_TESTS,
   type Row,
 } from "./inventory_rows.ts";
 import { makeOffer, type Offer } from "./offer.ts";
 import { REQUESTS } from "./requests.ts";
+
+export { ACKNOWLEDGED };
 
 /** What an entry is about. `number` is a message's id or a bit. */
 export const ENTRY_KINDS = [
@@ -48,6 +53,10 @@ export interface Entry {
   readonly requires: string | null;
   /** Why it is not offered, or not by default. */
   readonly reason: string | null;
+  /** What is done on purpose and may surprise. */
+  readonly note: string | null;
+  /** What comes back, and how front-ends read it; null for what is not a served front-end message. */
+  readonly answer: Answer | null;
   readonly tests: readonly CoveringTest[];
 }
 
@@ -109,7 +118,15 @@ function entry(
   const reason = reasonOf(kind, name);
   const proofs = status.status === "not-offered" ? REFUSING_TESTS[kind] : COVERING_TESTS[name];
   const tests = (proofs ?? []).map(([file, title]) => ({ file, name: title }));
-  return { kind, number, name, ...status, requires, reason, tests };
+  const note = NOTES[name] ?? null;
+  const answer = answerTo(kind, number);
+  return { kind, number, name, ...status, requires, reason, note, answer, tests };
+}
+
+function answerTo(kind: EntryKind, number: number): Answer | null {
+  const request = kind === "front-end message" ? REQUESTS.get(number) : undefined;
+  if (!request?.handle) return null;
+  return request.replies ? present(ANSWERS[request.name], request.name) : ACKNOWLEDGED;
 }
 
 /** A message is offered with the feature that it needs; of two steps apart, the nearer decides. */

@@ -27,6 +27,11 @@ const NO_DRAIN = "a stop never waits for frames: nothing is gained by skipping t
 const IN_BAND = "a message for each kick and call: for front-ends that cannot make eventfds";
 const IOMMU = "User-Mode Linux would use an IOMMU that is not there";
 
+/** What is done on purpose and not what one would expect. */
+export const NOTES: Readonly<Record<string, string>> = {
+  VHOST_USER_REM_MEM_REG: "a region that is not known is removed already: success",
+};
+
 /** Everything that not every port offers. */
 export const NOT_BY_DEFAULT: Readonly<Record<EntryKind, readonly Row[]>> = {
   "front-end message": [

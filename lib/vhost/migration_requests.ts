@@ -10,7 +10,7 @@
  * @module
  */
 import type { LogArea } from "./host.ts";
-import { exactU64, type Message } from "./message.ts";
+import { encodeU64, exactU64, type Message } from "./message.ts";
 import type { Failure, Result } from "./requests.ts";
 import type { Session } from "./session.ts";
 
@@ -20,7 +20,11 @@ export const VHOST_VRING_F_LOG = 1;
 const LOG_BYTES_MAX = 2 ** 30;
 const GROUP_BIT = 1;
 
-/** SET_LOG_BASE. The reply echoes the payload: QEMU takes any, Rust VMMs wait for this one. */
+/**
+ * SET_LOG_BASE. Always answered with a u64: QEMU waits for a message and looks no further, rust-vmm
+ * reads 8 bytes. So a failure is told by a number only to who asked for one with NEED_REPLY: QEMU
+ * would take it for success, and migrate without what is written from then on.
+ */
 export function setLogBase(session: Session, message: Message): Result {
   const fd = message.fds[0];
   if (fd === undefined) return { code: "fd-count", detail: "SET_LOG_BASE without descriptor" };
@@ -31,9 +35,8 @@ export function setLogBase(session: Session, message: Message): Result {
   }
   const missed = session.vrings.some((vring) => vring.running && vring.logGuestAddr !== null);
   const refusal = session.migration.setLog(area, fd, session.memory.regions, missed);
-  if (refusal) return refusal;
-  const { buffer, byteOffset, byteLength } = message.payload;
-  return new Uint8Array(buffer, byteOffset, byteLength).slice();
+  if (refusal) return { ...refusal, keep: true };
+  return encodeU64(0n);
 }
 
 function readLogArea(message: Message): LogArea | Failure {

@@ -114,7 +114,8 @@ export class Session {
     if ("fds" in result) {
       return { ...this.#reply(message.request, result.payload), fds: result.fds };
     }
-    if (!result.keep) return { close: result };
+    // Whoever waits for an answer of its own kind cannot be told otherwise.
+    if (!result.keep || (request.replies && !this.#asked(message))) return { close: result };
     this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
     return this.#acknowledge(message, NACK);
   }
@@ -144,9 +145,12 @@ export class Session {
 
   /** vhost-user.rst «VHOST_USER_PROTOCOL_F_REPLY_ACK»: the flag means nothing without it. */
   #acknowledge(message: Message, value: bigint): Outcome {
-    if ((message.flags & VHOST_USER_NEED_REPLY_MASK) === 0) return {};
-    if (!hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK)) return {};
-    return this.#reply(message.request, encodeU64(value));
+    return this.#asked(message) ? this.#reply(message.request, encodeU64(value)) : {};
+  }
+
+  #asked(message: Message): boolean {
+    return (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 &&
+      hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK);
   }
 
   /** Closes descriptors that nobody took. */

@@ -257,7 +257,18 @@ Deno.test("protocol lists messages and bits without a switch", async () => {
   const entries = JSON.parse(json.stdout);
   assert.equal(entries.length, table.stdout.trim().split("\n").length - 1);
   assert.deepEqual(Object.keys(entries[0]), [
-    ...["kind", "number", "name", "status", "option", "requires", "reason", "tests"],
+    ...[
+      "kind",
+      "number",
+      "name",
+      "status",
+      "option",
+      "requires",
+      "reason",
+      "note",
+      "answer",
+      "tests",
+    ],
   ]);
 });
 

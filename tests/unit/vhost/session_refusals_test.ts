@@ -64,7 +64,7 @@ function checkOutcome(given: Message, outcome: Outcome): void {
   equal(view.getUint32(4, true), 0x5);
   equal(view.getUint32(8, true), outcome.reply.length - 12);
   const own: Readonly<Record<number, number>> = {
-    [id.VHOST_USER_SET_LOG_BASE]: 16,
+    [id.VHOST_USER_SET_LOG_BASE]: 8,
     [id.VHOST_USER_GET_CONFIG]: given.payload.byteLength,
     [id.VHOST_USER_GET_INFLIGHT_FD]: outcome.fds ? 24 : 8,
   };

@@ -102,7 +102,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
     hostile: { code: "bad-region" },
   },
   [id.VHOST_USER_SET_LOG_BASE]: {
-    ...{ payload: () => words(LOG_BYTES, 0), fds: 1, fdKind: "other", gives: () => 16 },
+    ...{ payload: () => words(LOG_BYTES, 0), fds: 1, fdKind: "other", gives: () => 8 },
     hostile: { code: "bad-log" },
   },
   [id.VHOST_USER_SET_LOG_FD]: { ...tell, fds: 1, fdKind: "eventfd", keeps: "log" },
