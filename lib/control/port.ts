@@ -10,7 +10,7 @@
  */
 import { fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
-import { FRAME_BYTES_MAX } from "../switch/port.ts";
+import { frameLimit } from "../switch/port.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
 import { callInBand } from "../vhost/inband.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
@@ -34,8 +34,6 @@ import { recordsFiles, RingRecords } from "./ring_records.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
-/** Ethernet header with one VLAN tag, above the MTU. */
-const FRAME_OVERHEAD_BYTES = 18;
 /** With more of a front-end's descriptors still to close, its port accepts no other one. */
 export const CLOSING_FDS_MAX = 256;
 
@@ -221,7 +219,7 @@ export class SwitchPort {
       holdVring: (vring, on) => this.#iotlb.hold(vring, on),
       askForRing: (page) => this.#iotlb.askForRing(page),
       setMtu: (mtu) => {
-        this.#mtu = Math.min(mtu, this.config.mtu ?? mtu);
+        this.#mtu = mtu;
         this.#applyMtu();
       },
       startStateTransfer: (direction, fd) => this.#state.start(direction, fd),
@@ -249,8 +247,7 @@ export class SwitchPort {
   }
 
   #applyMtu(): void {
-    const bytes = this.#mtu === null ? FRAME_BYTES_MAX : this.#mtu + FRAME_OVERHEAD_BYTES;
-    this.#context.plane.setFrameMax(this.number, Math.min(bytes, FRAME_BYTES_MAX));
+    this.#context.plane.setFrameMax(this.number, frameLimit(this.#mtu));
   }
 
   #startVring(vring: number, start: VringStart): void {

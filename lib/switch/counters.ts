@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 
 /**
  * Per port. Received means from the guest, transmitted means to the guest. Frames count without
@@ -63,9 +64,15 @@ export const VRING: IndexOf<typeof VRING_COUNTERS> = indexOf(VRING_COUNTERS);
 /** Offset of each data-plane counter. */
 export const WORKER: IndexOf<typeof WORKER_COUNTERS> = indexOf(WORKER_COUNTERS);
 
-const PORT_BLOCK = 24;
+/** Numbers in a block; a whole number of cache lines, so that no two ports share one. */
+const PORT_BLOCK = 32;
 const VRING_BLOCK = 8;
 const WORKER_BLOCK = 8;
+
+// A name too many would be counted in the block behind.
+assert(PORT_COUNTERS.length <= PORT_BLOCK, "a port's counters fit its block");
+assert(VRING_COUNTERS.length <= VRING_BLOCK, "a virtqueue's counters fit its block");
+assert(WORKER_COUNTERS.length <= WORKER_BLOCK, "the data plane's counters fit their block");
 
 /** Where the counters of the data plane stand. */
 export const WORKER_BASE = 0;

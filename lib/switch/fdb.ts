@@ -12,6 +12,8 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
+import { PORTS_MAX } from "./limits.ts";
 
 /** Known on this port. */
 export const FDB_KNOWN = 0;
@@ -44,14 +46,16 @@ const REJECTED_FULL = 5;
 const REJECTED_PORT_FULL = 6;
 const HEAD_WORDS = 16;
 
+assert(FDB_COUNTERS.length <= HEAD_WORDS, "the FDB's counters fit its head");
+assert(FDB_COUNTERS[REJECTED_PORT_FULL] === "rejectedPortFull", "counters stand by their names");
+assert(FDB_COUNTERS.length === REJECTED_PORT_FULL + 1, "every counter of the FDB has a place");
+
 /** Words of a slot: address low, address high (VLAN in bits 16-27), port + 1 or 0 if free, last seen. */
 const SLOT_WORDS = 4;
 const LOW = 0;
 const HIGH = 1;
 const PORT = 2;
 const SEEN = 3;
-
-const PORTS_MAX = 1024;
 
 /** How the table is limited. All readers and the writer must agree on `entriesMax`. */
 export interface FdbOptions {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { FRAME_BYTES_MAX } from "../virtio/burst.ts";
 import { type DirtyLog, QueueLog } from "../virtio/dirty_log.ts";
 import { GuestMemory } from "../virtio/memory.ts";
 import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
@@ -29,8 +30,18 @@ export interface Vring {
   readonly counterBase: number;
 }
 
-/** Longest frame without a limit of the port's own: 64 KiB and an Ethernet header with a tag. */
-export const FRAME_BYTES_MAX = 65550;
+/**
+ * Bytes of a frame beyond the MTU: the Ethernet header and two VLAN tags (802.1ad around 802.1Q).
+ * The room is there whether a frame has tags or not, as in network cards and switches, whose
+ * limit is one on length: a frame without tags may be longer than the MTU by 8 bytes, which its
+ * receiver's own MTU judges.
+ */
+const FRAME_OVERHEAD_BYTES = 14 + 2 * 4;
+
+/** Longest frame that a port of this MTU takes or gives, bytes. @param mtu null: no limit */
+export function frameLimit(mtu: number | null): number {
+  return mtu === null ? FRAME_BYTES_MAX : Math.min(FRAME_BYTES_MAX, mtu + FRAME_OVERHEAD_BYTES);
+}
 
 /** {@linkcode Port.linkedTo} of a port that switches. */
 export const NOT_LINKED = -1;
@@ -54,6 +65,7 @@ export class Port {
   readonly vrings: (Vring | null)[];
   /** Receive queues that take frames now, lowest number first; see {@linkcode refresh}. */
   readonly receivers: Vring[] = [];
+  /** Longest frame it takes or gives, bytes. */
   frameBytesMax: number = FRAME_BYTES_MAX;
   /** Descriptors read for it beyond its turns; its transmit queues are left out until it is even. */
   debt = 0;

@@ -81,14 +81,29 @@ export function setConfig(session: Session, message: Message): Result {
   return refusal ? { ...refusal, keep: true } : null;
 }
 
-/** NET_SET_MTU: the front-end's guest was given this MTU. */
+/**
+ * NET_SET_MTU: the front-end's guest was given this MTU. One above the operator's is refused where
+ * the front-end hears it; where it does not, the operator does, once, and the operator's is in
+ * force: the guest's longer frames are dropped.
+ */
 export function setMtu(session: Session, message: Message): Result {
   const mtu = message.payload.getBigUint64(0, true);
+  const { config, host } = session;
   if (mtu < BigInt(MTU_MIN) || mtu > BigInt(MTU_MAX)) {
-    return { code: "bad-mtu", detail: `MTU ${mtu}`, keep: true };
+    return { code: "bad-mtu", detail: `MTU ${mtu}, not ${MTU_MIN} to ${MTU_MAX}`, keep: true };
   }
-  session.config.mtu = session.config.limitMtu(Number(mtu));
-  session.host.setMtu(Number(mtu));
+  const limited = config.limitMtu(Number(mtu));
+  if (BigInt(limited) !== mtu) {
+    const detail = `an MTU of ${mtu} on a port of ${limited}`;
+    if (session.hearsReply(message)) return { code: "bad-mtu", detail, keep: true };
+    if (!config.excessSaid) {
+      host.log("warn", "mtu-exceeded", `the guest has ${detail}: its longer frames are dropped`);
+    }
+    config.excessSaid = true;
+  }
+  if (limited === config.mtu) return null;
+  config.mtu = limited;
+  host.setMtu(limited);
   return null;
 }
 

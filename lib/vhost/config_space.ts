@@ -45,6 +45,8 @@ export class ConfigSpace {
   /** The operator's, bytes, or null. */
   readonly #mtuMax: number | null;
   readonly #queuePairs: number;
+  /** The front-end named a larger MTU than the operator's, and the log says so. */
+  excessSaid = false;
   /** Something changed that the front-end was not told yet. */
   changePending = false;
 

@@ -134,7 +134,7 @@ export interface SessionHost {
   holdVring(vring: number, on: boolean): void;
   /** A page of a ring is to be translated, for reading and writing: asks for it, once and again. */
   askForRing(page: number): void;
-  /** The front-end negotiated an MTU, bytes. */
+  /** An MTU is in force, bytes, at most the operator's. */
   setMtu(mtu: number): void;
   /**
    * Begins to write the port's state into a descriptor, or to read one from it; takes it over. An

@@ -115,7 +115,7 @@ export class Session {
       return { ...this.#reply(message.request, result.payload), fds: result.fds };
     }
     // Whoever waits for an answer of its own kind cannot be told otherwise.
-    if (!result.keep || (request.replies && !this.#asked(message))) return { close: result };
+    if (!result.keep || (request.replies && !this.hearsReply(message))) return { close: result };
     this.host.log("warn", "refused", `${request.name} refused: ${result.detail}`);
     return this.#acknowledge(message, NACK);
   }
@@ -143,14 +143,17 @@ export class Session {
     return { reply: encodeMessage(request, REPLY_FLAGS, payload) };
   }
 
-  /** vhost-user.rst «VHOST_USER_PROTOCOL_F_REPLY_ACK»: the flag means nothing without it. */
-  #acknowledge(message: Message, value: bigint): Outcome {
-    return this.#asked(message) ? this.#reply(message.request, encodeU64(value)) : {};
-  }
-
-  #asked(message: Message): boolean {
+  /**
+   * Whether the front-end is told what became of a request without a reply of its own
+   * (vhost-user.rst «VHOST_USER_PROTOCOL_F_REPLY_ACK»: the flag means nothing without it).
+   */
+  hearsReply(message: Message): boolean {
     return (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 &&
       hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+  }
+
+  #acknowledge(message: Message, value: bigint): Outcome {
+    return this.hearsReply(message) ? this.#reply(message.request, encodeU64(value)) : {};
   }
 
   /** Closes descriptors that nobody took. */

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import * as memory from "./memory.ts";
 import * as window from "./window.ts";
 
@@ -32,10 +33,18 @@ export const BUFFER_SEGMENTS = 4 * CHAIN_SEGMENTS_MAX;
 /** Segments of an indirect table while it is copied start here. */
 export const SCRATCH_SEGMENTS = 9 * CHAIN_SEGMENTS_MAX;
 
+/** Longest frame: the largest MTU, an Ethernet header and two VLAN tags, bytes. */
+const FRAME_MAX = 65535 + 14 + 8;
+/** `FRAME_MAX` for other modules: a module reads even its own exports through a cell. */
+export const FRAME_BYTES_MAX: number = FRAME_MAX;
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
-const CHAIN_MAX = 65550 + 12;
+const CHAIN_MAX = FRAME_MAX + 12;
 /** `CHAIN_MAX` for other modules: a module reads even its own exports through a cell. */
 export const CHAIN_BYTES_MAX: number = CHAIN_MAX;
+
+// What BUFFER_SEGMENTS says, with 64 for the regions that a last buffer may cross.
+assert(TAKEN_SEGMENTS + CHAIN_SEGMENTS_MAX + CHAIN_MAX + 64 <= BUFFER_SEGMENTS, "takes end there");
+assert(BUFFER_SEGMENTS + 2 * (CHAIN_MAX + 64) <= SCRATCH_SEGMENTS, "buffers end there");
 
 /** Destination and source MAC and EtherType. */
 const ETHERNET = 14;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import type { WindowSet } from "./window.ts";
 
 /** The buffer continues in the next descriptor. */
@@ -101,6 +102,8 @@ export const RING_REASONS: readonly string[] = [
   "iotlb-access",
   "untranslated",
 ];
+
+assert(RING_REASONS.length === RING_UNTRANSLATED + 1, "every reason has its text");
 
 /** Private copy of the indirect table at hand. */
 export const indirectTable: Int32Array<ArrayBuffer> = new Int32Array(VIRTQUEUE_SIZE_MAX * 4);

@@ -5,12 +5,12 @@
  *
  * @module
  */
+import { PORTS_MAX } from "../switch/limits.ts";
 import type { VringPosition } from "../virtio/ring.ts";
 
+export { PORTS_MAX };
 export type { VringPosition };
 
-/** Ports one switch can hold. */
-export const PORTS_MAX = 256;
 /** Queue pairs of one port at most. */
 export const QUEUE_PAIRS_MAX = 32;
 /** Virtqueues of one port at most: even index = to the guest, odd = from the guest. */
@@ -127,7 +127,7 @@ export interface DataPlane {
   announce(port: number, macLow: number, macHigh: number, flood: boolean): void;
   /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */
   kickVring(port: number, vring: number): void;
-  /** Longest frame (bytes, without FCS, with one VLAN tag) the port takes or gives. */
+  /** Longest frame (bytes, without FCS, with VLAN tags) the port takes or gives. */
   setFrameMax(port: number, frameBytesMax: number): void;
   /**
    * Descriptor addresses of the port are I/O virtual from now on, or no more. Nothing is translated

@@ -48,8 +48,8 @@ Deno.test("config: longer frames than a port's MTU reach nobody and are counted,
     const small = await bed.guest(1, { packed });
     const large = await bed.guest(2, { packed });
     await introduce(small, large);
-    // 14 bytes of header, 4 of a VLAN tag.
-    const [fits, too] = [1400 + 18, 1400 + 19];
+    // 14 bytes of header, 8 of two VLAN tags.
+    const [fits, too] = [1400 + 22, 1400 + 23];
     const send = (from: NetGuest, to: NetGuest, number: number, bytes: number): boolean =>
       from.send(numberedFrame(to.options.mac, from.options.mac, number, bytes));
     for (const [from, to] of [[small, large], [large, small]] as const) {
@@ -65,14 +65,63 @@ Deno.test("config: longer frames than a port's MTU reach nobody and are counted,
       small.frontEnd.ask(id.VHOST_USER_NET_SET_MTU, id.encodeU64(BigInt(mtu)));
     assert.equal(await say(1000), 0n);
     assert.deepEqual(await readConfig(small, 10, 2), [1000 & 255, 1000 >> 8]);
-    assert.ok(send(large, small, 3, 1019));
-    assert.ok(send(large, small, 4, 1018));
+    assert.ok(send(large, small, 3, 1023));
+    assert.ok(send(large, small, 4, 1022));
     const got = await small.waitFor(isNumbered);
-    assert.deepEqual(got, numberedFrame(small.options.mac, large.options.mac, 4, 1018));
-    assert.equal(await say(9000), 0n);
-    assert.equal((await bed.port(1)).mtu, 1400);
-    assert.equal(await say(67), 1n);
-    assert.equal((await bed.port(1)).mtu, 1400);
+    assert.deepEqual(got, numberedFrame(small.options.mac, large.options.mac, 4, 1022));
+    for (const refused of [9000, 1401, 67, 0, 65536]) {
+      assert.equal(await say(refused), 1n);
+      assert.equal((await bed.port(1)).mtu, 1000);
+    }
+    assert.equal(await say(1400), 0n);
+    // Nobody hears an answer: the operator is told once, and the port's own is in force.
+    for (let pair = 0; pair < 3; pair++) {
+      small.frontEnd.message(id.VHOST_USER_NET_SET_MTU, id.encodeU64(9000n));
+    }
+    await until("the log's line", () => /MTU of 9000 on a port of 1400/.test(bed.process.log));
+    const { mtu, link } = await bed.port(1);
+    assert.deepEqual([mtu, link], [1400, "up"]);
+    assert.equal([...bed.process.log.matchAll(/longer frames are dropped/g)].length, 1);
+  }
+});
+
+Deno.test("config: two VLAN tags fit at any MTU, one byte more does not; on links too", async () => {
+  for (const packed of [false, true]) {
+    for (const link of [[], ["--link", "vm1:vm2"]]) {
+      await using bed = await Bed.make(["mtu=1500", ""], ...link);
+      const small = await bed.guest(1, { packed });
+      const large = await bed.guest(2, { packed });
+      await introduce(small, large);
+      for (const [from, to] of [[small, large], [large, small]] as const) {
+        for (const bytes of [1523, 1522]) {
+          const frame = numberedFrame(to.options.mac, from.options.mac, bytes, bytes);
+          frame.set([0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 0x88, 0xb5], 12);
+          assert.ok(from.send(frame));
+        }
+        const got = await to.waitFor((frame) => frame[12] === 0x88 && frame[13] === 0xa8);
+        assert.equal(got?.length, 1522);
+      }
+      const { counters } = await bed.port(1);
+      assert.deepEqual([counters.rxDroppedOversize, counters.txDroppedOversize], [1, 1]);
+    }
+  }
+});
+
+Deno.test("config: at the largest MTU a frame of all its bytes and two tags passes", async () => {
+  for (const packed of [false, true]) {
+    await using bed = await Bed.make(["mtu=65535", ""]);
+    const memory = { packed, memoryBytes: 64 * 2 ** 20 };
+    const one = await bed.guest(1, memory);
+    const two = await bed.guest(2, memory);
+    await introduce(one, two);
+    for (const [from, to] of [[one, two], [two, one]] as const) {
+      await transfer(from, to, [65557, 60, 65557], 1);
+      assert.ok(from.send(numberedFrame(to.options.mac, from.options.mac, 9, 65558)));
+      await transfer(from, to, [65557], 1);
+    }
+    const [first, second] = [await bed.port(1), await bed.port(2)];
+    const dropped = [first, second].map(({ counters }) => counters.rxDroppedOversize);
+    assert.deepEqual(dropped, [1, 1]);
   }
 });
 
@@ -82,10 +131,10 @@ Deno.test("config: a driver told of an MTU that nobody named gets no longer fram
   const other = await bed.guest(2);
   await introduce(guest, other);
   assert.deepEqual(await readConfig(guest, 10, 2), [1500 & 255, 1500 >> 8]);
-  for (const bytes of [1519, 1518]) {
+  for (const bytes of [1523, 1522]) {
     assert.ok(other.send(numberedFrame(guest.options.mac, other.options.mac, bytes, bytes)));
   }
-  assert.equal((await guest.waitFor(isNumbered))?.length, 1518);
+  assert.equal((await guest.waitFor(isNumbered))?.length, 1522);
   assert.equal((await bed.port(1)).counters.txDroppedOversize, 1);
 });
 

@@ -96,7 +96,7 @@ Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>
     deepEqual(status.peer?.pid, Deno.pid);
     deepEqual(status.featureNames, ["MRG_RXBUF", "PROTOCOL_FEATURES", "VERSION_1"]);
     deepEqual(status.memory, [{ guestAddr: "0x0", sizeBytes: MIB, userAddr: "0x7f0000000000" }]);
-    equal(b.plane.frameMax.get(b.port.number), 1418);
+    equal(b.plane.frameMax.get(b.port.number), 1422);
     deepEqual(b.port.vrings().map((v) => [v.index, v.state, v.direction, v.size, v.lastAvail]), [
       [0, "running", "to guest", 256, 3],
       [1, "running", "from guest", 256, 3],
@@ -107,7 +107,7 @@ Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>
     await until(() => b.port.status().link === "wait", "the port waits again");
     deepEqual(b.logged("link-down").length, 1);
     deepEqual(b.plane.flushed, [b.port.number]);
-    notEqual(b.plane.frameMax.get(b.port.number), 1418);
+    notEqual(b.plane.frameMax.get(b.port.number), 1422);
     equal(b.plane.mappings.size, 0);
   }));
 

@@ -55,6 +55,8 @@ export class FakeHost implements SessionHost {
     readonly answered: ((value: bigint | null) => void) | null;
   }[] = [];
   mtu: number | null = null;
+  /** What was logged. */
+  readonly said: string[] = [];
   link = false;
   /** What the next prepareMemory answers instead of mapping. */
   refuseMemory: Refusal | null = null;
@@ -270,7 +272,8 @@ export class FakeHost implements SessionHost {
     return this.transfer;
   }
 
-  log(_level: "debug" | "info" | "warn", event: string, _message: string): void {
+  log(_level: "debug" | "info" | "warn", event: string, text: string): void {
+    this.said.push(text);
     this.journal.push(`log ${event}`);
   }
 

@@ -1,5 +1,5 @@
 /** The device's configuration space: what front-ends read, what they may write, what they are told. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/back_end_message.ts";
 import * as id from "../../../lib/vhost/message.ts";
 import { makeOffer, type OfferOptions } from "../../../lib/vhost/offer.ts";
@@ -174,22 +174,49 @@ Deno.test("SET_CONFIG whose size is not that of its data ends the connection", (
   b.end();
 });
 
-Deno.test("NET_SET_MTU is in force and can be read; the operator's is the most", () => {
+const SET_MTU = id.VHOST_USER_NET_SET_MTU;
+
+/** What the log says of an MTU. */
+function mtuLines(b: Bench): string[] {
+  return b.host.said.filter((line) => line.includes("MTU"));
+}
+
+Deno.test("NET_SET_MTU is in force and can be read; one above the operator's is refused", () => {
   const b = new Bench({ mtu: 4000 }).connect();
-  for (const [asked, given] of [[1400, 1400], [9000, 4000], [68, 68], [65535, 4000]] as const) {
-    const answer = b.session.handle(
-      message(id.VHOST_USER_NET_SET_MTU, words(asked), [], NEED_REPLY),
-    );
-    equal(replyU64(answer, id.VHOST_USER_NET_SET_MTU), 0n);
-    equal(b.mtu(), given);
-    equal(b.host.mtu, asked, "the port takes the smaller");
+  const ask = (mtu: number | bigint): bigint =>
+    replyU64(b.session.handle(message(SET_MTU, words(mtu), [], NEED_REPLY)), SET_MTU);
+  const steps = [[1400, 0n, 1400], [9000, 1n, 1400], [4000, 0n, 4000], [4001, 1n, 4000]] as const;
+  for (const [asked, answer, mtu] of [...steps, [68, 0n, 68], [65535, 1n, 68]] as const) {
+    equal(ask(asked), answer, `${asked}`);
+    deepEqual([b.mtu(), b.host.mtu], [mtu, mtu]);
   }
-  for (const asked of [67, 65536, 2n ** 63n]) {
-    const given = message(id.VHOST_USER_NET_SET_MTU, words(asked), [], NEED_REPLY);
-    equal(replyU64(b.session.handle(given), id.VHOST_USER_NET_SET_MTU), 1n);
-    equal(b.mtu(), 4000);
+  for (const asked of [0, 67, 65536, 2n ** 63n]) {
+    equal(ask(asked), 1n);
+    equal(b.mtu(), 68);
   }
+  match(mtuLines(b)[0] ?? "", /9000 on a port of 4000/);
   b.end();
+});
+
+Deno.test("NET_SET_MTU above the operator's that waits for no reply is said once and held", () => {
+  for (const without of [0n, 1n << BigInt(f.VHOST_USER_PROTOCOL_F_REPLY_ACK)]) {
+    // Without REPLY_ACK the flag means nothing.
+    const flags = without === 0n ? undefined : NEED_REPLY;
+    const b = new Bench({ mtu: 4000 }).connect(without);
+    const tell = (mtu: number): void => {
+      deepEqual(b.session.handle(message(SET_MTU, words(mtu), [], flags)), {});
+    };
+    // QEMU says it for every queue pair.
+    for (let pair = 0; pair < 4; pair++) tell(9000);
+    deepEqual([b.mtu(), b.host.mtu], [4000, null]);
+    tell(1400);
+    deepEqual([b.mtu(), b.host.mtu], [1400, 1400]);
+    tell(65535);
+    deepEqual([b.mtu(), b.host.mtu], [4000, 4000]);
+    equal(mtuLines(b).length, 1, mtuLines(b).join());
+    match(mtuLines(b)[0] ?? "", /9000 on a port of 4000/);
+    b.end();
+  }
 });
 
 Deno.test("a driver that reads an MTU nobody named gets no longer frames", () => {
