@@ -1,0 +1,62 @@
+/**
+ * docs/reference.md has each counter, event, reason, exit code and route of the code, and no other:
+ * whoever adds one is told here which table wants a row.
+ */
+import { deepEqual, ok } from "node:assert/strict";
+import * as failure from "../../lib/cli/failure.ts";
+import { OPTION_NAMES } from "../../lib/control/port_spec.ts";
+import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
+import { FDB_COUNTERS } from "../../lib/switch/fdb.ts";
+import { RING_REASONS } from "../../lib/virtio/ring.ts";
+import { eventNames, reasonCodes, routeNames } from "./named.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PAGE = Deno.readTextFileSync(`${ROOT}docs/reference.md`);
+
+/** First cells of the table below a heading of the page, without backticks. */
+function rowsOf(heading: string): string[] {
+  const text = PAGE.slice(PAGE.indexOf(`\n${heading}\n`) + heading.length + 2);
+  const end = text.search(/^#/m);
+  return Array.from(
+    (end < 0 ? text : text.slice(0, end)).matchAll(/^\| `?([^`|]+?)`? +\|/gm),
+    ([, cell = ""]) => cell,
+  ).slice(2);
+}
+
+function same(heading: string, names: readonly string[]): void {
+  const rows = rowsOf(heading);
+  const lacks = names.filter((name) => !rows.includes(name));
+  const dead = rows.filter((row) => !names.includes(row));
+  deepEqual({ lacks, dead }, { lacks: [], dead: [] }, `docs/reference.md, "${heading}"`);
+  ok(new Set(rows).size === rows.length, `docs/reference.md, "${heading}" has a row twice`);
+}
+
+Deno.test("the reference has every counter", () => {
+  same("### Of a port", PORT_COUNTERS);
+  same("### Of a virtqueue", VRING_COUNTERS);
+  same("### Of the forwarding database", FDB_COUNTERS);
+  same("### Of the data plane", WORKER_COUNTERS);
+});
+
+Deno.test("the reference has every log event and every reason", () => {
+  ok(eventNames().length > 15 && reasonCodes().length > 50, "they are found");
+  same("## Log events", eventNames());
+  same("## Reasons", reasonCodes());
+  same("## Reasons of a ring", RING_REASONS.slice(1));
+});
+
+Deno.test("the reference has every exit code", () => {
+  const codes = Object.entries(failure).filter(([name]) => name.startsWith("EXIT_"));
+  same("## Exit codes", codes.map(([, code]) => String(code)));
+});
+
+Deno.test("the reference has every route of the control API", () => {
+  const rows = rowsOf("## Control API");
+  const words = rows.map((row) => row.replace(/^(\w+) \/v1\/(\w+).*/, "$1 $2"));
+  deepEqual(new Set(words), new Set(["GET /healthz", ...routeNames()]));
+});
+
+Deno.test("the page on operating has every option of a port", () => {
+  const page = Deno.readTextFileSync(`${ROOT}docs/operate.md`);
+  for (const name of OPTION_NAMES) ok(page.includes(`| \`${name}=`), `docs/operate.md: ${name}=`);
+});
