@@ -60,3 +60,41 @@ Deno.test("the page on operating has every option of a port", () => {
   const page = Deno.readTextFileSync(`${ROOT}docs/operate.md`);
   for (const name of OPTION_NAMES) ok(page.includes(`| \`${name}=`), `docs/operate.md: ${name}=`);
 });
+
+/** Flags of other programs that pages name. */
+const FOREIGN_FLAGS = ["--allow-ffi", "--memory", "--net", "--total-num-mbufs", "--seconds"];
+
+Deno.test("pages name only flags, counters and reasons that there are", () => {
+  const commands = Deno.readTextFileSync(`${ROOT}docs/commands.md`);
+  const bad: string[] = [];
+  let flags = 0;
+  for (const page of ["README.md", "docs/operate.md", "docs/attach.md", "docs/reference.md"]) {
+    const text = Deno.readTextFileSync(ROOT + page).replace(/^```[^]*?^```/gm, "");
+    for (const [, code = ""] of text.matchAll(/`([^`\n]+)`/g)) {
+      for (const [flag] of code.matchAll(/(?<!\S)--[a-z][a-z-]+/g)) {
+        flags++;
+        const known = commands.includes(`[${flag}]`) || commands.includes(` ${flag} `) ||
+          flag === "--print-capabilities" || FOREIGN_FLAGS.includes(flag);
+        if (!known) bad.push(`${page}: ${flag}`);
+      }
+      const counter = /^[rt]x[A-Z]\w+$/.test(code) && !PORT_COUNTERS.some((name) => name === code);
+      if (counter) bad.push(`${page}: ${code}`);
+    }
+  }
+  ok(flags > 10, "flags are found");
+  const operate = Deno.readTextFileSync(`${ROOT}docs/operate.md`);
+  const table = operate.slice(operate.indexOf("## Why is my port down?"));
+  for (const [, names = ""] of table.matchAll(/^\| ((?:`[a-z-]+`(?:, )?)+) in `errors`/gm)) {
+    for (const [, name = ""] of names.matchAll(/`([a-z-]+)`/g)) {
+      if (!reasonCodes().includes(name)) bad.push(`docs/operate.md: ${name}`);
+    }
+  }
+  // What a port in mode connect says of its socket.
+  const connecting = Deno.readTextFileSync(`${ROOT}lib/control/connecting.ts`);
+  const sayings = Array.from(table.matchAll(/it says "([^"]+)"/g), ([, words = ""]) => words);
+  ok(sayings.length >= 3);
+  for (const words of sayings) {
+    if (!connecting.includes(words)) bad.push(`docs/operate.md: ${words}`);
+  }
+  deepEqual(bad, []);
+});
