@@ -91,21 +91,20 @@ export function stepsOf({ place, body }: Fence): Step[] {
 }
 
 /**
- * The first expected line that is not in the output, in order, or null. Spaces are as many as there
- * are, and … stands for whatever varies.
+ * The first expected line that the output lacks, or null. Lines may come in any order, as those of
+ * the FDB do, each once; spaces are as many as there are, and … stands for whatever varies.
  */
 export function firstMissing(expected: readonly string[], output: string): string | null {
   const lines = output.replaceAll("\r", "").split("\n").map(squeeze);
-  let at = 0;
   for (const line of expected) {
     if (line.trim() === "") continue;
     const parts = squeeze(line).split(/ ?… ?/).map((part) =>
       part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
     );
     const pattern = new RegExp(`^${parts.join(".*")}$`);
-    const found = lines.findIndex((other, i) => i >= at && pattern.test(other));
+    const found = lines.findIndex((other) => pattern.test(other));
     if (found < 0) return line;
-    at = found + 1;
+    lines.splice(found, 1);
   }
   return null;
 }

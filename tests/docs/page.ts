@@ -32,7 +32,13 @@ done
 `;
 
 const terminals = new Map<string, Terminal>();
-const env = { PATH: `${scratch}/bin:${Deno.env.get("PATH")}`, NO_COLOR: "1", TERM: "dumb" };
+const env = {
+  PATH: `${scratch}/bin:${Deno.env.get("PATH")}`,
+  NO_COLOR: "1",
+  TERM: "dumb",
+  VSW_CTL: "",
+  RUNTIME_DIRECTORY: "",
+};
 
 /** A folder that looks like a clone, so that what blocks make does not stay. */
 function prepare(): string {
