@@ -22,6 +22,7 @@ export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
+export const EPROTOTYPE = 91;
 export const EADDRINUSE = 98;
 export const ECONNRESET = 104;
 export const ECONNREFUSED = 111;
@@ -41,6 +42,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [ENFILE]: "ENFILE",
   [EMFILE]: "EMFILE",
   [EPIPE]: "EPIPE",
+  [EPROTOTYPE]: "EPROTOTYPE",
   [EADDRINUSE]: "EADDRINUSE",
   [ECONNRESET]: "ECONNRESET",
   [ECONNREFUSED]: "ECONNREFUSED",

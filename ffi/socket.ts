@@ -24,12 +24,21 @@ import {
   SIZEOF_UCRED,
   SO_PEERCRED,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOCKET_PATH_BYTES_MAX,
   SOL_SOCKET,
 } from "./abi.ts";
-import { EAGAIN, EINPROGRESS, EINTR, errno, SystemError } from "./errno.ts";
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  EINPROGRESS,
+  EINTR,
+  EPROTOTYPE,
+  errno,
+  SystemError,
+} from "./errno.ts";
 import { libc } from "./symbols.ts";
 
 function address(path: string): Uint8Array<ArrayBuffer> {
@@ -71,6 +80,23 @@ export function listenUnix(path: string, backlog = 16): number {
 /** Starts listening on a socket that was bound elsewhere (`--fd`). @throws {SystemError} */
 export function listenFd(fd: number, backlog = 16): void {
   if (libc.listen(fd, backlog) !== 0) throw new SystemError("listen", errno(), `fd ${fd}`);
+}
+
+/**
+ * Whether a process holds the socket at `path`. Its owner notices nothing: what knocks is a datagram
+ * socket, which the kernel turns away from a stream socket that lives (unix(7): EPROTOTYPE), bound
+ * or listening, and from a file that nobody holds any more (ECONNREFUSED).
+ * @throws {SystemError} ENOENT, or EACCES: it cannot be told; {RangeError} path too long
+ */
+export function isSocketHeld(path: string): boolean {
+  const sockaddr = address(path);
+  const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemError("socket", errno());
+  const code = libc.connect(fd, sockaddr, sockaddr.length) === 0 ? 0 : errno();
+  libc.close(fd);
+  if (code === 0 || code === EPROTOTYPE) return true;
+  if (code === ECONNREFUSED) return false;
+  throw new SystemError("connect", code, path);
 }
 
 /**

@@ -19,6 +19,7 @@ import { parsePortSpec } from "../control/port_spec.ts";
 import { Switch } from "../control/switch.ts";
 import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
 import { defaultControlPath } from "./client.ts";
+import { untilSignal } from "./signals.ts";
 
 /** Flags of `run`, as typed. */
 export interface RunFlags {
@@ -96,25 +97,11 @@ function pickFormat(flags: RunFlags): LogFormat {
   return flags.logFormat ?? (Deno.env.has("JOURNAL_STREAM") ? "journal" : "text");
 }
 
-/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilSignal(): Promise<Deno.Signal> {
-  return new Promise((resolve) => {
-    let first = true;
-    for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-      Deno.addSignalListener(signal, () => {
-        if (!first) Deno.exit(128 + number);
-        first = false;
-        resolve(signal);
-      });
-    }
-  });
-}
-
 /** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
 export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
   const logger = createLogger(level, pickFormat(flags), stderrWriter());
-  const stop = untilSignal();
+  const stop = untilSignal(logger);
   const config = await readConfig(flags);
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);

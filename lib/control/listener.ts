@@ -9,13 +9,12 @@
  */
 import {
   closeFd,
-  connectUnix,
   EACCES,
   EADDRINUSE,
-  ECONNREFUSED,
   ENOENT,
   ENOTDIR,
   EPERM,
+  isSocketHeld,
   listenUnix,
   SOCKET_PATH_BYTES_MAX,
   SystemError,
@@ -120,12 +119,12 @@ function makeRoom(path: string): void {
   }
   if (!info.isSocket) throw busy(path, "exists and is not a socket");
   try {
-    closeFd(connectUnix(path));
-  } catch (error) {
-    if (error instanceof SystemError && error.code === ECONNREFUSED) {
+    if (!isSocketHeld(path)) {
       removeStale(path);
       return;
     }
+  } catch (error) {
+    if (error instanceof ControlError) throw error;
     if (error instanceof SystemError && error.code === ENOENT) return;
   }
   throw busy(path, "belongs to a running server");

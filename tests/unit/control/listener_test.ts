@@ -1,6 +1,13 @@
 /** Listening sockets: permissions, paths in use, and leaving alone what is not ours. */
 import { equal, match, ok, throws } from "node:assert/strict";
-import { acceptUnix, closeFd, connectUnix, listenUnix } from "../../../ffi/mod.ts";
+import {
+  acceptUnix,
+  closeFd,
+  connectUnix,
+  EAGAIN,
+  isSocketHeld,
+  listenUnix,
+} from "../../../ffi/mod.ts";
 import { listenAt, socketIdentity, unlinkSocket } from "../../../lib/control/listener.ts";
 import { ControlError } from "../../../lib/control/types.ts";
 
@@ -92,6 +99,16 @@ Deno.test("listenAt() leaves a live server alone, also one with a full backlog",
     equal(socketIdentity(path), identity);
     for (const client of clients) closeFd(client);
     closeFd(server);
+  }));
+
+Deno.test("listenAt() asks whether a server lives without its noticing", () =>
+  inFolder((folder) => {
+    const path = `${folder}/live`;
+    const server = listenUnix(path);
+    refused(path, /belongs to a running server/);
+    equal(acceptUnix(server), -EAGAIN, "nobody has connected");
+    closeFd(server);
+    equal(isSocketHeld(path), false);
   }));
 
 Deno.test("listenAt() never removes what is no socket", () =>
