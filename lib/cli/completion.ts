@@ -20,12 +20,28 @@ complete -o default -F _vuswitch vuswitch
   return shell === "bash" ? script : `autoload -U +X bashcompinit && bashcompinit\n${script}`;
 }
 
+/** `completion SHELL`. */
+export function completion(
+  _flags: unknown,
+  print: (text: string) => void,
+  shell: "bash" | "zsh",
+): void {
+  print(completionScript(shell, "--complete"));
+}
+
+/** A shell's user is waiting: what takes longer is left out, ms. */
+const PATIENCE_MS = 500;
+
 /** Names of ports and of sockets of many, of the switch that is asked by default, if there is one. */
 export async function portNames(): Promise<string[]> {
   const ask = async (path: string): Promise<readonly { readonly name: string }[]> =>
-    await callSwitch(defaultControlPath(), "GET", path) as (PortStatus | ListenerStatus)[];
+    await callSwitch(defaultControlPath(), "GET", path, null, PATIENCE_MS) as (
+      | PortStatus
+      | ListenerStatus
+    )[];
   try {
-    return [...await ask("/v1/ports"), ...await ask("/v1/listeners")].map(({ name }) => name);
+    const both = await Promise.all([ask("/v1/ports"), ask("/v1/listeners")]);
+    return both.flat().map(({ name }) => name);
   } catch {
     return [];
   }

@@ -58,6 +58,14 @@ async function startSwitch(folder: string): Promise<Deno.ChildProcess> {
   return child;
 }
 
+/** `demo`. */
+export async function demoCommand(
+  flags: { readonly guest?: DemoGuest },
+  print: (text: string) => void,
+): Promise<void> {
+  await demo(flags.guest ?? null, print);
+}
+
 /** Runs the demo. @param wanted null picks the most real guests available */
 export async function demo(
   wanted: DemoGuest | null,

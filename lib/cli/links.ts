@@ -4,7 +4,7 @@
  * @module
  */
 import type { LinkStatus } from "../control/types.ts";
-import { callSwitch, defaultControlPath } from "./client.ts";
+import { ask } from "./client.ts";
 import type { ShowFlags } from "./show.ts";
 import { formatTable } from "./table.ts";
 
@@ -27,8 +27,7 @@ function linkTable(links: readonly LinkStatus[]): string {
 
 /** `link list`. */
 export async function linkList(flags: ShowFlags, print: Print): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
-  const links = await callSwitch(ctl, "GET", "/v1/links") as LinkStatus[];
+  const links = await ask(flags, "GET", "/v1/links") as LinkStatus[];
   answer(flags, print, links, linkTable(links));
 }
 
@@ -38,8 +37,7 @@ export async function linkAdd(
   print: Print,
   ...ports: string[]
 ): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
-  const link = await callSwitch(ctl, "POST", "/v1/links", { ports });
+  const link = await ask(flags, "POST", "/v1/links", { ports });
   answer(flags, print, link, `ports ${ports.join(" and ")} are linked\n`);
 }
 
@@ -49,8 +47,7 @@ export async function linkDel(
   print: Print,
   ...ports: string[]
 ): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
-  await callSwitch(ctl, "DELETE", `/v1/links/${ports.map(encodeURIComponent).join("/")}`);
+  await ask(flags, "DELETE", `/v1/links/${ports.map(encodeURIComponent).join("/")}`);
   const text = `ports ${ports.join(" and ")} are not linked any more\n`;
   answer(flags, print, { removed: ports }, text);
 }

@@ -140,6 +140,10 @@ function announce(
     const what = `listening on ${socket}, ${multi} front-ends at most`;
     logger.info(`port ${name}`, "listening", what);
   }
+  if (ports.length + listeners.length === 0) {
+    const ctl = controlPath === defaultControlPath() ? "" : ` --ctl ${controlPath}`;
+    logger.warn("switch", "no-ports", `no ports yet: vuswitch port add vm1${ctl}`);
+  }
   const names = [...ports, ...listeners].map((each) => `${each.name}=${each.socket}`).join(" ");
   print(`ready ctl=${controlPath} ${names}`.trimEnd() + "\n");
 }

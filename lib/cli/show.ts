@@ -11,19 +11,18 @@ import type {
   SwitchStatus,
   VringStatus,
 } from "../control/types.ts";
-import { callSwitch, defaultControlPath } from "./client.ts";
+import { ask, type ClientFlags, defaultControlPath } from "./client.ts";
 import { formatTable, shortNumber } from "./table.ts";
 
 /** Flags of every command that talks to a switch. */
-export interface ShowFlags {
-  readonly ctl?: string;
+export interface ShowFlags extends ClientFlags {
   readonly output: "table" | "json";
 }
 
 type Print = (text: string) => void;
 
 async function get<T>(flags: ShowFlags, path: string): Promise<T> {
-  return await callSwitch(flags.ctl ?? defaultControlPath(), "GET", path) as T;
+  return await ask(flags, "GET", path) as T;
 }
 
 function show<T>(flags: ShowFlags, value: T, print: Print, table: (value: T) => string): void {
@@ -159,7 +158,7 @@ export async function portAdd(flags: ShowFlags, print: Print, spec: string): Pro
   const ctl = flags.ctl ?? defaultControlPath();
   const { queuePairs, ...given } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
   const body = { ...given, queues: queuePairs };
-  const port = await callSwitch(ctl, "POST", "/v1/ports", body) as PortStatus | ListenerStatus;
+  const port = await ask(flags, "POST", "/v1/ports", body) as PortStatus | ListenerStatus;
   const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
   show(flags, port, print, () => `port ${port.name} ${verb} ${port.socket}\n`);
 }
@@ -170,9 +169,8 @@ async function setAdmin(
   name: string,
   admin: "up" | "down",
 ): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
   const path = `/v1/ports/${encodeURIComponent(name)}/link`;
-  const port = await callSwitch(ctl, "POST", path, { admin }) as PortStatus | ListenerStatus;
+  const port = await ask(flags, "POST", path, { admin }) as PortStatus | ListenerStatus;
   show(flags, port, print, () => `port ${name} is ${admin}\n`);
 }
 
@@ -188,8 +186,7 @@ export async function portUp(flags: ShowFlags, print: Print, name: string): Prom
 
 /** `port del NAME`. */
 export async function portDel(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
-  await callSwitch(ctl, "DELETE", `/v1/ports/${encodeURIComponent(name)}`);
+  await ask(flags, "DELETE", `/v1/ports/${encodeURIComponent(name)}`);
   show(flags, { removed: name }, print, () => `port ${name} removed\n`);
 }
 
@@ -201,7 +198,7 @@ export async function fdbShow(flags: ShowFlags, print: Print): Promise<void> {
 /** `fdb flush [PORT]`. */
 export async function fdbFlush(flags: ShowFlags, print: Print, port?: string): Promise<void> {
   const query = port === undefined ? "" : `?port=${encodeURIComponent(port)}`;
-  await callSwitch(flags.ctl ?? defaultControlPath(), "DELETE", `/v1/fdb${query}`);
+  await ask(flags, "DELETE", `/v1/fdb${query}`);
   show(flags, { flushed: port ?? "all" }, print, () => `flushed ${port ?? "all ports"}\n`);
 }
 

@@ -20,6 +20,7 @@
  * @module
  */
 import { resolve } from "node:path";
+import { didYouMean } from "../base/nearest.ts";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
 import { closeFd } from "../../ffi/mod.ts";
@@ -214,7 +215,11 @@ async function readPort(request: Request): Promise<PortConfig> {
   }
   const unknown = Object.keys(body).find((key) => !PORT_KEYS.includes(key));
   if (unknown !== undefined) {
-    throw new ControlError("invalid", `unknown "${unknown}"; known: ${PORT_KEYS.join(", ")}`);
+    throw new ControlError(
+      "invalid",
+      `unknown "${unknown}"; known: ${PORT_KEYS.join(", ")}`,
+      didYouMean(unknown, PORT_KEYS),
+    );
   }
   return checkPort({ name, path: resolve(path), ...readOptions(body) });
 }

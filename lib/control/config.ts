@@ -5,6 +5,8 @@
  * @module
  */
 import { join, resolve } from "node:path";
+import { didYouMean } from "../base/nearest.ts";
+import { readText, tomlFix } from "./config_file.ts";
 import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "./types.ts";
@@ -94,26 +96,34 @@ export function checkRange(name: string, value: unknown, least: number, most: nu
 type Table = Record<string, unknown>;
 
 /** A reader of one table that refuses keys it does not know. */
-function readTable(where: string, table: Table, known: readonly string[]): Table {
+function readTable(where: string, table: unknown, known: readonly string[]): Table {
+  if (!isTable(table)) throw invalid(`${where} must be a table`);
   for (const key of Object.keys(table)) {
     if (!known.includes(key)) {
-      throw invalid(`${where}: unknown key "${key}"; known: ${known.join(", ")}`);
+      const fix = didYouMean(key, known);
+      const list = `known: ${known.join(", ")}`;
+      throw invalid(`${where}: unknown key "${key}"${fix ? `, ${fix}` : `; ${list}`}`);
     }
   }
   return table;
 }
 
+function isTable(value: unknown): value is Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    !(value instanceof Date);
+}
+
 function section(root: Table, name: string, known: readonly string[]): Table {
   const value = root[name] ?? {};
-  if (typeof value !== "object" || Array.isArray(value) || value instanceof Date) {
-    throw invalid(`[${name}] must be a table`);
-  }
-  return readTable(`[${name}]`, value as Table, known);
+  if (Array.isArray(value)) throw invalid(`write [${name}], with one bracket: there is one`);
+  return readTable(`[${name}]`, value, known);
 }
 
 function text(where: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === "string") return value;
-  throw invalid(`${where} must be a text in quotes`);
+  const key = where.split(" ").pop();
+  const plain = typeof value === "number" || typeof value === "boolean";
+  throw invalid(`${where} must be a text in quotes${plain ? `: ${key} = "${value}"` : ""}`);
 }
 
 function range(
@@ -143,7 +153,18 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
   const folder = socketDir ?? text("[sockets] directory", sockets.directory) ?? ".";
   const cpus = plane.cpus;
   if (cpus !== undefined && !Array.isArray(cpus)) {
-    throw invalid("[dataplane] cpus must be a list of numbers such as [2]");
+    const list = typeof cpus === "number" || typeof cpus === "string" ? String(cpus) : "2";
+    throw invalid(`[dataplane] cpus must be a list of numbers: cpus = [${list}]`);
+  }
+  if (typeof sockets.mode === "number") {
+    // 660 was meant as typed; 432 is what TOML makes of 0o660.
+    const typed = /^[04-7]{3}$/.test(String(sockets.mode));
+    const meant = (typed ? String(sockets.mode) : sockets.mode.toString(8)).padStart(4, "0");
+    throw invalid(
+      `[sockets] mode must be a text in quotes: mode = "${
+        /^0[0-7]{3}$/.test(meant) ? meant : "0660"
+      }"`,
+    );
   }
   const mode = text("[sockets] mode", sockets.mode);
   return {
@@ -161,13 +182,15 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
 }
 
 function readPorts(value: unknown, folder: string): PortConfig[] {
-  if (!Array.isArray(value)) throw invalid("ports must be written as [[port]] tables");
+  if (!Array.isArray(value)) throw invalid("ports must be written as [[port]], two brackets each");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
     readTable(where, entry, ["name", "socket", ...OPTION_NAMES]);
     const name = text(`${where} name`, entry.name);
-    if (name === undefined) throw invalid(`${where} has no name`);
-    const path = resolve(text(`${where} socket`, entry.socket) ?? join(folder, `${name}.sock`));
+    if (name === undefined) throw invalid(`${where} has no name: name = "vm1"`);
+    const socket = text(`${where} socket`, entry.socket);
+    if (socket === "") throw invalid(`${where}: socket is empty: name a path, or leave it out`);
+    const path = resolve(socket ?? join(folder, `${name}.sock`));
     try {
       return checkPort({ name, path, ...readOptions(entry) });
     } catch (error) {
@@ -178,7 +201,7 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
 }
 
 function readLinks(value: unknown): LinkConfig[] {
-  if (!Array.isArray(value)) throw invalid("links must be written as [[link]] tables");
+  if (!Array.isArray(value)) throw invalid("links must be written as [[link]], two brackets each");
   return value.map((entry: Table, index) => {
     const where = `[[link]] ${index + 1}`;
     const { ports } = readTable(where, entry, ["ports"]);
@@ -190,24 +213,16 @@ function readLinks(value: unknown): LinkConfig[] {
 
 /** Reads a configuration file. @throws {ControlError} one line: file, place, fix */
 export async function readConfigFile(path: string, socketDir?: string): Promise<ConfigInput> {
-  let source: string;
-  try {
-    source = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
-  } catch (error) {
-    const why = error instanceof TypeError
-      ? "it is not UTF-8 text"
-      : error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : String((error as Error).message);
-    throw invalid(`Cannot read configuration ${path}: ${why}`);
-  }
+  const source = await readText(path);
   const { parse, TomlError } = await import("smol-toml");
   try {
     return readConfigObject(parse(source) as Table, socketDir);
   } catch (error) {
     if (error instanceof TomlError) {
       const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "");
-      throw invalid(`${path}:${error.line}:${error.column}: ${what}`);
+      const line = source.split(/\r?\n/)[error.line - 1] ?? "";
+      const fix = tomlFix(line);
+      throw invalid(`${path}:${error.line}:${error.column}: ${what}${fix ? ` (${fix})` : ""}`);
     }
     if (error instanceof ControlError) throw invalid(`${path}: ${error.message}`);
     throw error;

@@ -3,11 +3,21 @@
  *
  * @module
  */
+import { didYouMean } from "../base/nearest.ts";
 import { numberedNames } from "./port_spec.ts";
 import { ControlError, type LinkConfig, type PortConfig } from "./types.ts";
 
 function invalid(message: string): ControlError {
   return new ControlError("invalid", message);
+}
+
+/** A port that is not there. @param names those that are */
+export function noSuchPort(name: string, names: readonly string[]): ControlError {
+  const hint = didYouMean(name, names);
+  const list = names.length === 0
+    ? "there is none: vuswitch port add NAME"
+    : "see: vuswitch port list";
+  return new ControlError("not-found", `No port named "${name}"`, hint ?? list);
 }
 
 /** Checks the ports of a configuration against each other. @throws {ControlError} */
@@ -73,7 +83,8 @@ export function checkLinks(links: readonly LinkConfig[], ports: readonly PortCon
     if (pair[0] === pair[1]) throw invalid(`${where}: "${pair[0]}" cannot be linked with itself`);
     for (const name of pair) {
       if (!names.has(name)) {
-        throw invalid(`${where}: there is no port "${name}": add it, or name another one`);
+        const fix = didYouMean(name, [...names]) ?? "add it, or name another one";
+        throw invalid(`${where}: there is no port "${name}": ${fix}`);
       }
       if (linked.has(name)) {
         throw invalid(`${where}: port "${name}" is in another link already: a port has one`);

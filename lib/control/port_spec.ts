@@ -5,6 +5,7 @@
  */
 import { isAbsolute, join, resolve } from "node:path";
 import { formatMac, parseMac } from "../base/mac.ts";
+import { didYouMean } from "../base/nearest.ts";
 import { MTU_MAX, MTU_MIN } from "../vhost/config_space.ts";
 import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
@@ -118,7 +119,11 @@ function checkOffer(value: unknown): OfferWord[] {
     const word = OFFER_WORDS.find((known) => known === given);
     if (word) return word;
     const known = OFFER_WORDS.join(", ");
-    throw new ControlError("invalid", `offer "${given}" is unknown; known: ${known}`);
+    const fix = didYouMean(String(given), OFFER_WORDS);
+    throw new ControlError(
+      "invalid",
+      `offer "${given}" is unknown${fix ? `, ${fix}` : `; known: ${known}`}`,
+    );
   });
 }
 
@@ -183,14 +188,26 @@ export function readOptions(table: Readonly<Record<string, unknown>>): Partial<P
 function splitOptions(options: readonly string[]): Record<string, string> {
   const table: Record<string, string> = {};
   for (const option of options) {
-    const [name = "", value] = option.split("=", 2);
-    if (!OPTION_NAMES.includes(name) || value === undefined) {
-      throw new ControlError("invalid", `unknown option "${option}"; known: ${KNOWN_OPTIONS}`);
+    const [name = "", ...values] = option.split("=");
+    if (option.trim() === "") {
+      throw new ControlError("invalid", "an option is empty: leave out the comma before it");
+    }
+    if (!OPTION_NAMES.includes(name)) {
+      const fix = didYouMean(name, OPTION_NAMES);
+      const known = `known: ${KNOWN_OPTIONS}`;
+      throw new ControlError(
+        "invalid",
+        `unknown option "${option}"${fix ? `, ${fix}` : `; ${known}`}`,
+      );
+    }
+    if (values.length === 0 || values[0] === "") {
+      const form = KNOWN_OPTIONS.split(", ").find((each) => each.startsWith(`${name}=`));
+      throw new ControlError("invalid", `option ${name} has no value: ${form}`);
     }
     if (Object.hasOwn(table, name)) {
       throw new ControlError("invalid", `${name} is given twice: keep one`);
     }
-    table[name] = value;
+    table[name] = values.join("=");
   }
   return table;
 }

@@ -5,14 +5,14 @@
  */
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
-import { type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
+import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../worker/types.ts";
 import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { MappingPool } from "./guest_memory.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
-import { checkAddition } from "./names.ts";
+import { checkAddition, noSuchPort } from "./names.ts";
 import { SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
 import { PortListener } from "./port_listener.ts";
@@ -38,6 +38,32 @@ const FDS_PER_PORT = 16;
 const FDS_RESERVE = 64;
 /** How long the end waits for tenants' descriptors to close, ms: one may never. */
 const CLOSE_MS_MAX = 1000;
+
+/** Processors that a process may run on, as the kernel lists them, or null. */
+function allowedCpus(): string | null {
+  try {
+    const status = Deno.readTextFileSync("/proc/self/status");
+    return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Why the data plane does not start, as an operator's line. */
+function startError(error: unknown): ControlError {
+  if (!(error instanceof DataPlaneError) || error.cpus.length === 0) {
+    const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    return new ControlError("failed", `Cannot start the data plane: ${why}`);
+  }
+  const allowed = allowedCpus();
+  const many = error.cpus.length > 1;
+  const named = error.cpus.slice(0, 8).join(",") + (error.cpus.length > 8 ? ",…" : "");
+  return new ControlError(
+    "invalid",
+    `Processor${many ? "s" : ""} ${named} of cpus ${many ? "are" : "is"} not there or not allowed`,
+    allowed === null ? "see: nproc" : `this process may use ${allowed}: --cpus ${allowed}`,
+  );
+}
 
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
@@ -89,7 +115,9 @@ export class Switch implements SwitchControl {
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
   static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
     const fdLimit = raiseFdLimit();
-    const plane = await startDataPlane(config);
+    const plane = await startDataPlane(config).catch((error) => {
+      throw startError(error);
+    });
     const running = new Switch(config, logger, plane, fdLimit);
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);
@@ -117,7 +145,12 @@ export class Switch implements SwitchControl {
   #port(name: string): SwitchPort {
     const port = this.#ports.get(name);
     if (port) return port;
-    throw new ControlError("not-found", `No port named "${name}"`, "see: vuswitch port list");
+    throw this.#noPort(name);
+  }
+
+  #noPort(name: string): ControlError {
+    const names = [...this.#ports.keys(), ...this.#listeners.keys()];
+    return noSuchPort(name, names);
   }
 
   status(): SwitchStatus {
@@ -259,6 +292,7 @@ export class Switch implements SwitchControl {
   }
 
   addLink(ports: readonly [string, string]): LinkStatus {
+    for (const name of ports) if (!this.#ports.has(name)) throw this.#noPort(name);
     return this.#links.add(ports, false);
   }
 

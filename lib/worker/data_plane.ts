@@ -27,7 +27,7 @@ import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { InBandCalls } from "./in_band_calls.ts";
-import { type DataPlaneStart, type Idle, Mailbox } from "./mailbox.ts";
+import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { IN_BAND, PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
 
 /** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
@@ -203,11 +203,38 @@ class DataPlaneThread {
   }
 }
 
+/** Those of the processors that this thread may not run on: none of such a name, or not allowed. */
+function refusedCpus(cpus: readonly number[]): number[] {
+  return cpus.filter((cpu) => {
+    try {
+      setThreadCpus([cpu]);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+}
+
+function prepare(options: DataPlaneStart): DataPlaneThread | StartFailure {
+  try {
+    setThreadName("vuswitch-data");
+    const cpus = refusedCpus(options.cpus);
+    if (cpus.length > 0) return { message: "", cpus };
+    if (options.cpus.length > 0) setThreadCpus(options.cpus);
+    useHostCopy(copyMemory);
+    return new DataPlaneThread(options);
+  } catch (error) {
+    return { message: error instanceof Error ? error.message : String(error), cpus: [] };
+  }
+}
+
 function start(options: DataPlaneStart): void {
-  setThreadName("vuswitch-data");
-  if (options.cpus.length > 0) setThreadCpus(options.cpus);
-  useHostCopy(copyMemory);
-  const thread = new DataPlaneThread(options);
+  const thread = prepare(options);
+  if (!(thread instanceof DataPlaneThread)) {
+    self.postMessage(thread);
+    self.close();
+    return;
+  }
   self.postMessage("ready");
   thread.run();
   self.close();
@@ -215,7 +242,7 @@ function start(options: DataPlaneStart): void {
 
 declare const self: {
   onmessage: ((event: MessageEvent<DataPlaneStart>) => void) | null;
-  postMessage(message: string): void;
+  postMessage(message: "ready" | StartFailure): void;
   close(): void;
 };
 

@@ -64,6 +64,13 @@ const LOOK_MS = 2;
 /** Idle behaviour of the data plane. */
 export type Idle = "poll" | "adaptive" | "sleep";
 
+/** What the thread answers when it cannot start. */
+export interface StartFailure {
+  readonly message: string;
+  /** Processors it may not run on. */
+  readonly cpus: readonly number[];
+}
+
 /** What the data-plane thread is started with (structured clone; the buffers are shared). */
 export interface DataPlaneStart {
   readonly mailbox: SharedArrayBuffer;

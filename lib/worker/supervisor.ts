@@ -26,6 +26,7 @@ import {
   type DataPlaneStart,
   type Idle,
   Mailbox,
+  type StartFailure,
 } from "./mailbox.ts";
 import { StuckCalls } from "./stuck_calls.ts";
 import {
@@ -69,7 +70,19 @@ export interface BrokenVring {
   readonly reason: string;
 }
 
-/** Starts the data-plane thread and waits until it polls. */
+/** The data plane cannot start here. */
+export class DataPlaneError extends Error {
+  override readonly name = "DataPlaneError";
+  /** Processors it may not run on; empty: it is not for them. */
+  readonly cpus: readonly number[];
+
+  constructor({ message, cpus }: StartFailure) {
+    super(message);
+    this.cpus = cpus;
+  }
+}
+
+/** Starts the data-plane thread and waits until it polls. @throws {DataPlaneError} */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneThread> {
   const wakeFd = createEventFd();
   const eventFd = createEventFd();
@@ -93,10 +106,16 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   };
   const worker = new Worker(new URL("./data_plane.ts", import.meta.url), { type: "module" });
   await new Promise<void>((resolve, reject) => {
-    worker.onmessage = () => resolve();
+    const fail = (failure: StartFailure): void => {
+      worker.terminate();
+      closeFd(wakeFd);
+      closeFd(eventFd);
+      reject(new DataPlaneError(failure));
+    };
+    worker.onmessage = ({ data }) => data === "ready" ? resolve() : fail(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      reject(new Error(`Cannot start the data plane: ${event.message}`));
+      fail({ message: event.message, cpus: [] });
     };
     worker.postMessage(start);
   });

@@ -23,6 +23,8 @@ Deno.test("wrong usage exits with 2 and one line", async () => {
   await fails(2, /argument for PORT; .*flag --output/, "port", "show", "-o");
   await fails(2, /No flag registered for --nope/, "run", "--nope");
   await fails(2, /No command registered for `bogus`/, "bogus");
+  await fails(2, /^vuswitch: -v stands behind a command/, "-v");
+  await fails(2, /did you mean `list`\? \(see: vuswitch port --help\)/, "port", "lst");
   await fails(2, /unknown option "x=1"; known: mode=listen/, "run", "-p", "a,x=1");
   await fails(2, /offer "luck" is unknown; known: inband/, "run", "-p", "a,offer=luck");
   await fails(2, /address of one station/, "run", "-p", "a,mac=ff:ff:ff:ff:ff:ff");
@@ -65,7 +67,15 @@ Deno.test("no switch exits with 3, an unknown port with 4", async () => {
   using folder = new TempFolder();
   await fails(3, /No switch answers at .*vuswitch run/, "port", "list", "--ctl", folder.file("x"));
   await using running = await SwitchProcess.withPorts(folder.path, 1);
-  await fails(4, /No port named "vm9"/, "port", "show", "vm9", "--ctl", running.ctl);
+  await fails(
+    4,
+    /No port named "vm9" \(did you mean vm1\?\)/,
+    "port",
+    "show",
+    "vm9",
+    "--ctl",
+    running.ctl,
+  );
   await fails(4, /No port named "vm9"/, "port", "del", "vm9", "--ctl", running.ctl);
   await fails(4, /No port named "vm9"/, "vring", "show", "vm9", "--ctl", running.ctl);
 });
@@ -209,6 +219,17 @@ Deno.test("a log that nobody reads any more does not stop a switch", async () =>
   }
   assert.equal(await running.stop(), 0);
   closeFd(fd);
+});
+
+Deno.test("a line without a command shows how it goes on, as a fault", async () => {
+  for (const words of [[], ["port"], ["-o", "json"]]) {
+    const { code, stdout, stderr } = await vuswitch(...words);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^USAGE\n[^]*\nEXAMPLES\n/);
+  }
+  const version = await vuswitch("-V");
+  assert.equal(version.stdout, (await vuswitch("version")).stdout);
 });
 
 Deno.test("every command has help", async () => {

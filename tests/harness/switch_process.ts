@@ -8,6 +8,9 @@ import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const READY_MS_MAX = 60_000;
 
+/** The machine's speed decides no test: commands wait for a switch as long as it takes. */
+const PATIENCE: Readonly<Record<string, string>> = { VSW_TIMEOUT: "60" };
+
 /** What a finished command said. */
 export interface CommandResult {
   readonly code: number;
@@ -27,6 +30,7 @@ export async function vuswitch(...args: string[]): Promise<CommandResult> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...words, ...args],
     stdin: "null",
+    env: PATIENCE,
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };

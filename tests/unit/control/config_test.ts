@@ -44,7 +44,7 @@ Deno.test("parsePortSpec() names the fault", () => {
       ["vm1,mac=01:00:5e:00:00:01", /address of one station/],
       ["vm1,mac=00:00:00:00:00:00", /address of one station/],
       ["vm1,offer=gpa+luck", /offer "luck" is unknown; known: inband, gpa/],
-      ["vm1,offer=", /offer "" is unknown/],
+      ["vm1,offer=", /option offer has no value: offer=WORD/],
       ["vm1,speed=10", /unknown option "speed=10"; known: mode=listen/],
     ] as const
   ) assert.throws(() => parsePortSpec(spec, "/r"), fault, spec);

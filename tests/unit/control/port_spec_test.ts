@@ -128,7 +128,7 @@ Deno.test("links are read from flags and files", () => {
   for (const ports of [undefined, "a", ["a"], ["a", 1], ["a", "b", "c"]]) {
     assert.throws(() => readConfigObject({ link: [{ ports }] }), /\[\[link\]\] 1: ports must be/);
   }
-  assert.throws(() => readConfigObject({ link: { ports: [] } }), /\[\[link\]\] tables/);
+  assert.throws(() => readConfigObject({ link: { ports: [] } }), /\[\[link\]\], two brackets/);
   assert.throws(() => readConfigObject({ link: [{ port: [] }] }), /unknown key "port"/);
 });
 

@@ -1,0 +1,257 @@
+/**
+ * The commands as a table: words, what they do, arguments, flags, examples, and where their code
+ * is. The command line, its help and the documents are made from it; no framework is named here.
+ *
+ * @module
+ */
+import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
+
+/** Prints to stdout. */
+export type Print = (text: string) => void;
+/** What a command does, with its flags and arguments. */
+export type Act = (flags: never, print: Print, ...words: string[]) => void | Promise<void>;
+
+/** An argument by its place. */
+export interface Argument {
+  readonly placeholder: string;
+  readonly brief: string;
+  readonly optional?: true;
+  /** What it may be; any text if not given. */
+  readonly values?: readonly string[];
+  /** Shells complete it with the names of ports. */
+  readonly isPort?: true;
+}
+
+/** A flag. `values`: one of them; `yes`: it takes no value; `many`: it may be given again. */
+export interface Flag {
+  readonly brief: string;
+  readonly placeholder?: string;
+  readonly values?: readonly string[];
+  readonly otherwise?: string;
+  readonly yes?: true;
+  readonly many?: true;
+  readonly alias?: string;
+}
+
+/** A command. */
+export interface CommandRow {
+  readonly words: readonly [string] | readonly [string, string];
+  readonly brief: string;
+  /** Lines as typed, without what a comment behind them says. At least one. */
+  readonly examples: readonly string[];
+  readonly arguments: readonly Argument[];
+  readonly flags: Readonly<Record<string, Flag>>;
+  readonly load: () => Promise<Act>;
+}
+
+/** Words with commands behind them. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  port: "list, add and remove ports, take them down and up",
+  link: "direct links between two ports",
+  fdb: "the forwarding database",
+  vring: "virtqueues",
+};
+
+const OUTPUT: Flag = {
+  brief: "how to print",
+  values: ["table", "json"],
+  otherwise: "table",
+  alias: "o",
+};
+
+/** Flags of every command that asks a switch; they may stand in front of its words as well. */
+export const CLIENT_FLAGS: Readonly<Record<string, Flag>> = {
+  ctl: { brief: "control socket of the switch", placeholder: "PATH" },
+  output: OUTPUT,
+  timeout: { brief: "how long to wait for the switch (2)", placeholder: "SECONDS" },
+};
+
+const PORT: Argument = { placeholder: "PORT", brief: "name of a port", isPort: true };
+const OTHER_PORT: Argument = { ...PORT, brief: "name of the other port" };
+const MAYBE_PORT: Argument = { ...PORT, optional: true };
+const SPEC: Argument = {
+  placeholder: "SPEC",
+  brief: "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
+    "[,mac=ADDRESS][,offer=WORD+…][,announce=off]; " +
+    "mode=connect: the front-end listens and the switch connects; multi=N: N front-ends at once, " +
+    "NAME has {n} for their numbers; announce=off: do not offer GUEST_ANNOUNCE",
+};
+
+type Show = typeof import("./show.ts");
+type Links = typeof import("./links.ts");
+
+function show(name: keyof Show): () => Promise<Act> {
+  return async () => (await import("./show.ts"))[name] as Act;
+}
+
+function links(name: keyof Links): () => Promise<Act> {
+  return async () => (await import("./links.ts"))[name] as Act;
+}
+
+function client(
+  words: CommandRow["words"],
+  brief: string,
+  given: readonly Argument[],
+  load: () => Promise<Act>,
+  ...examples: string[]
+): CommandRow {
+  return { words, brief, arguments: given, load, examples, flags: CLIENT_FLAGS };
+}
+
+const PORT_COMMANDS: readonly CommandRow[] = [
+  client(
+    ["port", "list"],
+    "list the ports",
+    [],
+    show("portList"),
+    ...["vuswitch port list", "vuswitch port list -o json"],
+  ),
+  client(
+    ["port", "show"],
+    "everything about one port: who, since when, last error, memory, drops, and a verdict",
+    [PORT],
+    show("portShow"),
+    ...["vuswitch port show vm1", "vuswitch port show vm1 -o json"],
+  ),
+  client(
+    ["port", "add"],
+    "add a port",
+    [SPEC],
+    show("portAdd"),
+    "vuswitch port add vm3",
+    "vuswitch port add vm3=/run/vm3.sock,mtu=9000",
+    "vuswitch port add vm4=/run/vm4.sock,mode=connect",
+    "vuswitch port add 'vm{n}=/run/vms.sock,multi=8'",
+  ),
+  client(
+    ["port", "del"],
+    "remove a port; a listener's name: with all its ports",
+    [PORT],
+    show("portDel"),
+    "vuswitch port del vm3",
+  ),
+  client(
+    ["port", "down"],
+    "take a port out of service; its front-end sees it",
+    [PORT],
+    show("portDown"),
+    "vuswitch port down vm1",
+  ),
+  client(
+    ["port", "up"],
+    "take a port back into service",
+    [PORT],
+    show("portUp"),
+    "vuswitch port up vm1",
+  ),
+];
+
+const LINK_COMMANDS: readonly CommandRow[] = [
+  client(["link", "list"], "list the links", [], links("linkList"), "vuswitch link list"),
+  client(
+    ["link", "add"],
+    "link two ports: every frame of one goes to the other and nowhere else",
+    [PORT, OTHER_PORT],
+    links("linkAdd"),
+    "vuswitch link add vm1 vm2",
+  ),
+  client(
+    ["link", "del"],
+    "end a link: both ports switch again",
+    [PORT, OTHER_PORT],
+    links("linkDel"),
+    "vuswitch link del vm1 vm2",
+  ),
+];
+
+const STATUS_COMMANDS: readonly CommandRow[] = [
+  client(
+    ["fdb", "show"],
+    "list the learned MAC addresses",
+    [],
+    show("fdbShow"),
+    ...["vuswitch fdb show", "vuswitch fdb show -o json"],
+  ),
+  client(
+    ["fdb", "flush"],
+    "forget learned MAC addresses",
+    [MAYBE_PORT],
+    show("fdbFlush"),
+    ...["vuswitch fdb flush", "vuswitch fdb flush vm1"],
+  ),
+  client(
+    ["stats"],
+    "counters of the switch or one port",
+    [MAYBE_PORT],
+    show("stats"),
+    ...["vuswitch stats", "vuswitch stats vm1 -o json"],
+  ),
+  client(
+    ["vring", "show"],
+    "the virtqueues of a port",
+    [PORT],
+    show("vringShow"),
+    "vuswitch vring show vm1",
+  ),
+];
+
+const OTHER_COMMANDS: readonly CommandRow[] = [
+  {
+    words: ["run"],
+    brief: "run a switch in the foreground",
+    examples: RUN_EXAMPLES,
+    arguments: [],
+    flags: RUN_FLAGS,
+    load: async () => (await import("./run.ts")).run as Act,
+  },
+  {
+    words: ["protocol"],
+    brief: "list vhost-user messages and feature bits: offered or not, why, and tests",
+    examples: ["vuswitch protocol", "vuswitch protocol -o json"],
+    arguments: [],
+    flags: { output: OUTPUT },
+    load: async () => (await import("./protocol.ts")).protocol as Act,
+  },
+  {
+    words: ["demo"],
+    brief: "two guests ping each other through a private switch",
+    examples: ["vuswitch demo", "vuswitch demo --guest builtin"],
+    arguments: [],
+    flags: {
+      guest: {
+        values: ["builtin", "testpmd", "qemu"],
+        brief: "what to connect (default: the most real one installed)",
+      },
+    },
+    load: async () => (await import("./demo.ts")).demoCommand as Act,
+  },
+  {
+    words: ["completion"],
+    brief: "print what makes a shell complete commands and port names",
+    examples: ["source <(vuswitch completion bash)", "source <(vuswitch completion zsh)"],
+    arguments: [{
+      placeholder: "SHELL",
+      values: ["bash", "zsh"],
+      brief: "bash or zsh: source <(vuswitch completion SHELL)",
+    }],
+    flags: {},
+    load: async () => (await import("./completion.ts")).completion as Act,
+  },
+  {
+    words: ["version"],
+    brief: "print the version",
+    examples: ["vuswitch version", "vuswitch version -o json"],
+    arguments: [],
+    flags: { output: OUTPUT },
+    load: async () => (await import("./version.ts")).version as Act,
+  },
+];
+
+/** All commands, in the order help lists them. */
+export const COMMANDS: readonly CommandRow[] = [
+  ...OTHER_COMMANDS.slice(0, 1),
+  ...PORT_COMMANDS,
+  ...LINK_COMMANDS,
+  ...STATUS_COMMANDS,
+  ...OTHER_COMMANDS.slice(1),
+];

@@ -1,0 +1,53 @@
+/**
+ * The flags of `run`.
+ *
+ * @module
+ */
+import type { Flag } from "./commands.ts";
+
+/** Lines that start a switch. */
+export const RUN_EXAMPLES: readonly string[] = [
+  "vuswitch run -p vm1 -p vm2",
+  "vuswitch run -p vm1=/run/vm1.sock,mtu=9000 --ctl /run/ctl.sock",
+  "vuswitch run --config /etc/vuswitch.toml --cpus 2 --idle poll",
+];
+
+/** Flags by their name in code; on the command line with hyphens. */
+export const RUN_FLAGS: Readonly<Record<string, Flag>> = {
+  port: {
+    brief: "a port, once for each: name, socket path, options (see: port add --help)",
+    placeholder: "NAME[=PATH][,…]",
+    many: true,
+    alias: "p",
+  },
+  link: {
+    brief: "two ports whose frames go to each other and nowhere else",
+    placeholder: "PORT:PORT",
+    many: true,
+  },
+  socketPath: {
+    brief: "a port by its socket alone, as back-end programs take it",
+    placeholder: "PATH",
+    many: true,
+  },
+  fd: { brief: "a port by an inherited listening socket", placeholder: "FD", many: true },
+  socketDir: { brief: "folder of port sockets without a path", placeholder: "DIR" },
+  socketMode: { brief: "permissions of port sockets, octal (0660)", placeholder: "MODE" },
+  socketGroup: { brief: "group of port sockets", placeholder: "GROUP" },
+  config: { brief: "TOML file that says the same", placeholder: "FILE" },
+  ctl: { brief: "control socket", placeholder: "PATH" },
+  cpus: { brief: "processors of the data plane, such as 2 or 2-3", placeholder: "LIST" },
+  idle: {
+    values: ["poll", "adaptive", "sleep"],
+    brief: "without traffic: spin, spin a little then sleep (default), sleep at once",
+  },
+  fdbAge: {
+    brief: "seconds until an unused MAC address is forgotten (300; 0: never)",
+    placeholder: "SECONDS",
+  },
+  fdbEntries: { brief: "MAC addresses in all (16384)", placeholder: "N" },
+  fdbPortEntries: { brief: "MAC addresses per port (1024)", placeholder: "N" },
+  logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
+  quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },
+  verbose: { brief: "log details", yes: true, alias: "v" },
+};
