@@ -50,13 +50,16 @@ export class BlockingPool {
    */
   idle(msMax: number): Promise<boolean> {
     if (this.#running === 0) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), msMax);
-      this.#idlers.push(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    let timer: ReturnType<typeof setTimeout> | undefined = undefined;
+    this.#idlers.push(() => {
+      clearTimeout(timer);
+      resolve(true);
     });
+    // Only now: at its first timer the runtime loads them, and calls may end meanwhile.
+    timer = setTimeout(() => resolve(false), msMax);
+    if (this.#running === 0) clearTimeout(timer);
+    return promise;
   }
 
   /** Queues a lane that has work. */

@@ -262,12 +262,9 @@ export async function untilHeld(before: { fds: number; maps: number }): Promise<
   }, `descriptors and mappings are ${JSON.stringify(before)}, not ${JSON.stringify(held())}`);
 }
 
-/**
- * Waits until no call on a tenant's descriptor is under way: the next test counts them as its. It
- * looks again and again: Deno 2.9.6 can sleep through the end of such a call until a timer is due.
- */
+/** Waits until no call on a tenant's descriptor is under way: the next test counts them as its. */
 export async function untilIdle(pool: BlockingPool): Promise<void> {
-  await until(() => pool.running === 0, "no call off the thread is under way");
+  ok(await pool.idle(DEADLINE_MS), `${pool.running} calls off the thread are under way`);
 }
 
 /** A front-end's end of a connection. Owns its socket. */
