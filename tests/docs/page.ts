@@ -32,11 +32,13 @@ done
 `;
 
 const terminals = new Map<string, Terminal>();
+/** Nothing of the caller's; and commands wait for a busy machine longer than for a person. */
 const env = {
   PATH: `${scratch}/bin:${Deno.env.get("PATH")}`,
   NO_COLOR: "1",
   TERM: "dumb",
   VSW_CTL: "",
+  VSW_TIMEOUT: "60",
   RUNTIME_DIRECTORY: "",
 };
 
