@@ -26,6 +26,7 @@ import { ListeningSocket } from "./listening.ts";
 import { describePeer } from "./peer.ts";
 import type { PortContext } from "./port_context.ts";
 import { PortLog } from "./port_log.ts";
+import { PortProblems } from "./port_problems.ts";
 import { PortIotlb } from "./port_iotlb.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
 import { PortState } from "./port_state.ts";
@@ -60,6 +61,7 @@ export class SwitchPort {
   readonly #offer: Offer;
   readonly #iotlb: PortIotlb;
   readonly #state: PortState;
+  readonly #problems: PortProblems;
   #attachment: Attachment | null = null;
   #mtu: number | null;
   #linkUp = false;
@@ -92,6 +94,12 @@ export class SwitchPort {
       ...{ number: this.number, session },
       log: (level, event, message) => this.#log(level, event, message),
     });
+    this.#problems = new PortProblems(
+      adoption?.listener ?? config.name,
+      context,
+      this.#offer,
+      (level, event, message) => this.#log(level, event, message),
+    );
     this.#applyMtu();
     try {
       this.#socket.open(false);
@@ -156,14 +164,21 @@ export class SwitchPort {
     const records = this.#makeRecords();
     const session = new Session(this.#sessionHost(records), this.#offer);
     const connection = new Connection(fd, this.#context.reactor, {
-      handle: (message) => session.handle(message),
-      ended: (refusal) => this.#detach(refusal),
+      handle: (message) => {
+        this.#problems.heard(message.request);
+        return session.handle(message);
+      },
+      ended: (refusal) => {
+        this.#detach(refusal);
+        if (refusal === null) this.#problems.hungUp();
+      },
       closeFd: (received) => this.#tenantFds.close(received),
     });
     this.#connects++;
     const peer = describePeer(fd);
     this.#attachment = { fd, session, connection, peer, records, backEnd: null };
     const who = peer ? ` (pid ${peer.pid} ${peer.command})` : "";
+    this.#problems.begin(session);
     this.#log("info", "connected", `front-end connected${who}`, peer ? { uid: peer.uid } : {});
   }
 
@@ -252,6 +267,7 @@ export class SwitchPort {
 
   #startVring(vring: number, start: VringStart): void {
     if (start.callFd >= 0) setNonBlocking(start.callFd);
+    this.#problems.starts(vring, start.kickFd);
     this.#context.plane.startVring(this.number, vring, start);
     const kind = start.packed ? "packed" : "split";
     this.#log("debug", "vring-started", `vring ${vring} started, ${kind} ${start.size}`);
@@ -272,6 +288,7 @@ export class SwitchPort {
   #detach(refusal: Refusal | null): void {
     const attachment = this.#attachment;
     if (!attachment) return;
+    this.#problems.end();
     attachment.session.close();
     this.#context.plane.forgiveCalls(this.number);
     attachment.records.close();
@@ -329,7 +346,7 @@ export class SwitchPort {
   /** The data plane gave one of its virtqueues up. */
   ringBroken(vring: number, reason: string): void {
     this.#count(reason);
-    this.#attachment?.session.ringBroken(vring, reason);
+    this.#attachment?.session.ringBroken(vring, reason, this.#problems.brokenText(vring, reason));
   }
 
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
@@ -344,6 +361,7 @@ export class SwitchPort {
   dataPlaneEvent(event: DataPlaneEvent): void {
     const session = this.#attachment?.session;
     if (session && event.kind === EVENT.call) callInBand(session, event.vring);
+    else if (event.kind === EVENT.stray) this.#problems.stray(event.vring, event.value);
     else this.#iotlb.event(event);
   }
 
@@ -373,6 +391,7 @@ export class SwitchPort {
       counters: this.#context.plane.portCounters(this.number),
       errors: Object.fromEntries(this.#errors),
       memory: this.#memory.regions,
+      problems: this.#problems.list,
     });
   }
 

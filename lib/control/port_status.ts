@@ -34,6 +34,7 @@ export interface PortFacts {
   readonly counters: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
   readonly memory: readonly MemoryRegion[];
+  readonly problems: PortStatus["problems"];
 }
 
 /** Kind and size of a session's rings, such as `split/256`, or null while they do not run. */
@@ -88,6 +89,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     connects: facts.connects,
     counters: facts.counters,
     errors: facts.errors,
+    problems: facts.problems,
     memory: facts.memory.map((region) => ({
       guestAddr: `0x${region.guestAddr.toString(16)}`,
       sizeBytes: region.sizeBytes,

@@ -58,6 +58,15 @@ export interface SwitchConfig {
   readonly fdbPortEntriesMax: number;
 }
 
+/** Why a port does not work, for whoever has to mend it. */
+export interface PortProblem {
+  /** Stable: `memory-not-shared`, `iommu-not-offered`. */
+  readonly code: string;
+  readonly text: string;
+  /** What helps, or null. */
+  readonly hint: string | null;
+}
+
 /** `port list`. */
 export interface PortStatus {
   readonly name: string;
@@ -89,6 +98,8 @@ export interface PortStatus {
   readonly counters: Readonly<Record<string, number>>;
   /** Why connections were closed by us, counted by reason code. */
   readonly errors: Readonly<Record<string, number>>;
+  /** What is wrong now as far as one can tell from here, and what helps. */
+  readonly problems: readonly PortProblem[];
   readonly memory: readonly {
     readonly guestAddr: string;
     readonly sizeBytes: number;

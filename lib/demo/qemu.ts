@@ -27,6 +27,8 @@ export interface GuestOptions {
   readonly chardev?: readonly string[];
   /** Processors; 1 if not given. */
   readonly processors?: number;
+  /** QEMU's words for the guest's memory; one shared memfd if not given. */
+  readonly memoryWords?: readonly string[];
   /** Further words of `-m`, such as `slots=4,maxmem=1G`. */
   readonly memorySlots?: string;
   /** QEMU's words in front of the NIC, such as `-device intel-iommu`. */
@@ -85,8 +87,10 @@ function qemuArguments(options: GuestOptions): string[] {
     ...["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off", "-accel", "tcg", "-cpu", "Nehalem"],
     ...["-m", sizes, "-smp", `${options.processors ?? 1}`],
     ...["-nodefaults", "-no-user-config", "-display", "none"],
-    ...["-object", `memory-backend-memfd,id=m0,size=${memory}M,share=on`],
-    ...["-numa", "node,memdev=m0"],
+    ...options.memoryWords ?? [
+      ...["-object", `memory-backend-memfd,id=m0,size=${memory}M,share=on`],
+      ...["-numa", "node,memdev=m0"],
+    ],
     ...["-kernel", image.kernel, "-initrd", image.initrd],
     ...["-append", kernelWords],
     ...["-serial", `file:${folder}/${name}.console`],

@@ -52,7 +52,11 @@ export interface OfferOptions {
 /**
  * Virtio features off unless asked for. RING_RESET: QEMU (7.2 and 10.0) lets its guest reset a queue
  * and tells the back-end nothing. ACCESS_PLATFORM: a front-end that lets its guest have whatever is
- * offered, as User-Mode Linux does, would make it use an IOMMU that is not there.
+ * offered, as User-Mode Linux does, would make it use an IOMMU that is not there. It becomes the
+ * owner before it reads the features, QEMU after: but so do DPDK and rust-vmm, an offer must not hang
+ * on the order of messages that no specification fixes, and any other front-end that starts like QEMU
+ * and acknowledges all it reads would stand still. QEMU ends when it wants the bit and finds none,
+ * which port_problems.ts explains.
  */
 const VIRTIO_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [],

@@ -22,6 +22,17 @@ export function staysIn(session: Session, vring: VringState, memory: MemoryTable
     areas.deviceAddress === vring.areas.deviceAddress;
 }
 
+/** What helps when memory is not there: QEMU's word, and that of every guide to vhost-user. */
+export const SHARE_HINT = "add share=on to the guest's memory backend";
+
+/** What is wrong with a ring whose address is in no region of the table, or null. */
+export function strayRing(memory: MemoryTable, addresses: VringAddresses): string | null {
+  const { desc, avail, used } = addresses;
+  const stray = [desc, avail, used].find((address) => memory.translate(address, 1, 1) === null);
+  if (stray === undefined) return null;
+  return `address 0x${stray.toString(16)} is in no shared region: ${SHARE_HINT}`;
+}
+
 /** Where a ring's areas are now; null: not all of them are translated, which was asked for. */
 export function placeRing(
   session: Session,
@@ -29,7 +40,11 @@ export function placeRing(
   addresses: VringAddresses,
 ): PlacedAreas | Refusal | null {
   const { iotlb, memory, packed } = session;
-  if (iotlb === null) return placeAreas(memory, addresses, vring.size, packed);
+  if (iotlb === null) {
+    const areas = placeAreas(memory, addresses, vring.size, packed);
+    const detail = isRefusal(areas) ? strayRing(memory, addresses) : null;
+    return detail === null ? areas : { code: "bad-ring-address", detail };
+  }
   const source = iotlb.over(memory);
   const areas = placeAreas(source, addresses, vring.size, packed);
   if (source.missing.length === 0) return areas;

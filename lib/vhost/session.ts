@@ -330,19 +330,22 @@ export class Session {
     if (vring.running) this.host.setVringEnabled(index, enabled);
   }
 
-  /** The data plane gave a ring up because of what stands in it; the front-end is told. */
-  ringBroken(index: number, reason: string): void {
+  /**
+   * The data plane gave a ring up because of what stands in it; the front-end is told.
+   * @param detail more for people to read, or nothing
+   */
+  ringBroken(index: number, reason: string, detail = ""): void {
     const vring = this.vring(index);
     // It was stopped, or its front-end went away, before the news got here.
-    if (vring.running) this.giveUp(index, reason);
+    if (vring.running) this.giveUp(index, reason, detail);
   }
 
   /** A ring cannot work; the front-end is told. */
-  giveUp(index: number, reason: string): void {
+  giveUp(index: number, reason: string, detail = ""): void {
     const vring = this.vring(index);
     if (vring.broken === reason) return;
     vring.broken = reason;
-    this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}`);
+    this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}${detail}`);
     if (vring.errFd >= 0) this.host.signal(vring.errFd);
     else errInBand(this, index);
     this.#reportLink();

@@ -59,6 +59,11 @@ const lengths: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** `lengths` for other modules: a module reads even its own exports through a cell. */
 export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
 
+/** The guest address that was last looked for and is in no region, or -1. Written when it fails. */
+export const strayAddress: Float64Array<ArrayBuffer> = new Float64Array(new ArrayBuffer(8)).fill(
+  -1,
+);
+
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
   /** The regions, by address. */
@@ -118,6 +123,7 @@ function pushUncached(
   let index = at;
   while (left > 0) {
     const slot = fillSlot(memory, address);
+    if (slot < 0) strayAddress[0] = address;
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
     const part = Math.min(left, memory.slots[slot + END]! - inGranule);

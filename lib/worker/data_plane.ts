@@ -23,6 +23,8 @@ import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
 import type { Vring } from "../switch/port.ts";
 import { askAgain } from "../switch/untranslated.ts";
+import { strayAddress } from "../virtio/memory.ts";
+import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
 import { EVENT, EventWriter } from "./events.ts";
@@ -192,6 +194,11 @@ class DataPlaneThread {
   #ringBroken(vring: Vring): void {
     const word = vring.port.index * VRINGS_PER_PORT + vring.number;
     if (Atomics.load(this.#broken, word) !== 0) return;
+    const stray = strayAddress[0]!;
+    if (vring.queue.broken === RING_BAD_ADDRESS && stray >= 0) {
+      this.#tell(EVENT.stray, vring, stray);
+    }
+    strayAddress[0] = -1;
     Atomics.store(this.#broken, word, vring.queue.broken);
     this.#stale = true;
     signalEventFd(this.#eventFd);

@@ -40,6 +40,8 @@ export const EVENT = {
   accessFail: 3,
   /** A translation that was asked for is still missing. `value` as for a miss. */
   missAgain: 4,
+  /** A virtqueue is broken over a guest address that is in no region: `value`. Precedes the news. */
+  stray: 5,
 } as const;
 
 /** Makes the shared memory of a ring. */

@@ -1,0 +1,164 @@
+/**
+ * QEMU set up in ways that cannot work, as they are met in practice: guest memory that is not shared
+ * with the switch, and an IOMMU that the port does not offer. What is wrong and what helps stands in
+ * the log once and in `port show` as long as it is so; a guest that is only idle is accused of nothing.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import type { PortProblem } from "../../lib/control/types.ts";
+import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import type { GuestChoice } from "../harness/guests.ts";
+import { startGuests, stopGuests } from "../harness/guests.ts";
+import { peerTest } from "../harness/peers.ts";
+import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
+
+const HINT = "add share=on to the guest's memory backend";
+const FRAMES = "ip link set eth0 up; arping -c 5 -w 6 -I eth0 10.77.0.99; true";
+/** The first node is full after this, and buffers come from the second. */
+const FILL = "dd if=/dev/zero of=/fill bs=1M count=70 2> /dev/null; " +
+  "ip neigh add 10.77.0.99 lladdr 52:54:00:00:00:99 dev eth0; ping -A -c 10 -s 1400 10.77.0.99";
+
+function backends(...kinds: readonly string[]): string[] {
+  return kinds.flatMap((kind, i) => [
+    ...["-object", `${kind.replace(",", `,id=m${i},size=${160 / kinds.length}M,`)}`],
+    ...["-numa", `node,memdev=m${i}`],
+  ]);
+}
+
+const RAM = "memory-backend-ram,share=off";
+const PRIVATE = "memory-backend-memfd,share=off";
+const SHARED = "memory-backend-memfd,share=on";
+
+interface Case {
+  readonly name: string;
+  readonly choice: GuestChoice;
+  readonly text: RegExp;
+  /** What the guest does before it sends. */
+  readonly first?: string;
+}
+
+const PRIVATE_TEXT = /driver kicks and its rings stay empty/;
+const CASES: readonly Case[] = [
+  {
+    name: "no memory has a file",
+    choice: { memoryWords: backends(RAM) },
+    text: /its rings are set up and no memory came/,
+  },
+  {
+    name: "a memfd that is not shared, split ring",
+    choice: { memoryWords: backends(PRIVATE) },
+    text: PRIVATE_TEXT,
+  },
+  {
+    name: "a memfd that is not shared, packed ring",
+    choice: { memoryWords: backends(PRIVATE), nic: ["packed=on"] },
+    text: PRIVATE_TEXT,
+  },
+  {
+    name: "the node with the buffers is not shared",
+    choice: { memoryWords: backends(SHARED, RAM) },
+    text: /vring [01]: address 0x[0-9a-f]+ is in no shared region/,
+    first: FILL,
+  },
+];
+
+for (const { name, choice, text, first = "true" } of CASES) {
+  peerTest(`QEMU memory: ${name}: said once, shown as long`, missingQemuPackages(), async () => {
+    using folder = new TempFolder();
+    await using running = await SwitchProcess.withPorts(folder.path, 1);
+    const [guest] = await startGuests(folder.path, [choice]);
+    assert(guest);
+    const problems = async (): Promise<readonly PortProblem[]> =>
+      (await running.port("vm1")).problems;
+    try {
+      await guest.run(first);
+      await guest.run(FRAMES);
+      await until("the problem is shown", async () => (await problems()).length > 0);
+      const [problem] = await problems();
+      assert.equal(problem?.code, "memory-not-shared");
+      assert.equal(problem?.hint, HINT);
+      assert.match(problem?.text ?? "", text);
+      // Looked at again, and again: it stands, and is not said twice.
+      for (let i = 0; i < 3; i++) {
+        await guest.run("sleep 1");
+        assert.equal((await problems()).length, 1);
+      }
+      assert.equal(running.log.split(HINT).length - 1, 1, running.log);
+    } finally {
+      await stopGuests([guest]);
+    }
+    await until("it is gone with the front-end", async () => (await problems()).length === 0);
+  });
+}
+
+peerTest(
+  "QEMU memory: the node with the rings is not shared: the address is named",
+  missingQemuPackages(),
+  async () => {
+    using folder = new TempFolder();
+    await using running = await SwitchProcess.withPorts(folder.path, 1);
+    const guests = await startGuests(folder.path, [{ memoryWords: backends(RAM, SHARED) }]);
+    try {
+      const line = /connection closed: vring 0: address 0x[0-9a-f]+ is in no shared region: (.*) r/;
+      await until("the connection is closed", () => Promise.resolve(line.test(running.log)));
+      assert.equal(line.exec(running.log)?.[1], HINT);
+    } finally {
+      await stopGuests(guests);
+    }
+  },
+);
+
+peerTest("QEMU memory: shared, and the guest does nothing", missingQemuPackages(), async () => {
+  using folder = new TempFolder();
+  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  const guests = await startGuests(folder.path, [{}, { nic: ["packed=on"] }]);
+  try {
+    for (const [i, guest] of guests.entries()) {
+      const none = async (): Promise<void> =>
+        assert.deepEqual((await running.port(`vm${i + 1}`)).problems, []);
+      await guest.run("sleep 3");
+      await none();
+      // A driver that is loaded and not in use has rings of zeros.
+      const device = "$(basename $(readlink -f /sys/class/net/eth0/device))";
+      const driver = "/sys/bus/virtio/drivers/virtio_net";
+      const { output } = await guest.run(
+        `ip link set eth0 down; d=${device}; echo $d > ${driver}/unbind; ` +
+          `echo $d > ${driver}/bind; sleep 3; ip link show eth0`,
+      );
+      assert.match(output, /eth0: /);
+      await none();
+    }
+    assert(!running.log.includes(HINT), running.log);
+  } finally {
+    await stopGuests(guests);
+  }
+});
+
+peerTest(
+  "QEMU behind an IOMMU that is not offered is told why",
+  missingQemuPackages(),
+  async () => {
+    using folder = new TempFolder();
+    await using running = await SwitchProcess.withPorts(folder.path, 1);
+    const hint = "if its guest has an IOMMU (iommu_platform=on), add offer=iommu to the port";
+    const lines = (): number => running.log.split(hint).length - 1;
+    const failing = { nic: ["iommu_platform=on"] };
+    for (let i = 0; i < 2; i++) {
+      await assert.rejects(startGuests(folder.path, [failing]));
+      await until(
+        "both are gone",
+        () => Promise.resolve(running.log.split("front-end disconnected").length - 1 === i + 1),
+      );
+      assert.equal(lines(), 1, "said once until something else happens");
+    }
+    const shown = async (): Promise<PortProblem[]> => [...(await running.port("vm1")).problems];
+    assert.deepEqual((await shown()).map(({ code }) => code), ["iommu-not-offered"]);
+    const good = await startGuests(folder.path, [{}]);
+    assert.deepEqual(await shown(), []);
+    await stopGuests(good);
+    await assert.rejects(startGuests(folder.path, [failing]));
+    await until("it is said again", () => Promise.resolve(lines() === 2));
+  },
+);
