@@ -72,9 +72,11 @@ const MAYBE_PORT: Argument = { ...PORT, optional: true };
 const SPEC: Argument = {
   placeholder: "SPEC",
   brief: "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
-    "[,mac=ADDRESS][,offer=WORD+…][,announce=off]; " +
+    "[,mac=ADDRESS][,offer=WORD+…][,announce=off][,forward=WORD+…]; " +
     "mode=connect: the front-end listens and the switch connects; multi=N: N front-ends at once, " +
-    "NAME has {n} for their numbers; announce=off: do not offer GUEST_ANNOUNCE",
+    "NAME has {n} for their numbers; announce=off: do not offer GUEST_ANNOUNCE; " +
+    "forward=lldp+lacp+eapol: let these (stp too, or 0e of 01:80:c2:00:00:0e) pass between ports " +
+    "that both have them",
 };
 
 type Show = typeof import("./show.ts");

@@ -13,7 +13,8 @@
  *
  * NAME of a port may also be that of a listener, the port specification with `multi`, such as
  * `vm{n}`: shown, removed and taken down it answers for all its ports. OPTIONs are those of a port
- * specification: `mode`, `multi`, `mtu`, `queues`, `mac`, `offer`, `announce`.
+ * specification: `mode`, `multi`, `mtu`, `queues`, `mac`, `offer`, `announce`,
+ * `forward`.
  *
  * Errors are problem documents (RFC 9457) with a `hint` where there is one.
  *

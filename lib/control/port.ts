@@ -11,6 +11,7 @@
 import { fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
 import { frameLimit } from "../switch/port.ts";
+import { reservedMask } from "../switch/reserved.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
 import { callInBand } from "../vhost/inband.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
@@ -101,6 +102,7 @@ export class SwitchPort {
       (level, event, message) => this.#log(level, event, message),
     );
     this.#applyMtu();
+    if (config.forward) context.plane.setReserved(this.number, reservedMask(config.forward));
     try {
       this.#socket.open(false);
     } catch (error) {

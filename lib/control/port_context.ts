@@ -30,6 +30,7 @@ export type PortPlane = Pick<
   | "flushPort"
   | "forgiveCalls"
   | "setPortUp"
+  | "setReserved"
   | keyof IotlbPlane
   | keyof StatePlane
   | "vringCounters"

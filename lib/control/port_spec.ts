@@ -6,6 +6,12 @@
 import { isAbsolute, join, resolve } from "node:path";
 import { formatMac, parseMac } from "../base/mac.ts";
 import { didYouMean } from "../base/nearest.ts";
+import {
+  MAC_CONTROL_DIGIT,
+  RESERVED_WORDS,
+  reservedDigit,
+  reservedName,
+} from "../switch/reserved.ts";
 import { MTU_MAX, MTU_MIN } from "../vhost/config_space.ts";
 import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
@@ -127,6 +133,27 @@ function checkOffer(value: unknown): OfferWord[] {
   });
 }
 
+/** Checks which reserved addresses pass; each once, by its word if it has one. */
+function checkForward(value: unknown): string[] {
+  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const names = given.map((each) => {
+    const digit = typeof each === "string" ? reservedDigit(each) : null;
+    if (digit === MAC_CONTROL_DIGIT) {
+      throw new ControlError(
+        "invalid",
+        `forward "${each}" is the address of PAUSE frames, which must not be forwarded: leave it out`,
+      );
+    }
+    if (digit !== null) return reservedName(digit);
+    throw new ControlError(
+      "invalid",
+      `forward "${each}" is unknown; known: ${RESERVED_WORDS.join(", ")}, or the last byte of ` +
+        `01:80:c2:00:00:0x such as "0e"`,
+    );
+  });
+  return [...new Set(names)];
+}
+
 /** Checks what is on or off. @throws {ControlError} */
 function checkSwitch(name: string, value: unknown): boolean {
   if (value === "on" || value === true) return true;
@@ -167,6 +194,7 @@ const OPTIONS: Readonly<Record<string, (value: unknown) => Partial<PortConfig>>>
   mac: (value) => ({ mac: checkMac(value) }),
   offer: (value) => ({ offer: checkOffer(value) }),
   announce: (value) => ({ announce: checkSwitch("announce", value) }),
+  forward: (value) => ({ forward: checkForward(value) }),
 };
 
 /** Names of all options. */
@@ -174,7 +202,8 @@ export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
 
 /** Each option and a form of its values. */
 const KNOWN_OPTIONS =
-  "mode=listen|connect, multi=N, mtu=N, queues=N, mac=ADDRESS, offer=WORD+…, announce=on|off";
+  "mode=listen|connect, multi=N, mtu=N, queues=N, mac=ADDRESS, offer=WORD+…, announce=on|off, " +
+  "forward=WORD+…";
 
 /** Reads those of a table's entries that are options. @throws {ControlError} naming the fix */
 export function readOptions(table: Readonly<Record<string, unknown>>): Partial<PortConfig> {

@@ -86,6 +86,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     protocolFeatureNames: session ? protocolFeatureNames(session.protocolFeatures) : [],
     peer: facts.peer,
     mtu: facts.mtu,
+    forward: config.forward ?? [],
     connects: facts.connects,
     counters: facts.counters,
     errors: facts.errors,

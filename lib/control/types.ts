@@ -32,6 +32,11 @@ export interface PortConfig {
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
   readonly announce?: boolean;
+  /**
+   * Reserved addresses of which frames pass to and from other ports that have them: `stp`, `lacp`,
+   * `eapol`, `lldp`, or the address' last byte in hex. None if not given.
+   */
+  readonly forward?: readonly string[];
 }
 
 /** Two ports whose frames go to each other and nowhere else, as an operator writes them. */
@@ -93,7 +98,10 @@ export interface PortStatus {
   readonly protocolFeatureNames: readonly string[];
   /** The connected front-end, or null. */
   readonly peer: { readonly pid: number; readonly uid: number; readonly command: string } | null;
+  /** MTU in force: the front-end's, at most the operator's; null: nobody named one. */
   readonly mtu: number | null;
+  /** Reserved addresses that pass, as in {@linkcode PortConfig}. */
+  readonly forward: readonly string[];
   readonly connects: number;
   readonly counters: Readonly<Record<string, number>>;
   /** Why connections were closed by us, counted by reason code. */

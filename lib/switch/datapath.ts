@@ -24,6 +24,7 @@ import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
 import * as link from "./link.ts";
 import { NOT_LINKED, type Port, type Queue, type Vring } from "./port.ts";
+import * as spreading from "./spread.ts";
 import { giveUp, leaveFrames } from "./untranslated.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -33,6 +34,7 @@ const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
 const { flowHash } = flow;
 const { listLinked } = link;
+const { DROP, RESERVED, spread } = spreading;
 const { deliverPacked, finishPacked, takePacked } = packedRing;
 const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
 const { deliverSplit, finishSplit, takeSplit } = splitRing;
@@ -50,14 +52,13 @@ export interface DatapathHost {
   accessFailed(vring: Vring, page: number, permission: number): void;
 }
 
-/** First word and the rest of 01-80-C2-00-00-0x, which no bridge forwards (802.1Q §8.6.3). */
+/** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */
 const RESERVED_WORD = 0x00c28001;
 const RESERVED_REST_MASK = 0xf0ff;
 
 /** An own constant: see above. */
 const UNLINKED = NOT_LINKED;
 const FLOOD = -1;
-const DROP = -2;
 
 /** No call descriptor: the driver polls. */
 const NO_CALL = -1;
@@ -249,7 +250,7 @@ function closeRun(path: Datapath, destination: number, end: number): void {
   path.listCount[destination] = end - destination * BURST_FRAMES;
 }
 
-/** Learns the source and finds the port of the destination; FLOOD or DROP otherwise. */
+/** Learns the source and finds the port of the destination; FLOOD, DROP or RESERVED otherwise. */
 function decide(
   fdb: Fdb,
   ingress: number,
@@ -263,53 +264,10 @@ function decide(
   // A group or zero source address is nobody's.
   if ((sourceLow & 1) !== 0 || (sourceLow | sourceHigh) === 0) return DROP;
   const rest = word1 & 0xffff;
-  if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return DROP;
+  if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return RESERVED;
   fdb.learn(sourceLow, sourceHigh, ingress, now);
   if ((word0 & 1) !== 0) return FLOOD;
   return fdb.lookup(word0, rest, now);
-}
-
-function append(path: Datapath, destination: number, frame: number): void {
-  const listed = path.listCount[destination]!;
-  if (listed === 0) path.touched[path.touchedCount++] = destination;
-  path.list[destination * BURST_FRAMES + listed] = frame;
-  path.listCount[destination] = listed + 1;
-}
-
-/** The frames that do not simply go to one port: dropped with a reason, or flooded. */
-function spread(
-  path: Datapath,
-  port: Port,
-  destination: number,
-  frame: number,
-  word0: number,
-  word1: number,
-  word2: number,
-): void {
-  const counters = path.counters;
-  const base = port.counterBase;
-  if (destination === port.index) {
-    counters[base + PORT.rxDroppedSamePort]!++;
-    return;
-  }
-  if (destination === DROP) {
-    const source = (word1 >>> 16) | (word2 << 16);
-    const bad = (source & 1) !== 0 || (source | (word2 >>> 16)) === 0;
-    counters[base + (bad ? PORT.rxDroppedBadSource : PORT.rxDroppedReserved)]!++;
-    return;
-  }
-  if ((word0 & 1) !== 0) {
-    const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
-    counters[base + (broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames)]!++;
-  }
-  let copies = 0;
-  for (let i = 0; i < path.deliverableCount; i++) {
-    const other = path.deliverable[i]!;
-    if (other === port.index) continue;
-    append(path, other, frame);
-    copies++;
-  }
-  counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
 }
 
 /** Delivers the frames listed for one port, to the one receive queue that most ports have. */

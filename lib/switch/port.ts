@@ -76,6 +76,8 @@ export class Port {
   adminUp = true;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
+  /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
+  reservedMask = 0;
   /** Virtqueues that wait, or waited, for a translation, by number. */
   readonly waiting: Map<number, Waiting> = new Map();
 

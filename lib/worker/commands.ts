@@ -111,6 +111,9 @@ export class Commands {
         this.#port(port).linkedTo = numbers[1]!;
         this.#path.fdb.flushPort(port);
         break;
+      case COMMAND.setReserved:
+        this.#port(port).reservedMask = numbers[1]!;
+        break;
       case COMMAND.flushFdb:
         this.#path.fdb.flush();
         break;

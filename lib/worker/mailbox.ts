@@ -31,6 +31,7 @@ export const COMMAND = {
   announce: 16,
   setPortUp: 30,
   setLink: 31,
+  setReserved: 32,
   setIotlb: 40,
   updateIotlb: 41,
   invalidateIotlb: 42,

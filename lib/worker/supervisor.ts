@@ -317,6 +317,10 @@ export class DataPlaneThread implements DataPlane {
     this.#call(COMMAND.setLink, port, to);
   }
 
+  setReserved(port: number, mask: number): void {
+    this.#call(COMMAND.setReserved, port, mask);
+  }
+
   learnMacs(port: number, macs: readonly LearnedMac[]): number {
     let learned = 0;
     for (let at = 0; at < macs.length; at += MACS_PER_COMMAND) {

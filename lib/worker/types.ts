@@ -166,6 +166,11 @@ export interface DataPlane {
    */
   setLink(port: number, to: number): void;
   /**
+   * Reserved addresses of which frames pass between ports that both have them; for no port at
+   * first. @param mask bit n: 01-80-C2-00-00-0n
+   */
+  setReserved(port: number, mask: number): void;
+  /**
    * Learns addresses on a port as if frames had come from them that long ago.
    * @returns how many; the others found no room
    */

@@ -34,6 +34,20 @@ const SAME: readonly (readonly [string, Record<string, unknown>, Partial<PortCon
   ["a{n},multi=256", { name: "a{n}", multi: 256 }, { name: "a{n}", multi: 256 }],
   ["a,queues=1,announce=off", { queues: 1, announce: false }, { queuePairs: 1, announce: false }],
   ["a,announce=on", { announce: "on" }, { announce: true }],
+  [
+    "a,forward=lldp+lacp+eapol",
+    { forward: ["lldp", "lacp", "eapol"] },
+    { forward: ["lldp", "lacp", "eapol"] },
+  ],
+  ["a,forward=0e+e+stp+8", { forward: "0e+e+stp+8" }, { forward: ["lldp", "stp", "08"] }],
+  [
+    "a,forward=01:80:C2:00:00:0D+01-80-c2-00-00-02",
+    { forward: ["0D", "LACP"] },
+    { forward: ["0d", "lacp"] },
+  ],
+  ["b{n},multi=3,forward=eapol", { name: "b{n}", multi: 3, forward: ["03"] }, {
+    ...{ name: "b{n}", multi: 3, forward: ["eapol"] },
+  }],
   ["a,offer=gpa+inband", { offer: ["gpa", "inband"] }, { offer: ["gpa", "inband"] }],
 ];
 
@@ -62,6 +76,14 @@ const FAULTS: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ name: "a{n}", multi: "4", mac: "52:54:00:00:00:01" }, /cannot have multi and mac/],
   [{ announce: "no" }, /announce no must be on or off/],
   [{ queues: "33" }, /1 to 32/],
+  [{ forward: "lldp+cdp" }, /forward "cdp" is unknown; known: stp, lacp, eapol, lldp, or .* "0e"/],
+  [{ forward: "" }, /forward "" is unknown/],
+  [{ forward: "10" }, /forward "10" is unknown/],
+  [{ forward: "01:80:c2:00:00:10" }, /is unknown/],
+  [{ forward: "01:80:c2:00:01:0e" }, /is unknown/],
+  [{ forward: "toString" }, /is unknown/],
+  [{ forward: "lldp+01" }, /forward "01" is the address of PAUSE frames.*leave it out/],
+  [{ forward: "01:80:c2:00:00:01" }, /PAUSE/],
 ];
 
 Deno.test("a port's faults are named in specification, file and API alike", async () => {

@@ -206,6 +206,14 @@ export class FakePlane implements DataPlane, PortPlane {
     this.links.set(port, to);
   }
 
+  /** Masks of reserved addresses by port. */
+  readonly reserved = new Map<number, number>();
+
+  setReserved(port: number, mask: number): void {
+    ok(this.ports.has(port));
+    this.reserved.set(port, mask);
+  }
+
   /** Addresses by port. */
   readonly macs = new Map<number, LearnedMac[]>();
   /** What was added to counters, by port. */

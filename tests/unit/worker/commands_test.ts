@@ -90,3 +90,16 @@ Deno.test("counters of another switch are added to a port's own, and to no other
   deepEqual(changed, Array.from({ length: PORT_COUNTERS.length }, (_, i) => base + i));
   equal(counters[base], 7);
 });
+
+Deno.test("reserved addresses that pass are a port's own, and a new port's are none", () => {
+  const bench = new Bench();
+  bench.run(COMMAND.setReserved, 1, 0x4004);
+  deepEqual(bench.path.ports.map((port) => port?.reservedMask), [
+    0,
+    0x4004,
+    ...Array(PORTS - 2).fill(0),
+  ]);
+  bench.run(COMMAND.removePort, 1);
+  equal(bench.run(COMMAND.addPort), 1);
+  equal(bench.path.ports[1]?.reservedMask, 0);
+});
