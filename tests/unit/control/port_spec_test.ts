@@ -77,7 +77,7 @@ const FAULTS: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ announce: "no" }, /announce no must be on or off/],
   [{ queues: "33" }, /1 to 32/],
   [{ forward: "lldp+cdp" }, /forward "cdp" is unknown; known: stp, lacp, eapol, lldp, or .* "0e"/],
-  [{ forward: "" }, /forward "" is unknown/],
+  [{ forward: "lldp+" }, /forward "" is unknown/],
   [{ forward: "10" }, /forward "10" is unknown/],
   [{ forward: "01:80:c2:00:00:10" }, /is unknown/],
   [{ forward: "01:80:c2:00:01:0e" }, /is unknown/],
