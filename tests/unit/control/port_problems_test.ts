@@ -1,4 +1,4 @@
-/** Who leaves early, and whether an IOMMU may be the reason: by what was asked for, and in which order. */
+/** Who leaves early, and whether an IOMMU may be the reason: by what was asked, in which order. */
 import { deepEqual, equal } from "node:assert/strict";
 import { PortProblems } from "../../../lib/control/port_problems.ts";
 import * as id from "../../../lib/vhost/message.ts";
