@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { WAIT_MS_MAX } from "../harness/until.ts";
 import { strict as assert } from "node:assert";
 import { LastingGuest } from "../harness/lasting_guest.ts";
 import { SwitchProcess } from "../harness/switch_process.ts";
@@ -14,8 +15,6 @@ import { isNumbered, macOf, numberedFrame, turn } from "../harness/traffic.ts";
 const WORLDS = 2;
 const KILLS = 100;
 const RING = 64;
-/** Only a failure takes that long. */
-const WAIT_MS_MAX = 60_000;
 /** Guest 2n + 1 and 2n + 2 talk to each other. */
 const GUESTS = [
   { packed: false, tracked: true },

@@ -32,7 +32,7 @@ async function untilAnswer(from: QemuGuest, to: string, since: number): Promise<
   await until(`an answer of ${to}`, async () => {
     const { code } = await from.run(`ping -q -c 1 -W 1 ${to} > /dev/null`);
     return code === 0;
-  }, 120_000);
+  });
   return performance.now() - since;
 }
 
@@ -43,7 +43,7 @@ async function answers(from: QemuGuest, to: string, count: number, bytes = 56): 
     const { output } = await from.run(`ping -q -A -c 10 -W 2 -s ${bytes} ${to}`);
     got += Number(/ (\d+) packets received/.exec(output)?.[1]);
     return got >= count;
-  }, 120_000);
+  });
 }
 
 /**

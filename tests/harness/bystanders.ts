@@ -82,7 +82,7 @@ export class Bystanders implements Disposable {
     await until("the bystanders' frames", () => {
       if (this.#error !== null) throw this.#error;
       return this.#flows.every((flow, i) => flow.arrived >= (goals[i] as number));
-    }, 20_000);
+    });
   }
 
   [Symbol.dispose](): void {
@@ -124,7 +124,7 @@ export async function heldAsBefore(pid: number, before: Held): Promise<void> {
     await until("descriptors and mappings to come back", () => {
       now = held(pid);
       return now.fds === before.fds && now.memoryMaps === before.memoryMaps;
-    }, 10_000);
+    });
   } catch {
     assert.deepEqual(
       { fds: now.fds, memoryMaps: now.memoryMaps },

@@ -84,7 +84,7 @@ export class Siege implements AsyncDisposable {
     await attack();
     const wanted = { ...before };
     if (reason !== null) wanted[reason] = (before[reason] ?? 0) + 1;
-    await until("the port to be free", async () => (await this.port()).link === "wait", 10_000);
+    await until("the port to be free", async () => (await this.port()).link === "wait");
     assert.deepEqual((await this.port()).errors, wanted);
     await this.bystanders.check();
     await heldAsBefore(this.process.pid, this.#before);

@@ -4,9 +4,11 @@
  * @module
  */
 import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
+import { WAIT_MS_MAX } from "./until.ts";
+
+export { until } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const READY_MS_MAX = 60_000;
 
 /** The machine's speed decides no test: commands wait for a switch as long as it takes. */
 const PATIENCE: Readonly<Record<string, string>> = { VSW_TIMEOUT: "60" };
@@ -71,7 +73,7 @@ export class SwitchProcess implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const running = new SwitchProcess(process, ctl);
-    const end = Date.now() + READY_MS_MAX;
+    const end = Date.now() + WAIT_MS_MAX;
     while (!/^ready /m.test(running.#output)) {
       const ended = await Promise.race([
         process.status.then(() => true),
@@ -155,17 +157,4 @@ export function cpuSeconds(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** Waits until `check` holds. @throws naming `what` after a generous while */
-export async function until(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  timeoutMs = 60_000,
-): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (!(await check())) {
-    if (Date.now() > end) throw new Error(`Waited too long for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

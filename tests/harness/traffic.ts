@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { WAIT_MS_MAX } from "./until.ts";
 import { strict as assert } from "node:assert";
 import { ethernet } from "../../lib/guest/frames.ts";
 import type { NetGuest } from "../../lib/guest/net_guest.ts";
@@ -10,7 +11,6 @@ import type { NetGuest } from "../../lib/guest/net_guest.ts";
 /** Ethernet header and the frame's number. */
 export const FRAME_BYTES_MIN = 18;
 const TEST_TYPE = 0x88b5;
-const ARRIVAL_MS_MAX = 20_000;
 
 /** MAC address of test guest `number`. */
 export function macOf(number: number): string {
@@ -53,7 +53,7 @@ export async function transfer(
   window: number,
   send: Send = (guest, frame) => guest.send(frame),
 ): Promise<void> {
-  const end = Date.now() + ARRIVAL_MS_MAX;
+  const end = Date.now() + WAIT_MS_MAX;
   const frame = (number: number): Uint8Array =>
     numberedFrame(to.options.mac, from.options.mac, number, sizes[number] as number);
   let sent = 0;
@@ -90,7 +90,7 @@ export async function introduce(...guests: readonly NetGuest[]): Promise<void> {
     assert.ok(guest.send(hello));
     for (const other of guests) {
       if (other === guest) continue;
-      const got = await other.waitFor((frame) => sameBytes(frame, hello), ARRIVAL_MS_MAX);
+      const got = await other.waitFor((frame) => sameBytes(frame, hello), WAIT_MS_MAX);
       assert.ok(got, `${other.options.mac} hears ${guest.options.mac}`);
     }
   }

@@ -18,6 +18,7 @@ import {
 import type { PortPlane } from "../../../lib/control/port_context.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import type { BlockingPool } from "../../../lib/control/tenant_fds.ts";
+import { until as wait, WAIT_MS_MAX } from "../../harness/until.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
 import type {
   DataPlane,
@@ -28,16 +29,9 @@ import type {
 } from "../../../lib/worker/types.ts";
 import type { VringStart } from "../../../lib/worker/types.ts";
 
-/** How long a test waits for something that must happen, ms; only a failure takes that long. */
-export const DEADLINE_MS = 20_000;
-
-/** Waits until `condition` holds. */
+/** Waits until `condition` holds, without an `await` before it is looked at. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + DEADLINE_MS;
-  while (!condition()) {
-    ok(performance.now() < end, `waited too long until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  if (!condition()) await wait(what, condition, 1);
 }
 
 /** A data plane that checks the order of calls and nothing else. */
@@ -272,7 +266,7 @@ export async function untilHeld(before: { fds: number; maps: number }): Promise<
 
 /** Waits until no call on a tenant's descriptor is under way: the next test counts them as its. */
 export async function untilIdle(pool: BlockingPool): Promise<void> {
-  ok(await pool.idle(DEADLINE_MS), `${pool.running} calls off the thread are under way`);
+  ok(await pool.idle(WAIT_MS_MAX), `${pool.running} calls off the thread are under way`);
 }
 
 /** A front-end's end of a connection. Owns its socket. */

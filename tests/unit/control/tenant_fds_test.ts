@@ -10,7 +10,8 @@ import {
 import { libc } from "../../../ffi/symbols.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool, CALLS_MAX, TenantFds } from "../../../lib/control/tenant_fds.ts";
-import { DEADLINE_MS, held, until, untilHeld, untilIdle } from "./support.ts";
+import { WAIT_MS_MAX } from "../../harness/until.ts";
+import { held, until, untilHeld, untilIdle } from "./support.ts";
 
 /** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
 function fullEventFd(): number {
@@ -129,7 +130,7 @@ Deno.test("BlockingPool tells when the last call has ended, and waits no longer 
   for (const fds of [one, one, two]) fds.signal(10_000);
   equal(await pool.idle(1), false, "a tenant blocks them");
   let idle = false;
-  const over = pool.idle(DEADLINE_MS).then((is) => idle = is);
+  const over = pool.idle(WAIT_MS_MAX).then((is) => idle = is);
   for (let ended = 0; ended < 3; ended++) {
     equal(idle, false, `${ended} of three calls have ended`);
     await until(() => releases.length > 0, "a call is under way");
