@@ -14,8 +14,10 @@ export interface Adoption {
   readonly tenantFds: TenantFds;
   /** Template of the listener that took the front-end. */
   readonly listener: string;
-  /** The front-end is gone: remove the port. */
-  ended(): void;
+  /** The front-end has said something, or stays. */
+  announced(): void;
+  /** The front-end is gone: remove the port. @param worthy it had a link, or stayed for a while */
+  ended(worthy: boolean): void;
 }
 
 /** The socket of an adopted front-end: it brings that one, and the port ends with it. */
@@ -28,8 +30,8 @@ export function adoptedSocket(adoption: Adoption, host: SocketHost): PortSocket 
       isOpen = true;
     },
     suspend: () => {},
-    freed: () => {
-      if (isOpen) adoption.ended();
+    freed: (worthy) => {
+      if (isOpen) adoption.ended(worthy);
     },
     close: () => {
       isOpen = false;

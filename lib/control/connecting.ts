@@ -27,6 +27,8 @@ export class ConnectingSocket implements PortSocket {
   #trying = false;
   #pauseMs = RETRY_MS_MIN;
   #connectedAt = 0;
+  /** The reason to wait that the log has. */
+  #said = "";
 
   /** @param fds takes attempts in turn, off the thread @throws {ControlError} the path cannot be */
   constructor(path: string, fds: TenantFds, host: SocketHost) {
@@ -40,6 +42,7 @@ export class ConnectingSocket implements PortSocket {
     if (this.#isOpen) return;
     this.#isOpen = true;
     this.#pauseMs = RETRY_MS_MIN;
+    this.#said = "";
     if (!occupied) this.#try();
   }
 
@@ -50,8 +53,11 @@ export class ConnectingSocket implements PortSocket {
   }
 
   freed(): void {
-    // One that hangs up at once is not asked again at once.
-    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
+    // One that hangs up at once is not asked again at once, and told of once.
+    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) {
+      this.#pauseMs = RETRY_MS_MIN;
+      this.#said = "";
+    }
     this.#tryLater("the front-end went away");
   }
 
@@ -61,7 +67,8 @@ export class ConnectingSocket implements PortSocket {
 
   #tryLater(reason: string): void {
     if (!this.#isOpen) return;
-    if (reason !== this.retry?.reason) {
+    if (reason !== this.#said) {
+      this.#said = reason;
       const message = `waiting for a front-end at ${this.#path}: ${reason}`;
       this.#host.log("info", "connect-waiting", message);
     }
@@ -93,7 +100,8 @@ export class ConnectingSocket implements PortSocket {
     } else {
       this.retry = null;
       this.#connectedAt = performance.now();
-      this.#host.take(result);
+      const away = this.#host.take(result);
+      if (away) this.#host.refuse(result, away.code);
     }
   }
 }

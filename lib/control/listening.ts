@@ -12,7 +12,9 @@ import {
   fdKind,
   listenFd,
 } from "../../ffi/mod.ts";
+import { Doorstep } from "./doorstep.ts";
 import { BACKLOG, listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
+import { Pace } from "./pace.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
 import type { Reactor } from "./reactor.ts";
 import { ControlError, type PortConfig } from "./types.ts";
@@ -30,6 +32,11 @@ export class ListeningSocket implements PortSocket {
   #fd = -1;
   /** Of the socket file, to unlink no other one. */
   #identity: string | null = null;
+  /** Those who come while nobody can be taken. */
+  readonly #doorstep: Doorstep;
+  readonly #pace: Pace;
+  /** Why it rests, as far as the log has it. */
+  #resting: string | null = null;
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Nothing is bound before {@linkcode open}. */
@@ -38,6 +45,8 @@ export class ListeningSocket implements PortSocket {
     this.#access = access;
     this.#reactor = reactor;
     this.#host = host;
+    this.#doorstep = new Doorstep(host, () => this.#watch());
+    this.#pace = new Pace(config.multi ?? 1);
   }
 
   open(): void {
@@ -55,13 +64,15 @@ export class ListeningSocket implements PortSocket {
     if (this.#config.fd === undefined) this.close();
   }
 
-  freed(): void {
-    // The next one may connect whenever it likes.
+  freed(worthy: boolean): void {
+    if (worthy) this.#pace.refund();
+    this.#doorstep.admit();
   }
 
   close(): void {
     if (this.#fd < 0) return;
     clearTimeout(this.#restTimer);
+    this.#doorstep.clear("admin-down");
     this.#reactor.remove(this.#fd);
     // In this order: the file's inode number is not given to another one while the socket lives.
     if (this.#config.fd === undefined) unlinkSocket(this.#config.path, this.#identity);
@@ -71,23 +82,41 @@ export class ListeningSocket implements PortSocket {
 
   #accept(): void {
     if (!this.#host.mayTake()) {
-      this.#rest();
+      this.#rest("closing", "descriptors of earlier front-ends do not close");
+      return;
+    }
+    if (!this.#pace.mayTake()) {
+      this.#rest(null);
       return;
     }
     const fd = acceptUnix(this.#fd);
     if (fd === -EAGAIN) return;
     if (fd < 0) {
       // Out of descriptors: the connection stays queued.
-      this.#host.log("warn", "accept-failed", `cannot accept a front-end: ${errnoName(-fd)}`);
-      this.#rest();
+      this.#rest("accept-failed", `cannot accept a front-end: ${errnoName(-fd)}`);
       return;
     }
-    this.#host.take(fd);
+    this.#resting = null;
+    const away = this.#host.take(fd);
+    if (away) this.#doorstep.hold(fd, away);
+    else this.#pace.took();
+    this.#watch();
   }
 
-  #rest(): void {
+  /** @param why the event to log when it begins, or null */
+  #rest(event: "closing" | "accept-failed" | null, why = ""): void {
+    if (event !== null && event !== this.#resting) {
+      if (event === "closing") this.#host.log("warn", "closing", why);
+      else this.#host.log("warn", "accept-failed", why);
+      this.#resting = event;
+    }
     this.#reactor.modify(this.#fd, 0);
-    this.#restTimer = setTimeout(() => this.#reactor.modify(this.#fd, EPOLLIN), ACCEPT_PAUSE_MS);
+    this.#restTimer = setTimeout(() => this.#watch(), ACCEPT_PAUSE_MS);
+  }
+
+  /** Looks for front-ends if one more could be taken or held. */
+  #watch(): void {
+    if (this.#fd >= 0) this.#reactor.modify(this.#fd, this.#doorstep.isFull ? 0 : EPOLLIN);
   }
 }
 

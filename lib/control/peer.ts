@@ -18,3 +18,8 @@ export function describePeer(fd: number): PortStatus["peer"] {
   }
   return { pid: peer.pid, uid: peer.uid, command };
 }
+
+/** What the log calls it. */
+export function peerName(peer: PortStatus["peer"]): string {
+  return peer ? `pid ${peer.pid} ${peer.command}` : "an unknown process";
+}

@@ -19,17 +19,18 @@ import { Session } from "../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import type { VringPosition, VringStart } from "../worker/types.ts";
 import { adoptedSocket, type Adoption } from "./adopted.ts";
+import { Arrival } from "./arrival.ts";
 import { BackEndChannel } from "./back_end_channel.ts";
 import { ConnectingSocket } from "./connecting.ts";
 import { Connection } from "./connection.ts";
 import { PortMemory } from "./guest_memory.ts";
 import { ListeningSocket } from "./listening.ts";
-import { describePeer } from "./peer.ts";
+import { describePeer, peerName } from "./peer.ts";
 import type { PortContext } from "./port_context.ts";
 import { PortLog } from "./port_log.ts";
 import { PortProblems } from "./port_problems.ts";
 import { PortIotlb } from "./port_iotlb.ts";
-import type { PortSocket, SocketHost } from "./port_socket.ts";
+import type { PortSocket, SocketHost, TurnedAway } from "./port_socket.ts";
 import { PortState } from "./port_state.ts";
 import { ALONE, linkUpText, type PortRelations, portStatus, vringStatus } from "./port_status.ts";
 import { recordsFiles, RingRecords } from "./ring_records.ts";
@@ -43,6 +44,7 @@ interface Attachment {
   readonly fd: number;
   readonly session: Session;
   readonly connection: Connection;
+  readonly arrival: Arrival;
   readonly peer: PortStatus["peer"];
   readonly records: RingRecords;
   backEnd: BackEndChannel | null;
@@ -95,12 +97,8 @@ export class SwitchPort {
       ...{ number: this.number, session },
       log: (level, event, message) => this.#log(level, event, message),
     });
-    this.#problems = new PortProblems(
-      adoption?.listener ?? config.name,
-      context,
-      this.#offer,
-      (level, event, message) => this.#log(level, event, message),
-    );
+    const name = adoption?.listener ?? config.name;
+    this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
     if (config.forward) context.plane.setReserved(this.number, reservedMask(config.forward));
     try {
@@ -115,8 +113,12 @@ export class SwitchPort {
     const { config } = this;
     const { access, reactor } = this.#context;
     const host: SocketHost = {
-      mayTake: () => this.#mayTake(),
+      mayTake: () => this.#tenantFds.waiting <= CLOSING_FDS_MAX,
       take: (fd) => this.#take(fd),
+      refuse: (fd, code) => {
+        this.#count(code);
+        this.#tenantFds.close(fd);
+      },
       log: (level, event, message) => this.#log(level, event, message),
     };
     if (this.#adoption) return adoptedSocket(this.#adoption, host);
@@ -137,24 +139,12 @@ export class SwitchPort {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
-  #mayTake(): boolean {
-    if (this.#tenantFds.waiting <= CLOSING_FDS_MAX) return true;
-    this.#log("warn", "closing", "descriptors of an earlier front-end do not close");
-    return false;
-  }
-
-  #take(fd: number): void {
+  #take(fd: number): TurnedAway | null {
+    if (this.#admin === "down") return { code: "admin-down", why: "and the port is down" };
     // A front-end that connects again may be here before the news of its hanging up.
     this.poll();
-    if (this.#attachment === null && this.#admin === "up") {
-      this.#attach(fd);
-      return;
-    }
-    const code = this.#admin === "up" ? "busy" : "admin-down";
-    const why = this.#admin === "up" ? "a second one: one is connected" : "the port is down";
-    this.#count(code);
-    this.#log("warn", code, `a front-end was refused, ${why}`);
-    this.#tenantFds.close(fd);
+    if (this.#attachment === null) return this.#attach(fd);
+    return { code: "busy", why: `and ${peerName(this.#attachment.peer)} is connected` };
   }
 
   /** Handles what the front-end sent so far, its hanging up included. */
@@ -162,26 +152,33 @@ export class SwitchPort {
     this.#attachment?.connection.poll();
   }
 
-  #attach(fd: number): void {
+  #attach(fd: number): null {
     const records = this.#makeRecords();
     const session = new Session(this.#sessionHost(records), this.#offer);
     const connection = new Connection(fd, this.#context.reactor, {
       handle: (message) => {
+        arrival.announce();
         this.#problems.heard(message.request);
         return session.handle(message);
       },
       ended: (refusal) => {
-        this.#detach(refusal);
         if (refusal === null) this.#problems.hungUp();
+        this.#detach(refusal);
       },
       closeFd: (received) => this.#tenantFds.close(received),
     });
-    this.#connects++;
     const peer = describePeer(fd);
-    this.#attachment = { fd, session, connection, peer, records, backEnd: null };
-    const who = peer ? ` (pid ${peer.pid} ${peer.command})` : "";
+    const arrival = new Arrival(() => this.#announce(peer));
+    this.#attachment = { fd, session, connection, arrival, peer, records, backEnd: null };
     this.#problems.begin(session);
-    this.#log("info", "connected", `front-end connected${who}`, peer ? { uid: peer.uid } : {});
+    return null;
+  }
+
+  #announce(peer: PortStatus["peer"]): void {
+    this.#connects++;
+    this.#adoption?.announced();
+    const uid = peer ? { uid: peer.uid } : {};
+    this.#log("info", "connected", `front-end connected (${peerName(peer)})`, uid);
   }
 
   #makeRecords(): RingRecords {
@@ -280,6 +277,7 @@ export class SwitchPort {
     this.#state.linkChanges(up);
     const session = this.#attachment?.session;
     if (up && session) {
+      this.#attachment?.arrival.prove();
       this.#log("info", "link-up", linkUpText(session, this.#memory));
       return;
     }
@@ -290,6 +288,8 @@ export class SwitchPort {
   #detach(refusal: Refusal | null): void {
     const attachment = this.#attachment;
     if (!attachment) return;
+    const { arrival } = attachment;
+    arrival.end(refusal !== null);
     this.#problems.end();
     attachment.session.close();
     this.#context.plane.forgiveCalls(this.number);
@@ -301,14 +301,16 @@ export class SwitchPort {
     this.#mtu = this.config.mtu ?? null;
     this.#applyMtu();
     this.#tenantFds.close(attachment.fd);
-    if (refusal === null) {
+    if (!arrival.isAnnounced) {
+      this.#log("debug", "silent", "somebody connected and hung up without a word");
+    } else if (refusal === null) {
       this.#log("info", "disconnected", "front-end disconnected");
     } else {
       this.#count(refusal.code);
       const reason = { reason: refusal.code };
       this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
     }
-    this.#socket.freed();
+    this.#socket.freed(arrival.isWorthy);
   }
 
   /**
@@ -336,6 +338,7 @@ export class SwitchPort {
       );
     }
     this.#socket.suspend();
+    this.#admin = "down";
     this.#context.plane.flushPort(this.number);
     if (!told) this.#disconnect();
   }

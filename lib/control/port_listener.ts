@@ -8,6 +8,7 @@ import type { Adoption } from "./adopted.ts";
 import { CLOSING_FDS_MAX, type SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
 import { ListeningSocket } from "./listening.ts";
+import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "./port_spec.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type ListenerStatus, type PortConfig } from "./types.ts";
@@ -53,8 +54,12 @@ export class PortListener {
     this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
     this.#refusals = new TenantFds(context.blocking);
     this.#socket = new ListeningSocket(config, context.access, context.reactor, {
-      mayTake: () => this.#mayTake(),
+      mayTake: () => this.#refusals.waiting <= CLOSING_FDS_MAX,
       take: (fd) => this.#take(fd),
+      refuse: (fd, code) => {
+        this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+        this.#refusals.close(fd);
+      },
       log: (level, event, message) => this.#log(level, event, message),
     });
     this.#socket.open();
@@ -64,19 +69,13 @@ export class PortListener {
     this.#context.logger[level](`port ${this.config.name}`, event, message);
   }
 
-  #mayTake(): boolean {
-    if (this.#refusals.waiting <= CLOSING_FDS_MAX) return true;
-    this.#log("warn", "closing", "descriptors of earlier front-ends do not close");
-    return false;
-  }
-
-  #take(fd: number): void {
+  #take(fd: number): TurnedAway | null {
+    if (this.#admin === "down") return { code: "admin-down", why: "and the port is down" };
     // One that connects again may be here before the news of its hanging up, and keeps its number.
     for (const port of [...this.#ports.values()]) port.poll();
     const number = this.#freeNumber();
     if (number < 0) {
-      this.#refuse(fd, "full", `${this.#multi} front-ends are connected`);
-      return;
+      return { code: "full", why: `and ${this.#multi} front-ends are connected` };
     }
     const { multi: _, ...config } = this.config;
     const name = numberedName(config.name, number);
@@ -85,13 +84,17 @@ export class PortListener {
         fd,
         tenantFds: this.#lane(number),
         listener: this.config.name,
-        ended: () => this.#remove(number),
+        announced: () => this.#connects++,
+        ended: (worthy) => {
+          this.#remove(number);
+          this.#socket.freed(worthy);
+        },
       });
       this.#ports.set(number, port);
-      this.#connects++;
+      return null;
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
-      this.#refuse(fd, "switch-full", error.message);
+      return { code: "switch-full", why: "and the switch has as many ports as it can" };
     }
   }
 
@@ -105,12 +108,6 @@ export class PortListener {
       if (!this.#ports.has(number) && this.#lane(number).waiting <= CLOSING_FDS_MAX) return number;
     }
     return -1;
-  }
-
-  #refuse(fd: number, code: string, why: string): void {
-    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
-    this.#log("warn", code, `a front-end was refused: ${why}`);
-    this.#refusals.close(fd);
   }
 
   #remove(number: number): void {

@@ -6,12 +6,20 @@
  */
 import type { PortStatus } from "./types.ts";
 
+/** Why a front-end was not taken: a reason code, and words for people. */
+export interface TurnedAway {
+  readonly code: string;
+  readonly why: string;
+}
+
 /** What a socket needs from its port. */
 export interface SocketHost {
   /** Whether a front-end could be taken now; if not, the socket asks again later. */
   mayTake(): boolean;
-  /** A front-end is connected; its descriptor is the host's from now on. */
-  take(fd: number): void;
+  /** Takes a connected front-end over, or says why not: then the descriptor stays the caller's. */
+  take(fd: number): TurnedAway | null;
+  /** Closes one that was not taken, and counts it. */
+  refuse(fd: number, code: string): void;
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
 }
 
@@ -23,8 +31,8 @@ export interface PortSocket {
   open(occupied: boolean): void;
   /** Brings no more, until it is opened again: who tries to connect is refused. */
   suspend(): void;
-  /** The front-end it brought last is gone. */
-  freed(): void;
+  /** A front-end it brought is gone. @param worthy it had a link, or stayed for a while */
+  freed(worthy: boolean): void;
   /** Brings no more and leaves nothing behind. Call once. */
   close(): void;
 }

@@ -5,8 +5,9 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
+import { cpuSeconds, SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, transfer } from "../harness/traffic.ts";
 
@@ -39,4 +40,67 @@ Deno.test("a second switch finds that the first lives, and the first notices not
   assert.match(stderr, /vm1\.sock: it belongs to a running server/);
   assert.equal((await running.port("vm1")).connects, 0);
   assert.equal(running.log, log);
+});
+
+/** Front-ends that connect again as soon as they are hung up on, as reconnect=1 has VMMs do. */
+class Knockers implements Disposable {
+  #going = true;
+  tries = 0;
+  readonly #ended: Promise<void>[];
+
+  constructor(socket: string, count: number) {
+    this.#ended = Array.from({ length: count }, () => this.#knock(socket));
+  }
+
+  async #knock(socket: string): Promise<void> {
+    while (this.#going) {
+      try {
+        using knocker = new FrontEnd(socket);
+        this.tries++;
+        knocker.message(1);
+        await knocker.closedBySwitch();
+      } catch {
+        // The listener's queue is full.
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#going = false;
+    await Promise.all(this.#ended);
+  }
+
+  [Symbol.dispose](): void {
+    this.#going = false;
+  }
+}
+
+Deno.test("ten that knock at a taken port cost nothing and get a line; one is in when it is free", async () => {
+  using folder = new TempFolder();
+  await using running = await SwitchProcess.withPorts(folder.path, 1);
+  const socket = folder.file("vm1.sock");
+  const holder = await NetGuest.start({ socket, mac: macOf(1) });
+  const before = cpuSeconds(running.pid);
+  const since = performance.now();
+  using knockers = new Knockers(socket, 10);
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  const busy = (cpuSeconds(running.pid) - before) / (performance.now() - since) * 1000;
+  console.log(`    ${knockers.tries} tries in 5 s, ${(100 * busy).toFixed(1)} % of a processor`);
+  assert(knockers.tries <= 80, `${knockers.tries} tries`);
+  const who = `pid ${Deno.pid} `;
+  const lines = running.log.split("\n").filter((line) => /refused/.test(line));
+  assert.equal(lines.length, 1, running.log);
+  assert.match(lines[0] ?? "", new RegExp(`${who}.* knocks, and ${who}.* is connected`));
+  assert(((await running.port("vm1")).errors["busy"] ?? 0) >= 8);
+  // The holder goes: whoever waits is in at once, without another try of its own.
+  const tries = knockers.tries;
+  holder.close();
+  await until(
+    "one of them to be connected",
+    () => /front-end connected[^]*front-end connected/.test(running.log),
+  );
+  console.log(`    ${knockers.tries - tries} tries later`);
+  await running.stop();
+  await knockers.stop();
 });

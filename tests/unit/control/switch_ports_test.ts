@@ -265,7 +265,9 @@ Deno.test("listeners cannot take more ports than the switch has", () =>
     const clients: Client[] = [];
     for (const name of ["x{n}", "y{n}"]) {
       for (let i = 0; i < 130; i++) {
-        clients.push(Client.connect(`${b.folder}/${name}`));
+        const client = Client.connect(`${b.folder}/${name}`);
+        client.send(GET_FEATURES_ID);
+        clients.push(client);
         // One that waits would find the listener's queue full.
         if (i % 8 === 0) await until(() => taken(b.running) === clients.length, "all are through");
       }

@@ -1,0 +1,54 @@
+/**
+ * When a connection counts as a front-end. Whoever looks whether a socket lives connects as well, and
+ * hangs up without a word: that is no front-end, and is no news. One that stays is, silent or not.
+ *
+ * @module
+ */
+
+/** How long one may be silent before it is told of, ms. Whoever stays as long is no storm. */
+const SILENT_MS_MAX = 1000;
+
+/** The arrival of one connection. Control thread only; end it. */
+export class Arrival {
+  readonly #announce: () => void;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  #announced = false;
+  #worthy = false;
+
+  /** @param announce called once, when the connection is a front-end */
+  constructor(announce: () => void) {
+    this.#announce = announce;
+    this.#timer = setTimeout(() => {
+      this.#worthy = true;
+      this.announce();
+    }, SILENT_MS_MAX);
+  }
+
+  /** It has said something, or something is to be said of it. */
+  announce(): void {
+    if (this.#announced) return;
+    this.#announced = true;
+    this.#announce();
+  }
+
+  /** Its rings run. */
+  prove(): void {
+    this.#worthy = true;
+  }
+
+  /** Whether it was told of. */
+  get isAnnounced(): boolean {
+    return this.#announced;
+  }
+
+  /** It had a link or stayed for a while: whoever comes next need not be slowed down. */
+  get isWorthy(): boolean {
+    return this.#worthy;
+  }
+
+  /** The connection is over. @param told something is to be said of it, even if it was silent */
+  end(told: boolean): void {
+    clearTimeout(this.#timer);
+    if (told) this.announce();
+  }
+}
