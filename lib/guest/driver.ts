@@ -24,6 +24,8 @@ export interface UsedChain {
 export interface RingFeatures {
   readonly eventIdx: boolean;
   readonly indirect: boolean;
+  /** Chains must come back in the order of offering. */
+  readonly inOrder?: boolean;
 }
 
 /** The driver's side of a virtqueue. */
@@ -163,21 +165,41 @@ export class TablePool {
   }
 }
 
-/** Chains the device holds: each must come back once, with no more bytes than it had room for. */
+/** Chains the device holds: each must come back once, and what comes back must say what was done. */
 export class Outstanding {
+  /** Room for the device by chain, in the order of offering. */
   readonly #room = new Map<number, number>();
+  readonly #inOrder: boolean;
 
-  /** The device gets a chain with room for `bytes`. */
+  /** @param inOrder VIRTIO_F_IN_ORDER: chains come back in the order of offering */
+  constructor(inOrder = false) {
+    this.#inOrder = inOrder;
+  }
+
+  /** The device gets a chain with room for `bytes`; 0: the device only reads it. */
   offer(id: number, bytes: number): void {
     if (this.#room.has(id)) throw new Error(`Chain ${id} is with the device already`);
     this.#room.set(id, bytes);
   }
 
-  /** The device gives a chain back. @throws if it never had it or wrote too much */
-  settle(id: number, bytes: number): void {
+  /**
+   * The device gives a chain back.
+   * @param written the used descriptor of a packed ring has WRITE; null where there is no such flag
+   * @throws if it never had the chain, wrote too much, or says something else than it did
+   */
+  settle(id: number, bytes: number, written: boolean | null = null): void {
     const room = this.#room.get(id);
     if (room === undefined) throw new Error(`The device returned chain ${id}, which it had not`);
     if (bytes > room) throw new Error(`The device wrote ${bytes} bytes into room for ${room}`);
+    // virtio-v1.3 §2.8.4: only with WRITE a driver may rely on the length.
+    if (written !== null && written !== bytes > 0) {
+      const flag = written ? "with" : "without";
+      throw new Error(`The device returned chain ${id} of ${bytes} bytes ${flag} WRITE`);
+    }
+    const [oldest] = this.#room.keys();
+    if (this.#inOrder && oldest !== id) {
+      throw new Error(`The device returned chain ${id} before ${oldest}, which was first`);
+    }
     this.#room.delete(id);
   }
 

@@ -37,7 +37,7 @@ export class PackedDriver implements RingDriver {
   readonly #freeIds: number[];
   /** Slots of each chain by id. */
   readonly #slots = new Map<number, number>();
-  readonly #outstanding = new Outstanding();
+  readonly #outstanding: Outstanding;
   readonly #tables: TablePool;
   #freeSlots: number;
   #availSlot = 0;
@@ -53,6 +53,7 @@ export class PackedDriver implements RingDriver {
     this.#ram = ram;
     this.#tables = new TablePool(ram);
     this.#features = features;
+    this.#outstanding = new Outstanding(features.inOrder);
     this.#desc = ram.take(DESC * size, 16);
     this.#driver = ram.take(4, 4);
     this.#device = ram.take(4, 4);
@@ -133,7 +134,10 @@ export class PackedDriver implements RingDriver {
       if ((flags & both) !== (this.#usedWrap === 1 ? both : 0)) break;
       const id = view.getUint16(at + 12, true);
       const bytes = view.getUint32(at + 8, true);
-      this.#outstanding.settle(id, bytes);
+      if ((flags & ~(both | WRITE)) !== 0) {
+        throw new Error(`The device returned chain ${id} with flags 0x${flags.toString(16)}`);
+      }
+      this.#outstanding.settle(id, bytes, (flags & WRITE) !== 0);
       this.#tables.give(id);
       const slots = this.#slots.get(id) as number;
       this.#slots.delete(id);

@@ -32,7 +32,7 @@ export class SplitDriver implements RingDriver {
   readonly #free: number[];
   /** Descriptors of each chain by head. */
   readonly #chains = new Map<number, number[]>();
-  readonly #outstanding = new Outstanding();
+  readonly #outstanding: Outstanding;
   readonly #tables: TablePool;
   #availIndex: number;
   #published: number;
@@ -44,6 +44,7 @@ export class SplitDriver implements RingDriver {
     this.#ram = ram;
     this.#tables = new TablePool(ram);
     this.#features = features;
+    this.#outstanding = new Outstanding(features.inOrder);
     this.#desc = ram.take(DESC * size, 16);
     this.#avail = ram.take(6 + 2 * size, 2);
     this.#used = ram.take(6 + 8 * size, 4);

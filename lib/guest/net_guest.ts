@@ -6,7 +6,7 @@
  */
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
-import { GuestRam, type RingDriver, type Segment } from "./driver.ts";
+import { GuestRam, type RingDriver, roomOf, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
 import { FrontEnd, PLAIN } from "./front_end.ts";
@@ -77,6 +77,7 @@ export class NetGuest implements Disposable {
     const features = {
       eventIdx: this.options.eventIdx ?? true,
       indirect: this.options.indirect ?? true,
+      inOrder: this.options.inOrder ?? false,
     };
     const make = (): RingDriver =>
       this.options.packed
@@ -308,7 +309,10 @@ export class NetGuest implements Disposable {
     for (const { id: token, bytes } of this.rx.takeUsed()) {
       const segments = this.#bufferAt.get(token) as readonly Segment[];
       this.#bufferAt.delete(token);
-      this.#collect(this.#read(segments, bytes), frames);
+      // A chain that could not hold a header comes back empty, between frames.
+      const data = this.#read(segments, bytes);
+      if (bytes > 0) this.#collect(data, roomOf(segments, true), frames);
+      else if (this.#merged) throw new Error("A frame goes through an empty buffer");
       chains.push(segments);
     }
     // Not before: a new chain may get the id of one that is still to be looked at.
@@ -331,15 +335,24 @@ export class NetGuest implements Disposable {
     return all.subarray(0, bytes);
   }
 
-  #collect(data: Uint8Array, frames: Uint8Array[]): void {
+  /** @param room of the chain that holds `data`, bytes */
+  #collect(data: Uint8Array, room: number, frames: Uint8Array[]): void {
     if (this.#merged === null) {
+      if (data.length < this.headerBytes) {
+        throw new Error(`The device returned ${data.length} bytes, less than a header`);
+      }
       const view = new DataView(data.buffer, data.byteOffset);
       const buffers = this.headerBytes === 12 ? view.getUint16(10, true) : 1;
+      if (buffers < 1) throw new Error("A received header says 0 buffers");
       const rest = data.subarray(0, Math.min(10, this.headerBytes));
       if (rest.some((byte) => byte !== 0)) throw new Error("A received header asks for offload");
       this.#merged = { parts: [data.subarray(this.headerBytes)], left: buffers };
     } else this.#merged.parts.push(data);
-    if (--this.#merged.left > 0) return;
+    if (--this.#merged.left > 0) {
+      // virtio-v1.3 §5.1.6.4.1: all but the last one are filled to the end.
+      if (data.length === room) return;
+      throw new Error(`A merged frame leaves ${room - data.length} bytes of a buffer unused`);
+    }
     const { parts } = this.#merged;
     this.#merged = null;
     const frame = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -34,6 +34,13 @@ export const NO_BUFFER = 1;
 export const BUFFER_TOO_SMALL = 2;
 
 /**
+ * A receive chain that cannot hold a virtio-net header, as some drivers offer: of length 0, or of a
+ * few bytes. It goes back with length 0, with those gathered before it for the same frame, so that
+ * used buffers keep the order of the available ones; the frame takes the next ones.
+ */
+export const BUFFER_UNUSABLE = -2;
+
+/**
  * Receive buffers (chains) gathered: those of the frame at hand, and in a packed ring, behind the
  * ones that this visit has filled.
  */

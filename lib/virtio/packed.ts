@@ -40,6 +40,7 @@ const {
 } = burst;
 const {
   BUFFER_TOO_SMALL,
+  BUFFER_UNUSABLE,
   bufferBytes,
   bufferId,
   bufferSlots,
@@ -58,7 +59,6 @@ const { availableSlots, PACKED_USED_FLAGS: BOTH } = packedQueue;
 const {
   ANY_DESC_FLAG,
   RING_BAD_ADDRESS,
-  RING_BAD_BUFFER,
   RING_LOOP,
   RING_OK,
   STEPS_MAX,
@@ -75,10 +75,11 @@ const {
 const ID = 6;
 const FLAGS = 7;
 
-/** Results of {@linkcode gatherBuffers}: index behind the last segment, slots gathered. */
-const gathered = new Int32Array(2);
+/** Results of {@linkcode gatherBuffers}: index behind the last segment, slots, chains gathered. */
+const gathered = new Int32Array(3);
 const GATHERED_END = 0;
 const GATHERED_SLOTS = 1;
+const GATHERED_BUFFERS = 2;
 /** What a device writes into chains of the driver's frames. */
 const NOTHING_WRITTEN = new Int32Array(BURST_FRAMES);
 
@@ -169,15 +170,20 @@ function giveBack(
 ): void {
   const { desc, desc16, ledger, size } = queue;
   const first = queue.usedSlot;
-  const firstFlags = queue.usedWrap === 0 ? 0 : BOTH;
+  let flags = queue.usedWrap === 0 ? 0 : BOTH;
+  let firstFlags = flags;
   if (ledger !== null) noteGiving(queue, count, ids, bytes, slots);
   let slot = first;
-  let flags = firstFlags;
   let total = 0;
   for (let i = 0; i < count; i++) {
-    desc[4 * slot + 2] = bytes[i]!;
-    if (i === 0) desc16[8 * slot + ID] = ids[0]!;
-    else desc[4 * slot + 3] = ids[i]! | (flags << 16);
+    const written = bytes[i]!;
+    // Without WRITE a driver may not rely on the length (virtio-v1.3 §2.8.4).
+    const usedFlags = written > 0 ? flags | VRING_DESC_F_WRITE : flags;
+    desc[4 * slot + 2] = written;
+    if (i === 0) {
+      desc16[8 * slot + ID] = ids[0]!;
+      firstFlags = usedFlags;
+    } else desc[4 * slot + 3] = ids[i]! | (usedFlags << 16);
     const taken = slots[i]!;
     total += taken;
     slot += taken;
@@ -260,6 +266,15 @@ export function deliverPacked(
     const buffers = gatherBuffers(queue, memory, bytes, available, filled);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
+      if (buffers === BUFFER_UNUSABLE) {
+        const unusable = gathered[GATHERED_BUFFERS]!;
+        for (let k = 0; k < unusable; k++) bufferBytes[filled + k] = 0;
+        filled += unusable;
+        available -= gathered[GATHERED_SLOTS]!;
+        advanceAvail(queue, gathered[GATHERED_SLOTS]!);
+        i--;
+        continue;
+      }
       if (buffers === 0 && !seenAll) {
         available = availableSlots(queue, size);
         seenAll = true;
@@ -326,7 +341,7 @@ function gatherPlain(
  * needs with it. Nothing is consumed yet.
  * @param filled buffers of this visit so far
  * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
- * small
+ * small, BUFFER_UNUSABLE if the last one cannot hold a header: all of them go back unwritten
  */
 function gatherBuffers(
   queue: PackedQueue,
@@ -344,8 +359,8 @@ function gatherBuffers(
     if (slots >= available || walk[WALK_STEPS]! <= 0) return 0;
     segment = walkChain(queue, memory, slot, segment, VRING_DESC_F_WRITE);
     const buffer = walk[WALK_BYTES]!;
-    if (segment < 0 || buffer < queue.headerBytes) {
-      queue.broken = segment < 0 ? walk[WALK_REASON]! : RING_BAD_BUFFER;
+    if (segment < 0) {
+      queue.broken = walk[WALK_REASON]!;
       return 0;
     }
     bufferId[filled + buffers] = walk[WALK_ID]!;
@@ -361,6 +376,11 @@ function gatherBuffers(
     if (slot >= queue.size) slot -= queue.size;
     room += buffer;
     buffers++;
+    if (buffer < queue.headerBytes) {
+      gathered[GATHERED_BUFFERS] = buffers;
+      gathered[GATHERED_SLOTS] = slots;
+      return BUFFER_UNUSABLE;
+    }
     if (!queue.mergeable && room < bytes) return -1;
   }
   gathered[GATHERED_END] = segment;

@@ -19,7 +19,7 @@ import {
   JOURNAL_USED,
   JOURNAL_VALID,
 } from "./packed_journal.ts";
-import { DESC_BYTES, type VringPosition } from "./ring.ts";
+import { DESC_BYTES, VRING_DESC_F_WRITE, type VringPosition } from "./ring.ts";
 
 const AVAIL = 1 << 7;
 const USED = 1 << 15;
@@ -61,9 +61,10 @@ export function setAvailableIn(ring: DataView, slot: number, flags: number, wrap
 }
 
 /** The driver may be looking: what was written before must be seen before this. */
-function setUsedIn(ring: DataView, slot: number, wrap: number): void {
+function setUsedIn(ring: DataView, slot: number, wrap: number, written: boolean): void {
   const at = ring.byteOffset + DESC_BYTES * slot + FLAGS;
-  Atomics.store(new Uint16Array(ring.buffer, at, 1), 0, wrap === 0 ? 0 : BOTH);
+  const flags = (wrap === 0 ? 0 : BOTH) | (written ? VRING_DESC_F_WRITE : 0);
+  Atomics.store(new Uint16Array(ring.buffer, at, 1), 0, flags);
 }
 
 function usedBit(ring: DataView, slot: number): number {
@@ -270,7 +271,8 @@ function finishVisit(
     const slot = (used.slot + chain.at) % size;
     ring.setUint32(DESC_BYTES * slot + LENGTH, chain.bytes, true);
     ring.setUint16(DESC_BYTES * slot + ID, chain.id, true);
-    setUsedIn(ring, slot, used.slot + chain.at < size ? used.wrap : used.wrap ^ 1);
+    const wrap = used.slot + chain.at < size ? used.wrap : used.wrap ^ 1;
+    setUsedIn(ring, slot, wrap, chain.bytes > 0);
   }
   return list !== null;
 }

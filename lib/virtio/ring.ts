@@ -67,6 +67,19 @@ export interface VringShape {
   readonly device: RingArea;
 }
 
+/*
+ * Why rings are given up. What follows is done by no driver that works at all; everything odd that
+ * drivers are seen to do costs at most the chain it is done in:
+ *
+ *   a chain of length 0, empty descriptors in a chain       sent: malformed; to receive: returned empty
+ *   a receive chain without room for the header             returned empty, the next one is used
+ *   a chain to send that is shorter than header and frame   malformed, returned
+ *   more bytes than any frame has                           oversize, returned
+ *   WRITE in an indirect table to send (DPDK 22.11)         ignored
+ *   WRITE beside INDIRECT, NEXT in a packed indirect table  ignored (virtio-v1.3 §2.7.5.3.2, §2.8.8)
+ *   header and frame cut anywhere, in any number of pieces  served
+ */
+
 /** The ring works. Any other value is why it was given up: the driver broke a MUST. */
 export const RING_OK = 0;
 /** A descriptor index, `next` or buffer id is not below the ring's size. */
@@ -81,13 +94,10 @@ export const RING_BAD_DIRECTION = 4;
 export const RING_BAD_INDIRECT = 5;
 /** More chains became available than the ring has entries. */
 export const RING_BAD_AVAIL = 6;
-/** A receive buffer too small for the virtio-net header. */
-export const RING_BAD_BUFFER = 7;
-
 /** The front-end refuses the access a buffer needs (IOTLB). */
-export const RING_ACCESS = 8;
+export const RING_ACCESS = 7;
 /** No fault: the ring waits until an address is translated (IOTLB). */
-export const RING_UNTRANSLATED = 9;
+export const RING_UNTRANSLATED = 8;
 
 /** Texts of the reasons above, by number. */
 export const RING_REASONS: readonly string[] = [
@@ -98,7 +108,6 @@ export const RING_REASONS: readonly string[] = [
   "bad-direction",
   "bad-indirect",
   "avail-jump",
-  "buffer-too-small",
   "iotlb-access",
   "untranslated",
 ];

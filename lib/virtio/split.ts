@@ -33,6 +33,7 @@ const {
 } = burst;
 const {
   BUFFER_TOO_SMALL,
+  BUFFER_UNUSABLE,
   bufferBytes,
   bufferId,
   DELIVERED,
@@ -49,7 +50,6 @@ const {
   indirectTable,
   RING_BAD_ADDRESS,
   RING_BAD_AVAIL,
-  RING_BAD_BUFFER,
   RING_BAD_DIRECTION,
   RING_BAD_INDEX,
   RING_BAD_INDIRECT,
@@ -71,8 +71,10 @@ const AVAIL_IDX = 1;
 const AVAIL_RING = 2;
 const USED_IDX = 1;
 
-/** Results of {@linkcode gatherBuffers}: index behind the last segment. */
-const gathered = new Int32Array(1);
+/** Results of {@linkcode gatherBuffers}: index behind the last segment, chains gathered. */
+const gathered = new Int32Array(2);
+const GATHERED_END = 0;
+const GATHERED_BUFFERS = 1;
 
 /**
  * Follows one chain and appends its segments from index `at`; `walk` receives the rest. The only
@@ -288,10 +290,17 @@ export function deliverSplit(
     const buffers = gatherBuffers(queue, memory, headerBytes + frameBytes[frame]!, left);
     if (buffers <= 0) {
       if (queue.broken !== RING_OK) break;
+      if (buffers === BUFFER_UNUSABLE) {
+        const unusable = gathered[GATHERED_BUFFERS]!;
+        used = returnUnwritten(queue, used, unusable);
+        left -= unusable;
+        i--;
+        continue;
+      }
       outcomes[buffers === 0 ? NO_BUFFER : BUFFER_TOO_SMALL]!++;
       continue;
     }
-    writeFrame(frame, headerBytes, buffers, gathered[0]!, 0);
+    writeFrame(frame, headerBytes, buffers, gathered[GATHERED_END]!, 0);
     if (log !== null) logFrame(log, headerBytes + frameBytes[frame]!);
     for (let buffer = 0; buffer < buffers; buffer++) {
       const entry = 2 * (used & mask);
@@ -307,6 +316,20 @@ export function deliverSplit(
   outcomes[DELIVERED]! += delivered;
   outcomes[3]! += deliveredBytes;
   if (used !== queue.lastUsed) publish(queue, used, true);
+}
+
+/** Consumes gathered chains and writes used entries of length 0. @returns the next used index */
+function returnUnwritten(queue: SplitQueue, from: number, count: number): number {
+  const { usedRing, mask } = queue;
+  let used = from;
+  for (let buffer = 0; buffer < count; buffer++) {
+    const entry = 2 * (used & mask);
+    usedRing[entry] = bufferId[buffer]!;
+    usedRing[entry + 1] = 0;
+    used = (used + 1) & 0xffff;
+  }
+  queue.lastAvail = (queue.lastAvail + count) & 0xffff;
+  return used;
 }
 
 /**
@@ -348,7 +371,7 @@ function gatherPlain(
  * Takes receive chains until they hold `bytes`: one without VIRTIO_NET_F_MRG_RXBUF, as many as it
  * needs with it. Nothing is consumed yet.
  * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
- * small
+ * small, BUFFER_UNUSABLE if the last one cannot hold a header: all of them go back unwritten
  */
 function gatherBuffers(
   queue: SplitQueue,
@@ -368,16 +391,20 @@ function gatherBuffers(
     }
     segment = walkChain(queue, memory, head, segment, VRING_DESC_F_WRITE);
     const buffer = walk[WALK_BYTES]!;
-    if (segment < 0 || buffer < queue.headerBytes) {
-      queue.broken = segment < 0 ? walk[WALK_REASON]! : RING_BAD_BUFFER;
+    if (segment < 0) {
+      queue.broken = walk[WALK_REASON]!;
       return 0;
     }
     bufferId[buffers] = head;
     bufferBytes[buffers] = buffer;
     room += buffer;
     buffers++;
+    if (buffer < queue.headerBytes) {
+      gathered[GATHERED_BUFFERS] = buffers;
+      return BUFFER_UNUSABLE;
+    }
     if (!queue.mergeable && room < bytes) return -1;
   }
-  gathered[0] = segment;
+  gathered[GATHERED_END] = segment;
   return buffers;
 }

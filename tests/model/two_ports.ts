@@ -35,6 +35,8 @@ export class Bench {
   readonly tx: RingDriver;
   readonly port: Port;
   readonly #buffers = new Map<number, Segment[]>();
+  /** Receive chains that came back with nothing in them. */
+  returnedEmpty = 0;
   readonly shape: Shape;
   readonly #windows: WindowSet;
 
@@ -48,7 +50,8 @@ export class Bench {
     this.port.memory = new GuestMemory([
       { guestAddr: guestBase, sizeBytes: ramBytes, windows, mappingOffset: 0 },
     ]);
-    const features = { eventIdx: shape.eventIdx, indirect: true };
+    // This device keeps the order always, as IN_ORDER asks.
+    const features = { eventIdx: shape.eventIdx, indirect: true, inOrder: true };
     const ring = (): RingDriver =>
       shape.packed
         ? new PackedDriver(this.ram, shape.size, features)
@@ -124,11 +127,18 @@ export class Bench {
     for (const { id, bytes } of this.rx.takeUsed()) {
       const segments = this.#buffers.get(id) ?? [];
       this.#buffers.delete(id);
+      if (bytes === 0) {
+        assert.equal(left, 0, "an empty buffer comes back between frames");
+        this.returnedEmpty++;
+        continue;
+      }
       const all = segments.flatMap((s) => Array.from(this.ram.read(s.address, s.bytes)));
       assert(all.slice(bytes).every((byte) => byte === CANARY), "bytes behind used.len are intact");
       let data = Uint8Array.from(all.slice(0, bytes));
       if (left === 0) {
+        assert(data.length >= 12, "a used buffer begins with a whole header");
         left = new DataView(data.buffer).getUint16(10, true);
+        assert(left > 0, "num_buffers counts the one it stands in");
         assert(
           data.subarray(0, 10).every((byte) => byte === 0),
           "the header is made by the switch",
