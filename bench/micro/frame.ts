@@ -158,7 +158,7 @@ function stages(bytes: number): void {
   const { port, windows } = guest;
   const [rx, tx] = [guest.rx as SplitQueue, guest.tx as SplitQueue];
   const list = new Uint16Array(SIZE).map((_, i) => i);
-  const outcomes = new Int32Array(4);
+  const outcomes = new Int32Array(5);
   guest.refill();
   const take = (): void => {
     tx.lastAvail = 0;

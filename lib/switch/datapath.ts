@@ -29,7 +29,7 @@ import { giveUp, leaveFrames } from "./untranslated.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
-const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } = delivery;
+const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER, SPENT_BUFFERS } = delivery;
 const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
 const { PORT, VRING, WORKER, WORKER_BASE } = counters;
 const { flowHash } = flow;
@@ -83,7 +83,7 @@ export class Datapath {
   /** Destinations of this burst in the order they came up. */
   readonly touched: Int32Array;
   touchedCount = 0;
-  readonly outcomes: Int32Array = new Int32Array(4);
+  readonly outcomes: Int32Array = new Int32Array(5);
   /** Frames of a port with several receive queues, those of one queue at a time. */
   readonly share: Uint16Array = new Uint16Array(BURST_FRAMES);
   /** Receive queue of each of these frames. */
@@ -326,13 +326,13 @@ function fillQueue(
   let wanted = false;
   if (queue instanceof PackedQueue) {
     deliverPacked(queue, port.memory, list, start, count, outcomes);
-    if (outcomes[DELIVERED]! > 0) wanted = packedWantsCall(queue);
+    if (outcomes[DELIVERED]! + outcomes[SPENT_BUFFERS]! > 0) wanted = packedWantsCall(queue);
   } else {
     deliverSplit(queue, port.memory, list, start, count, outcomes);
-    if (outcomes[DELIVERED]! > 0) wanted = splitWantsCall(queue);
+    if (outcomes[DELIVERED]! + outcomes[SPENT_BUFFERS]! > 0) wanted = splitWantsCall(queue);
   }
   const delivered = outcomes[DELIVERED]!;
-  if (delivered > 0) notify(path, vring, queue, delivered, wanted);
+  if (delivered + outcomes[SPENT_BUFFERS]! > 0) notify(path, vring, queue, delivered, wanted);
   counters[base + PORT.txFrames]! += delivered;
   counters[base + PORT.txBytes]! += outcomes[3]!;
   if (delivered === count) return count;

@@ -38,7 +38,9 @@ export const BUFFER_TOO_SMALL = 2;
  * few bytes. It goes back with length 0, with those gathered before it for the same frame, so that
  * used buffers keep the order of the available ones; the frame takes the next ones.
  */
-export const BUFFER_UNUSABLE = -2;
+export const BUFFER_UNUSABLE: number = -2;
+/** Where chains that went back so are counted: they are published too, and may want a call. */
+export const SPENT_BUFFERS: number = 4;
 
 /**
  * Receive buffers (chains) gathered: those of the frame at hand, and in a packed ring, behind the

@@ -47,6 +47,7 @@ const {
   DELIVERED,
   NO_BUFFER,
   openBuffers,
+  SPENT_BUFFERS,
   writeFrame,
   writePlain,
 } = deliver;
@@ -228,7 +229,7 @@ function noteGiven(queue: PackedQueue): void {
 /**
  * Delivers frames of the burst into a receive queue and publishes them together. The outcome of
  * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`; bytes delivered go to
- * `outcomes[3]`.
+ * `outcomes[3]`, chains that went back with nothing in them to `outcomes[SPENT_BUFFERS]`.
  * @param list frame numbers, from `listStart` on, `count` of them
  */
 export function deliverPacked(
@@ -268,6 +269,7 @@ export function deliverPacked(
       if (queue.broken !== RING_OK) break;
       if (buffers === BUFFER_UNUSABLE) {
         const unusable = gathered[GATHERED_BUFFERS]!;
+        outcomes[SPENT_BUFFERS]! += unusable;
         for (let k = 0; k < unusable; k++) bufferBytes[filled + k] = 0;
         filled += unusable;
         available -= gathered[GATHERED_SLOTS]!;

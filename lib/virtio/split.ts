@@ -39,6 +39,7 @@ const {
   DELIVERED,
   NO_BUFFER,
   openBuffers,
+  SPENT_BUFFERS,
   writeFrame,
   writePlain,
 } = deliver;
@@ -240,7 +241,7 @@ function publish(queue: SplitQueue, index: number, received: boolean): void {
 /**
  * Delivers frames of the burst into a receive queue and publishes them together. The outcome of
  * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`; bytes delivered go to
- * `outcomes[3]`.
+ * `outcomes[3]`, chains that went back with nothing in them to `outcomes[SPENT_BUFFERS]`.
  * @param list frame numbers, from `listStart` on, `count` of them
  */
 export function deliverSplit(
@@ -292,6 +293,7 @@ export function deliverSplit(
       if (queue.broken !== RING_OK) break;
       if (buffers === BUFFER_UNUSABLE) {
         const unusable = gathered[GATHERED_BUFFERS]!;
+        outcomes[SPENT_BUFFERS]! += unusable;
         used = returnUnwritten(queue, used, unusable);
         left -= unusable;
         i--;

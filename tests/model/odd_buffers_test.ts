@@ -76,6 +76,7 @@ for (const packed of [false, true]) {
           const sender = new Bench(0, shape, 0);
           const receiver = new Bench(1, shape, 1 << 32);
           const path = makePath([sender, receiver]);
+          receiver.rx.wantCalls(true);
           const given = chains.filter(({ pieces, indirect }) => receiver.offer(pieces, indirect));
           const frames = bytes.map((size, i) => frameOf(size, i, true));
           for (const frame of frames) assert(sender.send(frame, [], false));
@@ -85,6 +86,9 @@ for (const packed of [false, true]) {
           assert.deepEqual(got, want.delivered);
           assert.equal(receiver.returnedEmpty, want.empty);
           assert.equal(sender.tx.takeUsed().length, frames.length);
+          // Whoever only gets empty buffers back must hear of them as well, to offer others.
+          const published = want.delivered.length + want.empty > 0;
+          assert.equal(receiver.calls, published ? 1 : 0);
         }),
         { numRuns: 100, seed: 7 },
       );

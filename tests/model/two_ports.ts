@@ -37,6 +37,8 @@ export class Bench {
   readonly #buffers = new Map<number, Segment[]>();
   /** Receive chains that came back with nothing in them. */
   returnedEmpty = 0;
+  /** Calls of its receive queue. */
+  calls = 0;
   readonly shape: Shape;
   readonly #windows: WindowSet;
 
@@ -81,7 +83,7 @@ export class Bench {
     queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
     const counterBase = vringBase(index, number, 2);
     const port = this.port;
-    const call = { callFd: -1, callIsSocket: false, kickFd: -1 };
+    const call = { callFd: 0, callIsSocket: false, kickFd: -1 };
     return { port, number, queue, ...call, counterBase };
   }
 
@@ -160,7 +162,10 @@ export function makePath(benches: readonly Bench[]): Datapath {
   const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
   const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
   const path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
-    call: () => {},
+    call: ({ port, number }) => {
+      const bench = benches.find((each) => each.port === port);
+      if (bench && number === 0) bench.calls++;
+    },
     ringBroken: ({ port, queue }) => assert.fail(`port ${port.index} broke: ${queue.broken}`),
     untranslated: () => true,
     accessFailed: () => {},

@@ -10,7 +10,12 @@ import { GuestRam, type RingDriver, type Segment } from "../../../lib/guest/driv
 import { PackedDriver } from "../../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../../lib/guest/driver_split.ts";
 import { BURST_FRAMES, frameBytes, openFrames } from "../../../lib/virtio/burst.ts";
-import { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER } from "../../../lib/virtio/deliver.ts";
+import {
+  BUFFER_TOO_SMALL,
+  DELIVERED,
+  NO_BUFFER,
+  SPENT_BUFFERS,
+} from "../../../lib/virtio/deliver.ts";
 import { GuestMemory } from "../../../lib/virtio/memory.ts";
 import { deliverPacked, finishPacked, takePacked } from "../../../lib/virtio/packed.ts";
 import { PackedQueue, packedSetKicks, packedWantsCall } from "../../../lib/virtio/packed_queue.ts";
@@ -129,7 +134,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("send" as const), pieces: pieces(0), indirect: fc.boolean() }),
   fc.record({
     kind: fc.constant("offer" as const),
-    pieces: pieces(0).map(([first = 0, ...rest]) => [first + 12, ...rest]),
+    // Some without room for the header, or for anything.
+    pieces: fc.oneof(
+      { weight: 4, arbitrary: pieces(0).map(([first = 0, ...rest]) => [first + 12, ...rest]) },
+      { weight: 1, arbitrary: fc.constantFrom([0], [0, 0], [1], [11], [5, 6], [12]) },
+    ),
     indirect: fc.boolean(),
   }),
   fc.record({
@@ -202,17 +211,18 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
       } else assert.ok((frameBytes[i] as number) < 0, "a runt");
     });
     const fates = good.map((i) => ({ ...model.deliver(taken[i]?.bytes.length ?? 0), frame: i }));
-    const outcomes = new Int32Array(4);
+    const outcomes = new Int32Array(5);
     receiver.deliver(new Uint16Array(good), good.length, outcomes);
     assert.equal(receiver.queue.broken, RING_OK);
     const counted = (word: string): number => fates.filter((f) => f.outcome === word).length;
     assert.equal(outcomes[DELIVERED], counted("delivered"));
     assert.equal(outcomes[NO_BUFFER], counted("no buffer"));
     assert.equal(outcomes[BUFFER_TOO_SMALL], counted("too small"));
+    assert.equal(outcomes[SPENT_BUFFERS], fates.flatMap((fate) => fate.spent).length);
     sender.finish(count);
     assert.deepEqual(sender.driver.takeUsed(), taken.map(({ id }) => ({ id, bytes: 0 })));
     const used = receiver.driver.takeUsed();
-    assert.deepEqual(used, fates.flatMap((fate) => fate.used));
+    assert.deepEqual(used, fates.flatMap((fate) => [...fate.spent, ...fate.used]));
     for (const fate of fates) checkContent(fate.used, taken[fate.frame]?.bytes as Uint8Array);
     if (from.packed) assert.ok(sender.queue.position().availIndex < from.size);
     assert.equal(sender.queue.position().usedIndex, sender.queue.position().availIndex);
