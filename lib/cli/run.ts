@@ -76,7 +76,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
   };
-  return mergeConfig(file, given, controlPath);
+  return { ...mergeConfig(file, given, controlPath), socketDir: flags.socketDir ?? file.socketDir };
 }
 
 /** The folder of the default control socket is ours to make; one that was named is not. */

@@ -11,7 +11,7 @@ import type {
   SwitchStatus,
   VringStatus,
 } from "../control/types.ts";
-import { ask, type ClientFlags, defaultControlPath } from "./client.ts";
+import { ask, type ClientFlags } from "./client.ts";
 import { formatTable, shortNumber } from "./table.ts";
 
 /** Flags of every command that talks to a switch. */
@@ -155,9 +155,10 @@ export async function portShow(flags: ShowFlags, print: Print, name: string): Pr
 
 /** `port add SPEC`. */
 export async function portAdd(flags: ShowFlags, print: Print, spec: string): Promise<void> {
-  const ctl = flags.ctl ?? defaultControlPath();
-  const { queuePairs, ...given } = parsePortSpec(spec, ctl.replace(/\/[^/]*$/, ""));
-  const body = { ...given, queues: queuePairs };
+  const { queuePairs, path, ...given } = parsePortSpec(spec, "");
+  // Without a path it is the switch that knows its folder.
+  const named = /^[^,]*=/.test(spec);
+  const body = { ...given, ...(named ? { path } : {}), queues: queuePairs };
   const port = await ask(flags, "POST", "/v1/ports", body) as PortStatus | ListenerStatus;
   const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
   show(flags, port, print, () => `port ${port.name} ${verb} ${port.socket}\n`);

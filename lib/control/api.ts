@@ -3,7 +3,7 @@
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
- * GET  /v1/ports    POST /v1/ports {"name", "path", OPTION…}
+ * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
  * GET  /v1/listeners
@@ -20,7 +20,7 @@
  *
  * @module
  */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { didYouMean } from "../base/nearest.ts";
 import { VERSION } from "../version.ts";
 import { listenAt, unlinkSocket } from "./listener.ts";
@@ -157,7 +157,7 @@ async function routeAll(
     case "GET ports":
       return json(control.ports());
     case "POST ports":
-      return json(control.addPort(await readPort(request)), 201);
+      return json(control.addPort(await readPort(request, control.socketDir)), 201);
     case "GET listeners":
       return json(control.listeners());
     case "GET links":
@@ -208,9 +208,10 @@ function notFound(path: string): ControlError {
   return new ControlError("not-found", `There is no ${path}`);
 }
 
-async function readPort(request: Request): Promise<PortConfig> {
+async function readPort(request: Request, socketDir = "."): Promise<PortConfig> {
   const body = await readBody(request);
-  const { name, path } = body;
+  const { name } = body;
+  const path = body.path ?? (typeof name === "string" ? join(socketDir, `${name}.sock`) : null);
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError("invalid", "A port needs name and path, both texts");
   }

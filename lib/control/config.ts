@@ -18,6 +18,7 @@ const FDB_ENTRIES_MAX = 1 << 20;
 export interface ConfigInput {
   readonly ports?: readonly PortConfig[] | undefined;
   readonly links?: readonly LinkConfig[] | undefined;
+  readonly socketDir?: string | undefined;
   readonly controlPath?: string | undefined;
   readonly socketMode?: number | undefined;
   readonly socketGroup?: string | undefined;
@@ -170,6 +171,7 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
   return {
     ports: readPorts(root.port ?? [], folder),
     links: readLinks(root.link ?? []),
+    ...(sockets.directory === undefined ? {} : { socketDir: folder }),
     controlPath: text("[control] socket", control.socket),
     socketMode: mode === undefined ? undefined : parseMode(mode),
     socketGroup: text("[sockets] group", sockets.group),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
 import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
@@ -127,6 +128,10 @@ export class Switch implements SwitchControl {
       throw error;
     }
     return running;
+  }
+
+  get socketDir(): string {
+    return resolve(this.#config.socketDir ?? dirname(this.#config.controlPath ?? "ctl"));
   }
 
   /** The port with a number of the data plane. */

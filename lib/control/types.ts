@@ -49,6 +49,8 @@ export interface LinkConfig {
 export interface SwitchConfig {
   readonly ports: readonly PortConfig[];
   readonly links: readonly LinkConfig[];
+  /** Folder of port sockets without a path; that of the control socket if not given. */
+  readonly socketDir?: string | undefined;
   /** Control socket path, or null for none. */
   readonly controlPath: string | null;
   /** Permission bits of the port sockets. */
@@ -182,6 +184,8 @@ export interface SwitchStatus {
 
 /** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
 export interface SwitchControl {
+  /** Folder of port sockets without a path. */
+  readonly socketDir?: string;
   status(): SwitchStatus;
   ports(): PortStatus[];
   port(name: string): PortStatus;

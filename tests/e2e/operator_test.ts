@@ -104,3 +104,19 @@ Deno.test("ten that knock at a taken port cost nothing and get a line; one is in
   await running.stop();
   await knockers.stop();
 });
+
+Deno.test("port add without a path uses the running switch's folder", async () => {
+  using folder = new TempFolder();
+  const sockets = folder.file("sockets");
+  Deno.mkdirSync(sockets);
+  await using running = await SwitchProcess.start(folder.path, [
+    "-p",
+    "a",
+    "--socket-dir",
+    sockets,
+  ]);
+  const { code, stdout, stderr } = await vuswitch("port", "add", "b", "--ctl", running.ctl);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /sockets\/b\.sock/);
+  assert(Deno.lstatSync(`${sockets}/b.sock`).isSocket);
+});
