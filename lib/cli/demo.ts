@@ -9,7 +9,7 @@ import type { DemoIo } from "../demo/demo_qemu.ts";
 import type { FdbStatus, SwitchStatus } from "../control/types.ts";
 import { callSwitch } from "./client.ts";
 import { CliError, EXIT_FAILED, EXIT_INTERRUPTED } from "./failure.ts";
-import { fdbTable, portTable, statsTable } from "./show.ts";
+import { fdbTable, portTable, statsTable } from "./views.ts";
 
 /** What may be connected. */
 export type DemoGuest = "builtin" | "testpmd" | "qemu";
@@ -105,7 +105,7 @@ export async function demo(
 async function showSwitch(ctl: string, print: (text: string) => void): Promise<void> {
   const status = await callSwitch(ctl, "GET", "/v1/switch") as SwitchStatus;
   const fdb = await callSwitch(ctl, "GET", "/v1/fdb") as FdbStatus[];
-  print(`\nvuswitch port list\n${portTable(status.ports)}`);
+  print(`\nvuswitch port list\n${portTable({ ports: status.ports, listeners: [] })}`);
   print(`\nvuswitch fdb show\n${fdbTable(fdb)}`);
   print(`\nvuswitch stats\n${statsTable(status)}`);
 }

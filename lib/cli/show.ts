@@ -12,7 +12,16 @@ import type {
   VringStatus,
 } from "../control/types.ts";
 import { ask, type ClientFlags } from "./client.ts";
-import { formatTable, shortNumber } from "./table.ts";
+import {
+  fdbTable,
+  type PortList,
+  portStatsTable,
+  portTable,
+  portView,
+  statsTable,
+  type VringList,
+  vringTable,
+} from "./views.ts";
 
 /** Flags of every command that talks to a switch. */
 export interface ShowFlags extends ClientFlags {
@@ -29,128 +38,17 @@ function show<T>(flags: ShowFlags, value: T, print: Print, table: (value: T) => 
   print(flags.output === "json" ? `${JSON.stringify(value, null, 2)}\n` : table(value));
 }
 
-function drops(port: PortStatus): number {
-  return Object.entries(port.counters)
-    .filter(([name]) => name.includes("Dropped"))
-    .reduce((sum, [, count]) => sum + count, 0);
-}
-
-/** `wait`, `down` and `up` as they are, and what an operator did to them. */
-function linkText(port: PortStatus): string {
-  if (port.admin === "down") return "admin-down";
-  return port.linkedTo === null ? port.link : `${port.link} = ${port.linkedTo}`;
-}
-
-function socketText(port: PortStatus): string {
-  if (port.retry === null) return port.socket;
-  return `${port.socket} (${port.retry.reason}, retry ${port.retry.afterMs / 1000} s)`;
-}
-
-function listenerRow(listener: ListenerStatus): string[] {
-  const link = `${listener.ports.length} of ${listener.multi}`;
-  const down = listener.admin === "down";
-  const dashes = ["-", "-", "-", "-", "-"];
-  return [listener.name, down ? "admin-down" : link, "listen", ...dashes, listener.socket];
-}
-
-/** The table of `port list`: a line for each port, and one for each socket that takes many. */
-export function portTable(
-  ports: readonly PortStatus[],
-  listeners: readonly ListenerStatus[] = [],
-): string {
-  const rows = ports.map((port) => [
-    port.name,
-    linkText(port),
-    port.mode,
-    String(port.queuePairs),
-    port.ring ?? "-",
-    shortNumber(port.counters.rxFrames ?? 0),
-    shortNumber(port.counters.txFrames ?? 0),
-    shortNumber(drops(port)),
-    socketText(port),
-  ]);
-  return formatTable(
-    ["NAME", "LINK", "MODE", "QUEUES", "RING", "RX", "TX", "DROPS", "SOCKET"],
-    [...rows, ...listeners.map(listenerRow)],
-  );
-}
-
-/** The table of `fdb show`. */
-export function fdbTable(entries: readonly FdbStatus[]): string {
-  return formatTable(
-    ["PORT", "VLAN", "MAC", "AGE", "STATE"],
-    entries.map((entry) => [
-      entry.port,
-      String(entry.vlan),
-      entry.mac,
-      `${entry.ageSeconds}s`,
-      entry.state,
-    ]),
-  );
-}
-
-/** The counters of `stats`: those that are not zero, a port after the other. */
-export function statsTable(status: SwitchStatus): string {
-  const rows: string[][] = [];
-  const add = (where: string, counters: Readonly<Record<string, number>>): void => {
-    for (const [name, value] of Object.entries(counters)) {
-      if (value !== 0) rows.push([where, name, String(value)]);
-    }
-  };
-  for (const port of status.ports) {
-    add(port.name, port.counters);
-    for (const [code, count] of Object.entries(port.errors)) {
-      rows.push([port.name, `closed: ${code}`, String(count)]);
-    }
-  }
-  add("fdb", status.fdb);
-  add("worker", status.worker);
-  return formatTable(["WHERE", "COUNTER", "VALUE"], rows);
-}
-
-function vringTable(port: PortStatus, vrings: readonly VringStatus[]): string {
-  const features = `${port.features ?? "-"} ${port.featureNames.join(" ")}`;
-  const memory = port.memory.map((region, i) =>
-    `memory ${i}: guest ${region.guestAddr} +${region.sizeBytes} user ${region.userAddr}\n`
-  );
-  const rows = vrings.map((vring) => [
-    String(vring.index),
-    vring.direction,
-    `${vring.size}`,
-    String(vring.lastAvail),
-    String(vring.lastUsed),
-    ...["kicks", "calls", "callsSuppressed"].map((name) => String(vring.counters[name] ?? 0)),
-    vring.error === null ? vring.state : `${vring.state}: ${vring.error}`,
-  ]);
-  const heading = [
-    "VRING",
-    "DIRECTION",
-    "SIZE",
-    "LAST-AVAIL",
-    "LAST-USED",
-    "KICKS",
-    "CALLS",
-    "SUPPRESSED",
-    "STATE",
-  ];
-  return `${port.name}  link ${port.link}  features ${features}\n${memory.join("")}` +
-    formatTable(heading, rows);
-}
-
 /** `port list`. */
 export async function portList(flags: ShowFlags, print: Print): Promise<void> {
   const ports = await get<PortStatus[]>(flags, "/v1/ports");
   const listeners = await get<ListenerStatus[]>(flags, "/v1/listeners");
-  show(flags, ports, print, () => portTable(ports, listeners));
+  show<PortList>(flags, { ports, listeners }, print, portTable);
 }
 
 /** `port show NAME`. */
 export async function portShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  const port = await get<PortStatus | ListenerStatus>(
-    flags,
-    `/v1/ports/${encodeURIComponent(name)}`,
-  );
-  show(flags, port, print, () => `${JSON.stringify(port, null, 2)}\n`);
+  const path = `/v1/ports/${encodeURIComponent(name)}`;
+  show(flags, await get<PortStatus | ListenerStatus>(flags, path), print, portView);
 }
 
 /** `port add SPEC`. */
@@ -205,16 +103,19 @@ export async function fdbFlush(flags: ShowFlags, print: Print, port?: string): P
 
 /** `stats [PORT]`. */
 export async function stats(flags: ShowFlags, print: Print, port?: string): Promise<void> {
-  const status = await get<SwitchStatus>(flags, "/v1/switch");
-  if (port === undefined) return show(flags, status, print, statsTable);
-  const one = await get<PortStatus>(flags, `/v1/ports/${encodeURIComponent(port)}`);
-  show(flags, one, print, () => statsTable({ ...status, ports: [one], fdb: {}, worker: {} }));
+  if (port === undefined) {
+    return show(flags, await get<SwitchStatus>(flags, "/v1/switch"), print, statsTable);
+  }
+  const path = `/v1/ports/${encodeURIComponent(port)}`;
+  const { name, counters, errors } = await get<PortStatus>(flags, path);
+  show(flags, { name, counters: counters ?? {}, errors }, print, portStatsTable);
 }
 
 /** `vring show PORT`. */
 export async function vringShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
   const path = `/v1/ports/${encodeURIComponent(name)}`;
   const vrings = await get<VringStatus[]>(flags, `${path}/vrings`);
-  const port = await get<PortStatus>(flags, path);
-  show(flags, vrings, print, () => vringTable(port, vrings));
+  const { link, features, featureNames, memory } = await get<PortStatus>(flags, path);
+  const list: VringList = { port: name, link, features, featureNames, memory, vrings };
+  show(flags, list, print, vringTable);
 }

@@ -27,6 +27,7 @@ import { PortMemory } from "./guest_memory.ts";
 import { ListeningSocket } from "./listening.ts";
 import { describePeer, peerName } from "./peer.ts";
 import type { PortContext } from "./port_context.ts";
+import { PortHistory } from "./port_history.ts";
 import { PortLog } from "./port_log.ts";
 import { PortProblems } from "./port_problems.ts";
 import { PortIotlb } from "./port_iotlb.ts";
@@ -69,8 +70,7 @@ export class SwitchPort {
   #mtu: number | null;
   #linkUp = false;
   #admin: PortStatus["admin"] = "up";
-  #connects = 0;
-  readonly #errors = new Map<string, number>();
+  readonly #history = new PortHistory();
 
   /** Reserves the port's number and opens its socket. @throws {ControlError} */
   constructor(config: PortConfig, context: PortContext, adoption: Adoption | null = null) {
@@ -116,7 +116,7 @@ export class SwitchPort {
       mayTake: () => this.#tenantFds.waiting <= CLOSING_FDS_MAX,
       take: (fd) => this.#take(fd),
       refuse: (fd, code) => {
-        this.#count(code);
+        this.#history.failed(code, "another front-end knocked and was not taken");
         this.#tenantFds.close(fd);
       },
       log: (level, event, message) => this.#log(level, event, message),
@@ -133,10 +133,6 @@ export class SwitchPort {
     fields: Record<string, string | number> = {},
   ): void {
     this.#context.logger[level](`port ${this.config.name}`, event, message, fields);
-  }
-
-  #count(code: string): void {
-    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
   #take(fd: number): TurnedAway | null {
@@ -175,7 +171,7 @@ export class SwitchPort {
   }
 
   #announce(peer: PortStatus["peer"]): void {
-    this.#connects++;
+    this.#history.connected();
     this.#adoption?.announced();
     const uid = peer ? { uid: peer.uid } : {};
     this.#log("info", "connected", `front-end connected (${peerName(peer)})`, uid);
@@ -274,6 +270,7 @@ export class SwitchPort {
 
   #linkChanged(up: boolean): void {
     this.#linkUp = up;
+    this.#history.linkChanged();
     this.#state.linkChanges(up);
     const session = this.#attachment?.session;
     if (up && session) {
@@ -298,6 +295,7 @@ export class SwitchPort {
     this.#iotlb.close();
     this.#state.close();
     this.#attachment = null;
+    this.#history.disconnected();
     this.#mtu = this.config.mtu ?? null;
     this.#applyMtu();
     this.#tenantFds.close(attachment.fd);
@@ -306,7 +304,7 @@ export class SwitchPort {
     } else if (refusal === null) {
       this.#log("info", "disconnected", "front-end disconnected");
     } else {
-      this.#count(refusal.code);
+      this.#history.failed(refusal.code, refusal.detail);
       const reason = { reason: refusal.code };
       this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
     }
@@ -350,8 +348,9 @@ export class SwitchPort {
 
   /** The data plane gave one of its virtqueues up. */
   ringBroken(vring: number, reason: string): void {
-    this.#count(reason);
-    this.#attachment?.session.ringBroken(vring, reason, this.#problems.brokenText(vring, reason));
+    const text = this.#problems.brokenText(vring, reason);
+    this.#history.failed(reason, `vring ${vring} stopped${text}`);
+    this.#attachment?.session.ringBroken(vring, reason, text);
   }
 
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
@@ -392,9 +391,8 @@ export class SwitchPort {
       listener: this.#adoption?.listener ?? null,
       relations,
       mtu: this.#mtu,
-      connects: this.#connects,
+      history: this.#history,
       counters: this.#context.plane.portCounters(this.number),
-      errors: Object.fromEntries(this.#errors),
       memory: this.#memory.regions,
       problems: this.#problems.list,
     });

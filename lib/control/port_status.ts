@@ -7,6 +7,8 @@
 import { featureNames, protocolFeatureNames } from "../virtio/features.ts";
 import type { MemoryRegion } from "../vhost/host.ts";
 import type { Session } from "../vhost/session.ts";
+import type { PortHistory } from "./port_history.ts";
+import { portVerdict } from "./port_verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "./types.ts";
 
 /** What others know of a port. */
@@ -30,9 +32,8 @@ export interface PortFacts {
   readonly listener: string | null;
   readonly relations: PortRelations;
   readonly mtu: number | null;
-  readonly connects: number;
+  readonly history: PortHistory;
   readonly counters: Readonly<Record<string, number>>;
-  readonly errors: Readonly<Record<string, number>>;
   readonly memory: readonly MemoryRegion[];
   readonly problems: PortStatus["problems"];
 }
@@ -68,10 +69,10 @@ export function linkUpText(
 
 /** For `port list` and `port show`. */
 export function portStatus(facts: PortFacts): PortStatus {
-  const { config, session } = facts;
-  return {
+  const { config, session, history } = facts;
+  const status = {
     name: config.name,
-    link: session ? (facts.linkUp ? "up" : "down") : "wait",
+    link: session ? (facts.linkUp ? "up" as const : "down" as const) : "wait" as const,
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
     mode: config.mode ?? "listen",
     admin: facts.admin,
@@ -87,9 +88,12 @@ export function portStatus(facts: PortFacts): PortStatus {
     peer: facts.peer,
     mtu: facts.mtu,
     forward: config.forward ?? [],
-    connects: facts.connects,
+    connects: history.connects,
+    connectedAt: history.connectedAt,
+    linkSince: history.linkSince,
+    lastError: history.lastError,
     counters: facts.counters,
-    errors: facts.errors,
+    errors: history.errors,
     problems: facts.problems,
     memory: facts.memory.map((region) => ({
       guestAddr: `0x${region.guestAddr.toString(16)}`,
@@ -98,6 +102,9 @@ export function portStatus(facts: PortFacts): PortStatus {
     })),
     sharesMemoryWith: facts.relations.sharesMemoryWith,
   };
+  const broken = (session?.vrings ?? [])
+    .flatMap((vring, index) => vring.broken === null ? [] : [{ index, error: vring.broken }]);
+  return { ...status, verdict: portVerdict(status, broken) };
 }
 
 /** For `vring show`. @param countersOf a virtqueue's counters, with `lastAvail` and `lastUsed` */

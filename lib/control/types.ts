@@ -105,6 +105,16 @@ export interface PortStatus {
   /** Reserved addresses that pass, as in {@linkcode PortConfig}. */
   readonly forward: readonly string[];
   readonly connects: number;
+  /** When the front-end connected, ISO 8601, or null. */
+  readonly connectedAt: string | null;
+  /** Since when the link is what it is, ISO 8601. */
+  readonly linkSince: string;
+  /** What went wrong last: a reason code, what it means here, and when (ISO 8601); or null. */
+  readonly lastError:
+    | { readonly code: string; readonly detail: string; readonly at: string }
+    | null;
+  /** Its state in words. */
+  readonly verdict: string;
   readonly counters: Readonly<Record<string, number>>;
   /** Why connections were closed by us, counted by reason code. */
   readonly errors: Readonly<Record<string, number>>;

@@ -47,8 +47,8 @@ peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"
       args: ["port", "list", "-o", "json", "--ctl", running.ctl],
     }).output();
     assert.equal(code, 0);
-    const listed = JSON.parse(new TextDecoder().decode(stdout)) as { name: string }[];
-    assert.deepEqual(listed.map((port) => port.name), ["vm1", "vm2"]);
+    const listed = JSON.parse(new TextDecoder().decode(stdout)) as { ports: { name: string }[] };
+    assert.deepEqual(listed.ports.map((port) => port.name), ["vm1", "vm2"]);
   });
   assert.equal(await running.stop(), 0, running.log);
 });

@@ -4,7 +4,9 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { closeFd, connectUnix, listenUnix } from "../../ffi/mod.ts";
+import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
+import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/message.ts";
+import { closeFd, listenUnix } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { SwitchProcess, until, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
@@ -120,7 +122,7 @@ Deno.test("run: ready line, mode, add, del, TERM", async () => {
   const list = await vuswitch("port", "list", "--ctl", running.ctl);
   assert.match(
     list.stdout,
-    /^NAME +LINK +MODE +QUEUES +RING +RX +TX +DROPS +SOCKET\nvm1 +wait +listen/,
+    /^NAME +LINK .* RING +RX \(from guest\) +TX \(to guest\) +DROPS +PEER +SOCKET\nvm1 +wait/,
   );
   assert.equal((await vuswitch("port", "del", "vm3", "--ctl", running.ctl)).code, 0);
   assert.throws(() => Deno.statSync(folder.file("3.sock")), Deno.errors.NotFound);
@@ -211,7 +213,9 @@ Deno.test("a log that nobody reads any more does not stop a switch", async () =>
   // Two lines each, 20 of a kind a second: twice what a page holds.
   const end = performance.now() + 2500;
   for (let i = 0; performance.now() < end; i++) {
-    closeFd(connectUnix(socket));
+    const frontEnd = new FrontEnd(socket);
+    await frontEnd.ask(VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
+    frontEnd.close();
     await until("it to be seen", async () => {
       const port = await inTime(callSwitch(running.ctl, "GET", "/v1/ports/a")) as PortStatus;
       return port.connects === i + 1 && port.link === "wait";

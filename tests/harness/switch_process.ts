@@ -126,8 +126,9 @@ export class SwitchProcess implements AsyncDisposable {
   }
 
   /** `vring show NAME -o json`. */
-  vrings(name: string): Promise<VringStatus[]> {
-    return this.#get("vring", "show", name);
+  async vrings(name: string): Promise<VringStatus[]> {
+    const { vrings } = await this.#get<{ vrings: VringStatus[] }>("vring", "show", name);
+    return vrings;
   }
 
   /** `fdb show -o json`. */

@@ -1,0 +1,221 @@
+/**
+ * Tables, each a view of its command's JSON and of nothing else: what a table prints, `-o json` has.
+ *
+ * @module
+ */
+import type {
+  FdbStatus,
+  ListenerStatus,
+  PortStatus,
+  SwitchStatus,
+  VringStatus,
+} from "../control/types.ts";
+import { formatTable, shortNumber } from "./table.ts";
+
+/** The JSON of `port list`. */
+export interface PortList {
+  readonly ports: readonly PortStatus[];
+  readonly listeners: readonly ListenerStatus[];
+}
+
+/** The JSON of `stats PORT`. */
+export type PortStats = Pick<PortStatus, "name" | "counters" | "errors">;
+
+/** The JSON of `vring show PORT`. */
+export interface VringList {
+  readonly port: string;
+  readonly link: PortStatus["link"];
+  readonly features: string | null;
+  readonly featureNames: readonly string[];
+  readonly memory: PortStatus["memory"];
+  readonly vrings: readonly VringStatus[];
+}
+
+function drops(port: PortStatus): [string, number][] {
+  return Object.entries(port.counters)
+    .filter(([name, count]) => name.includes("Dropped") && count > 0);
+}
+
+function dropSum(port: PortStatus): number {
+  return drops(port).reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** `wait`, `down` and `up` as they are, and what an operator did to them. */
+function linkText(port: PortStatus): string {
+  if (port.admin === "down") return "admin-down";
+  return port.linkedTo === null ? port.link : `${port.link} = ${port.linkedTo}`;
+}
+
+function socketText(port: PortStatus): string {
+  if (port.retry === null) return port.socket;
+  return `${port.socket} (${port.retry.reason}, retry ${port.retry.afterMs / 1000} s)`;
+}
+
+/** A front-end's name is its own choice: no control character of it reaches a terminal. */
+function peerText(peer: PortStatus["peer"]): string {
+  if (peer === null) return "-";
+  return `${peer.pid} ${peer.command.replaceAll(/[\p{Cc}\u2028\u2029]/gu, "?")}`;
+}
+
+function listenerRow(listener: ListenerStatus): string[] {
+  const link = `${listener.ports.length} of ${listener.multi}`;
+  const down = listener.admin === "down";
+  const dashes = ["-", "-", "-", "-", "-", "-"];
+  return [listener.name, down ? "admin-down" : link, "listen", ...dashes, listener.socket];
+}
+
+/** The table of `port list`: a line for each port, and one for each socket that takes many. */
+export function portTable({ ports, listeners }: PortList): string {
+  const rows = ports.map((port) => [
+    port.name,
+    linkText(port),
+    port.mode,
+    String(port.queuePairs),
+    port.ring ?? "-",
+    shortNumber(port.counters.rxFrames ?? 0),
+    shortNumber(port.counters.txFrames ?? 0),
+    shortNumber(dropSum(port)),
+    peerText(port.peer),
+    socketText(port),
+  ]);
+  const from = "RX (from guest)";
+  const to = "TX (to guest)";
+  return formatTable(
+    ["NAME", "LINK", "MODE", "QUEUES", "RING", from, to, "DROPS", "PEER", "SOCKET"],
+    [...rows, ...listeners.map(listenerRow)],
+  );
+}
+
+/** A name and what there is to say, a line each. */
+function facts(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}
+
+function memoryText(port: PortStatus): string {
+  const { length } = port.memory;
+  if (length === 0) return "none shared";
+  const bytes = port.memory.reduce((sum, region) => sum + region.sizeBytes, 0);
+  const with_ = port.sharesMemoryWith.length === 0
+    ? ""
+    : `, the same as ${port.sharesMemoryWith.join(", ")}`;
+  return `${mebibytes(bytes)} shared in ${length} region${length === 1 ? "" : "s"}${with_}`;
+}
+
+function counts(entries: readonly (readonly [string, number])[]): string {
+  return entries.length === 0 ? "none" : entries.map(([name, n]) => `${name} ${n}`).join(", ");
+}
+
+function peerFacts({ peer, connectedAt, connects }: PortStatus): string {
+  if (peer === null) return connectedAt === null ? `none (${connects} so far)` : "unknown";
+  return `pid ${peerText(peer)}, uid ${peer.uid}, since ${connectedAt}`;
+}
+
+/** The table of `port show`. */
+export function portView(port: PortStatus | ListenerStatus): string {
+  if ("multi" in port) {
+    return facts([
+      ["listener", port.name],
+      ["socket", `${port.socket} (listen)`],
+      ["admin", port.admin],
+      ["ports", `${port.ports.length} of ${port.multi}: ${port.ports.join(", ") || "none"}`],
+      ["connects", String(port.connects)],
+      ["refused", counts(Object.entries(port.refused))],
+      ["errors", counts(Object.entries(port.errors))],
+    ]);
+  }
+  const { counters, lastError } = port;
+  const traffic = (way: "rx" | "tx"): string =>
+    `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes`;
+  return facts([
+    ["port", port.name],
+    ["verdict", port.verdict],
+    ...port.problems.map(({ code, text, hint }): [string, string] => [
+      "problem",
+      `${code}: ${text}${hint === null ? "" : ` (${hint})`}`,
+    ]),
+    ["link", `${linkText(port)} since ${port.linkSince}`],
+    ["socket", `${socketText(port)} (${port.mode})`],
+    ["front-end", peerFacts(port)],
+    ["last error", lastError ? `${lastError.at} ${lastError.code}: ${lastError.detail}` : "none"],
+    ["errors", counts(Object.entries(port.errors))],
+    ["ring", `${port.ring ?? "none"}, ${port.queuePairs} queue pairs, mtu ${port.mtu ?? "any"}`],
+    ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
+    [
+      "protocol",
+      `${port.protocolFeatures ?? "-"} ${port.protocolFeatureNames.join(" ")}`.trimEnd(),
+    ],
+    ["memory", memoryText(port)],
+    ["RX (from guest)", traffic("rx")],
+    ["TX (to guest)", traffic("tx")],
+    ["drops", counts(drops(port))],
+  ]);
+}
+
+/** The table of `fdb show`. */
+export function fdbTable(entries: readonly FdbStatus[]): string {
+  return formatTable(
+    ["PORT", "VLAN", "MAC", "AGE", "STATE"],
+    entries.map((entry) => [
+      entry.port,
+      String(entry.vlan),
+      entry.mac,
+      `${entry.ageSeconds}s`,
+      entry.state,
+    ]),
+  );
+}
+
+function counterRows(where: string, counters: Readonly<Record<string, number>>): string[][] {
+  return Object.entries(counters)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => [where, name, String(value)]);
+}
+
+const STATS_HEADING = ["WHERE", "COUNTER", "VALUE"];
+
+function portStatsRows({ name, counters, errors }: PortStats): string[][] {
+  const closed = Object.entries(errors).map(([code, n]) => [name, `closed: ${code}`, String(n)]);
+  return [...counterRows(name, counters), ...closed];
+}
+
+/** The table of `stats PORT`: its counters that are not zero. */
+export function portStatsTable(port: PortStats): string {
+  return formatTable(STATS_HEADING, portStatsRows(port));
+}
+
+/** The table of `stats`: the same of all ports, and of the switch. */
+export function statsTable(status: SwitchStatus): string {
+  return formatTable(STATS_HEADING, [
+    ...status.ports.flatMap(portStatsRows),
+    ...counterRows("fdb", status.fdb),
+    ...counterRows("worker", status.worker),
+  ]);
+}
+
+/** The table of `vring show`. */
+export function vringTable(list: VringList): string {
+  const features = `${list.features ?? "-"} ${list.featureNames.join(" ")}`.trimEnd();
+  const memory = list.memory.map((region, i) =>
+    `memory ${i}: guest ${region.guestAddr} +${region.sizeBytes} user ${region.userAddr}\n`
+  );
+  const rows = list.vrings.map((vring) => [
+    String(vring.index),
+    vring.direction,
+    `${vring.size}`,
+    String(vring.lastAvail),
+    String(vring.lastUsed),
+    ...["kicks", "calls", "callsSuppressed"].map((name) => String(vring.counters[name] ?? 0)),
+    vring.error === null ? vring.state : `${vring.state}: ${vring.error}`,
+  ]);
+  const heading = [
+    ...["VRING", "DIRECTION", "SIZE", "LAST-AVAIL", "LAST-USED"],
+    ...["KICKS", "CALLS", "SUPPRESSED", "STATE"],
+  ];
+  return `${list.port}  link ${list.link}  features ${features}\n${memory.join("")}` +
+    formatTable(heading, rows);
+}
