@@ -4,6 +4,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { serveApi } from "../control/api.ts";
 import {
   checkRange,
@@ -97,6 +98,13 @@ function pickFormat(flags: RunFlags): LogFormat {
   return flags.logFormat ?? (Deno.env.has("JOURNAL_STREAM") ? "journal" : "text");
 }
 
+/**
+ * A stop takes a second at most, whatever tenants hold: ports and their sockets are closed at once,
+ * what is waited for is a tenant's descriptor, which may never close, and a request under way, ms.
+ */
+const CLOSE_MS_MAX = 700;
+const API_CLOSE_MS_MAX = 200;
+
 /** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
 export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
@@ -111,9 +119,14 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   const signal = await stop;
   logger.info("switch", "stopping", `${signal}: closing ports`);
   // Ports first: a request that is still being answered must not keep their sockets.
-  await running.close();
-  await Promise.race([api.close(), new Promise((resolve) => setTimeout(resolve, 200))]);
+  await within(CLOSE_MS_MAX, running.close());
+  await within(API_CLOSE_MS_MAX, api.close());
   Deno.exit(0);
+}
+
+/** Waits for the end of something, or for `ms`. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  await Promise.race([work, delay(ms)]);
 }
 
 async function startApi(running: Switch, path: string): Promise<ReturnType<typeof serveApi>> {

@@ -213,7 +213,10 @@ async function readPort(request: Request, socketDir = "."): Promise<PortConfig> 
   const { name } = body;
   const path = body.path ?? (typeof name === "string" ? join(socketDir, `${name}.sock`) : null);
   if (typeof name !== "string" || typeof path !== "string") {
-    throw new ControlError("invalid", "A port needs name and path, both texts");
+    throw new ControlError(
+      "invalid",
+      "A port needs a name, a text; its path, if given, is one too",
+    );
   }
   const unknown = Object.keys(body).find((key) => !PORT_KEYS.includes(key));
   if (unknown !== undefined) {

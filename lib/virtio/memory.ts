@@ -59,10 +59,8 @@ const lengths: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** `lengths` for other modules: a module reads even its own exports through a cell. */
 export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
 
-/** The guest address that was last looked for and is in no region, or -1. Written when it fails. */
-export const strayAddress: Float64Array<ArrayBuffer> = new Float64Array(new ArrayBuffer(8)).fill(
-  -1,
-);
+/** The guest address that was last looked for in vain, and whose memory it is not in. */
+export const stray: { memory: GuestMemory | null; address: number } = { memory: null, address: -1 };
 
 /** The memory of one guest, replaced as a whole when its table changes. */
 export class GuestMemory {
@@ -108,6 +106,12 @@ export function pushSegments(
   return pushUncached(memory, at, low, high, sizeBytes);
 }
 
+// cold
+function noteStray(memory: GuestMemory, address: number): void {
+  stray.memory = memory;
+  stray.address = address;
+}
+
 // cold: the first touch of a granule, or a range that crosses regions.
 function pushUncached(
   memory: GuestMemory,
@@ -123,7 +127,7 @@ function pushUncached(
   let index = at;
   while (left > 0) {
     const slot = fillSlot(memory, address);
-    if (slot < 0) strayAddress[0] = address;
+    if (slot < 0) noteStray(memory, address);
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
     const part = Math.min(left, memory.slots[slot + END]! - inGranule);

@@ -75,7 +75,7 @@ export interface VringShape {
  *   a receive chain without room for the header             returned empty, the next one is used
  *   a chain to send that is shorter than header and frame   malformed, returned
  *   more bytes than any frame has                           oversize, returned
- *   WRITE in an indirect table to send (DPDK 22.11)         ignored
+ *   WRITE in a packed indirect table to send (DPDK 22.11)   ignored
  *   WRITE beside INDIRECT, NEXT in a packed indirect table  ignored (virtio-v1.3 §2.7.5.3.2, §2.8.8)
  *   header and frame cut anywhere, in any number of pieces  served
  */

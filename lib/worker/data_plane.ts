@@ -23,7 +23,7 @@ import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
 import type { Vring } from "../switch/port.ts";
 import { askAgain } from "../switch/untranslated.ts";
-import { strayAddress } from "../virtio/memory.ts";
+import { stray } from "../virtio/memory.ts";
 import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
@@ -194,11 +194,11 @@ class DataPlaneThread {
   #ringBroken(vring: Vring): void {
     const word = vring.port.index * VRINGS_PER_PORT + vring.number;
     if (Atomics.load(this.#broken, word) !== 0) return;
-    const stray = strayAddress[0]!;
-    if (vring.queue.broken === RING_BAD_ADDRESS && stray >= 0) {
-      this.#tell(EVENT.stray, vring, stray);
+    // Another port's address is nobody's business here: a length may be what is bad.
+    if (vring.queue.broken === RING_BAD_ADDRESS && stray.memory === vring.port.memory) {
+      this.#tell(EVENT.stray, vring, stray.address);
     }
-    strayAddress[0] = -1;
+    stray.memory = null;
     Atomics.store(this.#broken, word, vring.queue.broken);
     this.#stale = true;
     signalEventFd(this.#eventFd);
