@@ -9,7 +9,8 @@ import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/message.ts";
 import { closeFd, listenUnix } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
-import { SwitchProcess, until, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
+import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 /** Runs a command that must fail with one line on stderr. */

@@ -6,7 +6,8 @@
 import { strict as assert } from "node:assert";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { closeFd, connectUnix, listenUnix } from "../../ffi/mod.ts";
-import { SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
+import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 /** A process's state as /proc tells it. */

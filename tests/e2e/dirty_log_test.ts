@@ -9,7 +9,8 @@ import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { NetGuest, type NetGuestOptions, RX, TX } from "../../lib/guest/net_guest.ts";
 import { MigratingGuest } from "../harness/migrating_guest.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, numberedFrame, turn } from "../harness/traffic.ts";
 

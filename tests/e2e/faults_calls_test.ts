@@ -10,7 +10,7 @@ import { libc } from "../../ffi/symbols.ts";
 import { RX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { bytesOf, Siege, steps } from "../harness/siege.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, numberedFrame } from "../harness/traffic.ts";
 
 /** Largest value of an eventfd: one more blocks the writer. */

@@ -18,7 +18,7 @@ import {
 import { REQUESTS } from "../../lib/vhost/requests.ts";
 import { held } from "../harness/bystanders.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce } from "../harness/traffic.ts";
 
 /** A descriptor of O_PATH: it looks like the other one and can be used for nothing. */

@@ -13,7 +13,7 @@ import * as id from "../../lib/vhost/message.ts";
 import { REQUESTS } from "../../lib/vhost/requests.ts";
 import { VRINGS_PER_PORT } from "../../lib/worker/types.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce } from "../harness/traffic.ts";
 
 Deno.test("hostile bytes", async (t) => {

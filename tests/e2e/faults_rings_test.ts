@@ -10,7 +10,7 @@ import { type NetGuest, type NetGuestOptions, RX, TX } from "../../lib/guest/net
 import * as id from "../../lib/vhost/message.ts";
 import { FRAME_BYTES_MAX } from "../../lib/virtio/burst.ts";
 import { Siege } from "../harness/siege.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, macOf, numberedFrame } from "../harness/traffic.ts";
 
 const NEXT = 1;

@@ -12,7 +12,7 @@ import { RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { LingeringSocket } from "../harness/linger.ts";
 import { bytesOf, closes, Siege, type Siege as Besieged, steps } from "../harness/siege.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, macOf, numberedFrame } from "../harness/traffic.ts";
 
 const PLAIN = 1;

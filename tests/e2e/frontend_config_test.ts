@@ -11,7 +11,7 @@ import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { Bed } from "../harness/bed.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
 
 const SIZES = [60, 100, 1500, 64, 1400];

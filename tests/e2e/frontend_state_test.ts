@@ -18,7 +18,7 @@ import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
 
 const SAVE = 0;

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
 const GIB = 2 ** 30;

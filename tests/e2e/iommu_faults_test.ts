@@ -23,7 +23,7 @@ import * as id from "../../lib/vhost/message.ts";
 import { VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
-import { until } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
 const PAGE = 4096;

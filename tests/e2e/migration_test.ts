@@ -11,7 +11,8 @@ import { QemuGuest } from "../../lib/demo/qemu.ts";
 import { addressOf, pingAll, pingMeanwhile, startGuests, stopGuests } from "../harness/guests.ts";
 import { migrate, type MigrationTimes, startStream } from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 /** NIC of the guest that moves. Without guest_announce QEMU says SEND_RARP in its place. */

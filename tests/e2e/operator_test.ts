@@ -7,7 +7,8 @@
 import { strict as assert } from "node:assert";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { cpuSeconds, SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
+import { cpuSeconds, SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, transfer } from "../harness/traffic.ts";
 

@@ -11,7 +11,8 @@ import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import type { GuestChoice } from "../harness/guests.ts";
 import { startGuests, stopGuests } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 const HINT = "add share=on to the guest's memory backend";

@@ -19,7 +19,8 @@ import {
   stopGuests,
 } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 async function ports(running: SwitchProcess): Promise<readonly PortStatus[]> {

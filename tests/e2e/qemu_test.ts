@@ -18,7 +18,8 @@ import {
   stopGuests,
 } from "../harness/guests.ts";
 import { PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
-import { cpuSeconds, SwitchProcess, until } from "../harness/switch_process.ts";
+import { cpuSeconds, SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 const missing = missingQemuPackages();

@@ -11,7 +11,8 @@ import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
-import { SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
+import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
 

@@ -9,7 +9,8 @@ import { hasTestpmd, Testpmd, type TestpmdOptions } from "../../lib/demo/testpmd
 import type { PortStatus } from "../../lib/control/types.ts";
 import { freeHugePagesMib, HugePages } from "../harness/hugepages.ts";
 import { PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, Journey, linksUp, SEED, travel } from "../harness/testpmd_journey.ts";
 

@@ -7,7 +7,8 @@
 import { strict as assert } from "node:assert";
 import { hasTestpmd, Testpmd, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess, until } from "../harness/switch_process.ts";
+import { SwitchProcess } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, type JourneyOptions, SEED, travel } from "../harness/testpmd_journey.ts";
 

@@ -8,7 +8,8 @@ import { strict as assert } from "node:assert";
 import { fdbTable, portStatsTable, portTable, portView, vringTable } from "../../lib/cli/views.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { SwitchProcess, until, vuswitch } from "../harness/switch_process.ts";
+import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 type Draw = (value: never) => string;

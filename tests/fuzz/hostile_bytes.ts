@@ -29,7 +29,8 @@ import * as id from "../../lib/vhost/message.ts";
 import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
 import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { startedClient } from "../unit/control/started_client.ts";
-import { Client, FakePlane, held, keptLog, until, untilIdle } from "../unit/control/support.ts";
+import { Client, FakePlane, held, keptLog, untilIdle } from "../unit/control/support.ts";
+import { until } from "../harness/until.ts";
 import { addr, state, table, words } from "../unit/vhost/fake_host.ts";
 import { often } from "./often.ts";
 
@@ -332,12 +333,12 @@ export class PortBench {
     }
     // No more will come, but everything is still read, and answered.
     libc.shutdown(client.fd, SHUT_WR);
-    await until(() => this.#readReplies(client.fd), "the port hangs up");
+    await until("the port hangs up", () => this.#readReplies(client.fd));
     client.close();
-    await until(() => {
+    await until("the port has served it and waits again", () => {
       const status = port.status();
       return status.connects > connects && status.link === "wait";
-    }, "the port has served it and waits again");
+    });
     assert.deepEqual(this.#failures, []);
     assert.equal(this.#plane.vrings.size, 0);
     assert.equal(this.#plane.mappings.size, 0);
@@ -363,7 +364,7 @@ export class PortBench {
     const good = await startedClient(this.#path(0));
     assert.equal(port?.status().link, "up");
     good.release();
-    await until(() => port?.status().link === "wait", "the port waits again");
+    await until("the port waits again", () => port?.status().link === "wait");
     for (const one of this.#ports) one.close();
     await untilIdle(this.#blocking);
     await this.#reactor.close();

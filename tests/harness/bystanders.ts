@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import { introduce, isNumbered, macOf, numberedFrame } from "./traffic.ts";
-import { until } from "./switch_process.ts";
+import { until } from "./until.ts";
 
 const FRAMES_PER_TICK = 8;
 const UNDER_WAY_MAX = 64;

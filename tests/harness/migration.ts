@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { QemuGuest } from "../../lib/demo/qemu.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
-import { until } from "./switch_process.ts";
+import { until } from "./until.ts";
 
 /** How long it took, ms, as QEMU says. */
 export interface MigrationTimes {

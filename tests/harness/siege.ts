@@ -11,7 +11,8 @@ import type { PortStatus, VringStatus } from "../../lib/control/types.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest, type NetGuestOptions } from "../../lib/guest/net_guest.ts";
 import { Bystanders, type Held, held, heldAsBefore } from "./bystanders.ts";
-import { SwitchProcess, until } from "./switch_process.ts";
+import { SwitchProcess } from "./switch_process.ts";
+import { until } from "./until.ts";
 import { TempFolder } from "./temp.ts";
 import { introduce, macOf } from "./traffic.ts";
 

@@ -6,8 +6,6 @@
 import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
 import { WAIT_MS_MAX } from "./until.ts";
 
-export { until } from "./until.ts";
-
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** The machine's speed decides no test: commands wait for a switch as long as it takes. */

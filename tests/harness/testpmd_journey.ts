@@ -8,7 +8,8 @@ import { strict as assert } from "node:assert";
 import { Testpmd, type TestpmdOptions, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { compareFrames, type Comparison, decodePcap, encodePcap, randomFrames } from "./pcap.ts";
-import { type SwitchProcess, until } from "./switch_process.ts";
+import type { SwitchProcess } from "./switch_process.ts";
+import { until } from "./until.ts";
 
 /** Seed of the random frames; $VUSWITCH_SEED runs a failed test again. */
 export const SEED: number = Number(Deno.env.get("VUSWITCH_SEED") ?? 20261121);

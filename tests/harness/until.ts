@@ -9,15 +9,18 @@
  * is far beyond what the slowest machine needs with its processors busy.
  */
 export const WAIT_MS_MAX = 120_000;
+/** Between looks; the first come sooner, ms. */
+const PAUSE_MS_MAX = 20;
 
-/** Waits until `check` holds, looking every `pauseMs`. @throws naming `what` */
-export async function until(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  pauseMs = 20,
-): Promise<void> {
+/**
+ * Waits until `check` holds. What holds already is seen before anything else can run.
+ * @throws naming `what`
+ */
+export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + WAIT_MS_MAX;
-  while (!(await check())) {
+  for (let pauseMs = 1;; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+    const holds = check();
+    if (typeof holds === "boolean" ? holds : await holds) return;
     if (performance.now() > end) throw new Error(`Waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

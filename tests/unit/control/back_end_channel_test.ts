@@ -15,7 +15,8 @@ import {
 } from "../../../lib/vhost/back_end_message.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
 import { encodeMessage, encodeU64 } from "../../../lib/vhost/message.ts";
-import { held, until, untilHeld } from "./support.ts";
+import { held, untilHeld } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 const CONFIG = configChangeMessage();
 const REPLY = 0x5;
@@ -58,7 +59,7 @@ class Bench {
   }
 
   async failed(code: string): Promise<void> {
-    await until(() => this.news.length > 0, `the channel fails with ${code}`);
+    await until(`the channel fails with ${code}`, () => this.news.length > 0);
     deepEqual([this.news, this.refusal?.code], [["failed"], code]);
     equal(this.channel.send(CONFIG), false);
   }
@@ -104,13 +105,13 @@ Deno.test("replies go to who asked, in order and in any pieces", () =>
     const view = new DataView(b.read().buffer);
     equal(view.getUint32(4, true), 0x9, "NEED_REPLY");
     b.reply(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, 0n);
-    await until(() => answers.length === 1, "the first reply");
+    await until("the first reply", () => answers.length === 1);
     const reply = encodeMessage(VHOST_USER_BACKEND_IOTLB_MSG, REPLY, encodeU64(7n));
     for (let i = 0; i < reply.length; i++) {
       send(b.peer, reply.subarray(i, i + 1));
       if (i % 6 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    await until(() => answers.length === 2, "the second reply");
+    await until("the second reply", () => answers.length === 2);
     deepEqual(answers, ["config 0", "miss 7"]);
   }));
 
@@ -125,7 +126,7 @@ Deno.test("a peer that hangs up only loses the channel", () =>
       failed: () => b.news.push("failed"),
       closeFd,
     });
-    await until(() => b.news.length > 0, "the hang-up is noticed");
+    await until("the hang-up is noticed", () => b.news.length > 0);
     deepEqual(b.news, ["gone"]);
     equal(second.send(CONFIG), false);
     b.channel.close();
@@ -193,8 +194,8 @@ Deno.test("what a slow peer left unread arrives whole and in order", () =>
     };
     for (let i = 0; i < count; i++) {
       ok(b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 4096 * i, 1)));
-      if (i % 1000 === 999) await until(() => (take(), got.length > i - 300), "the peer reads");
+      if (i % 1000 === 999) await until("the peer reads", () => (take(), got.length > i - 300));
     }
-    await until(() => (take(), got.length === count), "all messages");
+    await until("all messages", () => (take(), got.length === count));
     deepEqual(got, Array.from({ length: count }, (_, i) => i));
   }));

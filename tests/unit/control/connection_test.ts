@@ -7,7 +7,8 @@ import { Reactor } from "../../../lib/control/reactor.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
 import { encodeMessage, encodeU64, PAYLOAD_BYTES_MAX } from "../../../lib/vhost/message.ts";
 import type { Outcome } from "../../../lib/vhost/session.ts";
-import { Client, eventFds, held, until, untilHeld } from "./support.ts";
+import { Client, eventFds, held, untilHeld } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 interface Seen {
   readonly request: number;
@@ -53,7 +54,7 @@ class Bench {
   }
 
   async ended(code: string | null): Promise<void> {
-    await until(() => this.end !== undefined, `the connection ends with ${code}`);
+    await until(`the connection ends with ${code}`, () => this.end !== undefined);
     equal(this.end?.code ?? null, code);
   }
 
@@ -93,7 +94,7 @@ Deno.test("Connection takes a message byte by byte, its descriptors with the fir
       equal(send(b.client.fd, bytes.subarray(i, i + 1), i === 0 ? fds : []), 1);
       if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    await until(() => b.seen.length === 1, "the message is whole");
+    await until("the message is whole", () => b.seen.length === 1);
     const [seen] = b.seen;
     deepEqual([seen?.request, seen?.flags, seen?.payload], [12, 0x9, [...BYTES]]);
     equal(seen?.fds.length, 3);
@@ -107,7 +108,7 @@ Deno.test("Connection takes a header and its payload as two sends", () =>
     send(b.client.fd, bytes.subarray(0, 12), fds);
     send(b.client.fd, bytes.subarray(12));
     b.client.send(1);
-    await until(() => b.seen.length === 2, "both messages came");
+    await until("both messages came", () => b.seen.length === 2);
     deepEqual(b.seen.map((s) => [s.request, s.payload.length, s.fds.length]), [[5, 40, 8], [
       1,
       0,
@@ -127,7 +128,7 @@ Deno.test("Connection takes more messages in one send than it handles in a turn,
       if (sent > 0) at += sent;
       else await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    await until(() => b.seen.length === count, "all messages came");
+    await until("all messages came", () => b.seen.length === count);
     b.seen.forEach((seen, i) => {
       equal((seen.payload[0] as number) + 256 * (seen.payload[1] as number), i);
     });
@@ -136,7 +137,7 @@ Deno.test("Connection takes more messages in one send than it handles in a turn,
 Deno.test("Connection refuses a long payload when it has read the header only", () =>
   bench(async (b) => {
     b.client.send(200, new Uint8Array(PAYLOAD_BYTES_MAX));
-    await until(() => b.seen.length === 1, "the longest message came");
+    await until("the longest message came", () => b.seen.length === 1);
     const header = encodeMessage(5, 1, new Uint8Array(0));
     new DataView(header.buffer).setUint32(8, PAYLOAD_BYTES_MAX + 1, true);
     const [fd] = eventFds(1) as [number];
@@ -173,7 +174,7 @@ Deno.test("Connection hands over as many descriptors as can come at once", () =>
     const [fd] = eventFds(1) as [number];
     b.client.send(1, new Uint8Array(0), new Array<number>(253).fill(fd));
     closeFd(fd);
-    await until(() => b.seen.length === 1, "the message came");
+    await until("the message came", () => b.seen.length === 1);
     equal(b.seen[0]?.fds.length, 253);
   }));
 
@@ -205,7 +206,7 @@ Deno.test("Connection lets a silent front-end be between messages", () =>
     b.client.send(1);
     await new Promise((resolve) => setTimeout(resolve, 2500));
     b.client.send(1);
-    await until(() => b.seen.length === 2, "the second message came");
+    await until("the second message came", () => b.seen.length === 2);
     equal(b.end, undefined);
   }));
 
@@ -224,10 +225,10 @@ Deno.test("Connection sends replies in order and ends after the last one it refu
 Deno.test("Connection ends with a front-end that never reads its replies", () =>
   bench(async (b) => {
     b.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, new Uint8Array(2000)) });
-    await until(() => {
+    await until("the connection ends", () => {
       if (b.end === undefined) send(b.client.fd, encodeMessage(1, 1, new Uint8Array(0)));
       return b.end !== undefined;
-    }, "the connection ends");
+    });
     await b.ended("slow-peer");
   }));
 
@@ -236,7 +237,7 @@ Deno.test("Connection waits for a slow front-end and loses nothing", () =>
     b.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, new Uint8Array(4000)) });
     const count = 60;
     for (let i = 0; i < count; i++) b.client.send(1);
-    await until(() => b.seen.length === count, "all requests were handled");
+    await until("all requests were handled", () => b.seen.length === count);
     for (let i = 0; i < count; i++) equal((await b.client.reply())?.payload.byteLength, 4000);
     equal(b.end, undefined);
   }));
@@ -251,12 +252,12 @@ Deno.test("Connection slows a flood down and keeps serving the others", () =>
       while (sent < total && send(b.client.fd, flood) === flood.length) sent++;
       return sent === total;
     };
-    await until(() => pump() || b.seen.length >= MESSAGES_BURST_MAX, "the burst is used up");
+    await until("the burst is used up", () => pump() || b.seen.length >= MESSAGES_BURST_MAX);
     const other = new Bench(b.reactor);
     other.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, encodeU64(1n)) });
     other.client.send(3);
     equal(await other.client.u64(3), 1n);
-    await until(() => pump() && b.seen.length === total, "every message was handled in the end");
+    await until("every message was handled in the end", () => pump() && b.seen.length === total);
     // 400 above the burst at 1,000 a second: no faster than that, as slow as the machine likes.
     ok(performance.now() - start > 300);
     equal(b.end, undefined);
@@ -282,7 +283,7 @@ Deno.test("Connection slows a front-end down whose messages take long, and lets 
     other.client.send(3);
     equal(await other.client.u64(3), 1n);
     ok(b.seen.length < total, "nobody waits until all are done");
-    await until(() => b.seen.length === total, "every message was handled in the end");
+    await until("every message was handled in the end", () => b.seen.length === total);
     // 880 ms cost 3,520 messages: 2,000 are free, 1,000 are earned in a second.
     ok(performance.now() - start > 1200);
     equal(b.end, undefined);
@@ -322,7 +323,7 @@ Deno.test("Connection keeps messages waiting behind one that takes its time", ()
     b.client.send(43);
     b.client.send(2);
     equal(await b.client.u64(1), 1n);
-    await until(() => finish.length === 1, "the slow one is begun");
+    await until("the slow one is begun", () => finish.length === 1);
     b.connection.poll();
     await new Promise((resolve) => setTimeout(resolve, 5));
     deepEqual(b.seen.map(({ request }) => request), [1, 43]);
@@ -340,7 +341,7 @@ Deno.test("Connection ends when the peer goes while a message takes its time", (
     b.outcome = () => ({ later: new Promise((resolve) => finish = resolve) });
     b.client.send(43);
     b.client.send(1);
-    await until(() => b.seen.length === 1, "it is begun");
+    await until("it is begun", () => b.seen.length === 1);
     b.client.close();
     await b.ended(null);
     finish({ reply: encodeMessage(43, 5, encodeU64(0n)) });

@@ -6,7 +6,7 @@ import { Doorstep, HELD_MAX } from "../../../lib/control/doorstep.ts";
 import { Knocks } from "../../../lib/control/knocks.ts";
 import { Pace } from "../../../lib/control/pace.ts";
 import type { TurnedAway } from "../../../lib/control/port_socket.ts";
-import { until } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 const BUSY: TurnedAway = { code: "busy", why: "and pid 7 other is connected" };
 
@@ -53,13 +53,13 @@ Deno.test("Doorstep refuses whom nobody took in time, and not before", async () 
   const port = new Port();
   const since = performance.now();
   port.step.hold(1000, BUSY);
-  await until(() => port.done.length > 0, "the front-end is refused");
+  await until("the front-end is refused", () => port.done.length > 0);
   ok(performance.now() - since >= 990);
   deepEqual(port.done, ["busy 1000"]);
   // One whose port is free in the last moment is taken.
   port.step.hold(1001, BUSY);
   port.free = true;
-  await until(() => port.done.length > 1, "the front-end is taken");
+  await until("the front-end is taken", () => port.done.length > 1);
   equal(port.done[1], "take 1001");
   port.step.clear("admin-down");
 });
@@ -125,7 +125,7 @@ Deno.test("Arrival tells of who speaks or stays, once", async () => {
   talks.end(true);
   ok(!talks.isWorthy);
   const stays = new Arrival(() => told++);
-  await until(() => stays.isAnnounced, "who stays is told of");
+  await until("who stays is told of", () => stays.isAnnounced);
   ok(stays.isWorthy);
   equal(told, 2);
 });

@@ -14,7 +14,8 @@ import { EVENT } from "../../../lib/worker/events.ts";
 import { accept, type FakeHost, finish, message, words } from "../vhost/fake_host.ts";
 import { getBase } from "../vhost/front_ends.ts";
 import { connect, translateRings } from "../vhost/iommu_front_end.ts";
-import { FakePlane, until } from "./support.ts";
+import { FakePlane } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 const RX = 0;
 const READ = 1;
@@ -134,10 +135,10 @@ Deno.test("while a queue waits it is asked again, and no longer", async () => {
   port.plane.waiting = 1;
   port.event(EVENT.miss, 0x1000 + READ);
   equal(times(), 0);
-  await until(() => times() >= 3, "it is asked again");
+  await until("it is asked again", () => times() >= 3);
   port.plane.waiting = 0;
   const before = times();
-  await until(() => times() > before, "the last look");
+  await until("the last look", () => times() > before);
   // The test's sanitizer finds a timer that goes on.
 });
 
@@ -156,12 +157,12 @@ Deno.test("a page of a ring is asked for once, and again when something changed 
   port.iotlb.askForRing(0x5000);
   port.iotlb.askForRing(0x6000);
   deepEqual(pages(), [0x5000n, 0x6000n]);
-  await until(() => {
+  await until("the question is repeated", () => {
     port.iotlb.askForRing(0x5000);
     const [question] = port.told();
     if (question) equal(question[3], true, "with a reply");
     return question !== undefined;
-  }, "the question is repeated");
+  });
 });
 
 Deno.test("of a flood of ring pages none is left out", () => {

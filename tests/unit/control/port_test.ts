@@ -18,10 +18,10 @@ import {
   held,
   keptLog,
   memoryFile,
-  until,
   untilHeld,
   untilIdle,
 } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 const MIB = 2 ** 20;
 const USER = 0x7f00_0000_0000;
@@ -104,7 +104,7 @@ Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>
     match(b.logged("connected")[0] ?? "", new RegExp(`pid ${Deno.pid} `));
     match(b.logged("link-up")[0] ?? "", /split\/256, MRG_RXBUF VERSION_1, 1 region of 1 MiB/);
     front.release();
-    await until(() => b.port.status().link === "wait", "the port waits again");
+    await until("the port waits again", () => b.port.status().link === "wait");
     deepEqual(b.logged("link-down").length, 1);
     deepEqual(b.plane.flushed, [b.port.number]);
     notEqual(b.plane.frameMax.get(b.port.number), 1422);
@@ -117,7 +117,7 @@ Deno.test("SwitchPort holds nothing more after 300 front-ends", () =>
     for (let round = 0; round < 300; round++) {
       const front = await startedClient(b.path);
       front.release();
-      await until(() => b.port.status().link === "wait", `round ${round} is over`);
+      await until(`round ${round} is over`, () => b.port.status().link === "wait");
     }
     equal(b.port.status().connects, 300);
     await untilHeld(before);
@@ -134,7 +134,7 @@ Deno.test("SwitchPort refuses a second front-end while the first lives", () =>
     equal(b.error("busy"), 1);
     equal(await first.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     first.close();
-    await until(() => b.port.status().peer === null, "the first is gone");
+    await until("the first is gone", () => b.port.status().peer === null);
     const third = b.client();
     equal(await third.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     third.close();
@@ -174,12 +174,12 @@ Deno.test("SwitchPort closes what breaks the protocol, says why, and listens aga
       client.give(request, payload, fds);
       await client.closed();
       client.close();
-      await until(() => b.error(code) === 1, `${code} is counted`);
+      await until(`${code} is counted`, () => b.error(code) === 1);
       ok(b.logged("closed").at(-1)?.includes(`"reason":"${code}"`));
       const good = b.client();
       equal(await good.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
       good.close();
-      await until(() => b.port.status().peer === null, "the port is free");
+      await until("the port is free", () => b.port.status().peer === null);
     }
   }));
 
@@ -188,7 +188,7 @@ Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
     const front = await startedClient(b.path);
     const { client, errs } = front;
     b.port.ringBroken(1, "chain-loop");
-    await until(() => drainEventFd(errs[1] as number) === 1, "the err eventfd is signalled");
+    await until("the err eventfd is signalled", () => drainEventFd(errs[1] as number) === 1);
     equal(drainEventFd(errs[0] as number), 0);
     equal(b.port.status().link, "down");
     equal(b.port.vrings()[1]?.state, "broken");
@@ -196,7 +196,7 @@ Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
     equal(b.error("chain-loop"), 1);
     equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     front.release();
-    await until(() => b.port.status().peer === null, "the front-end is gone");
+    await until("the front-end is gone", () => b.port.status().peer === null);
     b.port.ringBroken(1, "chain-loop");
   }));
 
@@ -210,7 +210,7 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
     closeFd(probe);
     equal(libc.setrlimit(7, new BigUint64Array([BigInt(probe), limit[1] as bigint])), 0);
     try {
-      await until(() => b.logged("accept-failed").length > 0, "accept fails");
+      await until("accept fails", () => b.logged("accept-failed").length > 0);
       match(b.logged("accept-failed")[0] ?? "", /EMFILE/);
     } finally {
       libc.setrlimit(7, limit);

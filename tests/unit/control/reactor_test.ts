@@ -2,7 +2,8 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../../ffi/mod.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
-import { held, until, untilHeld } from "./support.ts";
+import { held, untilHeld } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 Deno.test("Reactor keeps an event of a removed descriptor from the next one of its number", async () => {
   const before = held();
@@ -26,11 +27,11 @@ Deno.test("Reactor keeps an event of a removed descriptor from the next one of i
   reactor.add(second, handler(second, first, "second"));
   signalEventFd(first);
   signalEventFd(second);
-  await until(() => calls.length > 0, "one handler ran");
+  await until("one handler ran", () => calls.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 20));
   equal(calls.length, 1, calls.join());
   signalEventFd(replacement);
-  await until(() => calls.length > 1, "the replacement's own event comes");
+  await until("the replacement's own event comes", () => calls.length > 1);
   equal(calls[1], "replacement");
   reactor.remove(replacement);
   await reactor.close();
@@ -53,9 +54,9 @@ Deno.test("Reactor reports a handler's error and goes on", async () => {
     calls++;
   });
   signalEventFd(bad);
-  await until(() => errors.length === 1, "the error is reported");
+  await until("the error is reported", () => errors.length === 1);
   signalEventFd(good);
-  await until(() => calls === 1, "the other handler runs");
+  await until("the other handler runs", () => calls === 1);
   deepEqual(errors.map(String), ["Error: a bug"]);
   for (const fd of [bad, good]) {
     reactor.remove(fd);

@@ -14,7 +14,8 @@ import { Reactor } from "../../../lib/control/reactor.ts";
 import { StateTransfer } from "../../../lib/control/state_transfer.ts";
 import { BlockingPool, TenantFds } from "../../../lib/control/tenant_fds.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
-import { held, until, untilHeld, untilIdle } from "./support.ts";
+import { held, untilHeld, untilIdle } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 const MIB = 2 ** 20;
 const LONG_MS = 60_000;
@@ -132,7 +133,7 @@ async function outcome(
 ): Promise<Refusal | null> {
   await what();
   const result = await transfer.over(timeoutMs);
-  await until(() => b.fds.waiting === 0, "its descriptor is closed");
+  await until("its descriptor is closed", () => b.fds.waiting === 0);
   return result;
 }
 
@@ -156,7 +157,7 @@ Deno.test("StateTransfer refuses what is longer than its room, at once", () =>
     const transfer = b.load(out, 1000);
     await writeAll(into, pattern(1000));
     await writeAll(into, pattern(1));
-    await until(() => transfer.outcome !== undefined, "the byte too many");
+    await until("the byte too many", () => transfer.outcome !== undefined);
     equal(transfer.outcome?.code, "state-too-long");
     closeFd(into);
     const [exact, end] = createPipe();
@@ -212,7 +213,7 @@ Deno.test("StateTransfer that is given up closes its descriptor and tells who as
     const over = transfer.over(LONG_MS);
     transfer.close();
     equal((await over)?.code, "state-given-up");
-    await until(() => fdKind(out) === "other", "the descriptor is closed");
+    await until("the descriptor is closed", () => fdKind(out) === "other");
     transfer.close();
     closeFd(into);
   }));

@@ -18,7 +18,7 @@ import {
 import type { PortPlane } from "../../../lib/control/port_context.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import type { BlockingPool } from "../../../lib/control/tenant_fds.ts";
-import { until as wait, WAIT_MS_MAX } from "../../harness/until.ts";
+import { until, WAIT_MS_MAX } from "../../harness/until.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
 import type {
   DataPlane,
@@ -28,11 +28,6 @@ import type {
   VringPosition,
 } from "../../../lib/worker/types.ts";
 import type { VringStart } from "../../../lib/worker/types.ts";
-
-/** Waits until `condition` holds, without an `await` before it is looked at. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  if (!condition()) await wait(what, condition, 1);
-}
 
 /** A data plane that checks the order of calls and nothing else. */
 export class FakePlane implements DataPlane, PortPlane {
@@ -258,10 +253,13 @@ export function held(): { fds: number; maps: number } {
 
 /** Waits until this process holds what it held `before`: descriptors close off the thread. */
 export async function untilHeld(before: { fds: number; maps: number }): Promise<void> {
-  await until(() => {
+  const what = `descriptors and mappings are ${JSON.stringify(before)}, not ${
+    JSON.stringify(held())
+  }`;
+  await until(what, () => {
     const now = held();
     return now.fds <= before.fds && now.maps <= before.maps;
-  }, `descriptors and mappings are ${JSON.stringify(before)}, not ${JSON.stringify(held())}`);
+  });
 }
 
 /** Waits until no call on a tenant's descriptor is under way: the next test counts them as its. */
@@ -331,7 +329,7 @@ export class Client {
     const buffer = new Uint8Array(new ArrayBuffer(bytes));
     let have = 0;
     let over = false;
-    await until(() => {
+    await until(`${bytes} bytes came`, () => {
       while (have < bytes && !over) {
         const got = receive(this.fd, buffer.subarray(have));
         if (got.bytes === -EAGAIN) return false;
@@ -339,7 +337,7 @@ export class Client {
         else have += got.bytes;
       }
       return true;
-    }, `${bytes} bytes came`);
+    });
     return over ? null : new DataView(buffer.buffer);
   }
 

@@ -7,7 +7,8 @@ import { acceptUnix, closeFd, EAGAIN, listenUnix } from "../../../ffi/mod.ts";
 import { Switch } from "../../../lib/control/switch.ts";
 import type { ListenerStatus, PortConfig, SwitchConfig } from "../../../lib/control/types.ts";
 import { GET_FEATURES_ID, startedClient } from "./started_client.ts";
-import { Client, held, keptLog, until, untilHeld } from "./support.ts";
+import { Client, held, keptLog, untilHeld } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 type Options = Partial<PortConfig> & { name: string };
 
@@ -64,7 +65,7 @@ class Vmm {
   /** The next connection of the switch. */
   async accept(): Promise<Client> {
     let fd = -EAGAIN;
-    await until(() => (fd = acceptUnix(this.#listener)) >= 0, "the switch connects");
+    await until("the switch connects", () => (fd = acceptUnix(this.#listener)) >= 0);
     return new Client(fd);
   }
 
@@ -86,7 +87,7 @@ const CONNECT = [{ name: "c", mode: "connect" }] as const;
 Deno.test("a port in mode connect waits for its front-end and outlives it, again and again", () =>
   bench(CONNECT, async ({ running, folder, lines }) => {
     for (let round = 1; round <= 5; round++) {
-      await until(() => running.port("c").retry !== null, "the port tries");
+      await until("the port tries", () => running.port("c").retry !== null);
       match(running.port("c").retry?.reason ?? "", /no such socket|went away/);
       const vmm = new Vmm(`${folder}/c`);
       const front = await startedClient(await vmm.accept());
@@ -95,18 +96,18 @@ Deno.test("a port in mode connect waits for its front-end and outlives it, again
       equal(peer?.pid, Deno.pid);
       front.release();
       vmm.close();
-      await until(() => running.port("c").link === "wait", "the front-end is gone");
+      await until("the front-end is gone", () => running.port("c").link === "wait");
     }
     // The log says what changed, not every attempt.
     equal(lines.filter((line) => line.startsWith("connected ")).length, 5);
     ok(lines.filter((line) => line.startsWith("connect-waiting ")).length <= 15);
-    await until(() => running.port("c").retry?.afterMs === 1000, "pauses grow to their longest");
+    await until("pauses grow to their longest", () => running.port("c").retry?.afterMs === 1000);
   }));
 
 Deno.test("a port in mode connect says what stands in its way", () =>
   bench(CONNECT, async ({ running, folder }) => {
     const reason = async (text: RegExp): Promise<void> =>
-      await until(() => text.test(running.port("c").retry?.reason ?? ""), String(text));
+      await until(String(text), () => text.test(running.port("c").retry?.reason ?? ""));
     await reason(/no such socket/);
     Deno.writeTextFileSync(`${folder}/c`, "");
     await reason(/not a socket/);
@@ -127,7 +128,7 @@ Deno.test("a front-end that hangs up at once is not asked again at once", () =>
     const vmm = new Vmm(`${folder}/c`);
     (await vmm.accept()).close();
     for (const pause of [50, 100, 200]) {
-      await until(() => (running.port("c").retry?.afterMs ?? 0) >= pause, `a pause of ${pause} ms`);
+      await until(`a pause of ${pause} ms`, () => (running.port("c").retry?.afterMs ?? 0) >= pause);
       (await vmm.accept()).close();
     }
     vmm.close();
@@ -157,7 +158,7 @@ Deno.test("a port in mode connect is taken down, up and away whatever it is doin
     // One that is trying when it is removed leaves nothing either.
     vmm.close();
     running.addPort({ name: "d", path: `${folder}/none`, mode: "connect" });
-    await until(() => running.port("d").retry !== null, "it tries");
+    await until("it tries", () => running.port("d").retry !== null);
     running.removePort("d");
   }));
 
@@ -188,13 +189,13 @@ Deno.test("a socket with multi makes a port of each front-end, by the lowest fre
     fourth.close();
     deepEqual(running.listeners()[0]?.refused, { full: 1 });
     clients[1]?.close();
-    await until(() => names().length === 2, "m1 ends with its front-end");
+    await until("m1 ends with its front-end", () => names().length === 2);
     const again = Client.connect(path);
     await talk(again);
     deepEqual(names(), ["m0", "m1", "m2"]);
     equal(running.port("m1").connects, 1, "a port of its own");
     for (const each of [clients[0], again, clients[2]]) each?.close();
-    await until(() => names().length === 0, "all ports end");
+    await until("all ports end", () => names().length === 0);
     equal(running.listeners()[0]?.connects, 4);
   }));
 
@@ -211,7 +212,7 @@ Deno.test("front-ends that leave and come at once never find a listener full", (
     deepEqual(running.listeners()[0]?.refused, {});
     equal(running.listeners()[0]?.connects, 103);
     for (const client of clients) client.close();
-    await until(() => running.ports().length === 0, "all ports end");
+    await until("all ports end", () => running.ports().length === 0);
   }));
 
 Deno.test("a listener counts why its front-ends were parted with", () =>
@@ -222,7 +223,7 @@ Deno.test("a listener counts why its front-ends were parted with", () =>
       await client.closed();
       client.close();
     }
-    await until(() => running.ports().length === 0, "the ports are gone");
+    await until("the ports are gone", () => running.ports().length === 0);
     deepEqual(running.listeners()[0]?.errors, { "unknown-request": 2 });
   }));
 
@@ -269,18 +270,18 @@ Deno.test("listeners cannot take more ports than the switch has", () =>
         client.send(GET_FEATURES_ID);
         clients.push(client);
         // One that waits would find the listener's queue full.
-        if (i % 8 === 0) await until(() => taken(b.running) === clients.length, "all are through");
+        if (i % 8 === 0) await until("all are through", () => taken(b.running) === clients.length);
       }
     }
-    await until(() => taken(b.running) === 260, "all were taken or refused");
+    await until("all were taken or refused", () => taken(b.running) === 260);
     equal(b.running.ports().length, 256);
     for (const client of clients) client.close();
-    await until(() => b.running.ports().length === 0, "all are gone");
+    await until("all are gone", () => b.running.ports().length === 0);
     const one = Client.connect(`${b.folder}/x{n}`);
     await talk(one);
     equal(b.running.ports()[0]?.name, "x0");
     one.close();
-    await until(() => b.running.ports().length === 0, "it is gone");
+    await until("it is gone", () => b.running.ports().length === 0);
   }));
 
 Deno.test("a port that is down has no socket and no front-end, and comes back", () =>
@@ -297,7 +298,7 @@ Deno.test("a port that is down has no socket and no front-end, and comes back", 
     const second = await startedClient(`${folder}/a`);
     deepEqual([running.port("a").admin, running.port("a").link], ["up", "up"]);
     second.release();
-    await until(() => running.port("a").link === "wait", "it is gone");
+    await until("it is gone", () => running.port("a").link === "wait");
     // Somebody took the path meanwhile: one line, and the port stays down.
     running.setAdmin("a", "down");
     Deno.writeTextFileSync(`${folder}/a`, "");

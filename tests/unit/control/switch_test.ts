@@ -5,7 +5,8 @@ import { listenAt } from "../../../lib/control/listener.ts";
 import { Switch } from "../../../lib/control/switch.ts";
 import { ControlError, type SwitchConfig } from "../../../lib/control/types.ts";
 import { GET_FEATURES_ID, startedClient } from "./started_client.ts";
-import { Client, held, keptLog, until, untilHeld } from "./support.ts";
+import { Client, held, keptLog, untilHeld } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "vuswitch-switch-" });
@@ -75,7 +76,7 @@ Deno.test("Switch serves front-ends, adds and removes ports beside them", () =>
       equal(running.status().ports.length, 2);
       deepEqual(running.fdb(), []);
       for (const each of [a, b, c]) each.release();
-      await until(() => running.port("a").link === "wait", "a waits");
+      await until("a waits", () => running.port("a").link === "wait");
       await untilHeld(before);
     } finally {
       await running.close();

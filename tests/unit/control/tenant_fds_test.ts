@@ -11,7 +11,8 @@ import { libc } from "../../../ffi/symbols.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool, CALLS_MAX, TenantFds } from "../../../lib/control/tenant_fds.ts";
 import { WAIT_MS_MAX } from "../../harness/until.ts";
-import { held, until, untilHeld, untilIdle } from "./support.ts";
+import { held, untilHeld, untilIdle } from "./support.ts";
+import { until } from "../../harness/until.ts";
 
 /** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
 function fullEventFd(): number {
@@ -50,10 +51,10 @@ Deno.test("TenantFds signals an eventfd before it closes it", async () => {
   deepEqual(order, ["signal 1001"]);
   for (const expected of [2, 3, 3]) {
     releases.shift()?.();
-    await until(() => order.length === expected, "the next call is made");
+    await until("the next call is made", () => order.length === expected);
   }
   deepEqual(order, ["signal 1001", "close 1001", "close 1002"]);
-  await until(() => fds.waiting === 0, "nothing waits");
+  await until("nothing waits", () => fds.waiting === 0);
 });
 
 Deno.test("BlockingPool bounds calls under way and gives ports turns", async () => {
@@ -95,7 +96,7 @@ Deno.test("a tenant that blocks every call on its descriptors keeps the reactor 
     port.signal(fd);
     return fd;
   });
-  await until(() => pool.running === CALLS_MAX, "as many calls as may block do");
+  await until("as many calls as may block do", () => pool.running === CALLS_MAX);
   // The reactor waits on the same pool of threads.
   const reactor = new Reactor((error) => {
     throw error;
@@ -107,7 +108,7 @@ Deno.test("a tenant that blocks every call on its descriptors keeps the reactor 
     if (++turns < 100) signalEventFd(fd);
   });
   signalEventFd(fd);
-  await until(() => turns === 100, "the reactor made its turns");
+  await until("the reactor made its turns", () => turns === 100);
   reactor.remove(fd);
   await reactor.close();
   full.forEach((eventFd, i) => {
@@ -133,7 +134,7 @@ Deno.test("BlockingPool tells when the last call has ended, and waits no longer 
   const over = pool.idle(WAIT_MS_MAX).then((is) => idle = is);
   for (let ended = 0; ended < 3; ended++) {
     equal(idle, false, `${ended} of three calls have ended`);
-    await until(() => releases.length > 0, "a call is under way");
+    await until("a call is under way", () => releases.length > 0);
     releases.shift()?.();
     await new Promise((resolve) => setTimeout(resolve, 0));
   }

@@ -11,7 +11,8 @@ import {
 } from "../../../ffi/mod.ts";
 import { FrontEnd } from "../../../lib/guest/front_end.ts";
 import * as id from "../../../lib/vhost/message.ts";
-import { held, until, untilHeld } from "../control/support.ts";
+import { held, untilHeld } from "../control/support.ts";
+import { until } from "../../harness/until.ts";
 
 const PIECE = new Uint8Array(1000);
 
@@ -22,7 +23,7 @@ async function connected(run: (frontEnd: FrontEnd, far: number) => Promise<void>
   const listener = listenUnix(`${folder}/s`);
   const frontEnd = new FrontEnd(`${folder}/s`);
   let far = -EAGAIN;
-  await until(() => (far = acceptUnix(listener)) >= 0, "the connection comes");
+  await until("the connection comes", () => (far = acceptUnix(listener)) >= 0);
   closeFd(listener);
   try {
     await run(frontEnd, far);
@@ -54,7 +55,7 @@ Deno.test("FrontEnd asks when the socket is full: the request comes whole, after
       id.encodeU64(0n),
     );
     const tail: number[] = [];
-    await until(() => {
+    await until("the request comes", () => {
       const bytes = new Uint8Array(700);
       for (let one = receive(far, bytes); one.bytes > 0; one = receive(far, bytes)) {
         for (const each of one.fds) closeFd(each);
@@ -65,7 +66,7 @@ Deno.test("FrontEnd asks when the socket is full: the request comes whole, after
         got += one.bytes;
       }
       return got >= flood + request.length;
-    }, "the request comes");
+    });
     deepEqual([tail, fds], [[...request], 1]);
     send(far, id.encodeMessage(id.VHOST_USER_SET_VRING_KICK, 0x5, id.encodeU64(0n)));
     equal(await answer, 0n);
