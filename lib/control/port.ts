@@ -1,14 +1,14 @@
 /**
- * A port of the running switch on the control thread: at most one connected front-end, and what the
- * front-end's session asks for, carried out on the data plane. Where front-ends come from is the
- * matter of its socket, see port_socket.ts.
+ * A port of the running switch on the control thread: at most one connected front-end. Where
+ * front-ends come from is the matter of its socket, see port_socket.ts; what their sessions ask for
+ * is carried out in session_host.ts.
  *
  * Everything a connection brought is released exactly once when it ends, in this order: virtqueues
  * stopped, memory table emptied, views detached, memory unmapped, descriptors closed.
  *
  * @module
  */
-import { fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
+import { setNonBlocking } from "../../ffi/mod.ts";
 import { present } from "../base/assert.ts";
 import { frameLimit } from "../switch/port.ts";
 import { reservedMask } from "../switch/reserved.ts";
@@ -17,7 +17,7 @@ import { callInBand } from "../vhost/inband.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
-import type { VringPosition, VringStart } from "../worker/types.ts";
+import type { VringStart } from "../worker/types.ts";
 import { adoptedSocket, type Adoption } from "./adopted.ts";
 import { Arrival } from "./arrival.ts";
 import { BackEndChannel } from "./back_end_channel.ts";
@@ -35,6 +35,7 @@ import type { PortSocket, SocketHost, TurnedAway } from "./port_socket.ts";
 import { PortState } from "./port_state.ts";
 import { ALONE, linkUpText, type PortRelations, portStatus, vringStatus } from "./port_status.ts";
 import { recordsFiles, RingRecords } from "./ring_records.ts";
+import { sessionHost, type SessionParts } from "./session_host.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
 
@@ -188,55 +189,23 @@ export class SwitchPort {
   }
 
   #sessionHost(records: RingRecords): SessionHost {
-    const { plane } = this.#context;
-    return {
-      prepareMemory: (regions, fds) => {
-        const addresses = this.#memory.prepare(regions, fds);
-        for (const fd of fds) if (fd !== null) this.#tenantFds.close(fd);
-        return addresses;
-      },
-      commitMemory: () => this.#memory.commit(),
-      createInflight: (sizeBytes) => records.createInflight(sizeBytes),
-      prepareInflight: (fd, offset, sizeBytes) => {
-        const refusal = records.prepareInflight(fd, offset, sizeBytes);
-        this.#tenantFds.close(fd);
-        return refusal;
-      },
-      commitInflight: () => records.commitInflight(),
-      placeVring: (vring, plan) => records.placeVring(vring, plan),
-      forgetVring: (vring) => records.forget(vring),
+    const parts: SessionParts = {
+      ...{ plane: this.#context.plane, number: this.number, records },
+      ...{ memory: this.#memory, dirtyLog: this.#dirtyLog, tenantFds: this.#tenantFds },
+      ...{ iotlb: this.#iotlb, state: this.#state },
+    };
+    return sessionHost(parts, {
       startVring: (vring, start) => this.#startVring(vring, start),
-      stopVring: (vring): VringPosition => plane.stopVring(this.number, vring),
-      setVringEnabled: (vring, on) => plane.setVringEnabled(this.number, vring, on),
-      setVringCall: (vring, fd) => {
-        if (fd >= 0) setNonBlocking(fd);
-        plane.setVringCall(this.number, vring, fd);
-      },
-      ...this.#dirtyLog.sessionHost((fd) => this.#tenantFds.close(fd)),
-      announce: (mac, flood) => plane.announce(this.number, mac.low, mac.high, flood),
-      kickVring: (vring) => plane.kickVring(this.number, vring),
-      fdKind,
-      closeFd: (fd) => this.#tenantFds.close(fd),
-      readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
-      signal: (fd) => this.#tenantFds.signal(fd),
       setBackEndChannel: (fd) => this.#setBackEnd(fd),
       tellFrontEnd: (message, answered) =>
         this.#attachment?.backEnd?.send(message, answered) ?? false,
-      setIotlb: (on) => this.#iotlb.set(on),
-      updateIotlb: (iova, bytes, address, permission) =>
-        this.#iotlb.update(iova, bytes, address, permission),
-      invalidateIotlb: (iova, bytes) => this.#iotlb.invalidate(iova, bytes),
-      holdVring: (vring, on) => this.#iotlb.hold(vring, on),
-      askForRing: (page) => this.#iotlb.askForRing(page),
       setMtu: (mtu) => {
         this.#mtu = mtu;
         this.#applyMtu();
       },
-      startStateTransfer: (direction, fd) => this.#state.start(direction, fd),
-      finishStateTransfer: () => this.#state.finish(),
       log: (level, event, message) => this.#log(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
-    };
+    });
   }
 
   #setBackEnd(fd: number): void {
