@@ -37,7 +37,7 @@ export async function builtinDemo(
   }, 1);
   try {
     one.send(arpRequest(first, other.ip));
-    const reply = await one.waitFor((frame) => arpReplyFrom(frame, other.ip) !== null);
+    const reply = await one.waitFor((frame) => arpReplyFrom(frame, other.ip) !== null, 10_000);
     const mac = reply && arpReplyFrom(reply, other.ip);
     if (!mac) return false;
     io.print(`vm1: ${other.ip} is at ${mac}`);

@@ -8,7 +8,7 @@ import { closeFd, connectUnix, EAGAIN, receive, send } from "../../ffi/mod.ts";
 import * as id from "../vhost/message.ts";
 
 /** How long the switch may take on a busy machine; only a failure takes that long. */
-const ANSWER_MS_MAX = 120_000;
+export const ANSWER_MS_MAX = 120_000;
 /** Flags of a request, and of one that wants an answer. */
 export const PLAIN: number = id.VHOST_USER_VERSION;
 export const NEED_REPLY: number = PLAIN | id.VHOST_USER_NEED_REPLY_MASK;

@@ -9,7 +9,7 @@ import * as id from "../vhost/message.ts";
 import { GuestRam, type RingDriver, roomOf, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
-import { FrontEnd, PLAIN } from "./front_end.ts";
+import { ANSWER_MS_MAX, FrontEnd, PLAIN } from "./front_end.ts";
 import type { NetGuestOptions } from "./net_guest_options.ts";
 import { Notifications } from "./notifications.ts";
 import { UserMemory } from "./user_memory.ts";
@@ -377,7 +377,7 @@ export class NetGuest implements Disposable {
   /** Waits for the next frame that `wanted` accepts. @returns it, or null after `timeoutMs` */
   async waitFor(
     wanted: (frame: Uint8Array) => boolean,
-    timeoutMs = 10_000,
+    timeoutMs = ANSWER_MS_MAX,
   ): Promise<Uint8Array | null> {
     const end = Date.now() + timeoutMs;
     for (;;) {

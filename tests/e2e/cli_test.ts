@@ -10,7 +10,7 @@ import { closeFd, listenUnix } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
-import { until } from "../harness/until.ts";
+import { until, WAIT_MS_MAX } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
 /** Runs a command that must fail with one line on stderr. */
@@ -131,9 +131,7 @@ Deno.test("run: ready line, mode, add, del, TERM", async () => {
   assert.deepEqual(status.ports.map((port) => port.name), ["vm1", "vm2"]);
   assert.equal((await vuswitch("fdb", "flush", "--ctl", running.ctl)).code, 0);
 
-  const start = Date.now();
   assert.equal(await running.stop("SIGTERM"), 0);
-  assert(Date.now() - start < 5000, "it stops promptly");
   for (const name of ["vm1.sock", "vm2.sock", "ctl.sock"]) {
     assert.throws(() => Deno.statSync(folder.file(name)), Deno.errors.NotFound, name);
   }
@@ -181,11 +179,11 @@ Deno.test("a closed stdout and stderr do not stop a switch", async () => {
   }
 });
 
-/** An answer that does not come in 20 s does not come at all. */
+/** An answer, or an error where none comes. */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the switch stands still")), 20_000);
+    timer = setTimeout(() => reject(new Error("the switch stands still")), WAIT_MS_MAX);
   });
   try {
     return await Promise.race([answer, late]);

@@ -23,8 +23,8 @@ const FLOOD_MESSAGES = 2 * MESSAGES_BURST_MAX;
 const F_SEAL_WRITE = 8;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-/** Shorter than what the tests wait for, longer than what the switch may stand still, seconds. */
-const LINGER_SECONDS = 3;
+/** Shorter than what the tests wait for, longer than any machine needs for what must go on, seconds. */
+const LINGER_SECONDS = 100;
 
 const { symbols: libc } = Deno.dlopen("libc.so.6", {
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
-import { until } from "../harness/until.ts";
+import { until, WAIT_MS_MAX } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
 const GIB = 2 ** 30;
@@ -320,7 +320,7 @@ Deno.test("sleeping: no wake-up is lost in 20,000 ping-pongs with pauses of any 
       const end = performance.now() + (seed >>> 16) % 250 / 1000;
       while (performance.now() < end);
       assert.ok(from.send(frame));
-      const limit = performance.now() + 20_000;
+      const limit = performance.now() + WAIT_MS_MAX;
       let got = to.receive();
       while (got.length === 0) {
         assert.ok(performance.now() < limit, `frame ${i} arrives`);

@@ -5,6 +5,7 @@
  * @module
  */
 import fc from "fast-check";
+import { WAIT_MS_MAX } from "../harness/until.ts";
 import { hostileBytes, PortBench } from "./hostile_bytes.ts";
 import { hostileRings, newTally } from "./hostile_rings.ts";
 import { hostileSession, newSessionTally } from "./hostile_session.ts";
@@ -45,8 +46,6 @@ interface Ran {
   readonly details: fc.RunDetails<unknown>;
   readonly tally: object;
 }
-
-const PATIENCE_MS = 20_000;
 
 /** The fuzzers by name. */
 export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
@@ -100,7 +99,7 @@ export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
 export async function fuzz(name: string, options: FuzzOptions): Promise<FuzzReport> {
   const fuzzer = FUZZERS[name];
   if (!fuzzer) throw new Error(`No fuzzer "${name}": ${Object.keys(FUZZERS).join(", ")}`);
-  const { seed, cases, seconds, path, patienceMs = PATIENCE_MS, asFound = false } = options;
+  const { seed, cases, seconds, path, patienceMs = WAIT_MS_MAX, asFound = false } = options;
   const { details, tally } = await fuzzer.run({
     seed,
     numRuns: cases,

@@ -26,6 +26,7 @@ import {
   type SwitchStatus,
   type VringStatus,
 } from "../../lib/control/types.ts";
+import { WAIT_MS_MAX } from "../harness/until.ts";
 import { often } from "./often.ts";
 
 /** What came of cases, to see that both happens. */
@@ -307,7 +308,6 @@ async function ask({ method, parts, query, body }: Call): Promise<boolean> {
 }
 
 /** A command that starts nothing ends within this, ms. */
-const COMMAND_MS_MAX = 30_000;
 
 /** Thrown instead of ending the process. */
 class Exit extends Error {
@@ -339,7 +339,7 @@ async function command(words: readonly string[]): Promise<{ code: number; stderr
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the command does not end")), COMMAND_MS_MAX);
+    timer = setTimeout(() => reject(new Error("the command does not end")), WAIT_MS_MAX);
   });
   try {
     await Promise.race([main(words), late]);

@@ -196,9 +196,8 @@ Deno.test("StateTransfer is not held up by a pipe that is made blocking again", 
     const again = libc.dup(into);
     const transfer = b.save(into, pattern(MIB));
     for (let i = 0; i < 2000; i++) libc.fcntl(again, 4, 0);
-    const turns = performance.now();
+    // A write that blocked would never let this thread come here: nobody reads yet.
     await new Promise((resolve) => setTimeout(resolve, 1));
-    ok(performance.now() - turns < 5000, "this thread goes on");
     const over = transfer.over(LONG_MS);
     closeFd(again);
     deepEqual(await readAll(out), pattern(MIB));
