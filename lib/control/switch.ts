@@ -10,6 +10,7 @@ import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/
 import { PORTS_MAX } from "../worker/types.ts";
 import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
+import { fdbRows } from "./fdb_rows.ts";
 import { MappingPool } from "./guest_memory.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
@@ -219,10 +220,7 @@ export class Switch implements SwitchControl {
 
   fdb(): FdbStatus[] {
     const names = new Map(Array.from(this.#ports.values(), (p) => [p.number, p.config.name]));
-    return this.#plane.fdbEntries().flatMap(({ mac, vlan, port, ageSeconds }) => {
-      const name = names.get(port);
-      return name === undefined ? [] : [{ mac, port: name, vlan, state: "dynamic", ageSeconds }];
-    });
+    return fdbRows(this.#plane.fdbEntries(), names);
   }
 
   flushFdb(port: string | null): void {

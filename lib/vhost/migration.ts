@@ -81,8 +81,9 @@ export class Migration {
   /** A guest is behind this port now: learned at once, told to the others when the link is up. */
   announce(mac: Mac, linkUp: boolean): void {
     this.#host.announce(mac, linkUp);
-    const how = linkUp ? "announced" : "expected";
-    this.#host.log("debug", how, `guest ${formatMac(mac.low, mac.high)} ${how} here`);
+    const guest = `guest ${formatMac(mac.low, mac.high)}`;
+    if (linkUp) this.#host.log("debug", "announced", `${guest} announced here`);
+    else this.#host.log("debug", "expected", `${guest} expected here`);
     this.#unannounced = linkUp ? null : mac;
   }
 

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { PROBLEM_CODES } from "../../lib/control/port_problems.ts";
+
 const LIB = new URL("../../lib/", import.meta.url).pathname;
 
 function* textsOf(folders: readonly string[]): Generator<string> {
@@ -24,14 +26,38 @@ function found(folders: readonly string[], patterns: readonly RegExp[]): string[
   return [...names].sort();
 }
 
-/** Names of log events: the second word of a call that logs, or the first behind the component. */
+/** What is logged under a name that is not written where it is logged, and where such names are. */
+const NAMED_ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  // admin-${up or down}, and the verb of a port that starts: listening is written elsewhere too.
+  "`admin-${admin}`": ["admin-up", "admin-down"],
+  'verb.split(" ")[0] as string': ["connecting"],
+  "problem.code": PROBLEM_CODES,
+  "IOMMU.code": PROBLEM_CODES,
+  // Reason codes have a table of their own.
+  "refusal.code": [],
+  "code": [],
+  // Those that hand a call on.
+  "event": [],
+};
+
+/**
+ * Names of log events: the second word of a call that logs.
+ * @throws one has a name that cannot be found
+ */
 export function eventNames(): string[] {
-  const fixed = found(["control", "cli", "worker"], [
-    /[lL]og\(\s*"(?:debug|info|warn|error)",\s*"([a-z-]+)"/g,
-    /[lL]ogger(?:\)|\?)?\.(?:debug|info|warn|error)\(\s*[^,()]+,\s*"([a-z-]+)"/g,
+  const called = found(["control", "cli", "vhost", "worker"], [
+    // log.ts makes its four functions of one.
+    /[lL]og\(\s*"(?:debug|info|warn|error)",\s*((?!\s|\.\.\.)[^,]+),/g,
+    /[lL]ogger(?:\)|\?)?\.(?:debug|info|warn|error)\(\s*[^,()]+,\s*([^,]+),/g,
+    /[lL]ogger\[\w+\]\(\s*[^,]+,\s*([^,]+),/g,
   ]);
-  // Those that are made: admin-${up or down}, and the verb of a port that starts.
-  return [...fixed, "admin-up", "admin-down", "connecting"].sort();
+  const names = called.flatMap((word) => {
+    const [, fixed] = /^"([a-z-]+)"$/.exec(word) ?? [];
+    const named = fixed === undefined ? NAMED_ELSEWHERE[word] : [fixed];
+    if (named === undefined) throw new Error(`lib/ logs an event that has no name here: ${word}`);
+    return named;
+  });
+  return [...new Set(names)].sort();
 }
 
 /** Reason codes of refusals: why a connection or a ring ended, or a request was answered no. */

@@ -27,7 +27,8 @@ function same(heading: string, names: readonly string[]): void {
   const rows = rowsOf(heading);
   const lacks = names.filter((name) => !rows.includes(name));
   const dead = rows.filter((row) => !names.includes(row));
-  deepEqual({ lacks, dead }, { lacks: [], dead: [] }, `docs/reference.md, "${heading}"`);
+  const what = `docs/reference.md, "${heading}": lacks [${lacks}], nobody has [${dead}]`;
+  deepEqual({ lacks, dead }, { lacks: [], dead: [] }, what);
   ok(new Set(rows).size === rows.length, `docs/reference.md, "${heading}" has a row twice`);
 }
 
