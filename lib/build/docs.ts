@@ -11,9 +11,14 @@ import {
   type EntryKind,
   inventory,
 } from "../vhost/inventory.ts";
-
-const BEGIN = "<!-- protocol: written by `deno task docs` -->";
-const END = "<!-- protocol: end -->";
+import {
+  type CounterRow,
+  counterWay,
+  FDB_ROWS,
+  PORT_ROWS,
+  VRING_ROWS,
+  WORKER_ROWS,
+} from "../switch/counter_rows.ts";
 
 const TITLES: Readonly<Record<EntryKind, string>> = {
   "front-end message": "Messages of the front-end",
@@ -93,15 +98,50 @@ export function protocolTables(): string {
   return [...sections, answers(entries)].join("\n\n");
 }
 
-/** A page with its tables written anew. @throws if it has no place for them */
-export function withTables(page: string): string {
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`The page has no "${BEGIN}" … "${END}"`);
-  return `${page.slice(0, begin)}${BEGIN}\n\n${protocolTables()}\n\n${page.slice(end)}`;
+/** Counters with unit and meaning; whose frames have a way, that as well. */
+function counterTable(rows: readonly CounterRow[]): string {
+  const ways = rows.some(([name]) => counterWay(name) !== null);
+  return table(
+    ["counter", "unit", ...ways ? ["way"] : [], "what it counts"],
+    rows.map(([name, unit, meaning]) => [
+      `\`${name}\``,
+      unit,
+      ...ways ? [counterWay(name) ?? "-"] : [],
+      meaning,
+    ]),
+  );
+}
+
+/** Tables by page and by the name that stands in their marks. */
+const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  "docs/protocol.md": { protocol: protocolTables },
+  "docs/reference.md": {
+    "port counters": () => counterTable(PORT_ROWS),
+    "virtqueue counters": () => counterTable(VRING_ROWS),
+    "fdb counters": () => counterTable(FDB_ROWS),
+    "data-plane counters": () => counterTable(WORKER_ROWS),
+  },
+};
+
+/** Pages with tables that are written here. */
+export const TABLE_PAGES: readonly string[] = Object.keys(TABLES);
+
+/** A page with its tables written anew. @throws if it has no place for one */
+export function withTables(path: string, page: string): string {
+  let text = page;
+  for (const [name, write] of Object.entries(TABLES[path] ?? {})) {
+    const first = `<!-- ${name}: written by \`deno task docs\` -->`;
+    const begin = text.indexOf(first);
+    const end = text.indexOf(`<!-- ${name}: end -->`);
+    if (begin < 0 || end < begin) throw new Error(`${path} has no "${first}", or no end of it`);
+    text = `${text.slice(0, begin)}${first}\n\n${write()}\n\n${text.slice(end)}`;
+  }
+  return text;
 }
 
 if (import.meta.main) {
-  const path = new URL("../../docs/protocol.md", import.meta.url);
-  await Deno.writeTextFile(path, withTables(await Deno.readTextFile(path)));
+  for (const page of TABLE_PAGES) {
+    const path = new URL(`../../${page}`, import.meta.url);
+    await Deno.writeTextFile(path, withTables(page, await Deno.readTextFile(path)));
+  }
 }

@@ -1,55 +1,21 @@
 /**
  * The counters: one array of float64 in shared memory, written by the data plane (whole numbers,
- * exact up to 2^53), read by anybody at any time. Reading costs the data plane nothing.
+ * exact up to 2^53), read by anybody at any time. Reading costs the data plane nothing. What each of
+ * them means stands in counter_rows.ts.
  *
  * A port's block: its port counters, then a block per virtqueue.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { counterNames, PORT_ROWS, VRING_ROWS, WORKER_ROWS } from "./counter_rows.ts";
 
-/**
- * Per port. Received means from the guest, transmitted means to the guest. Frames count without
- * virtio-net header and FCS.
- */
-export const PORT_COUNTERS = [
-  "rxFrames",
-  "rxBytes",
-  "rxBroadcastFrames",
-  "rxMulticastFrames",
-  "rxFloodedFrames",
-  "rxDroppedMalformed",
-  "rxDroppedOversize",
-  "rxDroppedReserved",
-  "rxDroppedBadSource",
-  "rxDroppedSamePort",
-  "rxDroppedNoPort",
-  "rxDroppedDisabled",
-  "txFrames",
-  "txBytes",
-  "txDroppedNoBuffer",
-  "txDroppedBufferTooSmall",
-  "txDroppedOversize",
-  "txDroppedLinkDown",
-  "txDroppedRingBroken",
-  "txDroppedUntranslated",
-  "txParked",
-  "iotlbMisses",
-] as const;
-
-/** Per virtqueue. */
-export const VRING_COUNTERS = [
-  "frames",
-  "bursts",
-  "kicks",
-  "calls",
-  "callsSuppressed",
-  "lastAvail",
-  "lastUsed",
-] as const;
-
-/** Of the data plane as a whole. */
-export const WORKER_COUNTERS = ["frames", "bursts", "sleeps", "wakeups", "commands"] as const;
+/** Names of the counters of a port. */
+export const PORT_COUNTERS = counterNames(PORT_ROWS);
+/** Names of the counters of a virtqueue. */
+export const VRING_COUNTERS = counterNames(VRING_ROWS);
+/** Names of the counters of the data plane as a whole. */
+export const WORKER_COUNTERS = counterNames(WORKER_ROWS);
 
 type IndexOf<Names extends readonly string[]> = Readonly<Record<Names[number], number>>;
 

@@ -13,6 +13,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { counterNames, FDB_ROWS } from "./counter_rows.ts";
 import { PORTS_MAX } from "./limits.ts";
 
 /** Known on this port. */
@@ -27,15 +28,7 @@ export const FDB_FULL = 3;
 export const FDB_PORT_FULL = 4;
 
 /** Counters in the table's head, in this order. */
-export const FDB_COUNTERS = [
-  "entries",
-  "learned",
-  "moved",
-  "aged",
-  "flushed",
-  "rejectedFull",
-  "rejectedPortFull",
-] as const;
+export const FDB_COUNTERS = counterNames(FDB_ROWS);
 
 const ENTRIES = 0;
 const LEARNED = 1;

@@ -3,6 +3,7 @@
  * whoever adds one is told here which table wants a row.
  */
 import { deepEqual, ok } from "node:assert/strict";
+import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
 import { OPTION_NAMES } from "../../lib/control/port_spec.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
@@ -31,6 +32,13 @@ function same(heading: string, names: readonly string[]): void {
   deepEqual({ lacks, dead }, { lacks: [], dead: [] }, what);
   ok(new Set(rows).size === rows.length, `docs/reference.md, "${heading}" has a row twice`);
 }
+
+Deno.test("pages have the tables that the code makes", () => {
+  for (const path of TABLE_PAGES) {
+    const page = Deno.readTextFileSync(ROOT + path);
+    ok(page === withTables(path, page), `${path}: run: deno task docs`);
+  }
+});
 
 Deno.test("the reference has every counter", () => {
   same("### Of a port", PORT_COUNTERS);

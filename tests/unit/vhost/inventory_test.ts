@@ -4,7 +4,6 @@
  * or offers a new bit is told here which row to write.
  */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { withTables } from "../../../lib/build/docs.ts";
 import * as backEnd from "../../../lib/vhost/back_end_message.ts";
 import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory.ts";
 import {
@@ -128,9 +127,4 @@ Deno.test("what is offered has a test of its own, and each test that is named ex
     const status = entries.find((entry) => entry.name === name)?.status;
     ok(status && status !== "not-offered", `${name} in COVERING_TESTS is not offered`);
   }
-});
-
-Deno.test("docs/protocol.md has the tables that the code makes", async () => {
-  const page = await Deno.readTextFile(new URL("docs/protocol.md", ROOT));
-  ok(page === withTables(page), "run: deno task docs");
 });

@@ -1,0 +1,131 @@
+/**
+ * Every counter with its unit and its meaning. Documents, the schema of the JSON and rates are made
+ * from these rows; counting knows only their order.
+ *
+ * @module
+ */
+
+/** What a counter counts. */
+export type CounterUnit =
+  | "addresses"
+  | "buffers"
+  | "bytes"
+  | "commands"
+  | "frames"
+  | "notifications"
+  | "rounds"
+  | "times"
+  | "translations";
+
+/**
+ * Name, unit and meaning. `now`: a number that goes down as well and has no rate, as the entries of
+ * a table. All others only grow.
+ */
+export type CounterRow = readonly [name: string, unit: CounterUnit, meaning: string, now?: "now"];
+
+/** Names of rows, in their order. */
+export type CounterNames<Rows extends readonly CounterRow[]> = {
+  readonly [Place in keyof Rows]: Rows[Place][0];
+};
+
+/** The names of rows. */
+export function counterNames<const Rows extends readonly CounterRow[]>(
+  rows: Rows,
+): CounterNames<Rows> {
+  return rows.map(([name]) => name) as CounterNames<Rows>;
+}
+
+/** Where the frames of a counter go, by its name: rx is what the switch receives. */
+export function counterWay(name: string): "from guest" | "to guest" | null {
+  if (name.startsWith("rx")) return "from guest";
+  return name.startsWith("tx") ? "to guest" : null;
+}
+
+/**
+ * Per port. Received means from the guest, transmitted means to the guest. Frames count without
+ * virtio-net header and FCS.
+ */
+export const PORT_ROWS = [
+  ["rxFrames", "frames", "frames taken from the guest"],
+  ["rxBytes", "bytes", "bytes of them, without virtio-net header and FCS"],
+  ["rxBroadcastFrames", "frames", "of them, to the broadcast address"],
+  ["rxMulticastFrames", "frames", "of them, to other group addresses"],
+  [
+    "rxFloodedFrames",
+    "frames",
+    "of them, sent to all other ports: group addresses and addresses not learned",
+  ],
+  [
+    "rxDroppedMalformed",
+    "frames",
+    "shorter than an Ethernet header, or a descriptor chain that is no frame",
+  ],
+  [
+    "rxDroppedOversize",
+    "frames",
+    "longer than the port's `mtu=` allows, or than any frame can be",
+  ],
+  [
+    "rxDroppedReserved",
+    "frames",
+    "to 01-80-C2-00-00-0x, which a bridge does not pass on (LLDP, LACP, spanning tree), and no " +
+    "other port has with this one in `forward=`",
+  ],
+  ["rxDroppedBadSource", "frames", "the source is a group address: nobody's"],
+  ["rxDroppedSamePort", "frames", "the destination was learned at this very port"],
+  [
+    "rxDroppedNoPort",
+    "frames",
+    "there is nobody to send it to: no other port, or the linked port is missing",
+  ],
+  ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
+  ["txFrames", "frames", "frames written into the guest's memory"],
+  ["txBytes", "bytes", "bytes of them, without virtio-net header and FCS"],
+  [
+    "txDroppedNoBuffer",
+    "frames",
+    "the guest had no receive buffer: it is too slow, or does not run",
+  ],
+  ["txDroppedBufferTooSmall", "frames", "the guest's buffers cannot hold it"],
+  ["txDroppedOversize", "frames", "longer than this port's MTU allows"],
+  ["txDroppedLinkDown", "frames", "the port has no running receive ring"],
+  ["txDroppedRingBroken", "frames", "the receive ring was stopped for a fault of its driver"],
+  [
+    "txDroppedUntranslated",
+    "frames",
+    "it waited for an IOMMU translation, and the park was full or the ring ended",
+  ],
+  ["txParked", "frames", "waited for an IOMMU translation"],
+  ["iotlbMisses", "translations", "translations asked of the front-end"],
+] as const satisfies readonly CounterRow[];
+
+/** Per virtqueue. */
+export const VRING_ROWS = [
+  ["frames", "frames", "frames through this ring"],
+  ["bursts", "rounds", "rounds in which there were frames"],
+  ["kicks", "notifications", "notifications taken from the driver"],
+  ["calls", "notifications", "notifications sent to the driver"],
+  ["callsSuppressed", "notifications", "notifications the driver did not want"],
+  ["lastAvail", "buffers", "position of the last buffer taken", "now"],
+  ["lastUsed", "buffers", "position of the last buffer given back", "now"],
+] as const satisfies readonly CounterRow[];
+
+/** Of the data plane as a whole. */
+export const WORKER_ROWS = [
+  ["frames", "frames", "frames of all ports"],
+  ["bursts", "rounds", "rounds in which there were frames"],
+  ["sleeps", "times", "times the data plane slept for want of work"],
+  ["wakeups", "times", "times a kick or a command woke it"],
+  ["commands", "commands", "commands of the control thread"],
+] as const satisfies readonly CounterRow[];
+
+/** Of the forwarding database. */
+export const FDB_ROWS = [
+  ["entries", "addresses", "addresses known now", "now"],
+  ["learned", "addresses", "addresses learned"],
+  ["moved", "addresses", "addresses that were learned at another port"],
+  ["aged", "addresses", "forgotten, unused for `--fdb-age`"],
+  ["flushed", "addresses", "forgotten by command, or with their port"],
+  ["rejectedFull", "addresses", "not learned: `--fdb-entries` reached"],
+  ["rejectedPortFull", "addresses", "not learned: `--fdb-port-entries` reached"],
+] as const satisfies readonly CounterRow[];
