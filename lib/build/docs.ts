@@ -20,6 +20,9 @@ import {
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
 
+import { REASON_ROWS } from "../vhost/reasons.ts";
+import { RING_REASON_ROWS } from "../virtio/ring.ts";
+
 const TITLES: Readonly<Record<EntryKind, string>> = {
   "front-end message": "Messages of the front-end",
   "back-end message": "Messages of the back-end",
@@ -112,6 +115,11 @@ function counterTable(rows: readonly CounterRow[]): string {
   );
 }
 
+/** Codes and meanings. */
+function codeTable(title: string, rows: readonly (readonly [string, string])[]): string {
+  return table([title, "meaning"], rows.map(([code, meaning]) => [`\`${code}\``, meaning]));
+}
+
 /** Tables by page and by the name that stands in their marks. */
 const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "docs/protocol.md": { protocol: protocolTables },
@@ -120,6 +128,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     "virtqueue counters": () => counterTable(VRING_ROWS),
     "fdb counters": () => counterTable(FDB_ROWS),
     "data-plane counters": () => counterTable(WORKER_ROWS),
+    reasons: () => codeTable("reason", REASON_ROWS),
+    "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
   },
 };
 

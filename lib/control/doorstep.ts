@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ReasonCode } from "../vhost/reasons.ts";
 import { Knocks } from "./knocks.ts";
 import type { SocketHost, TurnedAway } from "./port_socket.ts";
 
@@ -65,7 +66,7 @@ export class Doorstep {
   }
 
   /** Turns all away. */
-  clear(code: string): void {
+  clear(code: ReasonCode): void {
     for (const { fd, timer } of this.#held.splice(0)) {
       clearTimeout(timer);
       this.#host.refuse(fd, code);

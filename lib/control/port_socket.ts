@@ -4,11 +4,12 @@
  *
  * @module
  */
+import type { ReasonCode } from "../vhost/reasons.ts";
 import type { PortStatus } from "./types.ts";
 
 /** Why a front-end was not taken: a reason code, and words for people. */
 export interface TurnedAway {
-  readonly code: string;
+  readonly code: ReasonCode;
   readonly why: string;
 }
 
@@ -19,7 +20,7 @@ export interface SocketHost {
   /** Takes a connected front-end over, or says why not: then the descriptor stays the caller's. */
   take(fd: number): TurnedAway | null;
   /** Closes one that was not taken, and counts it. */
-  refuse(fd: number, code: string): void;
+  refuse(fd: number, code: ReasonCode): void;
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
 }
 

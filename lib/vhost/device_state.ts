@@ -21,6 +21,7 @@ import type { Mac } from "../base/mac.ts";
 import type { LearnedMac } from "../worker/types.ts";
 import type { Refusal } from "./host.ts";
 import { isRefusal } from "./memory_table.ts";
+import type { ReasonCode } from "./reasons.ts";
 
 /** Longest state written or read, bytes. */
 export const STATE_BYTES_MAX: number = 1 << 20;
@@ -131,7 +132,7 @@ function encodeCounters(counters: Readonly<Record<string, number>>): Uint8Array 
   return bytes;
 }
 
-function refuse(code: string, detail: string): Refusal {
+function refuse(code: ReasonCode, detail: string): Refusal {
   return { code, detail };
 }
 

@@ -7,6 +7,7 @@
 import type { Mac } from "../base/mac.ts";
 import type { VringPosition, VringRecord, VringStart } from "../worker/types.ts";
 import type { BackEndMessage } from "./back_end_message.ts";
+import type { ReasonCode } from "./reasons.ts";
 
 /** One region of a memory table, already checked to be sane and free of overlaps. */
 export interface MemoryRegion {
@@ -28,7 +29,7 @@ export interface LogArea {
 
 /** Why a request was refused: `code` is stable and counted, `detail` is for people. */
 export interface Refusal {
-  readonly code: string;
+  readonly code: ReasonCode;
   readonly detail: string;
 }
 

@@ -99,17 +99,28 @@ export const RING_ACCESS = 7;
 /** No fault: the ring waits until an address is translated (IOTLB). */
 export const RING_UNTRANSLATED = 8;
 
-/** Texts of the reasons above, by number. */
-export const RING_REASONS: readonly string[] = [
+/** Code and meaning of the reasons above, by number from 1. */
+export const RING_REASON_ROWS = [
+  ["bad-index", "a descriptor index, `next` or buffer id that is not below the ring's size"],
+  ["chain-loop", "a chain longer than the ring"],
+  ["bad-address", "a buffer outside the shared memory"],
+  [
+    "bad-direction",
+    "a writable buffer in a chain to send, or a readable one in a chain to receive",
+  ],
+  ["bad-indirect", "an indirect table that is empty, too long, nested, or was not negotiated"],
+  ["avail-jump", "more buffers made available than the ring has"],
+  ["iotlb-access", "the IOMMU refuses the access"],
+  ["untranslated", "no fault: it waits for a translation"],
+] as const satisfies readonly (readonly [code: string, meaning: string])[];
+
+/** Why a ring was given up. */
+export type RingReason = (typeof RING_REASON_ROWS)[number][0];
+
+/** Codes of the reasons above, by number. */
+export const RING_REASONS: readonly (RingReason | "ok")[] = [
   "ok",
-  "bad-index",
-  "chain-loop",
-  "bad-address",
-  "bad-direction",
-  "bad-indirect",
-  "avail-jump",
-  "iotlb-access",
-  "untranslated",
+  ...RING_REASON_ROWS.map(([code]) => code),
 ];
 
 assert(RING_REASONS.length === RING_UNTRANSLATED + 1, "every reason has its text");

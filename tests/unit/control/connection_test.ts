@@ -214,11 +214,11 @@ Deno.test("Connection sends replies in order and ends after the last one it refu
   bench(async (b) => {
     b.outcome = ({ request }) =>
       request === 9
-        ? { close: { code: "test", detail: "test" } }
+        ? { close: { code: "bad-value", detail: "test" } }
         : { reply: encodeMessage(request, 5, encodeU64(7n)) };
     for (const request of [1, 2, 3, 9, 4]) b.client.send(request);
     for (const request of [1, 2, 3]) equal(await b.client.u64(request), 7n);
-    await b.ended("test");
+    await b.ended("bad-value");
     deepEqual(b.seen.map((s) => s.request), [1, 2, 3, 9]);
   }));
 
@@ -351,7 +351,9 @@ Deno.test("Connection ends when the peer goes while a message takes its time", (
 
 Deno.test("Connection ends for what a message that took its time led to", () =>
   bench(async (b) => {
-    b.outcome = () => ({ later: Promise.resolve({ close: { code: "late", detail: "too late" } }) });
+    b.outcome = () => ({
+      later: Promise.resolve({ close: { code: "bad-value", detail: "late" } }),
+    });
     b.client.send(43);
-    await b.ended("late");
+    await b.ended("bad-value");
   }));
