@@ -31,7 +31,7 @@ export function setLogBase(session: Session, message: Message): Result {
   const area = readLogArea(message);
   if ("code" in area) {
     session.closeFds(message.fds);
-    return area;
+    return { ...area, keep: true };
   }
   const missed = session.vrings.some((vring) => vring.running && vring.logGuestAddr !== null);
   const refusal = session.migration.setLog(area, fd, session.memory.regions, missed);

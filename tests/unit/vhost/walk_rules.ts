@@ -51,8 +51,14 @@ interface Rule {
   readonly keeps?: "kick" | "call" | "err" | "log" | "channel";
   /** Bytes of its own reply, `done`, or why it is refused while the session goes on. */
   readonly gives: (facts: Facts) => number | "done" | "refused";
-  /** The same for a payload with all bits set; a code: the connection ends with it. */
-  readonly hostile?: number | "done" | "refused" | { readonly code: string };
+  /**
+   * The same for a payload with all bits set; a code: the connection ends with it, or as many bytes
+   * say so to who hears of it.
+   */
+  readonly hostile?: number | "done" | "refused" | {
+    readonly code: string;
+    readonly told?: number;
+  };
   /** More descriptors than due are closed, not an error. */
   readonly toleratesFds?: true;
 }
@@ -103,7 +109,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
   },
   [id.VHOST_USER_SET_LOG_BASE]: {
     ...{ payload: () => words(LOG_BYTES, 0), fds: 1, fdKind: "other", gives: () => 8 },
-    hostile: { code: "bad-log" },
+    hostile: { code: "bad-log", told: 8 },
   },
   [id.VHOST_USER_SET_LOG_FD]: { ...tell, fds: 1, fdKind: "eventfd", keeps: "log" },
   [id.VHOST_USER_SET_VRING_NUM]: ring(() => state(0, 256)),
@@ -240,14 +246,16 @@ export function expect(cell: Cell): Expected {
   if (!rule) throw new Error(`walk_rules.ts needs a rule for ${row.name}`);
   const gives = payload === "hostile" ? rule.hostile ?? "done" : rule.gives(facts);
   const codes = typeof gives === "object" ? [gives.code] : [];
-  if (fds !== rule.fds && !rule.toleratesFds) codes.push("fd-count");
-  if (codes.length > 0 || typeof gives === "object") return { kind: "close", codes };
-  if (typeof gives === "number") return { kind: "reply", bytes: gives };
   // SET_PROTOCOL_FEATURES negotiates what its own answer depends on.
   const protocol = request === id.VHOST_USER_SET_PROTOCOL_FEATURES ? PROTOCOL : facts.protocol;
-  if (!needReply || !hasFeature(protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
-    return { kind: "silent" };
-  }
+  const heard = needReply && hasFeature(protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+  const told = typeof gives === "object" && heard ? gives.told : undefined;
+  const countIsRight = fds === rule.fds || rule.toleratesFds === true;
+  if (!countIsRight) codes.push("fd-count");
+  if (countIsRight && told !== undefined) return { kind: "reply", bytes: told };
+  if (codes.length > 0 || typeof gives === "object") return { kind: "close", codes };
+  if (typeof gives === "number") return { kind: "reply", bytes: gives };
+  if (!heard) return { kind: "silent" };
   return { kind: gives === "done" ? "ack" : "nack" };
 }
 
