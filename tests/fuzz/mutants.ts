@@ -1,5 +1,6 @@
 /**
- * Faults to be planted: which line of the code becomes what, and which fuzzer must notice.
+ * Faults to be planted: which line of the code becomes what, and which fuzzer, or which test where
+ * no fuzzer comes by, must notice.
  *
  * @module
  */
@@ -9,7 +10,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 /** What the fuzzers need of the project. */
 const PARTS = [
   ...["deno.json", "deno.lock", "ffi", "lib", "tests/fuzz", "tests/unit/vhost"],
-  ...["tests/unit/control", "tests/harness/until.ts"],
+  ...["tests/unit/control", "tests/harness/until.ts", "tests/model"],
 ];
 /** A fault must be found within as many cases; most are in a tenth of that. */
 const CASES_MAX = 20_000;
@@ -17,7 +18,8 @@ const SEED = 7;
 
 /** One fault. */
 export interface Mutant {
-  readonly fuzzer: string;
+  /** The fuzzer by name, or the file of the test. */
+  readonly by: string;
   /** Found in a moment: tried on every change. */
   readonly quick: boolean;
   readonly name: string;
@@ -30,7 +32,7 @@ export interface Mutant {
 /** The faults. */
 export const MUTANTS: readonly Mutant[] = [
   {
-    fuzzer: "rings",
+    by: "rings",
     quick: true,
     name: "a receive buffer counts that was not translated",
     file: "lib/virtio/split.ts",
@@ -38,7 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    fuzzer: "rings",
+    by: "rings",
     quick: false,
     name: "a descriptor's length is read twice",
     file: "lib/virtio/split.ts",
@@ -46,7 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "walk[WALK_BYTES] = desc[4 * head + 2]!;",
   },
   {
-    fuzzer: "rings",
+    by: "rings",
     quick: true,
     name: "only the start of a range is checked",
     file: "lib/virtio/memory.ts",
@@ -54,7 +56,23 @@ export const MUTANTS: readonly Mutant[] = [
     to: "inGranule < slots[slot + END]!",
   },
   {
-    fuzzer: "session",
+    by: "rings",
+    quick: true,
+    name: "used packed descriptors do not say that the device wrote",
+    file: "lib/virtio/packed.ts",
+    from: "written > 0 ? flags | VRING_DESC_F_WRITE : flags",
+    to: "flags",
+  },
+  {
+    by: "tests/model/crash_test.ts",
+    quick: true,
+    name: "nor do those that an earlier process had begun to write",
+    file: "lib/virtio/packed_recovery.ts",
+    from: " | (written ? VRING_DESC_F_WRITE : 0)",
+    to: "",
+  },
+  {
+    by: "session",
     quick: true,
     name: "an old kick descriptor is not closed",
     file: "lib/vhost/requests.ts",
@@ -62,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    fuzzer: "session",
+    by: "session",
     quick: false,
     name: "rings run on whose memory goes away",
     file: "lib/vhost/session.ts",
@@ -70,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    fuzzer: "bytes",
+    by: "bytes",
     quick: true,
     name: "descriptors of an unfinished message are kept",
     file: "lib/control/connection.ts",
@@ -78,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    fuzzer: "bytes",
+    by: "bytes",
     quick: false,
     name: "a memory table refused half-way stays mapped",
     file: "lib/control/guest_memory.ts",
@@ -86,7 +104,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    fuzzer: "words",
+    by: "words",
     quick: true,
     name: "a path that cannot be decoded is an internal error",
     file: "lib/control/api.ts",
@@ -94,7 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'throw new Error("x" + `${path} has',
   },
   {
-    fuzzer: "words",
+    by: "words",
     quick: false,
     name: "a fault of TOML is an internal error",
     file: "lib/control/config.ts",
@@ -118,13 +136,13 @@ export async function plant(
   const folder = await Deno.makeTempDir({ prefix: "vuswitch-mutants-" });
   try {
     for (const part of PARTS) await copy(ROOT + part, `${folder}/${part}`);
-    await use(async ({ fuzzer, file, from, to }) => {
+    await use(async ({ by, file, from, to }) => {
       const path = `${folder}/${file}`;
       const source = await Deno.readTextFile(path);
       const places = source.split(from).length - 1;
       if (places !== 1) throw new Error(`${file} has ${places} places with: ${from}`);
       await Deno.writeTextFile(path, source.replace(from, () => to));
-      const found = await look(folder, fuzzer);
+      const found = await look(folder, by);
       await Deno.writeTextFile(path, source);
       return found;
     });
@@ -133,7 +151,8 @@ export async function plant(
   }
 }
 
-async function look(folder: string, fuzzer: string): Promise<{ code: number; output: string }> {
+/** Runs who must notice. @returns exit code 1 if it did, and what it said */
+async function look(folder: string, by: string): Promise<{ code: number; output: string }> {
   const bounds = [
     "--seed",
     String(SEED),
@@ -143,9 +162,13 @@ async function look(folder: string, fuzzer: string): Promise<{ code: number; out
     "0.5",
     "--as-found",
   ];
+  const args = by.endsWith(".ts")
+    ? ["test", "-A", "--no-check", by]
+    : ["run", "-A", "--no-check", "tests/fuzz/main.ts", by, ...bounds];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "tests/fuzz/main.ts", fuzzer, ...bounds],
+    args,
     cwd: folder,
+    env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
   }).output();
