@@ -97,6 +97,14 @@ export const PORT_ROWS = [
   ],
   ["txParked", "frames", "waited for an IOMMU translation"],
   ["iotlbMisses", "translations", "translations asked of the front-end"],
+  ["macMovesIn", "addresses", "MAC addresses that came from another port"],
+  ["macMovesOut", "addresses", "MAC addresses that went to another port"],
+  [
+    "macFlaps",
+    "addresses",
+    "MAC addresses that began to move between this port and another faster than a guest can: 10 " +
+    "times in a minute",
+  ],
 ] as const satisfies readonly CounterRow[];
 
 /** Per virtqueue. */
@@ -128,4 +136,5 @@ export const FDB_ROWS = [
   ["flushed", "addresses", "forgotten by command, or with their port"],
   ["rejectedFull", "addresses", "not learned: `--fdb-entries` reached"],
   ["rejectedPortFull", "addresses", "not learned: `--fdb-port-entries` reached"],
+  ["flaps", "addresses", "addresses that began to move faster than a guest can"],
 ] as const satisfies readonly CounterRow[];

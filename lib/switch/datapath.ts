@@ -23,6 +23,7 @@ import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
 import * as link from "./link.ts";
+import { PortMoves } from "./moves.ts";
 import { NOT_LINKED, type Port, type Queue, type Vring } from "./port.ts";
 import * as spreading from "./spread.ts";
 import { giveUp, leaveFrames } from "./untranslated.ts";
@@ -50,6 +51,8 @@ export interface DatapathHost {
   untranslated(vring: Vring, page: number, permission: number, again: boolean): boolean;
   /** The front-end refuses an access; the ring is broken. */
   accessFailed(vring: Vring, page: number, permission: number): void;
+  /** An address begins to move faster than a guest can. @param to its port now @param now seconds */
+  macFlap?(macLo: number, macHi: number, from: number, to: number, now: number): void;
 }
 
 /** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */
@@ -93,6 +96,7 @@ export class Datapath {
   constructor(portsMax: number, fdb: Fdb, counters: Float64Array, host: DatapathHost) {
     this.ports = new Array<Port | null>(portsMax).fill(null);
     this.fdb = fdb;
+    fdb.listener = new PortMoves(this);
     this.counters = counters;
     this.host = host;
     this.deliverable = new Int32Array(portsMax);

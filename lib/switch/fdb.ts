@@ -15,6 +15,7 @@
 import { assert } from "../base/assert.ts";
 import { counterNames, FDB_ROWS } from "./counter_rows.ts";
 import { PORTS_MAX } from "./limits.ts";
+import { MOVE_WORDS, type MoveListener, Moves } from "./moves.ts";
 
 /** Known on this port. */
 export const FDB_KNOWN = 0;
@@ -37,11 +38,12 @@ const AGED = 3;
 const FLUSHED = 4;
 const REJECTED_FULL = 5;
 const REJECTED_PORT_FULL = 6;
+const FLAPS = 7;
 const HEAD_WORDS = 16;
 
 assert(FDB_COUNTERS.length <= HEAD_WORDS, "the FDB's counters fit its head");
-assert(FDB_COUNTERS[REJECTED_PORT_FULL] === "rejectedPortFull", "counters stand by their names");
-assert(FDB_COUNTERS.length === REJECTED_PORT_FULL + 1, "every counter of the FDB has a place");
+assert(FDB_COUNTERS[FLAPS] === "flaps", "counters stand by their names");
+assert(FDB_COUNTERS.length === FLAPS + 1, "every counter of the FDB has a place");
 
 /** Words of a slot: address low, address high (VLAN in bits 16-27), port + 1 or 0 if free, last seen. */
 const SLOT_WORDS = 4;
@@ -85,12 +87,17 @@ export class Fdb {
   readonly #seedLow: number;
   readonly #seedHigh: number;
   readonly #perPort = new Int32Array(PORTS_MAX);
+  readonly #moves: Moves;
+  /** Hears of addresses that move, once somebody wants to. */
+  listener: MoveListener | null = null;
   #sweepAt = 0;
 
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, options: FdbOptions) {
     const slots = slotsFor(options.entriesMax);
     this.#head = new Int32Array(buffer, 0, HEAD_WORDS);
     this.#slots = new Int32Array(buffer, 4 * HEAD_WORDS, slots * SLOT_WORDS);
+    const movesAt = 4 * (HEAD_WORDS + slots * SLOT_WORDS);
+    this.#moves = new Moves(new Int32Array(buffer, movesAt, slots * MOVE_WORDS));
     this.#mask = slots - 1;
     this.#entriesMax = options.entriesMax;
     this.#portEntriesMax = options.portEntriesMax;
@@ -102,7 +109,7 @@ export class Fdb {
 
   /** Bytes of memory for a table of `entriesMax` addresses. */
   static bytesFor(entriesMax: number): number {
-    return 4 * (HEAD_WORDS + slotsFor(entriesMax) * SLOT_WORDS);
+    return 4 * (HEAD_WORDS + slotsFor(entriesMax) * (SLOT_WORDS + MOVE_WORDS));
   }
 
   #hash(low: number, high: number): number {
@@ -152,11 +159,7 @@ export class Fdb {
       return FDB_PORT_FULL;
     }
     if (known >= 0) {
-      this.#perPort[known]!--;
-      this.#perPort[port]!++;
-      slots[at + PORT] = port + 1;
-      slots[at + SEEN] = now;
-      this.#head[MOVED]!++;
+      this.#move(at, known, port, now);
       return FDB_MOVED;
     }
     if (this.#head[ENTRIES]! >= this.#entriesMax) {
@@ -166,12 +169,26 @@ export class Fdb {
     slots[at + LOW] = macLo;
     slots[at + HIGH] = macHi;
     slots[at + SEEN] = now;
+    this.#moves.begin(at / SLOT_WORDS);
     // The port comes last: a reader that sees it sees the rest.
     Atomics.store(slots, at + PORT, port + 1);
     this.#perPort[port]!++;
     this.#head[ENTRIES]!++;
     this.#head[LEARNED]!++;
     return FDB_NEW;
+  }
+
+  /** The address at word `at` is on another port now. */
+  #move(at: number, from: number, to: number, now: number): void {
+    const slots = this.#slots;
+    this.#perPort[from]!--;
+    this.#perPort[to]!++;
+    slots[at + PORT] = to + 1;
+    slots[at + SEEN] = now;
+    this.#head[MOVED]!++;
+    const flaps = this.#moves.count(at / SLOT_WORDS, now);
+    if (flaps) this.#head[FLAPS]!++;
+    this.listener?.moved(slots[at + LOW]!, slots[at + HIGH]!, from, to, flaps, now);
   }
 
   /** Frees a slot and moves back the entries behind it that the gap would cut off. */
@@ -192,6 +209,7 @@ export class Fdb {
       slots[gap * SLOT_WORDS + LOW] = slots[at + LOW]!;
       slots[gap * SLOT_WORDS + HIGH] = slots[at + HIGH]!;
       slots[gap * SLOT_WORDS + SEEN] = slots[at + SEEN]!;
+      this.#moves.carry(next, gap);
       Atomics.store(slots, gap * SLOT_WORDS + PORT, slots[at + PORT]!);
       gap = next;
     }
@@ -229,6 +247,13 @@ export class Fdb {
       }
       this.#sweepAt = (this.#sweepAt + 1) & this.#mask;
     }
+  }
+
+  /** Whether an address moves faster than a guest can. Any thread. @param now seconds */
+  // cold
+  isFlapping(macLo: number, macHi: number, now: number): boolean {
+    const at = this.#find(macLo, macHi);
+    return this.#slots[at + PORT] !== 0 && this.#moves.isFlapping(at / SLOT_WORDS, now);
   }
 
   /** The entries that have not expired, as another thread may read them at any time. */

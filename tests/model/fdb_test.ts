@@ -16,8 +16,31 @@ import {
 
 const LIMITS = { entriesMax: 12, portEntriesMax: 6, ageSeconds: 10, seed: 12345 };
 
+/** Moves of an address by periods of 10 s, the last six. */
+class Moves {
+  #periods: number[] = [];
+  #last = -Infinity;
+  #flapping = false;
+
+  /** @returns whether a flap begins */
+  count(now: number): boolean {
+    const period = Math.floor(now / 10);
+    if (period - this.#last >= 6) this.#flapping = false;
+    this.#last = period;
+    this.#periods = [...this.#periods, period].filter((each) => period - each < 6);
+    if (this.#flapping || this.#periods.length < 10) return false;
+    return this.#flapping = true;
+  }
+
+  isFlapping(now: number): boolean {
+    return this.#flapping && Math.floor(now / 10) - this.#last < 6;
+  }
+}
+
 class Model {
-  readonly entries = new Map<string, { port: number; seen: number }>();
+  readonly entries = new Map<string, { port: number; seen: number; moves: Moves }>();
+  /** What the table's listener should hear. */
+  readonly heard: string[] = [];
 
   learn(mac: string, port: number, now: number): number {
     const known = this.entries.get(mac);
@@ -29,7 +52,9 @@ class Model {
       return FDB_PORT_FULL;
     }
     if (!known && this.entries.size >= LIMITS.entriesMax) return FDB_FULL;
-    this.entries.set(mac, { port, seen: now });
+    const moves = known?.moves ?? new Moves();
+    if (known) this.heard.push(`${mac} ${known.port} ${port} ${moves.count(now)} ${now}`);
+    this.entries.set(mac, { port, seen: now, moves });
     return known ? FDB_MOVED : FDB_NEW;
   }
 
@@ -44,13 +69,18 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: fc.record({ kind: fc.constant("learn"), mac: fc.nat(24), port: fc.nat(3) }),
   },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("fight"), mac: fc.nat(6), times: fc.nat(12) }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("lookup"), mac: fc.nat(24) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("wait"), seconds: fc.nat(6) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait"), seconds: fc.nat(70) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("flush"), port: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
 );
 
-type Step = { kind: string; mac?: number; port?: number; seconds?: number };
+type Step = { kind: string; mac?: number; port?: number; seconds?: number; times?: number };
 
 Deno.test("Fdb does what a Map would do, whatever the order", () => {
   fc.assert(
@@ -58,12 +88,20 @@ Deno.test("Fdb does what a Map would do, whatever the order", () => {
       const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(LIMITS.entriesMax)), { ...LIMITS, seed });
       const model = new Model();
       let now = 100;
-      for (const { kind, mac = 0, port = 0, seconds = 0 } of steps as Step[]) {
+      const heard: string[] = [];
+      fdb.listener = {
+        moved: (low, high, ...rest) => heard.push(`${low} ${high} ${rest.join(" ")}`),
+      };
+      for (const { kind, mac = 0, port = 0, seconds = 0, times = 0 } of steps as Step[]) {
         // Addresses differ in both words.
         const [low, high] = [Math.imul(mac, 0x01000193) | 2, mac & 7];
         const key = `${low} ${high}`;
         if (kind === "learn") {
           assert.equal(fdb.learn(low, high, port, now), model.learn(key, port, now));
+        } else if (kind === "fight") {
+          for (let i = 0; i < times; i++) {
+            assert.equal(fdb.learn(low, high, i % 2, now), model.learn(key, i % 2, now));
+          }
         } else if (kind === "lookup") {
           assert.equal(fdb.lookup(low, high, now), model.lookup(key, now));
         } else if (kind === "wait") {
@@ -80,7 +118,11 @@ Deno.test("Fdb does what a Map would do, whatever the order", () => {
           }
         }
         assert.equal(fdb.counters().entries, model.entries.size);
+        const flapping = model.entries.get(key)?.moves.isFlapping(now) ?? false;
+        assert.equal(fdb.isFlapping(low, high, now), flapping);
       }
+      assert.deepEqual(heard, model.heard);
+      assert.equal(fdb.counters().flaps, heard.filter((line) => / true \d+$/.test(line)).length);
       const rows = Array.from(fdb.entries(now), (e) => `${e.macLo} ${e.macHi} ${e.port}`).sort();
       const wanted = [...model.entries].filter(([, e]) => now - e.seen <= LIMITS.ageSeconds)
         .map(([key, e]) => `${key} ${e.port}`).sort();

@@ -1,0 +1,133 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * How often each address of the FDB moved between ports of late, and which of them flap: move
+ * faster than a guest can. A migration or a failover is one move, or a few.
+ *
+ * Moves are counted by periods of 10 s, the last six of them: 10 moves within 50 s are always a
+ * flap, 10 moves that take longer than 60 s never. A flap lasts until an address has not moved in
+ * any of six periods.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import * as counters from "./counters.ts";
+import type { Datapath } from "./datapath.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { PORT } = counters;
+
+/** Moves that are a flap. */
+const FLAP_MOVES = 10;
+const PERIOD_SECONDS = 10;
+const PERIODS = 6;
+const PERIOD_BITS = 4;
+const PERIOD_MASK = (1 << PERIOD_BITS) - 1;
+const COUNTS_MASK = (1 << (PERIODS * PERIOD_BITS)) - 1;
+/** In place of counts, while a flap lasts. */
+const FLAPPING = -1;
+
+assert(FLAP_MOVES <= PERIOD_MASK, "a period can count all moves before the last one of a flap");
+assert(COUNTS_MASK > 0, "counts are never what says that a flap lasts");
+
+/** Words of a slot: moves of each period, the newest lowest, or FLAPPING; the newest period. */
+export const MOVE_WORDS = 2;
+/** Own constant: see above. */
+const WORDS = MOVE_WORDS;
+const COUNTS = 0;
+const PERIOD = 1;
+
+function sum(counts: number): number {
+  let moves = 0;
+  for (let rest = counts; rest !== 0; rest >>>= PERIOD_BITS) moves += rest & PERIOD_MASK;
+  return moves;
+}
+
+/** The moves of all slots. Only the data plane calls what changes them. */
+export class Moves {
+  readonly #words: Int32Array;
+
+  /** @param words MOVE_WORDS of each slot */
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /** A slot is another address's now, which has not moved yet. */
+  begin(slot: number): void {
+    this.#words[slot * WORDS + COUNTS] = 0;
+  }
+
+  /** The address of slot `from` is in slot `to` now. */
+  carry(from: number, to: number): void {
+    this.#words[to * WORDS + COUNTS] = this.#words[from * WORDS + COUNTS]!;
+    this.#words[to * WORDS + PERIOD] = this.#words[from * WORDS + PERIOD]!;
+  }
+
+  /** An address moved. @param now seconds @returns whether a flap begins */
+  count(slot: number, now: number): boolean {
+    const words = this.#words;
+    const at = slot * WORDS;
+    const period = Math.floor(now / PERIOD_SECONDS);
+    const passed = period - words[at + PERIOD]!;
+    let counts = words[at + COUNTS]!;
+    // A state from elsewhere has seen its addresses before now: that counts as now.
+    if (passed > 0) words[at + PERIOD] = period;
+    if (passed >= PERIODS) counts = 0;
+    else if (counts === FLAPPING) return false;
+    else if (passed > 0) counts = (counts << (PERIOD_BITS * passed)) & COUNTS_MASK;
+    counts++;
+    const begins = sum(counts) >= FLAP_MOVES;
+    words[at + COUNTS] = begins ? FLAPPING : counts;
+    return begins;
+  }
+
+  /** Whether a flap of this slot's address lasts. Any thread. @param now seconds */
+  isFlapping(slot: number, now: number): boolean {
+    const words = this.#words;
+    const at = slot * WORDS;
+    if (Atomics.load(words, at + COUNTS) !== FLAPPING) return false;
+    return Math.floor(now / PERIOD_SECONDS) - Atomics.load(words, at + PERIOD) < PERIODS;
+  }
+}
+
+/** Hears of every move of an address. Must neither block nor allocate. */
+export interface MoveListener {
+  /** @param flaps a flap begins with it @param now seconds, the clock of `Fdb.learn` */
+  moved(
+    macLo: number,
+    macHi: number,
+    from: number,
+    to: number,
+    flaps: boolean,
+    now: number,
+  ): void;
+}
+
+/** Counts the moves of each port. */
+export class PortMoves implements MoveListener {
+  readonly #path: Datapath;
+
+  constructor(path: Datapath) {
+    this.#path = path;
+  }
+
+  moved(
+    macLo: number,
+    macHi: number,
+    from: number,
+    to: number,
+    flaps: boolean,
+    now: number,
+  ): void {
+    const path = this.#path;
+    const { counters } = path;
+    const source = path.ports[from]!;
+    const target = path.ports[to]!;
+    counters[source.counterBase + PORT.macMovesOut]!++;
+    counters[target.counterBase + PORT.macMovesIn]!++;
+    if (!flaps) return;
+    counters[source.counterBase + PORT.macFlaps]!++;
+    counters[target.counterBase + PORT.macFlaps]!++;
+    path.host.macFlap?.(macLo, macHi, from, to, now);
+  }
+}
