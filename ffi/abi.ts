@@ -40,6 +40,8 @@ export const F_SETFL = 4;
 export const O_NONBLOCK = 0o4000;
 export const O_RDWR = 0o2;
 export const O_CLOEXEC = 0o2000000;
+/** Fails at a symbolic link; with O_PATH, names the link itself. */
+export const O_NOFOLLOW = 0o400000;
 /** A read that would block fails, however the file was opened. */
 export const RWF_NOWAIT = 0x8;
 /** A descriptor that names a file and cannot be used otherwise. */

@@ -11,6 +11,7 @@ import {
   F_GETFL,
   F_SETFL,
   O_CLOEXEC,
+  O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
   O_RDWR,
@@ -134,6 +135,17 @@ export function fdKind(fd: number): "eventfd" | "socket" | "pipe" | "other" {
 /** Opens a file that exists, to read and write. The caller owns it. @throws {SystemError} */
 export function openFile(path: string): number {
   const fd = libc.open(new TextEncoder().encode(`${path}\0`), O_RDWR | O_CLOEXEC);
+  if (fd < 0) throw new SystemError("open", errno(), path);
+  return fd;
+}
+
+/**
+ * A descriptor that only names what stands at `path` now, a symbolic link itself: what is done to
+ * `/proc/self/fd/FD` is done to that and to nothing put there since. The caller owns it.
+ * @throws {SystemError}
+ */
+export function nameFile(path: string): number {
+  const fd = libc.open(new TextEncoder().encode(`${path}\0`), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) throw new SystemError("open", errno(), path);
   return fd;
 }

@@ -5,7 +5,7 @@
  */
 import { basename, dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { serveApi } from "../control/api.ts";
+import { serveApi } from "../control/api_server.ts";
 import {
   checkRange,
   type ConfigInput,
@@ -114,7 +114,7 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);
   const running = await Switch.start(config, logger);
-  const api = await startApi(running, controlPath);
+  const api = await startApi(running, controlPath, logger);
   announce(running, logger, controlPath, print);
   const signal = await stop;
   logger.info("switch", "stopping", `${signal}: closing ports`);
@@ -129,9 +129,13 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
   await Promise.race([work, delay(ms)]);
 }
 
-async function startApi(running: Switch, path: string): Promise<ReturnType<typeof serveApi>> {
+async function startApi(
+  running: Switch,
+  path: string,
+  logger: Logger,
+): Promise<ReturnType<typeof serveApi>> {
   try {
-    return serveApi(path, running);
+    return serveApi(path, running, running.sockets, logger);
   } catch (error) {
     await running.close();
     throw error;

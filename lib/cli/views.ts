@@ -115,11 +115,19 @@ function peerFacts({ peer, connectedAt, connects }: PortStatus): string {
   return `pid ${peerText(peer)}, uid ${peer.uid}, since ${connectedAt}`;
 }
 
+function problemFacts({ problems }: Pick<PortStatus, "problems">): [string, string][] {
+  return problems.map(({ code, text, hint }) => [
+    "problem",
+    `${code}: ${text}${hint === null ? "" : ` (${hint})`}`,
+  ]);
+}
+
 /** The table of `port show`. */
 export function portView(port: PortStatus | ListenerStatus): string {
   if ("multi" in port) {
     return facts([
       ["listener", port.name],
+      ...problemFacts(port),
       ["socket", `${port.socket} (listen)`],
       ["admin", port.admin],
       ["ports", `${port.ports.length} of ${port.multi}: ${port.ports.join(", ") || "none"}`],
@@ -134,10 +142,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
   return facts([
     ["port", port.name],
     ["verdict", port.verdict],
-    ...port.problems.map(({ code, text, hint }): [string, string] => [
-      "problem",
-      `${code}: ${text}${hint === null ? "" : ` (${hint})`}`,
-    ]),
+    ...problemFacts(port),
     ["link", `${linkText(port)} since ${port.linkSince}`],
     ["socket", `${socketText(port)} (${port.mode})`],
     ["front-end", peerFacts(port)],

@@ -25,6 +25,7 @@ export function adoptedSocket(adoption: Adoption, host: SocketHost): PortSocket 
   let isOpen = false;
   return {
     retry: null,
+    problem: null,
     open: () => {
       if (!isOpen) host.take(adoption.fd);
       isOpen = true;

@@ -1,5 +1,6 @@
 /**
- * The control API: HTTP/1.1 with JSON on a Unix socket that only the switch's user may open.
+ * The control API: HTTP/1.1 with JSON on a Unix socket that only the switch's user may open, see
+ * api_server.ts.
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch
@@ -23,8 +24,6 @@
 import { join, resolve } from "node:path";
 import { didYouMean } from "../base/nearest.ts";
 import { VERSION } from "../version.ts";
-import { listenAt, unlinkSocket } from "./listener.ts";
-import { closeFd } from "../../ffi/mod.ts";
 import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
@@ -37,79 +36,12 @@ const STATUS: Readonly<Record<ControlError["kind"], number>> = {
   failed: 500,
 };
 
-/** Before the server is begun anew, ms. */
-const REST_MS = 100;
-
-/** A running control API. */
-export interface ControlApi {
-  close(): Promise<void>;
-}
-
-/** Serves `control` at `path`. @throws {ControlError} the path is in use or cannot be made */
-export function serveApi(path: string, control: SwitchControl): ControlApi {
-  // The rules for a path in use are those of port sockets; the server then binds it itself.
-  closeFd(listenAt(path, { mode: 0o600, group: null }));
-  unlinkSocket(path);
-  return new ApiServer(path, control);
-}
-
-/**
- * The server, begun anew when it ends by itself: a connection that cannot be accepted, for want of
- * descriptors as a rule, ends it for good.
- */
-class ApiServer implements ControlApi {
-  readonly #path: string;
-  readonly #control: SwitchControl;
-  #server: Deno.HttpServer<Deno.UnixAddr> | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #closed = false;
-
-  constructor(path: string, control: SwitchControl) {
-    this.#path = path;
-    this.#control = control;
-    this.#serve();
-  }
-
-  #serve(): void {
-    const mask = Deno.umask(0o177);
-    try {
-      this.#server = Deno.serve(
-        { path: this.#path, onListen: () => {}, onError: problem },
-        (request) => handle(request, this.#control),
-      );
-    } finally {
-      Deno.umask(mask);
-    }
-    this.#server.finished.catch(() => this.#again());
-  }
-
-  #again(): void {
-    this.#server = null;
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      try {
-        unlinkSocket(this.#path);
-        this.#serve();
-      } catch {
-        // There are no descriptors for a socket either.
-        this.#again();
-      }
-    }, REST_MS);
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#server?.shutdown();
-    unlinkSocket(this.#path);
-  }
-}
-
 function json(body: unknown, status = 200): Response {
   return Response.json(body, { status });
 }
 
-function problem(error: unknown): Response {
+/** The problem document of an error. */
+export function problem(error: unknown): Response {
   const known = error instanceof ControlError
     ? error
     : new ControlError("failed", `Internal error: ${error}`);

@@ -18,6 +18,7 @@ export const RETRY_MS_MAX = 1000;
 /** A socket that somebody else listens at. Control thread only. */
 export class ConnectingSocket implements PortSocket {
   retry: PortStatus["retry"] = null;
+  readonly problem = null;
   readonly #path: string;
   readonly #fds: TenantFds;
   readonly #host: SocketHost;

@@ -11,11 +11,13 @@ import {
   closeFd,
   EACCES,
   EADDRINUSE,
+  EEXIST,
   ENOENT,
   ENOTDIR,
   EPERM,
   isSocketHeld,
   listenUnix,
+  nameFile,
   SOCKET_PATH_BYTES_MAX,
   SystemError,
 } from "../../ffi/mod.ts";
@@ -45,11 +47,17 @@ export function checkSocketPath(path: string, verb = "listen on"): void {
   );
 }
 
+/** A socket that was bound, and what tells its file from any other one. */
+export interface BoundSocket {
+  readonly fd: number;
+  readonly identity: string;
+}
+
 /**
  * Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file.
  * @param backlog connections that may wait to be accepted
  */
-export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG): number {
+export function bindSocket(path: string, access: SocketAccess, backlog = BACKLOG): BoundSocket {
   checkSocketPath(path);
   const gid = access.group === null ? null : groupId(access.group);
   makeRoom(path);
@@ -58,48 +66,88 @@ export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG):
   try {
     fd = listenUnix(path, backlog);
   } catch (error) {
-    throw listenError(path, error);
+    throw bindError(path, error);
   } finally {
     Deno.umask(mask);
   }
   try {
-    if (gid !== null) Deno.chownSync(path, null, gid);
-    Deno.chmodSync(path, access.mode);
+    return { fd, identity: openTo(path, access.mode, gid) };
   } catch (error) {
-    unlinkSocket(path);
     closeFd(fd);
-    throw listenError(path, error);
+    throw error instanceof ControlError ? error : bindError(path, error);
   }
-  return fd;
 }
 
-function listenError(path: string, error: unknown): unknown {
-  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+/** The same. @returns the socket alone */
+export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG): number {
+  return bindSocket(path, access, backlog).fd;
+}
+
+/**
+ * Gives a socket just bound its group and mode. Whoever may write in its folder could have put a
+ * link to somebody else's file there meanwhile: what is changed is the file that was looked at.
+ * @returns the file's identity
+ */
+function openTo(path: string, mode: number, gid: number | null): string {
+  const named = nameFile(path);
+  try {
+    const file = `/proc/self/fd/${named}`;
+    const info = Deno.statSync(file);
+    if (!info.isSocket || info.nlink !== 1) throw busy(path, "was replaced while it was made");
+    const identity = identityOf(info);
+    try {
+      if (gid !== null) Deno.chownSync(file, null, gid);
+      Deno.chmodSync(file, mode);
+    } catch (error) {
+      unlinkSocket(path, identity);
+      throw accessError(path, error);
+    }
+    return identity;
+  } finally {
+    closeFd(named);
+  }
+}
+
+function accessError(path: string, error: unknown): unknown {
+  if (
+    error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
+  ) {
     return new ControlError(
       "invalid",
       `Cannot set mode or group of ${path}: ${error.message}`,
       "choose a group that this user is in",
     );
   }
-  if (!(error instanceof SystemError)) return error;
-  const folder = path.replace(/\/[^/]*$/, "") || "/";
-  if (error.code === ENOENT || error.code === ENOTDIR) {
+  return error;
+}
+
+/** Why a path cannot be bound, as an operator's line; an error that says nothing of it as it is. */
+export function bindError(path: string, error: unknown): unknown {
+  const { code } = error as { code?: unknown };
+  const is = (number: number, name: string): boolean => code === number || code === name;
+  const folder = folderOf(path);
+  if (is(ENOENT, "ENOENT") || is(ENOTDIR, "ENOTDIR")) {
     return new ControlError(
       "invalid",
       `Cannot listen on ${path}: folder ${folder} does not exist`,
       `mkdir -p ${folder}`,
     );
   }
-  if (error.code === EACCES || error.code === EPERM) {
+  if (is(EACCES, "EACCES") || is(EPERM, "EPERM")) {
     return new ControlError(
       "invalid",
       `Cannot listen on ${path}: no permission to write in ${folder}`,
       "choose another folder or run as its owner",
     );
   }
-  if (error.code === EADDRINUSE) return busy(path, "is in use");
-  return new ControlError("invalid", `Cannot listen on ${path}: ${error.message}`);
+  if (is(EADDRINUSE, "EADDRINUSE") || is(EEXIST, "EEXIST")) return busy(path, "is in use");
+  if (!(error instanceof SystemError) && typeof code !== "string") return error;
+  return new ControlError("invalid", `Cannot listen on ${path}: ${(error as Error).message}`);
 }
+
+/** What is in the way. */
+export const LIVE = "belongs to a running server";
+export const NO_SOCKET = "exists and is not a socket";
 
 function busy(path: string, why: string): ControlError {
   return new ControlError(
@@ -109,30 +157,41 @@ function busy(path: string, why: string): ControlError {
   );
 }
 
-/** Removes a stale socket; refuses anything else that stands at the path. */
-function makeRoom(path: string): void {
+/** Removes a stale socket. @throws {ControlError} anything else stands at the path */
+export function makeRoom(path: string): void {
   let info: Deno.FileInfo;
   try {
     info = Deno.lstatSync(path);
   } catch {
     return;
   }
-  if (!info.isSocket) throw busy(path, "exists and is not a socket");
+  if (!info.isSocket) throw busy(path, NO_SOCKET);
   try {
     if (!isSocketHeld(path)) {
-      removeStale(path);
+      removeStale(path, info);
       return;
     }
   } catch (error) {
     if (error instanceof ControlError) throw error;
     if (error instanceof SystemError && error.code === ENOENT) return;
   }
-  throw busy(path, "belongs to a running server");
+  throw busy(path, LIVE);
 }
 
-function removeStale(path: string): void {
+/**
+ * Another switch that starts at the same time may have replaced the stale socket by a live one since
+ * it was looked at: it is put aside in one step, looked at again, and put back if that is so.
+ */
+function removeStale(path: string, stale: Deno.FileInfo): void {
+  const aside = `${folderOf(path)}/.vuswitch-stale-${Deno.pid}`;
+  const same = ({ dev, ino, mtime }: Deno.FileInfo): boolean =>
+    dev === stale.dev && ino === stale.ino && mtime?.getTime() === stale.mtime?.getTime();
+  let isStale = false;
   try {
-    Deno.removeSync(path);
+    Deno.renameSync(path, aside);
+    isStale = same(Deno.lstatSync(aside));
+    if (!isStale) Deno.linkSync(aside, path);
+    Deno.removeSync(aside);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw new ControlError(
@@ -141,13 +200,23 @@ function removeStale(path: string): void {
       `rm ${path}`,
     );
   }
+  if (!isStale) throw busy(path, LIVE);
+}
+
+/** The folder of a path, as it was written. */
+export function folderOf(path: string): string {
+  return path.replace(/\/*[^/]*$/, "") || (path.startsWith("/") ? "/" : ".");
+}
+
+function identityOf({ dev, ino }: Deno.FileInfo): string {
+  return `${dev}:${ino}`;
 }
 
 /** What tells a socket file from another one at the same path; null if there is none. */
 export function socketIdentity(path: string): string | null {
   try {
-    const { dev, ino, isSocket } = Deno.lstatSync(path);
-    return isSocket ? `${dev}:${ino}` : null;
+    const info = Deno.lstatSync(path);
+    return info.isSocket ? identityOf(info) : null;
   } catch {
     return null;
   }

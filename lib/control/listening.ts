@@ -13,25 +13,28 @@ import {
   listenFd,
 } from "../../ffi/mod.ts";
 import { Doorstep } from "./doorstep.ts";
-import { BACKLOG, listenAt, type SocketAccess, socketIdentity, unlinkSocket } from "./listener.ts";
+import { BACKLOG, bindSocket, type BoundSocket } from "./listener.ts";
 import { Pace } from "./pace.ts";
+import type { PortContext } from "./port_context.ts";
 import type { PortSocket, SocketHost } from "./port_socket.ts";
-import type { Reactor } from "./reactor.ts";
-import { ControlError, type PortConfig } from "./types.ts";
+import { SocketFile } from "./socket_file.ts";
+import { ControlError, type PortConfig, type PortProblem } from "./types.ts";
 
 /** How long a listener rests that cannot accept, ms. */
 const ACCEPT_PAUSE_MS = 100;
+
+/** What sockets share. */
+export type ListeningContext = Pick<PortContext, "access" | "reactor" | "sockets">;
 
 /** A listening socket, bound here or inherited. Control thread only. */
 export class ListeningSocket implements PortSocket {
   readonly retry = null;
   readonly #config: PortConfig;
-  readonly #access: SocketAccess;
-  readonly #reactor: Reactor;
+  readonly #context: ListeningContext;
   readonly #host: SocketHost;
   #fd = -1;
-  /** Of the socket file, to unlink no other one. */
-  #identity: string | null = null;
+  /** Null if it is inherited: that one is its maker's. */
+  #file: SocketFile | null = null;
   /** Those who come while nobody can be taken. */
   readonly #doorstep: Doorstep;
   readonly #pace: Pace;
@@ -40,23 +43,60 @@ export class ListeningSocket implements PortSocket {
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Nothing is bound before {@linkcode open}. */
-  constructor(config: PortConfig, access: SocketAccess, reactor: Reactor, host: SocketHost) {
+  constructor(config: PortConfig, context: ListeningContext, host: SocketHost) {
     this.#config = config;
-    this.#access = access;
-    this.#reactor = reactor;
+    this.#context = context;
     this.#host = host;
     this.#doorstep = new Doorstep(host, () => this.#watch());
     this.#pace = new Pace(config.multi ?? 1);
   }
 
+  /** What happened to its file, or null. */
+  get problem(): PortProblem | null {
+    return this.#file?.problem ?? null;
+  }
+
   open(): void {
     if (this.#fd >= 0) return;
-    const { path, fd, multi = 1 } = this.#config;
-    // All of them may come at once when a switch is back.
-    const backlog = Math.max(BACKLOG, multi);
-    this.#fd = fd === undefined ? listenAt(path, this.#access, backlog) : inherit(fd);
-    this.#identity = fd === undefined ? socketIdentity(path) : null;
-    this.#reactor.add(this.#fd, () => this.#accept());
+    const { path, fd: inherited } = this.#config;
+    if (inherited === undefined) {
+      const { fd, identity } = this.#bind();
+      this.#fd = fd;
+      this.#file = new SocketFile(path, identity, this.#context.sockets, {
+        bindAgain: () => this.#bindAgain(),
+        log: (level, event, message) => this.#host.log(level, event, message),
+      });
+    } else {
+      this.#fd = inherit(inherited);
+    }
+    this.#context.reactor.add(this.#fd, () => this.#accept());
+  }
+
+  #bind(): BoundSocket {
+    return bindSocket(this.#config.path, this.#context.access, this.#backlog);
+  }
+
+  /** All of them may come at once when a switch is back. */
+  get #backlog(): number {
+    return Math.max(BACKLOG, this.#config.multi ?? 1);
+  }
+
+  #bindAgain(): string {
+    const { fd, identity } = this.#bind();
+    const { reactor } = this.#context;
+    const old = this.#fd;
+    reactor.remove(old);
+    this.#fd = fd;
+    reactor.add(fd, () => this.#accept());
+    // Whoever found the old one in time is let in.
+    for (let count = 0; count < this.#backlog && this.#host.mayTake(); count++) {
+      const waiting = acceptUnix(old);
+      if (waiting < 0) break;
+      this.#welcome(waiting);
+    }
+    closeFd(old);
+    this.#watch();
+    return identity;
   }
 
   /** An inherited socket cannot be made anew: it goes on, and the host refuses who connects. */
@@ -73,9 +113,10 @@ export class ListeningSocket implements PortSocket {
     if (this.#fd < 0) return;
     clearTimeout(this.#restTimer);
     this.#doorstep.clear("admin-down");
-    this.#reactor.remove(this.#fd);
+    this.#context.reactor.remove(this.#fd);
     // In this order: the file's inode number is not given to another one while the socket lives.
-    if (this.#config.fd === undefined) unlinkSocket(this.#config.path, this.#identity);
+    this.#file?.remove();
+    this.#file = null;
     closeFd(this.#fd);
     this.#fd = -1;
   }
@@ -97,10 +138,14 @@ export class ListeningSocket implements PortSocket {
       return;
     }
     this.#resting = null;
+    this.#welcome(fd);
+    this.#watch();
+  }
+
+  #welcome(fd: number): void {
     const away = this.#host.take(fd);
     if (away) this.#doorstep.hold(fd, away);
     else this.#pace.took();
-    this.#watch();
   }
 
   /** @param why the event to log when it begins, or null */
@@ -110,13 +155,13 @@ export class ListeningSocket implements PortSocket {
       else this.#host.log("warn", "accept-failed", why);
       this.#resting = event;
     }
-    this.#reactor.modify(this.#fd, 0);
+    this.#context.reactor.modify(this.#fd, 0);
     this.#restTimer = setTimeout(() => this.#watch(), ACCEPT_PAUSE_MS);
   }
 
   /** Looks for front-ends if one more could be taken or held. */
   #watch(): void {
-    if (this.#fd >= 0) this.#reactor.modify(this.#fd, this.#doorstep.isFull ? 0 : EPOLLIN);
+    if (this.#fd >= 0) this.#context.reactor.modify(this.#fd, this.#doorstep.isFull ? 0 : EPOLLIN);
   }
 }
 

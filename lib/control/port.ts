@@ -112,7 +112,6 @@ export class SwitchPort {
 
   #makeSocket(): PortSocket {
     const { config } = this;
-    const { access, reactor } = this.#context;
     const host: SocketHost = {
       mayTake: () => this.#tenantFds.waiting <= CLOSING_FDS_MAX,
       take: (fd) => this.#take(fd),
@@ -124,7 +123,7 @@ export class SwitchPort {
     };
     if (this.#adoption) return adoptedSocket(this.#adoption, host);
     if (config.mode === "connect") return new ConnectingSocket(config.path, this.#tenantFds, host);
-    return new ListeningSocket(config, access, reactor, host);
+    return new ListeningSocket(config, this.#context, host);
   }
 
   #log(
@@ -363,7 +362,7 @@ export class SwitchPort {
       history: this.#history,
       counters: this.#context.plane.portCounters(this.number),
       memory: this.#memory.regions,
-      problems: this.#problems.list,
+      problems: [...this.#problems.list, this.#socket.problem].filter((each) => each !== null),
     });
   }
 

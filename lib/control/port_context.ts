@@ -10,6 +10,7 @@ import type { Logger } from "./log.ts";
 import type { IotlbPlane } from "./port_iotlb.ts";
 import type { StatePlane } from "./port_state.ts";
 import type { Reactor } from "./reactor.ts";
+import type { SocketWatch } from "./socket_watch.ts";
 import type { BlockingPool } from "./tenant_fds.ts";
 
 /** What a port needs of the data plane. */
@@ -44,6 +45,7 @@ export interface PortContext {
   readonly reactor: Reactor;
   readonly logger: Logger;
   readonly access: SocketAccess;
+  readonly sockets: SocketWatch;
   /** What the names of files for the next process begin with, or null for none. */
   readonly recordsPrefix: string | null;
 }

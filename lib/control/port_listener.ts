@@ -53,7 +53,7 @@ export class PortListener {
     this.#multi = config.multi ?? 1;
     this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
     this.#refusals = new TenantFds(context.blocking);
-    this.#socket = new ListeningSocket(config, context.access, context.reactor, {
+    this.#socket = new ListeningSocket(config, context, {
       mayTake: () => this.#refusals.waiting <= CLOSING_FDS_MAX,
       take: (fd) => this.#take(fd),
       refuse: (fd, code) => {
@@ -159,6 +159,7 @@ export class PortListener {
       connects: this.#connects,
       refused: Object.fromEntries(this.#refused),
       errors: Object.fromEntries(this.#errors),
+      problems: this.#socket.problem === null ? [] : [this.#socket.problem],
     };
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ReasonCode } from "../vhost/reasons.ts";
-import type { PortStatus } from "./types.ts";
+import type { PortProblem, PortStatus } from "./types.ts";
 
 /** Why a front-end was not taken: a reason code, and words for people. */
 export interface TurnedAway {
@@ -28,6 +28,8 @@ export interface SocketHost {
 export interface PortSocket {
   /** Why there is no front-end, as far as the socket knows. */
   readonly retry: PortStatus["retry"];
+  /** Why no front-end can come, or null. */
+  readonly problem: PortProblem | null;
   /** Brings front-ends from now on. @param occupied one is there still @throws {ControlError} */
   open(occupied: boolean): void;
   /** Brings no more, until it is opened again: who tries to connect is refused. */

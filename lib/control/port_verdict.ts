@@ -29,6 +29,8 @@ export function portVerdict(
 }
 
 function waiting(port: Omit<PortStatus, "verdict">): string {
+  const gone = port.problems.find(({ code }) => code === "socket-gone");
+  if (gone) return `no front-end can come: ${gone.text}: ${gone.hint}`;
   if (port.retry !== null) {
     return `waiting to connect: ${port.retry.reason}, next try in ${port.retry.afterMs / 1000} s`;
   }

@@ -20,6 +20,7 @@ import type { PortContext } from "./port_context.ts";
 import { PortListener } from "./port_listener.ts";
 import type { PortRelations } from "./port_status.ts";
 import { Reactor } from "./reactor.ts";
+import { SocketWatch } from "./socket_watch.ts";
 import { BlockingPool } from "./tenant_fds.ts";
 import {
   ControlError,
@@ -76,6 +77,8 @@ export class Switch implements SwitchControl {
   readonly #ports = new Map<string, SwitchPort>();
   readonly #listeners = new Map<string, PortListener>();
   readonly #links: Links;
+  /** Looks after the files of its sockets, and of those who serve it. */
+  readonly sockets = new SocketWatch();
   readonly #callWatch: CallWatch;
   readonly #startMs = performance.now();
   readonly #fdLimit: number;
@@ -102,6 +105,7 @@ export class Switch implements SwitchControl {
       reactor: this.#reactor,
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
+      sockets: this.sockets,
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
     this.#callWatch = new CallWatch(plane, {

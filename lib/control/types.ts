@@ -67,7 +67,7 @@ export interface SwitchConfig {
 
 /** Why a port does not work, for whoever has to mend it. */
 export interface PortProblem {
-  /** Stable: `memory-not-shared`, `iommu-not-offered`. */
+  /** Stable: `memory-not-shared`, `iommu-not-offered`, `socket-gone`. */
   readonly code: string;
   readonly text: string;
   /** What helps, or null. */
@@ -144,6 +144,8 @@ export interface ListenerStatus {
   readonly refused: Readonly<Record<string, number>>;
   /** Why connections of its ended ports were closed by us, counted by reason code. */
   readonly errors: Readonly<Record<string, number>>;
+  /** What is wrong with its socket. */
+  readonly problems: readonly PortProblem[];
 }
 
 /** `link list`. */

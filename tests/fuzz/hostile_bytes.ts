@@ -20,6 +20,7 @@ import { MappingPool } from "../../lib/control/guest_memory.ts";
 import { SwitchPort } from "../../lib/control/port.ts";
 import { Reactor } from "../../lib/control/reactor.ts";
 import { BlockingPool } from "../../lib/control/tenant_fds.ts";
+import { SocketWatch } from "../../lib/control/socket_watch.ts";
 import {
   encodeIotlb,
   VHOST_IOTLB_INVALIDATE,
@@ -253,6 +254,7 @@ export class PortBench {
         reactor: this.#reactor,
         logger: this.#log.logger,
         access: { mode: 0o600, group: null },
+        sockets: new SocketWatch(),
         recordsPrefix: `${this.#folder}/record`,
       })
     );

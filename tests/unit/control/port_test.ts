@@ -7,6 +7,7 @@ import type { PortContext } from "../../../lib/control/port_context.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { ControlError } from "../../../lib/control/types.ts";
+import { SocketWatch } from "../../../lib/control/socket_watch.ts";
 import * as id from "../../../lib/vhost/message.ts";
 import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
 import { table, words } from "../vhost/fake_host.ts";
@@ -46,6 +47,7 @@ class Bench {
       reactor: this.reactor,
       logger,
       access: { mode: 0o600, group: null },
+      sockets: new SocketWatch(),
       recordsPrefix: null,
     };
     this.port = new SwitchPort({ name: "vm", path: this.path }, this.context);
