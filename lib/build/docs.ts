@@ -20,6 +20,8 @@ import {
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
 
+import { PROBLEM_ROWS } from "../control/problem_codes.ts";
+import { DOCUMENTS } from "../control/schema/mod.ts";
 import { REASON_ROWS } from "../vhost/reasons.ts";
 import { RING_REASON_ROWS } from "../virtio/ring.ts";
 
@@ -120,6 +122,16 @@ function codeTable(title: string, rows: readonly (readonly [string, string])[]):
   return table([title, "meaning"], rows.map(([code, meaning]) => [`\`${code}\``, meaning]));
 }
 
+/** Documents of JSON, and who prints them. */
+function documentTable(): string {
+  const rows = Object.entries(DOCUMENTS).map(([name, { json, uses }]) => {
+    const part = String(json["$ref"] ?? "").replace("#/$defs/", "");
+    const { description } = json["description"] === undefined ? uses.get(part) ?? {} : json;
+    return [`\`${name}\``, String(description)];
+  });
+  return table(["document", "printed by"], rows);
+}
+
 /** Tables by page and by the name that stands in their marks. */
 const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "docs/protocol.md": { protocol: protocolTables },
@@ -128,6 +140,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     "virtqueue counters": () => counterTable(VRING_ROWS),
     "fdb counters": () => counterTable(FDB_ROWS),
     "data-plane counters": () => counterTable(WORKER_ROWS),
+    documents: documentTable,
+    problems: () => codeTable("problem", PROBLEM_ROWS),
     reasons: () => codeTable("reason", REASON_ROWS),
     "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
   },

@@ -5,6 +5,7 @@
  * @module
  */
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
+import type { AnyView, OutputFlags } from "./view.ts";
 
 /** Prints to stdout. */
 export type Print = (text: string) => void;
@@ -42,6 +43,8 @@ export interface CommandRow {
   readonly arguments: readonly Argument[];
   readonly flags: Readonly<Record<string, Flag>>;
   readonly load: () => Promise<Act>;
+  /** What it prints, if that is JSON or a view of it: those have `--output`. */
+  readonly view?: () => Promise<AnyView>;
 }
 
 /** Words with commands behind them. */
@@ -66,6 +69,11 @@ export const CLIENT_FLAGS: Readonly<Record<string, Flag>> = {
   timeout: { brief: "how long to wait for the switch (2)", placeholder: "SECONDS" },
 };
 
+const RATE_FLAGS: Readonly<Record<string, Flag>> = {
+  rate: { brief: "look twice and print growth per second as well", yes: true },
+  seconds: { brief: "look twice, this far apart (1)", placeholder: "SECONDS" },
+};
+
 const PORT: Argument = { placeholder: "PORT", brief: "name of a port", isPort: true };
 const OTHER_PORT: Argument = { ...PORT, brief: "name of the other port" };
 const MAYBE_PORT: Argument = { ...PORT, optional: true };
@@ -82,22 +90,32 @@ const SPEC: Argument = {
 type Show = typeof import("./show.ts");
 type Links = typeof import("./links.ts");
 
-function show(name: keyof Show): () => Promise<Act> {
-  return async () => (await import("./show.ts"))[name] as Act;
+function show(name: keyof Show): () => Promise<AnyView> {
+  return async () => (await import("./show.ts"))[name];
 }
 
-function links(name: keyof Links): () => Promise<Act> {
-  return async () => (await import("./links.ts"))[name] as Act;
+function links(name: keyof Links): () => Promise<AnyView> {
+  return async () => (await import("./links.ts"))[name];
+}
+
+/** A command that prints. */
+function viewing(view: () => Promise<AnyView>): Pick<CommandRow, "load" | "view"> {
+  const load = async (): Promise<Act> => {
+    const [{ showView }, what] = await Promise.all([import("./view.ts"), view()]);
+    return async (flags: OutputFlags, print, ...words) =>
+      await showView(what, flags, print, ...words);
+  };
+  return { load, view };
 }
 
 function client(
   words: CommandRow["words"],
   brief: string,
   given: readonly Argument[],
-  load: () => Promise<Act>,
+  view: () => Promise<AnyView>,
   ...examples: string[]
 ): CommandRow {
-  return { words, brief, arguments: given, load, examples, flags: CLIENT_FLAGS };
+  return { words, brief, arguments: given, examples, flags: CLIENT_FLAGS, ...viewing(view) };
 }
 
 const PORT_COMMANDS: readonly CommandRow[] = [
@@ -181,13 +199,14 @@ const STATUS_COMMANDS: readonly CommandRow[] = [
     show("fdbFlush"),
     ...["vuswitch fdb flush", "vuswitch fdb flush vm1"],
   ),
-  client(
-    ["stats"],
-    "counters of the switch or one port",
-    [MAYBE_PORT],
-    show("stats"),
-    ...["vuswitch stats", "vuswitch stats vm1 -o json"],
-  ),
+  {
+    words: ["stats"],
+    brief: "counters of the switch or one port, and how fast they grow",
+    examples: ["vuswitch stats", "vuswitch stats vm1 -o json", "vuswitch stats --rate"],
+    arguments: [MAYBE_PORT],
+    flags: { ...CLIENT_FLAGS, ...RATE_FLAGS },
+    ...viewing(async () => (await import("./stats.ts")).stats),
+  },
   client(
     ["vring", "show"],
     "the virtqueues of a port",
@@ -212,7 +231,15 @@ const OTHER_COMMANDS: readonly CommandRow[] = [
     examples: ["vuswitch protocol", "vuswitch protocol -o json"],
     arguments: [],
     flags: { output: OUTPUT },
-    load: async () => (await import("./protocol.ts")).protocol as Act,
+    ...viewing(async () => (await import("./protocol.ts")).protocol),
+  },
+  {
+    words: ["schema"],
+    brief: "print the JSON Schema of what -o json and the control API print",
+    examples: ["vuswitch schema", "vuswitch schema port-list"],
+    arguments: [{ placeholder: "NAME", brief: "a document; all if not given", optional: true }],
+    flags: {},
+    load: async () => (await import("./schema.ts")).schema as Act,
   },
   {
     words: ["demo"],
@@ -245,7 +272,7 @@ const OTHER_COMMANDS: readonly CommandRow[] = [
     examples: ["vuswitch version", "vuswitch version -o json"],
     arguments: [],
     flags: { output: OUTPUT },
-    load: async () => (await import("./version.ts")).version as Act,
+    ...viewing(async () => (await import("./version.ts")).version),
   },
 ];
 

@@ -4,118 +4,86 @@
  * @module
  */
 import { parsePortSpec } from "../control/port_spec.ts";
-import type {
-  FdbStatus,
-  ListenerStatus,
-  PortStatus,
-  SwitchStatus,
-  VringStatus,
-} from "../control/types.ts";
+import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
+import type { FdbStatus, ListenerStatus, PortStatus, VringStatus } from "../control/types.ts";
 import { ask, type ClientFlags } from "./client.ts";
-import {
-  fdbTable,
-  type PortList,
-  portStatsTable,
-  portTable,
-  portView,
-  statsTable,
-  type VringList,
-  vringTable,
-} from "./views.ts";
+import { type View, view } from "./view.ts";
+import { fdbTable, portTable, portView, vringTable } from "./views.ts";
 
-/** Flags of every command that talks to a switch. */
-export interface ShowFlags extends ClientFlags {
-  readonly output: "table" | "json";
-}
+type ShowView<Name extends DocumentName> = View<ClientFlags, Name>;
 
-type Print = (text: string) => void;
-
-async function get<T>(flags: ShowFlags, path: string): Promise<T> {
+async function get<T>(flags: ClientFlags, path: string): Promise<T> {
   return await ask(flags, "GET", path) as T;
 }
 
-function show<T>(flags: ShowFlags, value: T, print: Print, table: (value: T) => string): void {
-  print(flags.output === "json" ? `${JSON.stringify(value, null, 2)}\n` : table(value));
+function portPath(name: string): string {
+  return `/v1/ports/${encodeURIComponent(name)}`;
 }
 
 /** `port list`. */
-export async function portList(flags: ShowFlags, print: Print): Promise<void> {
+export const portList: ShowView<"port-list"> = view("port-list", async (flags) => {
   const ports = await get<PortStatus[]>(flags, "/v1/ports");
   const listeners = await get<ListenerStatus[]>(flags, "/v1/listeners");
-  show<PortList>(flags, { ports, listeners }, print, portTable);
-}
+  return { ports, listeners };
+}, portTable);
 
 /** `port show NAME`. */
-export async function portShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  const path = `/v1/ports/${encodeURIComponent(name)}`;
-  show(flags, await get<PortStatus | ListenerStatus>(flags, path), print, portView);
-}
+export const portShow: ShowView<"port"> = view(
+  "port",
+  (flags, name = "") => get(flags, portPath(name)),
+  portView,
+);
 
 /** `port add SPEC`. */
-export async function portAdd(flags: ShowFlags, print: Print, spec: string): Promise<void> {
+export const portAdd: ShowView<"port"> = view("port", async (flags, spec = "") => {
   const { queuePairs, path, ...given } = parsePortSpec(spec, "");
   // Without a path it is the switch that knows its folder.
   const named = /^[^,]*=/.test(spec);
   const body = { ...given, ...(named ? { path } : {}), queues: queuePairs };
-  const port = await ask(flags, "POST", "/v1/ports", body) as PortStatus | ListenerStatus;
+  return await ask(flags, "POST", "/v1/ports", body) as DocumentOf<"port">;
+}, (port) => {
   const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
-  show(flags, port, print, () => `port ${port.name} ${verb} ${port.socket}\n`);
-}
+  return `port ${port.name} ${verb} ${port.socket}\n`;
+});
 
-async function setAdmin(
-  flags: ShowFlags,
-  print: Print,
-  name: string,
-  admin: "up" | "down",
-): Promise<void> {
-  const path = `/v1/ports/${encodeURIComponent(name)}/link`;
-  const port = await ask(flags, "POST", path, { admin }) as PortStatus | ListenerStatus;
-  show(flags, port, print, () => `port ${name} is ${admin}\n`);
+function setAdmin(admin: PortStatus["admin"]): ShowView<"port"> {
+  return view(
+    "port",
+    async (flags, name = "") =>
+      await ask(flags, "POST", `${portPath(name)}/link`, { admin }) as DocumentOf<"port">,
+    (port) => `port ${port.name} is ${port.admin}\n`,
+  );
 }
 
 /** `port down NAME`. */
-export async function portDown(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  await setAdmin(flags, print, name, "down");
-}
-
+export const portDown: ShowView<"port"> = setAdmin("down");
 /** `port up NAME`. */
-export async function portUp(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  await setAdmin(flags, print, name, "up");
-}
+export const portUp: ShowView<"port"> = setAdmin("up");
 
 /** `port del NAME`. */
-export async function portDel(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  await ask(flags, "DELETE", `/v1/ports/${encodeURIComponent(name)}`);
-  show(flags, { removed: name }, print, () => `port ${name} removed\n`);
-}
+export const portDel: ShowView<"port-removed"> = view("port-removed", async (flags, name = "") => {
+  await ask(flags, "DELETE", portPath(name));
+  return { removed: name };
+}, ({ removed }) => `port ${removed} removed\n`);
 
 /** `fdb show`. */
-export async function fdbShow(flags: ShowFlags, print: Print): Promise<void> {
-  show(flags, await get<FdbStatus[]>(flags, "/v1/fdb"), print, fdbTable);
-}
+export const fdbShow: ShowView<"fdb"> = view(
+  "fdb",
+  (flags) => get<FdbStatus[]>(flags, "/v1/fdb"),
+  fdbTable,
+);
 
 /** `fdb flush [PORT]`. */
-export async function fdbFlush(flags: ShowFlags, print: Print, port?: string): Promise<void> {
+export const fdbFlush: ShowView<"fdb-flushed"> = view("fdb-flushed", async (flags, port?) => {
   const query = port === undefined ? "" : `?port=${encodeURIComponent(port)}`;
   await ask(flags, "DELETE", `/v1/fdb${query}`);
-  show(flags, { flushed: port ?? "all" }, print, () => `flushed ${port ?? "all ports"}\n`);
-}
-
-/** `stats [PORT]`. */
-export async function stats(flags: ShowFlags, print: Print, port?: string): Promise<void> {
-  if (port === undefined) {
-    return show(flags, await get<SwitchStatus>(flags, "/v1/switch"), print, statsTable);
-  }
-  const path = `/v1/ports/${encodeURIComponent(port)}`;
-  const { name, counters, errors } = await get<PortStatus>(flags, path);
-  show(flags, { name, counters: counters ?? {}, errors }, print, portStatsTable);
-}
+  return { flushed: port ?? null };
+}, ({ flushed }) => `flushed ${flushed ?? "all ports"}\n`);
 
 /** `vring show PORT`. */
-export async function vringShow(flags: ShowFlags, print: Print, name: string): Promise<void> {
-  const path = `/v1/ports/${encodeURIComponent(name)}`;
+export const vringShow: ShowView<"vring-list"> = view("vring-list", async (flags, name = "") => {
+  const path = portPath(name);
   const vrings = await get<VringStatus[]>(flags, `${path}/vrings`);
   const { link, features, featureNames, memory } = await get<PortStatus>(flags, path);
-  const list: VringList = { port: name, link, features, featureNames, memory, vrings };
-  show(flags, list, print, vringTable);
-}
+  return { port: name, link, features, featureNames, memory, vrings };
+}, vringTable);

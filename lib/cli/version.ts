@@ -4,13 +4,11 @@
  * @module
  */
 import { VERSION } from "../version.ts";
+import { type View, view } from "./view.ts";
 
 /** `version`: the JSON is that of `GET /v1/version`. */
-export function version(
-  flags: { readonly output: "table" | "json" },
-  print: (text: string) => void,
-): void {
-  const value = { version: VERSION, deno: Deno.version.deno };
-  if (flags.output === "json") print(`${JSON.stringify(value, null, 2)}\n`);
-  else print(`vuswitch ${value.version} (deno ${value.deno})\n`);
-}
+export const version: View<unknown, "version"> = view(
+  "version",
+  () => ({ version: VERSION, deno: Deno.version.deno }),
+  (value) => `vuswitch ${value.version} (deno ${value.deno})\n`,
+);

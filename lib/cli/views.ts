@@ -3,33 +3,9 @@
  *
  * @module
  */
-import type {
-  FdbStatus,
-  ListenerStatus,
-  PortStatus,
-  SwitchStatus,
-  VringStatus,
-} from "../control/types.ts";
+import type { DocumentOf } from "../control/schema/mod.ts";
+import type { FdbStatus, LinkStatus, ListenerStatus, PortStatus } from "../control/types.ts";
 import { formatTable, shortNumber } from "./table.ts";
-
-/** The JSON of `port list`. */
-export interface PortList {
-  readonly ports: readonly PortStatus[];
-  readonly listeners: readonly ListenerStatus[];
-}
-
-/** The JSON of `stats PORT`. */
-export type PortStats = Pick<PortStatus, "name" | "counters" | "errors">;
-
-/** The JSON of `vring show PORT`. */
-export interface VringList {
-  readonly port: string;
-  readonly link: PortStatus["link"];
-  readonly features: string | null;
-  readonly featureNames: readonly string[];
-  readonly memory: PortStatus["memory"];
-  readonly vrings: readonly VringStatus[];
-}
 
 function drops(port: PortStatus): [string, number][] {
   return Object.entries(port.counters)
@@ -65,7 +41,7 @@ function listenerRow(listener: ListenerStatus): string[] {
 }
 
 /** The table of `port list`: a line for each port, and one for each socket that takes many. */
-export function portTable({ ports, listeners }: PortList): string {
+export function portTable({ ports, listeners }: DocumentOf<"port-list">): string {
   const rows = ports.map((port) => [
     port.name,
     linkText(port),
@@ -122,21 +98,27 @@ function problemFacts({ problems }: Pick<PortStatus, "problems">): [string, stri
   ]);
 }
 
+function lastErrorText({ lastError }: Pick<PortStatus, "lastError">): string {
+  return lastError === null ? "none" : `${lastError.at} ${lastError.code}: ${lastError.detail}`;
+}
+
 /** The table of `port show`. */
 export function portView(port: PortStatus | ListenerStatus): string {
   if ("multi" in port) {
+    const last = port.lastConnectAt;
     return facts([
       ["listener", port.name],
       ...problemFacts(port),
       ["socket", `${port.socket} (listen)`],
-      ["admin", port.admin],
+      ["admin", `${port.admin} since ${port.adminSince}`],
       ["ports", `${port.ports.length} of ${port.multi}: ${port.ports.join(", ") || "none"}`],
-      ["connects", String(port.connects)],
+      ["connects", `${port.connects}${last === null ? "" : `, the last ${last}`}`],
+      ["last error", lastErrorText(port)],
       ["refused", counts(Object.entries(port.refused))],
       ["errors", counts(Object.entries(port.errors))],
     ]);
   }
-  const { counters, lastError } = port;
+  const { counters } = port;
   const traffic = (way: "rx" | "tx"): string =>
     `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes`;
   return facts([
@@ -146,7 +128,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["link", `${linkText(port)} since ${port.linkSince}`],
     ["socket", `${socketText(port)} (${port.mode})`],
     ["front-end", peerFacts(port)],
-    ["last error", lastError ? `${lastError.at} ${lastError.code}: ${lastError.detail}` : "none"],
+    ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
     ["ring", `${port.ring ?? "none"}, ${port.queuePairs} queue pairs, mtu ${port.mtu ?? "any"}`],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
@@ -175,35 +157,63 @@ export function fdbTable(entries: readonly FdbStatus[]): string {
   );
 }
 
-function counterRows(where: string, counters: Readonly<Record<string, number>>): string[][] {
+type Counts = Readonly<Record<string, number>>;
+
+/** Counters that are not zero, with their rates if those were measured. */
+function counterRows(where: string, counters: Counts, rates: Counts | undefined): string[][] {
   return Object.entries(counters)
     .filter(([, value]) => value !== 0)
-    .map(([name, value]) => [where, name, String(value)]);
+    .map(([name, value]) => [where, name, String(value), ...rates ? [rateText(rates[name])] : []]);
 }
 
-const STATS_HEADING = ["WHERE", "COUNTER", "VALUE"];
+function rateText(rate: number | undefined): string {
+  return rate === undefined ? "-" : rate.toFixed(1);
+}
 
-function portStatsRows({ name, counters, errors }: PortStats): string[][] {
-  const closed = Object.entries(errors).map(([code, n]) => [name, `closed: ${code}`, String(n)]);
-  return [...counterRows(name, counters), ...closed];
+function statsHeading(rates: unknown): string[] {
+  return ["WHERE", "COUNTER", "VALUE", ...rates ? ["PER-SECOND"] : []];
+}
+
+function closedRows(where: string, errors: Counts, rates: unknown): string[][] {
+  return Object.entries(errors)
+    .map(([code, n]) => [where, `closed: ${code}`, String(n), ...rates ? ["-"] : []]);
 }
 
 /** The table of `stats PORT`: its counters that are not zero. */
-export function portStatsTable(port: PortStats): string {
-  return formatTable(STATS_HEADING, portStatsRows(port));
-}
-
-/** The table of `stats`: the same of all ports, and of the switch. */
-export function statsTable(status: SwitchStatus): string {
-  return formatTable(STATS_HEADING, [
-    ...status.ports.flatMap(portStatsRows),
-    ...counterRows("fdb", status.fdb),
-    ...counterRows("worker", status.worker),
+export function portStatsTable(port: DocumentOf<"port-stats">): string {
+  const { name, counters, errors, rates } = port;
+  return formatTable(statsHeading(rates), [
+    ...counterRows(name, counters ?? {}, rates?.counters),
+    ...closedRows(name, errors, rates),
   ]);
 }
 
+/** The table of `stats`: the same of all ports, and of the switch. */
+export function statsTable({ ports, fdb, worker, rates }: DocumentOf<"stats">): string {
+  return formatTable(statsHeading(rates), [
+    ...ports.flatMap(({ name, counters, errors }) => [
+      ...counterRows(name, counters, rates && (rates.ports[name] ?? {})),
+      ...closedRows(name, errors, rates),
+    ]),
+    ...counterRows("fdb", fdb, rates?.fdb),
+    ...counterRows("worker", worker, rates?.worker),
+  ]);
+}
+
+/** The table of `link list`. */
+export function linkTable(links: readonly LinkStatus[]): string {
+  return formatTable(
+    ["PORT", "PORT", "STATE", "FROM"],
+    links.map(({ ports, state, configured }) => [
+      ...ports,
+      state,
+      configured ? "configuration" : "command",
+    ]),
+  );
+}
+
 /** The table of `vring show`. */
-export function vringTable(list: VringList): string {
+export function vringTable(list: DocumentOf<"vring-list">): string {
   const features = `${list.features ?? "-"} ${list.featureNames.join(" ")}`.trimEnd();
   const memory = list.memory.map((region, i) =>
     `memory ${i}: guest ${region.guestAddr} +${region.sizeBytes} user ${region.userAddr}\n`

@@ -3,7 +3,7 @@
  * api_server.ts.
  *
  * ```
- * GET  /v1/version  /healthz  /v1/switch
+ * GET  /v1/version  /healthz  /v1/switch  /v1/schema[/NAME]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
@@ -25,6 +25,8 @@ import { join, resolve } from "node:path";
 import { didYouMean } from "../base/nearest.ts";
 import { VERSION } from "../version.ts";
 import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
+import type { JsonSchema } from "./schema/builder.ts";
+import { allSchemas, documentSchema } from "./schema/mod.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "./types.ts";
 
 const BODY_BYTES_MAX = 65536;
@@ -38,6 +40,10 @@ const STATUS: Readonly<Record<ControlError["kind"], number>> = {
 
 function json(body: unknown, status = 200): Response {
   return Response.json(body, { status });
+}
+
+function schemaAnswer(schema: JsonSchema): Response {
+  return Response.json(schema, { headers: { "content-type": "application/schema+json" } });
 }
 
 /** The problem document of an error. */
@@ -84,6 +90,8 @@ async function routeAll(
   switch (what) {
     case "GET version":
       return json({ version: VERSION, deno: Deno.version.deno });
+    case "GET schema":
+      return schemaAnswer(allSchemas());
     case "GET switch":
       return json(control.status());
     case "GET ports":
@@ -117,6 +125,8 @@ async function routeOne(
     case "GET ports":
       if (part === "vrings") return json(control.vrings(name));
       return part === undefined ? json(control.portOrListener(name)) : null;
+    case "GET schema":
+      return part === undefined ? schemaAnswer(documentSchema(name)) : null;
     case "DELETE ports":
       return part === undefined ? void control.removePort(name) : null;
     case "POST ports":

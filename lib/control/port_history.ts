@@ -45,6 +45,7 @@ export class PortHistory {
   }
 }
 
-function now(): string {
+/** The time, ISO 8601 in UTC. */
+export function now(): string {
   return new Date().toISOString();
 }

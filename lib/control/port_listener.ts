@@ -8,6 +8,7 @@ import type { Adoption } from "./adopted.ts";
 import { CLOSING_FDS_MAX, type SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
 import { ListeningSocket } from "./listening.ts";
+import { now } from "./port_history.ts";
 import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "./port_spec.ts";
 import { TenantFds } from "./tenant_fds.ts";
@@ -43,7 +44,10 @@ export class PortListener {
   /** Counters of a port end with it; why it ended is kept. */
   readonly #errors = new Map<string, number>();
   #admin: ListenerStatus["admin"] = "up";
+  #adminSince: string = now();
   #connects = 0;
+  #lastConnectAt: string | null = null;
+  #lastError: ListenerStatus["lastError"] = null;
 
   /** Binds the socket. @throws {ControlError} */
   constructor(config: PortConfig, context: PortContext, host: ListenerHost) {
@@ -58,6 +62,7 @@ export class PortListener {
       take: (fd) => this.#take(fd),
       refuse: (fd, code) => {
         this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+        this.#lastError = { code, detail: "a front-end knocked and was not taken", at: now() };
         this.#refusals.close(fd);
       },
       log: (level, event, message) => this.#log(level, event, message),
@@ -84,7 +89,10 @@ export class PortListener {
         fd,
         tenantFds: this.#lane(number),
         listener: this.config.name,
-        announced: () => this.#connects++,
+        announced: () => {
+          this.#connects++;
+          this.#lastConnectAt = now();
+        },
         ended: (worthy) => {
           this.#remove(number);
           this.#socket.freed(worthy);
@@ -119,8 +127,12 @@ export class PortListener {
 
   #drop(number: number, port: SwitchPort): void {
     this.#ports.delete(number);
-    for (const [code, count] of Object.entries(port.status().errors)) {
+    const { errors, lastError } = port.status();
+    for (const [code, count] of Object.entries(errors)) {
       this.#errors.set(code, (this.#errors.get(code) ?? 0) + count);
+    }
+    if (lastError !== null && lastError.at >= (this.#lastError?.at ?? "")) {
+      this.#lastError = lastError;
     }
   }
 
@@ -144,6 +156,7 @@ export class PortListener {
       this.#removeAll();
     }
     this.#admin = admin;
+    this.#adminSince = now();
     this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
   }
 
@@ -154,9 +167,12 @@ export class PortListener {
       name: this.config.name,
       socket: this.config.path,
       admin: this.#admin,
+      adminSince: this.#adminSince,
       multi: this.#multi,
       ports: numbers.map((number) => numberedName(this.config.name, number)),
       connects: this.#connects,
+      lastConnectAt: this.#lastConnectAt,
+      lastError: this.#lastError,
       refused: Object.fromEntries(this.#refused),
       errors: Object.fromEntries(this.#errors),
       problems: this.#socket.problem === null ? [] : [this.#socket.problem],

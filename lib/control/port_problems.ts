@@ -30,8 +30,6 @@ const LEAVES_MS_MAX = 2000;
 const LOOK_BYTES = 4096;
 const NOT_SHARED = "memory-not-shared";
 const NO_IOMMU = "iommu-not-offered";
-/** Codes of problems: in the log they are events. */
-export const PROBLEM_CODES = [NOT_SHARED, NO_IOMMU] as const;
 const BAD_ADDRESS = "bad-address";
 /** How a ring breaks that does not begin at 0 and whose driver writes elsewhere. */
 const AVAIL_JUMP = "avail-jump";

@@ -17,7 +17,8 @@ import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
+/** Names of ports. */
+export const PORT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
 
 /** Where the number of each port goes in a template. */
 const PLACE = "{n}";
@@ -41,7 +42,7 @@ function nameFault(name: string, multi: number | undefined): string | null {
   if (multi !== undefined && places !== 1) {
     return `port name "${name}" needs ${PLACE} once, the number of each of its multi=${multi} ports`;
   }
-  if (NAME.test(multi === undefined ? name : numberedName(name, multi - 1))) return null;
+  if (PORT_NAME.test(multi === undefined ? name : numberedName(name, multi - 1))) return null;
   return `port name "${name}" must be 1-32 of A-Z a-z 0-9 . _ - and start with a letter or digit`;
 }
 

@@ -17,6 +17,7 @@ import type { Logger } from "./log.ts";
 import { checkAddition, noSuchPort } from "./names.ts";
 import { SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
+import { now } from "./port_history.ts";
 import { PortListener } from "./port_listener.ts";
 import type { PortRelations } from "./port_status.ts";
 import { Reactor } from "./reactor.ts";
@@ -81,6 +82,7 @@ export class Switch implements SwitchControl {
   readonly sockets = new SocketWatch();
   readonly #callWatch: CallWatch;
   readonly #startMs = performance.now();
+  readonly #startedAt = now();
   readonly #fdLimit: number;
 
   private constructor(
@@ -167,6 +169,8 @@ export class Switch implements SwitchControl {
     return {
       version: VERSION,
       pid: Deno.pid,
+      at: now(),
+      startedAt: this.#startedAt,
       uptimeSeconds: Math.floor((performance.now() - this.#startMs) / 1000),
       idle: this.#config.idle,
       cpus: this.#config.cpus,

@@ -1,11 +1,14 @@
 /**
  * The running switch as the control API and the commands see it. Shapes named `…Status` are the
- * JSON of the control API: fields are only ever added.
+ * JSON of the control API, described in `schema/`: fields are only ever added.
  *
  * @module
  */
 
 import type { OfferWord } from "../vhost/offer.ts";
+import type { Of } from "./schema/builder.ts";
+import type { PORT_STATUS, PROBLEM, VRING_STATUS } from "./schema/port.ts";
+import type { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, SWITCH_STATUS } from "./schema/switch.ts";
 
 /** One port, or the listener of many, as an operator writes it. */
 export interface PortConfig {
@@ -66,133 +69,19 @@ export interface SwitchConfig {
 }
 
 /** Why a port does not work, for whoever has to mend it. */
-export interface PortProblem {
-  /** Stable: `memory-not-shared`, `iommu-not-offered`, `socket-gone`. */
-  readonly code: string;
-  readonly text: string;
-  /** What helps, or null. */
-  readonly hint: string | null;
-}
-
+export type PortProblem = Of<typeof PROBLEM>;
 /** `port list`. */
-export interface PortStatus {
-  readonly name: string;
-  /** `wait`: no front-end; `down`: connected, virtqueues not running; `up`: frames flow. */
-  readonly link: "wait" | "down" | "up";
-  readonly socket: string;
-  /** Who listens at the socket: the switch or the front-end. */
-  readonly mode: "listen" | "connect";
-  /** `down`: an operator took the port out of service. */
-  readonly admin: "up" | "down";
-  /** Why a port in mode `connect` has no front-end, and how long it waits before it tries again. */
-  readonly retry: { readonly reason: string; readonly afterMs: number } | null;
-  /** Name template of the listener the port came from, or null. */
-  readonly listener: string | null;
-  /** The port it is linked with, or null. */
-  readonly linkedTo: string | null;
-  readonly queuePairs: number;
-  /** `split/256`, `packed/256` or null when down. */
-  readonly ring: string | null;
-  /** Negotiated virtio feature bits, hex text with 0x, or null. */
-  readonly features: string | null;
-  readonly featureNames: readonly string[];
-  readonly protocolFeatures: string | null;
-  readonly protocolFeatureNames: readonly string[];
-  /** The connected front-end, or null. */
-  readonly peer: { readonly pid: number; readonly uid: number; readonly command: string } | null;
-  /** MTU in force: the front-end's, at most the operator's; null: nobody named one. */
-  readonly mtu: number | null;
-  /** Reserved addresses that pass, as in {@linkcode PortConfig}. */
-  readonly forward: readonly string[];
-  readonly connects: number;
-  /** When the front-end connected, ISO 8601, or null. */
-  readonly connectedAt: string | null;
-  /** Since when the link is what it is, ISO 8601. */
-  readonly linkSince: string;
-  /** What went wrong last: a reason code, what it means here, and when (ISO 8601); or null. */
-  readonly lastError:
-    | { readonly code: string; readonly detail: string; readonly at: string }
-    | null;
-  /** Its state in words. */
-  readonly verdict: string;
-  readonly counters: Readonly<Record<string, number>>;
-  /** Why connections were closed by us, counted by reason code. */
-  readonly errors: Readonly<Record<string, number>>;
-  /** What is wrong now as far as one can tell from here, and what helps. */
-  readonly problems: readonly PortProblem[];
-  readonly memory: readonly {
-    readonly guestAddr: string;
-    readonly sizeBytes: number;
-    readonly userAddr: string;
-  }[];
-  /** Ports that brought one of the same memory files: as a rule, of the same machine. */
-  readonly sharesMemoryWith: readonly string[];
-}
-
+export type PortStatus = Of<typeof PORT_STATUS>;
 /** A listening socket that takes many front-ends, in `port list` a line of its own. */
-export interface ListenerStatus {
-  /** Name template of its ports. */
-  readonly name: string;
-  readonly socket: string;
-  readonly admin: "up" | "down";
-  /** Front-ends it takes at once. */
-  readonly multi: number;
-  /** Its ports of now. */
-  readonly ports: readonly string[];
-  readonly connects: number;
-  /** Front-ends it did not take, counted by reason code. */
-  readonly refused: Readonly<Record<string, number>>;
-  /** Why connections of its ended ports were closed by us, counted by reason code. */
-  readonly errors: Readonly<Record<string, number>>;
-  /** What is wrong with its socket. */
-  readonly problems: readonly PortProblem[];
-}
-
+export type ListenerStatus = Of<typeof LISTENER_STATUS>;
 /** `link list`. */
-export interface LinkStatus {
-  readonly ports: readonly [string, string];
-  /** `waiting`: a port is missing, frames of the other go nowhere. */
-  readonly state: "linked" | "waiting";
-  /** It stands in the configuration and outlives its ports. */
-  readonly configured: boolean;
-}
-
+export type LinkStatus = Of<typeof LINK_STATUS>;
 /** `vring show PORT`. */
-export interface VringStatus {
-  readonly index: number;
-  readonly direction: "to guest" | "from guest";
-  readonly state: "stopped" | "disabled" | "running" | "broken";
-  readonly size: number;
-  readonly packed: boolean;
-  readonly lastAvail: number;
-  readonly lastUsed: number;
-  readonly counters: Readonly<Record<string, number>>;
-  /** Why the virtqueue was stopped by us, or null. */
-  readonly error: string | null;
-}
-
-/** `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
-export interface FdbStatus {
-  readonly mac: string;
-  readonly port: string;
-  readonly vlan: number;
-  readonly state: "dynamic";
-  readonly ageSeconds: number;
-}
-
+export type VringStatus = Of<typeof VRING_STATUS>;
+/** `fdb show`. */
+export type FdbStatus = Of<typeof FDB_STATUS>;
 /** `stats`: the switch as a whole. */
-export interface SwitchStatus {
-  readonly version: string;
-  readonly pid: number;
-  readonly uptimeSeconds: number;
-  readonly idle: string;
-  readonly cpus: readonly number[];
-  readonly fdb: Readonly<Record<string, number>>;
-  readonly worker: Readonly<Record<string, number>>;
-  readonly ports: readonly PortStatus[];
-  readonly listeners: readonly ListenerStatus[];
-  readonly links: readonly LinkStatus[];
-}
+export type SwitchStatus = Of<typeof SWITCH_STATUS>;
 
 /** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
 export interface SwitchControl {

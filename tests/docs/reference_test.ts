@@ -5,6 +5,8 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
+import { PROBLEM_CODES } from "../../lib/control/problem_codes.ts";
+import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
 import { OPTION_NAMES } from "../../lib/control/port_spec.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
 import { FDB_COUNTERS } from "../../lib/switch/fdb.ts";
@@ -52,6 +54,11 @@ Deno.test("the reference has every log event and every reason", () => {
   same("## Log events", eventNames());
   same("## Reasons", reasonCodes());
   same("## Reasons of a ring", RING_REASONS.slice(1));
+});
+
+Deno.test("the reference has every problem and every document", () => {
+  same("## Problems of a port", PROBLEM_CODES);
+  same("## JSON and its schema", Object.keys(DOCUMENTS));
 });
 
 Deno.test("the reference has every exit code", () => {

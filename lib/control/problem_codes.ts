@@ -1,0 +1,19 @@
+/**
+ * What can be wrong with a port that is there, for whoever has to mend it: codes that stay the same,
+ * and their meanings.
+ *
+ * @module
+ */
+
+/** Code and meaning. */
+export const PROBLEM_ROWS = [
+  ["memory-not-shared", "the guest's memory, or a part of it, is private to the VMM"],
+  ["iommu-not-offered", "a front-end left after reading the features: its guest may have an IOMMU"],
+  ["socket-gone", "the socket's file was removed or replaced, and cannot be made again"],
+] as const satisfies readonly (readonly [code: string, meaning: string])[];
+
+/** The codes: in the log they are events. */
+export const PROBLEM_CODES: readonly ProblemCode[] = PROBLEM_ROWS.map(([code]) => code);
+
+/** A code of {@linkcode PROBLEM_ROWS}. */
+export type ProblemCode = (typeof PROBLEM_ROWS)[number][0];

@@ -1,0 +1,160 @@
+/**
+ * A port and its virtqueues in the JSON of the API.
+ *
+ * @module
+ */
+import { VRING_ROWS } from "../../switch/counter_rows.ts";
+import { MTU_MAX, MTU_MIN } from "../../vhost/config_space.ts";
+import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
+import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../worker/types.ts";
+import { PROBLEM_ROWS } from "../problem_codes.ts";
+import {
+  about,
+  choice,
+  code,
+  flag,
+  list,
+  maybe,
+  named,
+  record,
+  text,
+  time,
+  whole,
+} from "./builder.ts";
+import {
+  ADMIN_WORDS,
+  counters,
+  HEX,
+  LAST_ERROR,
+  NAME_OR_TEMPLATE,
+  PORT_COUNTS,
+  portName,
+  REASON,
+  reasonCounts,
+} from "./parts.ts";
+
+/** Largest process and user numbers of Linux. */
+const PID_MAX = 2 ** 22;
+const UID_MAX = 2 ** 32 - 1;
+const RING = /^(split|packed)\/[1-9][0-9]{0,4}$/;
+
+/** A link's state. */
+export const LINK = choice("its link", {
+  wait: "no front-end",
+  down: "a front-end is connected, its virtqueues do not run",
+  up: "frames flow",
+});
+
+/** Why a port does not work. */
+export const PROBLEM = record("why a port does not work, for whoever has to mend it", {
+  code: code("stable", PROBLEM_ROWS),
+  text: text("what is wrong"),
+  hint: maybe("nothing is known to", text("what helps")),
+});
+
+const MEMORY_REGION = record("a region of guest memory", {
+  guestAddr: text("first guest-physical address", HEX),
+  sizeBytes: whole("bytes", 1),
+  userAddr: text("first address in the front-end", HEX),
+});
+
+const PEER = record("the front-end", {
+  pid: whole("process, as the switch sees it; 0: of another PID namespace", 0, PID_MAX),
+  uid: whole("user", 0, UID_MAX),
+  command: text("the process' name, which it may choose itself"),
+});
+
+const NO_FRONT_END = "no front-end is connected";
+
+/** Regions of guest memory that the front-end shared. */
+export const MEMORY = list("guest memory that the front-end shared", MEMORY_REGION);
+/** Negotiated virtio features. */
+export const FEATURES = maybe(NO_FRONT_END, text("negotiated virtio feature bits", HEX));
+/** The same by name. */
+export const FEATURE_NAMES = list("their names", text("name, or bit N"));
+
+/** `port show NAME`. */
+export const PORT_STATUS = named(
+  "port-status",
+  record("a port", {
+    name: portName("name"),
+    link: LINK,
+    socket: text("path of its socket, or fd N if it was inherited"),
+    mode: choice("who listens at the socket", { listen: "the switch", connect: "the front-end" }),
+    admin: choice("whether it is in service", ADMIN_WORDS),
+    retry: maybe(
+      "it does not wait for that",
+      record("why a port in mode connect has no front-end", {
+        reason: text("why, for people"),
+        afterMs: whole("how long it waits before it tries again, ms"),
+      }),
+    ),
+    listener: maybe("it has none", text("name of the listener it came from", NAME_OR_TEMPLATE)),
+    linkedTo: maybe("it is not linked", portName("the port it is linked with")),
+    queuePairs: whole("queue pairs that frames flow through", 0, QUEUE_PAIRS_MAX),
+    ring: maybe("its rings do not run", text("kind and size of its rings", RING)),
+    features: FEATURES,
+    featureNames: FEATURE_NAMES,
+    protocolFeatures: maybe(NO_FRONT_END, text("negotiated protocol feature bits", HEX)),
+    protocolFeatureNames: FEATURE_NAMES,
+    peer: maybe(`${NO_FRONT_END}, or the kernel cannot tell`, PEER),
+    mtu: maybe(
+      "nobody named one",
+      whole("MTU in force: the front-end's, at most the operator's", MTU_MIN, MTU_MAX),
+    ),
+    forward: list(
+      "reserved addresses that pass, as in forward= of a port",
+      text("a word, or the address' last byte"),
+    ),
+    connects: whole("front-ends that connected since the port was added"),
+    connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),
+    linkSince: time("since when the link is what it is"),
+    lastError: LAST_ERROR,
+    verdict: text("its state in words"),
+    counters: PORT_COUNTS,
+    errors: reasonCounts("why connections and rings were ended by the switch, and how often"),
+    problems: list("what is wrong now as far as one can tell from here", PROBLEM),
+    memory: MEMORY,
+    sharesMemoryWith: list(
+      "ports that brought one of the same memory files: as a rule, of the same machine",
+      portName("name"),
+    ),
+  }),
+);
+
+/** One of `vring show PORT`. */
+export const VRING_STATUS = named(
+  "vring-status",
+  record("a virtqueue", {
+    index: whole("number; even: to the guest, odd: from it", 0, VRINGS_PER_PORT - 1),
+    direction: choice("where its frames go", { "to guest": "", "from guest": "" }),
+    state: choice("its state", {
+      stopped: "not started, or stopped by the front-end",
+      disabled: "started, and not enabled",
+      running: "frames flow",
+      broken: "stopped by the switch",
+    }),
+    size: whole("entries", 0, VIRTQUEUE_SIZE_MAX),
+    packed: flag("packed virtqueue; false: split"),
+    lastAvail: whole("position of the last buffer taken"),
+    lastUsed: whole("position of the last buffer given back"),
+    counters: counters(
+      "since the virtqueue was started",
+      VRING_ROWS.filter(([name]) => name !== "lastAvail" && name !== "lastUsed"),
+    ),
+    error: maybe(
+      "it was not",
+      about("why it was stopped by the switch", REASON),
+    ),
+  }),
+);
+
+/** `vring show PORT`. */
+export const VRING_LIST = record("vring show: the virtqueues of a port", {
+  port: portName("name"),
+  link: LINK,
+  features: FEATURES,
+  featureNames: FEATURE_NAMES,
+  memory: MEMORY,
+  vrings: list("those in use; the first pair always", VRING_STATUS),
+});

@@ -1,0 +1,127 @@
+/**
+ * The switch, its listeners, links and addresses in the JSON of the API.
+ *
+ * @module
+ */
+import { FDB_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
+import { PORTS_MAX } from "../../worker/types.ts";
+import {
+  amount,
+  byName,
+  choice,
+  flag,
+  list,
+  maybe,
+  named,
+  optional,
+  pair,
+  record,
+  text,
+  time,
+  whole,
+} from "./builder.ts";
+import {
+  ADMIN_WORDS,
+  counters,
+  LAST_ERROR,
+  MAC,
+  NAME_OR_TEMPLATE,
+  PORT_COUNTS,
+  PORT_RATES,
+  portName,
+  rates,
+  reasonCounts,
+} from "./parts.ts";
+import { PORT_STATUS, PROBLEM } from "./port.ts";
+
+/** 802.1Q VLAN identifiers. */
+const VLAN_MAX = 4094;
+
+/** A listening socket that takes many front-ends. */
+export const LISTENER_STATUS = named(
+  "listener-status",
+  record("a listening socket that takes many front-ends", {
+    name: text("name template of its ports, with {n} for their numbers", NAME_OR_TEMPLATE),
+    socket: text("path of its socket, or fd N if it was inherited"),
+    admin: choice("whether it is in service", ADMIN_WORDS),
+    adminSince: time("since when"),
+    multi: whole("front-ends it takes at once", 1, PORTS_MAX),
+    ports: list("its ports of now", portName("name")),
+    connects: whole("front-ends that connected"),
+    lastConnectAt: maybe("none did", time("when the last one connected")),
+    lastError: LAST_ERROR,
+    refused: reasonCounts("why front-ends were not taken, and how often"),
+    errors: reasonCounts("why connections of its ended ports were closed by the switch"),
+    problems: list("what is wrong with its socket now", PROBLEM),
+  }),
+);
+
+/** One of `link list`. */
+export const LINK_STATUS = named(
+  "link-status",
+  record("two ports whose frames go to each other and nowhere else", {
+    ports: pair("the two", portName("name")),
+    state: choice("its state", {
+      linked: "both ports are there",
+      waiting: "a port is missing, frames of the other go nowhere",
+    }),
+    configured: flag("it stands in the configuration and outlives its ports"),
+  }),
+);
+
+/** One of `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
+export const FDB_STATUS = named(
+  "fdb-status",
+  record("a learned address", {
+    mac: text("MAC address", MAC),
+    port: portName("where it lives"),
+    vlan: whole("VLAN identifier; 0: no tag", 0, VLAN_MAX),
+    state: choice("how it got here", { dynamic: "learned" }),
+    ageSeconds: whole("time since it was last seen as a source, s"),
+  }),
+);
+
+const SECONDS = amount("time between the two looks, s");
+
+/** By how much the counters of the whole switch grew. */
+const SWITCH_RATES = record("how fast counters grow: only with --rate", {
+  seconds: SECONDS,
+  ports: byName("ports that were there at both looks", PORT_RATES),
+  fdb: rates("of the forwarding database", FDB_ROWS),
+  worker: rates("of the data plane", WORKER_ROWS),
+});
+
+/** `stats`: the switch as a whole. */
+export const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
+  version: text("of vuswitch"),
+  pid: whole("its process", 1),
+  at: time("when this was so"),
+  startedAt: time("when it was started"),
+  uptimeSeconds: whole("time since then, s"),
+  idle: choice("what the data plane does without work", {
+    poll: "it looks on",
+    adaptive: "it looks on for a while, then sleeps",
+    sleep: "it sleeps",
+  }),
+  cpus: list("processors of the data plane; none: any", whole("number")),
+  fdb: counters("of the forwarding database", FDB_ROWS),
+  worker: counters("of the data plane", WORKER_ROWS),
+  ports: list("all ports", PORT_STATUS),
+  listeners: list("all listeners", LISTENER_STATUS),
+  links: list("all links", LINK_STATUS),
+  rates: optional(SWITCH_RATES),
+});
+
+/** `stats PORT`. */
+export const PORT_STATS = record("stats PORT: the counters of one port", {
+  name: text("name of the port, or of a listener: that has no counters", NAME_OR_TEMPLATE),
+  at: time("when this was so"),
+  counters: maybe("a listener has none", PORT_COUNTS),
+  errors: reasonCounts("why connections and rings were ended by the switch, and how often"),
+  rates: optional(
+    record("how fast counters grow: only with --rate", {
+      seconds: SECONDS,
+      counters: PORT_RATES,
+    }),
+  ),
+});
