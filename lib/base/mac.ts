@@ -19,6 +19,16 @@ export function formatMac(low: number, high: number): string {
   return bytes.map((byte) => (byte & 0xff).toString(16).padStart(2, "0")).join(":");
 }
 
+/** A MAC address as one whole number below 2^48; a VLAN id in `high` is left out. */
+export function macNumber(low: number, high: number): number {
+  return (high & 0xffff) * 2 ** 32 + (low >>> 0);
+}
+
+/** The address of {@linkcode macNumber}. */
+export function macOfNumber(number: number): Mac {
+  return { low: number | 0, high: Math.floor(number / 2 ** 32) };
+}
+
 /** The two words of a MAC address written with colons or dashes, or null if it is none. */
 export function parseMac(text: string): Mac | null {
   if (!/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text)) return null;

@@ -15,10 +15,12 @@ import type { PortConfig, PortStatus, VringStatus } from "./types.ts";
 export interface PortRelations {
   readonly linkedTo: string | null;
   readonly sharesMemoryWith: readonly string[];
+  /** What is wrong between this port and another. */
+  readonly problems: PortStatus["problems"];
 }
 
 /** Of a port that nobody knows. */
-export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [] };
+export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [], problems: [] };
 
 /** What a port knows of itself. */
 export interface PortFacts {
@@ -94,7 +96,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     lastError: history.lastError,
     counters: facts.counters,
     errors: history.errors,
-    problems: facts.problems,
+    problems: [...facts.problems, ...facts.relations.problems],
     memory: facts.memory.map((region) => ({
       guestAddr: `0x${region.guestAddr.toString(16)}`,
       sizeBytes: region.sizeBytes,

@@ -5,7 +5,9 @@
  */
 import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
+import { macOfNumber } from "../base/mac.ts";
 import { VERSION } from "../version.ts";
+import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../worker/types.ts";
 import type { Adoption } from "./adopted.ts";
@@ -14,6 +16,7 @@ import { fdbRows } from "./fdb_rows.ts";
 import { MappingPool } from "./guest_memory.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
+import { MacFlaps } from "./mac_flaps.ts";
 import { checkAddition, noSuchPort } from "./names.ts";
 import { SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
@@ -81,6 +84,7 @@ export class Switch implements SwitchControl {
   /** Looks after the files of its sockets, and of those who serve it. */
   readonly sockets = new SocketWatch();
   readonly #callWatch: CallWatch;
+  readonly #flaps: MacFlaps;
   readonly #startMs = performance.now();
   readonly #startedAt = now();
   readonly #fdLimit: number;
@@ -112,6 +116,11 @@ export class Switch implements SwitchControl {
     };
     this.#callWatch = new CallWatch(plane, {
       callBlocked: (port, vring) => this.#numbered(port)?.callBlocked(vring),
+    });
+    this.#flaps = new MacFlaps({
+      logger,
+      isFlapping: (mac) => plane.fdb.isFlapping(mac),
+      flapsSoFar: () => plane.fdb.counters().flaps ?? 0,
     });
     this.#links = new Links({
       numberOf: (name) => this.#ports.get(name)?.number ?? null,
@@ -148,10 +157,20 @@ export class Switch implements SwitchControl {
   }
 
   #takeNews(): void {
-    for (const event of this.#plane.takeEvents()) this.#numbered(event.port)?.dataPlaneEvent(event);
+    for (const event of this.#plane.takeEvents()) {
+      const port = this.#numbered(event.port);
+      if (event.kind === EVENT.macFlap) this.#macFlaps(event, port);
+      else port?.dataPlaneEvent(event);
+    }
     for (const { port, vring, reason } of this.#plane.takeBroken()) {
       this.#numbered(port)?.ringBroken(vring, reason);
     }
+  }
+
+  #macFlaps({ vring: from, value }: DataPlaneEvent, port: SwitchPort | undefined): void {
+    const other = this.#numbered(from);
+    if (!port || !other) this.#flaps.beganAtNone();
+    else this.#flaps.begin(macOfNumber(value), [port.config.name, other.config.name]);
   }
 
   #port(name: string): SwitchPort {
@@ -174,7 +193,7 @@ export class Switch implements SwitchControl {
       uptimeSeconds: Math.floor((performance.now() - this.#startMs) / 1000),
       idle: this.#config.idle,
       cpus: this.#config.cpus,
-      fdb: this.#plane.fdbCounters(),
+      fdb: this.#plane.fdb.counters(),
       worker: this.#plane.workerCounters(),
       ports: this.ports(),
       listeners: this.listeners(),
@@ -219,7 +238,11 @@ export class Switch implements SwitchControl {
     const { name } = port.config;
     const sharing = new Set(port.memoryFiles.flatMap((file) => users.get(file) ?? []));
     sharing.delete(name);
-    return { linkedTo: this.#links.peerOf(name), sharesMemoryWith: [...sharing] };
+    return {
+      linkedTo: this.#links.peerOf(name),
+      sharesMemoryWith: [...sharing],
+      problems: this.#flaps.problems(name),
+    };
   }
 
   vrings(name: string): VringStatus[] {
@@ -228,7 +251,7 @@ export class Switch implements SwitchControl {
 
   fdb(): FdbStatus[] {
     const names = new Map(Array.from(this.#ports.values(), (p) => [p.number, p.config.name]));
-    return fdbRows(this.#plane.fdbEntries(), names);
+    return fdbRows(this.#plane.fdb.entries(), names);
   }
 
   flushFdb(port: string | null): void {
@@ -291,6 +314,7 @@ export class Switch implements SwitchControl {
   #remove(port: SwitchPort): void {
     const { name } = port.config;
     this.#links.portRemoved(name);
+    this.#flaps.forget(name);
     port.close();
     this.#ports.delete(name);
     // Its number may be another port's soon: what the data plane still says is said to nobody.
@@ -322,6 +346,7 @@ export class Switch implements SwitchControl {
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     this.#callWatch.close();
+    this.#flaps.close();
     this.#reactor.remove(this.#plane.eventFd);
     await this.#reactor.close();
     this.#plane.shutdown();

@@ -68,7 +68,7 @@ export interface SwitchConfig {
   readonly fdbPortEntriesMax: number;
 }
 
-/** Why a port does not work, for whoever has to mend it. */
+/** Why a port does not work as it should, for whoever has to mend it. */
 export type PortProblem = Of<typeof PROBLEM>;
 /** `port list`. */
 export type PortStatus = Of<typeof PORT_STATUS>;

@@ -51,8 +51,8 @@ export interface DatapathHost {
   untranslated(vring: Vring, page: number, permission: number, again: boolean): boolean;
   /** The front-end refuses an access; the ring is broken. */
   accessFailed(vring: Vring, page: number, permission: number): void;
-  /** An address begins to move faster than a guest can. @param to its port now @param now seconds */
-  macFlap?(macLo: number, macHi: number, from: number, to: number, now: number): void;
+  /** An address begins to move faster than a guest can. @param to its port now */
+  macFlap?(macLo: number, macHi: number, from: number, to: number): void;
 }
 
 /** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */

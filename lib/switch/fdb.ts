@@ -188,7 +188,7 @@ export class Fdb {
     this.#head[MOVED]!++;
     const flaps = this.#moves.count(at / SLOT_WORDS, now);
     if (flaps) this.#head[FLAPS]!++;
-    this.listener?.moved(slots[at + LOW]!, slots[at + HIGH]!, from, to, flaps, now);
+    this.listener?.moved(slots[at + LOW]!, slots[at + HIGH]!, from, to, flaps);
   }
 
   /** Frees a slot and moves back the entries behind it that the gap would cut off. */

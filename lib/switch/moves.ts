@@ -92,15 +92,8 @@ export class Moves {
 
 /** Hears of every move of an address. Must neither block nor allocate. */
 export interface MoveListener {
-  /** @param flaps a flap begins with it @param now seconds, the clock of `Fdb.learn` */
-  moved(
-    macLo: number,
-    macHi: number,
-    from: number,
-    to: number,
-    flaps: boolean,
-    now: number,
-  ): void;
+  /** @param flaps a flap begins with it */
+  moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void;
 }
 
 /** Counts the moves of each port. */
@@ -111,14 +104,7 @@ export class PortMoves implements MoveListener {
     this.#path = path;
   }
 
-  moved(
-    macLo: number,
-    macHi: number,
-    from: number,
-    to: number,
-    flaps: boolean,
-    now: number,
-  ): void {
+  moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void {
     const path = this.#path;
     const { counters } = path;
     const source = path.ports[from]!;
@@ -128,6 +114,6 @@ export class PortMoves implements MoveListener {
     if (!flaps) return;
     counters[source.counterBase + PORT.macFlaps]!++;
     counters[target.counterBase + PORT.macFlaps]!++;
-    path.host.macFlap?.(macLo, macHi, from, to, now);
+    path.host.macFlap?.(macLo, macHi, from, to);
   }
 }

@@ -28,6 +28,7 @@ import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
 import { useHostCopy } from "../virtio/window.ts";
 import { Commands } from "./commands.ts";
 import { EVENT, EventWriter } from "./events.ts";
+import { FlapNews } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { IN_BAND, PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
@@ -75,6 +76,7 @@ class DataPlaneThread {
     this.#inBandCalls = new InBandCalls(this.#events);
     this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
+    const flapNews = new FlapNews(this.#events);
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
@@ -82,6 +84,7 @@ class DataPlaneThread {
         this.#tell(again ? EVENT.missAgain : EVENT.miss, vring, page + permission),
       accessFailed: (vring, page, permission) =>
         void this.#tell(EVENT.accessFail, vring, page + permission),
+      macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
     });
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>

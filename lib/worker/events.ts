@@ -42,6 +42,11 @@ export const EVENT = {
   missAgain: 4,
   /** A virtqueue is broken over a guest address that is in no region: `value`. Precedes the news. */
   stray: 5,
+  /**
+   * A MAC address moves faster than a guest can; `port` is where it is now, `vring` the number of
+   * the port it came from, `value` the address, see mac.ts. Precedes the removal of either port.
+   */
+  macFlap: 6,
 } as const;
 
 /** Makes the shared memory of a ring. */

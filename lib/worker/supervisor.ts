@@ -6,7 +6,6 @@
  * @module
  */
 import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../ffi/mod.ts";
-import { formatMac } from "../base/mac.ts";
 import {
   PORT_COUNTERS,
   portBase,
@@ -19,6 +18,7 @@ import {
 import { Fdb } from "../switch/fdb.ts";
 import { RING_REASONS } from "../virtio/ring.ts";
 import { createEvents, type DataPlaneEvent, EventReader } from "./events.ts";
+import { FdbReader } from "./fdb_reader.ts";
 import {
   COMMAND,
   createCounters,
@@ -53,14 +53,6 @@ export interface DataPlaneOptions {
   readonly fdbAgeSeconds: number;
   readonly fdbEntriesMax: number;
   readonly fdbPortEntriesMax: number;
-}
-
-/** An FDB entry as readers see it. */
-export interface FdbEntry {
-  readonly mac: string;
-  readonly vlan: number;
-  readonly port: number;
-  readonly ageSeconds: number;
 }
 
 /** A virtqueue the data plane gave up, and why. */
@@ -143,7 +135,8 @@ export class DataPlaneThread implements DataPlane {
   readonly #counters: Float64Array;
   readonly #broken: Int32Array;
   readonly #events: EventReader;
-  readonly #fdb: Fdb;
+  /** Its forwarding database. */
+  readonly fdb: FdbReader;
 
   constructor(worker: Worker, start: DataPlaneStart) {
     this.#worker = worker;
@@ -154,7 +147,7 @@ export class DataPlaneThread implements DataPlane {
     this.#counters = new Float64Array(start.counters);
     this.#broken = new Int32Array(start.broken);
     this.#events = new EventReader(start.events);
-    this.#fdb = new Fdb(start.fdb, start.fdbOptions);
+    this.fdb = new FdbReader(start.fdb, start.fdbOptions);
   }
 
   #call(command: number, ...numbers: number[]): void {
@@ -338,10 +331,7 @@ export class DataPlaneThread implements DataPlane {
 
   /** The addresses learned on a port, read while the data plane goes on. */
   portMacs(port: number): LearnedMac[] {
-    const now = Math.floor(performance.now() / 1000);
-    const macs: LearnedMac[] = [];
-    for (const entry of this.#fdb.entries(now)) if (entry.port === port) macs.push(entry);
-    return macs;
+    return this.fdb.portMacs(port);
   }
 
   /** Forgets every dynamic MAC address. */
@@ -389,22 +379,6 @@ export class DataPlaneThread implements DataPlane {
   /** The counters of the thread by name. */
   workerCounters(): Record<string, number> {
     return readCounters(this.#counters, WORKER_BASE, WORKER_COUNTERS);
-  }
-
-  /** Every FDB entry that has not aged, read while the data plane goes on. */
-  fdbEntries(): FdbEntry[] {
-    const now = Math.floor(performance.now() / 1000);
-    return Array.from(this.#fdb.entries(now), (entry) => ({
-      mac: formatMac(entry.macLo, entry.macHi),
-      vlan: entry.macHi >>> 16,
-      port: entry.port,
-      ageSeconds: entry.ageSeconds,
-    }));
-  }
-
-  /** The FDB's counters by name. */
-  fdbCounters(): Record<string, number> {
-    return this.#fdb.counters();
   }
 
   /** Stops the thread; nothing of it is left when this returns. */

@@ -55,6 +55,14 @@ export interface LearnedMac {
   readonly ageSeconds: number;
 }
 
+/** An FDB entry as readers see it. */
+export interface FdbEntry {
+  readonly mac: string;
+  readonly vlan: number;
+  readonly port: number;
+  readonly ageSeconds: number;
+}
+
 /** Everything the data plane needs to serve one virtqueue. */
 export interface VringStart {
   /** Entries, 1-32768; a power of two for split rings. */

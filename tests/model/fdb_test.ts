@@ -53,7 +53,7 @@ class Model {
     }
     if (!known && this.entries.size >= LIMITS.entriesMax) return FDB_FULL;
     const moves = known?.moves ?? new Moves();
-    if (known) this.heard.push(`${mac} ${known.port} ${port} ${moves.count(now)} ${now}`);
+    if (known) this.heard.push(`${mac} ${known.port} ${port} ${moves.count(now)}`);
     this.entries.set(mac, { port, seen: now, moves });
     return known ? FDB_MOVED : FDB_NEW;
   }
@@ -122,7 +122,7 @@ Deno.test("Fdb does what a Map would do, whatever the order", () => {
         assert.equal(fdb.isFlapping(low, high, now), flapping);
       }
       assert.deepEqual(heard, model.heard);
-      assert.equal(fdb.counters().flaps, heard.filter((line) => / true \d+$/.test(line)).length);
+      assert.equal(fdb.counters().flaps, heard.filter((line) => / true$/.test(line)).length);
       const rows = Array.from(fdb.entries(now), (e) => `${e.macLo} ${e.macHi} ${e.port}`).sort();
       const wanted = [...model.entries].filter(([, e]) => now - e.seen <= LIMITS.ageSeconds)
         .map(([key, e]) => `${key} ${e.port}`).sort();

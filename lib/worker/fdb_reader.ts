@@ -1,0 +1,50 @@
+/**
+ * The forwarding database as the control thread reads it, while the data plane goes on.
+ *
+ * @module
+ */
+import { formatMac, type Mac } from "../base/mac.ts";
+import { Fdb, type FdbOptions } from "../switch/fdb.ts";
+import type { FdbEntry, LearnedMac } from "./types.ts";
+
+/** Reads the table. Control thread only. */
+export class FdbReader {
+  readonly #fdb: Fdb;
+
+  /** @param memory of the data plane's table */
+  constructor(memory: SharedArrayBuffer, options: FdbOptions) {
+    this.#fdb = new Fdb(memory, options);
+  }
+
+  /** Every entry that has not aged. */
+  entries(): FdbEntry[] {
+    return Array.from(this.#fdb.entries(now()), (entry) => ({
+      mac: formatMac(entry.macLo, entry.macHi),
+      vlan: entry.macHi >>> 16,
+      port: entry.port,
+      ageSeconds: entry.ageSeconds,
+    }));
+  }
+
+  /** The addresses learned on a port. */
+  portMacs(port: number): LearnedMac[] {
+    const macs: LearnedMac[] = [];
+    for (const entry of this.#fdb.entries(now())) if (entry.port === port) macs.push(entry);
+    return macs;
+  }
+
+  /** Whether an address moves faster than a guest can. */
+  isFlapping({ low, high }: Mac): boolean {
+    return this.#fdb.isFlapping(low, high, now());
+  }
+
+  /** The table's counters by name. */
+  counters(): Record<string, number> {
+    return this.#fdb.counters();
+  }
+}
+
+/** The data plane's clock, seconds. */
+function now(): number {
+  return Math.floor(performance.now() / 1000);
+}
