@@ -1,60 +1,242 @@
 /**
- * Tables are views of their command's JSON: with a front-end at work, each table is drawn anew from
- * `-o json` alone.
+ * What commands and the control API of a running switch print, with ports in every state: JSON is
+ * as its schema says, to the last field, and tables are drawn from it alone. The commands are those
+ * of the command table, so that none is forgotten.
  *
  * @module
  */
-import { strict as assert } from "node:assert";
-import { fdbTable, portStatsTable, portTable, portView, vringTable } from "../../lib/cli/views.ts";
-import type { PortStatus } from "../../lib/control/types.ts";
-import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { type CommandRow, COMMANDS } from "../../lib/cli/commands.ts";
+import type { AnyView } from "../../lib/cli/view.ts";
+import type { DocumentName } from "../../lib/control/schema/mod.ts";
+import { routeNames } from "../docs/named.ts";
+import { faults, strictFaults } from "../harness/json_schema.ts";
+import { ManyStates } from "../harness/many_states.ts";
+import { askSwitch, Recorder } from "../harness/recorder.ts";
+import { vuswitch } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
-type Draw = (value: never) => string;
-
-/** Commands and how their table is drawn. */
-const TABLES: readonly [readonly string[], Draw][] = [
-  [["port", "list"], portTable as Draw],
-  [["port", "show", "vm1"], portView as Draw],
-  [["port", "show", "vm2"], portView as Draw],
-  [["port", "show", "m{n}"], portView as Draw],
-  [["stats", "vm1"], portStatsTable as Draw],
-  [["vring", "show", "vm1"], vringTable as Draw],
-  [["fdb", "show"], fdbTable as Draw],
+const PORTS = [
+  ...["split", "packed", "wait", "closed", "admin", "down", "iommu", "broken", "gone", "connect"],
+  ...["pool{n}", "pool0"],
 ];
 
-Deno.test("every table is drawn from the JSON of its command", async () => {
-  using folder = new TempFolder();
-  const many = ["-p", `m{n}=${folder.file("m.sock")},multi=2`];
-  await using running = await SwitchProcess.withPorts(folder.path, 2, ...many);
-  const waiting = await running.port("vm1");
-  assert.match(waiting.verdict, /^waiting for a front-end: nobody has connected since 20/);
-  assert.equal(waiting.connectedAt, null);
-  const guest = await NetGuest.start({
-    socket: folder.file("vm1.sock"),
-    mac: "52:54:00:00:00:01",
-  });
-  try {
-    let port: PortStatus = waiting;
-    await until("the link", async () => (port = await running.port("vm1")).link === "up");
-    assert.equal(port.verdict, "link up, no frames yet");
-    assert(port.connectedAt !== null && port.connectedAt >= waiting.linkSince);
-    assert(port.linkSince >= port.connectedAt);
-    for (const [words, draw] of TABLES) {
-      const run = (...more: string[]) => vuswitch(...words, ...more, "--ctl", running.ctl);
-      const json = JSON.parse((await run("-o", "json")).stdout);
-      const { stdout, stderr } = await run();
-      assert.equal(stdout, draw(json as never), `${words.join(" ")} ${stderr}`);
-    }
-    assert.match((await vuswitch("port", "show", "vm1", "--ctl", running.ctl)).stdout, /^verdict/m);
-  } finally {
-    guest.close();
+/** What stands behind the words of each command that prints; in the order of the commands. */
+const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "port list": [[]],
+  "port show": PORTS.map((name) => [name]),
+  "port add": [["new"], ["far,mode=connect"], ["more{n},multi=2"]],
+  "port del": [["new"], ["more{n}"]],
+  "port down": [["wait"], ["spare{n}"]],
+  "port up": [["wait"], ["spare{n}"]],
+  "link list": [[]],
+  "link add": [["admin", "closed"]],
+  "link del": [["admin", "closed"]],
+  "fdb show": [[]],
+  "fdb flush": [["broken"], []],
+  "stats": [[], ...PORTS.map((name) => [name])],
+  "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
+  "protocol": [[]],
+  "version": [[]],
+};
+
+/** Prints JSON that is no document: a schema, or none that has an end. */
+const OTHERS = ["run", "schema", "demo", "completion"];
+
+/** What each route answers with; null: nothing. */
+const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | null][]>> = {
+  "GET version": [["/v1/version", "version"]],
+  "GET schema": [],
+  "GET switch": [["/v1/switch", "stats"]],
+  "GET ports": [
+    ["/v1/ports", "ports"],
+    ["/v1/ports/split", "port"],
+    ["/v1/ports/pool%7Bn%7D", "port"],
+    ["/v1/ports/split/vrings", "vrings"],
+    ["/v1/ports/nobody", "error"],
+    ["/v1/ports/%", "error"],
+  ],
+  "POST ports": [["/v1/ports", "error"], ["/v1/ports/split/link", "error"]],
+  "DELETE ports": [["/v1/ports/closed", null], ["/v1/ports/closed", "error"]],
+  "GET listeners": [["/v1/listeners", "listeners"]],
+  "GET links": [["/v1/links", "links"]],
+  "POST links": [["/v1/links", "error"]],
+  "DELETE links": [["/v1/links/split/packed", null], ["/v1/links/split/packed", "error"]],
+  "GET fdb": [["/v1/fdb", "fdb"], ["/v1/nothing", "error"]],
+  "DELETE fdb": [["/v1/fdb?port=nobody", "error"], ["/v1/fdb", null]],
+};
+
+type Seen = { readonly document: DocumentName; readonly value: unknown };
+
+/** Runs a command as a user does, or its code alone, which is faster. */
+async function run(
+  row: CommandRow,
+  behind: readonly string[],
+  output: "json" | "table",
+  ctl: string,
+  asUser: boolean,
+): Promise<string> {
+  if (!asUser) {
+    let printed = "";
+    const act = await row.load();
+    await act({ output, ctl, timeout: "60" } as never, (text) => printed += text, ...behind);
+    return printed;
   }
-  await until("it to be gone", async () => (await running.port("vm1")).link === "wait");
-  const after = await running.port("vm1");
-  assert.match(after.verdict, /none is connected since 20/);
-  assert.equal((await vuswitch("port", "down", "vm1", "--ctl", running.ctl)).code, 0);
-  assert.match((await running.port("vm1")).verdict, /^down by operator/);
+  const words = [
+    ...row.words,
+    ...behind,
+    "-o",
+    output,
+    ..."ctl" in row.flags ? ["--ctl", ctl] : [],
+  ];
+  const { code, stdout, stderr } = await vuswitch(...words);
+  equal(code, 0, `${words.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+/** Runs a command for its JSON and for its table, which get the same answers. */
+async function compare(
+  row: CommandRow,
+  view: AnyView,
+  behind: readonly string[],
+  recorder: Recorder,
+): Promise<Seen> {
+  const words = [...row.words, ...behind].join(" ");
+  const asUser = behind === BEHIND[row.words.join(" ")]?.[0];
+  recorder.record();
+  const value = JSON.parse(await run(row, behind, "json", recorder.ctl, asUser));
+  recorder.replay();
+  equal(await run(row, behind, "table", recorder.ctl, asUser), view.draw(value as never), words);
+  const document = view.document(...behind);
+  deepEqual(strictFaults(document, value), [], words);
+  deepEqual(faults(document, value), [], words);
+  return { document, value };
+}
+
+type Mutant = readonly [what: string, value: unknown];
+
+function* changed(value: unknown, put: (to: unknown) => unknown, path: string): Generator<Mutant> {
+  if (typeof value !== "object" || value === null) return;
+  if (!Array.isArray(value)) {
+    yield [`${path} planted`, put({ ...value, planted: { of: "nobody" } })];
+    for (const key of Object.keys(value)) {
+      const { [key]: _, ...rest } = value as Record<string, unknown>;
+      yield [`${path} lacks ${key}`, put(rest)];
+    }
+  }
+  for (const [key, each] of Object.entries(value)) {
+    const inside = (to: unknown): unknown =>
+      put(
+        Array.isArray(value)
+          ? value.map((old, i) => String(i) === key ? to : old)
+          : { ...value, [key]: to },
+      );
+    yield* changed(each, inside, `${path}/${key}`);
+  }
+}
+
+/** Each object of a value with each of its fields taken away, and with one that nobody described. */
+function mutants(value: unknown): Mutant[] {
+  return [...changed(value, (to) => to, "")];
+}
+
+/** What may be missing: counts by code that are there only if something happened. */
+const MAY_LACK = /\/(errors|refused) lacks |lacks rates$/;
+
+/** Plants faults in real output. @returns those that nobody noticed */
+function unnoticed({ document, value }: Seen): string[] {
+  return mutants(value)
+    .filter(([what, mutant]) => strictFaults(document, mutant).length === 0 && !MAY_LACK.test(what))
+    .map(([what]) => `${document}: ${what}`);
+}
+
+async function commandsPrint(states: ManyStates): Promise<void> {
+  await using recorder = new Recorder(states.socket("recorder"), states.process.ctl);
+  const seen: Seen[] = [];
+  for (const row of COMMANDS) {
+    const name = row.words.join(" ");
+    const view = await row.view?.();
+    equal(view !== undefined, "output" in row.flags, `${name} prints, or has no --output`);
+    if (view === undefined) ok(OTHERS.includes(name), `${name} is known not to print`);
+    else {
+      ok(BEHIND[name], `a test runs ${name}`);
+      for (const behind of BEHIND[name] ?? []) {
+        seen.push(await compare(row, view, behind, recorder));
+      }
+    }
+  }
+  const bad = seen.flatMap(unnoticed);
+  deepEqual(bad, [], "a field that is missing or that nobody described is noticed");
+  const planted = seen.flatMap(({ value }) => mutants(value)).length;
+  console.log(`    ${seen.length} documents, ${planted} faults planted in them`);
+}
+
+async function routesAnswer(states: ManyStates): Promise<void> {
+  deepEqual(Object.keys(ROUTES).sort(), routeNames(), "every route is asked");
+  for (const [route, asks] of Object.entries(ROUTES)) {
+    const [method = ""] = route.split(" ");
+    for (const [path, document] of asks) {
+      const { status, type, body } = await askSwitch(states.process.ctl, method, path, null);
+      const what = `${method} ${path}: ${status} ${body}`;
+      if (document === null) equal(body, "", what);
+      else {
+        match(type, document === "error" ? /^application\/problem\+json/ : /^application\/json/);
+        deepEqual(strictFaults(document, JSON.parse(body)), [], what);
+      }
+    }
+  }
+}
+
+async function schemaIsTheSame(states: ManyStates): Promise<void> {
+  const { ctl } = states.process;
+  for (const [path, words] of [["/v1/schema", []], ["/v1/schema/stats", ["stats"]]] as const) {
+    const { type, body } = await askSwitch(ctl, "GET", path, null);
+    match(type, /^application\/schema\+json/);
+    const { stdout } = await vuswitch("schema", ...words);
+    deepEqual(JSON.parse(body), JSON.parse(stdout));
+  }
+  const { code, stderr } = await vuswitch("schema", "stat");
+  equal(code, 4, stderr);
+  match(stderr, /No schema named "stat".*did you mean stats\?/);
+}
+
+function logIsDescribed(states: ManyStates): void {
+  const lines = states.process.log.split("\n").slice(0, -1);
+  ok(lines.length > 20, "there is a log");
+  for (const line of lines) deepEqual(strictFaults("log-line", JSON.parse(line)), [], line);
+}
+
+async function ratesAreMeasured(states: ManyStates): Promise<void> {
+  const sending = setInterval(() => states.split.send(new Uint8Array(60)), 5);
+  try {
+    const words = ["--rate", "--seconds", "0.3", "-o", "json", "--ctl", states.process.ctl];
+    await until("a rate", async () => {
+      const all = JSON.parse((await vuswitch("stats", ...words)).stdout);
+      deepEqual(strictFaults("stats", all), []);
+      const one = JSON.parse((await vuswitch("stats", "split", ...words)).stdout);
+      deepEqual(strictFaults("port-stats", one), []);
+      ok(one.rates.seconds >= 0.3 && all.rates.seconds >= 0.3);
+      const rate = one.rates.counters.rxFrames;
+      equal(one.rates.counters.rxBytes >= 60 * rate - 60, true);
+      return rate > 0 && all.rates.ports.split.rxFrames > 0 && all.rates.worker.frames > 0;
+    });
+  } finally {
+    clearInterval(sending);
+  }
+  const { stdout } = await vuswitch("stats", "split", "--rate", "--ctl", states.process.ctl);
+  match(stdout, /^WHERE +COUNTER +VALUE +PER-SECOND\nsplit +rxFrames +\d+ +\d+\.\d\n/);
+  const { code, stderr } = await vuswitch("stats", "--seconds", "0");
+  equal(code, 2, stderr);
+}
+
+Deno.test("what is printed is as its schema says, and every table is drawn from it", async (t) => {
+  await using states = await ManyStates.make();
+  await t.step("every command, its JSON and its table", () => commandsPrint(states));
+  await t.step("rates are measured between two looks", () => ratesAreMeasured(states));
+  await t.step(
+    "the schema itself, from a command and from a switch",
+    () => schemaIsTheSame(states),
+  );
+  await t.step("every route of the control API", () => routesAnswer(states));
+  await t.step("every line of the log in JSON", () => logIsDescribed(states));
 });
