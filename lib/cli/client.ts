@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { request } from "node:http";
 import { ControlError } from "../control/types.ts";
+import { trustedControlPath } from "./control_path.ts";
 import { CliError, EXIT_FAILED, EXIT_PERMISSION, EXIT_UNREACHABLE, EXIT_USAGE } from "./failure.ts";
 
 /** How long a command waits for a switch, s, unless `--timeout` or VSW_TIMEOUT says otherwise. */
@@ -20,16 +21,6 @@ const ANSWER_BYTES_MAX = 64 << 20;
 export interface ClientFlags {
   readonly ctl?: string;
   readonly timeout?: string;
-}
-
-/** The control socket used when no `--ctl` is given. */
-export function defaultControlPath(): string {
-  const own = Deno.env.get("VSW_CTL");
-  if (own) return own;
-  const runtime = Deno.env.get("RUNTIME_DIRECTORY");
-  if (runtime) return `${runtime}/ctl.sock`;
-  if (Deno.uid() === 0) return "/run/vuswitch/ctl.sock";
-  return `${Deno.env.get("XDG_RUNTIME_DIR") ?? `/tmp/vuswitch-${Deno.uid()}`}/vuswitch/ctl.sock`;
 }
 
 /** Reads a time such as `2` or `0.5`, s. @returns ms @throws {CliError} */
@@ -53,7 +44,7 @@ export async function ask(
   path: string,
   body: unknown = null,
 ): Promise<unknown> {
-  const ctl = flags.ctl ?? defaultControlPath();
+  const ctl = flags.ctl ?? trustedControlPath();
   return await callSwitch(ctl, method, path, body, timeoutMs(flags));
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 import type { ListenerStatus, PortStatus } from "../control/types.ts";
-import { callSwitch, defaultControlPath } from "./client.ts";
+import { callSwitch } from "./client.ts";
+import { trustedControlPath } from "./control_path.ts";
 
 /**
  * What a shell reads to complete the words of vuswitch. zsh takes the function of bash.
@@ -35,7 +36,7 @@ const PATIENCE_MS = 500;
 /** Names of ports and of sockets of many, of the switch that is asked by default, if there is one. */
 export async function portNames(): Promise<string[]> {
   const ask = async (path: string): Promise<readonly { readonly name: string }[]> =>
-    await callSwitch(defaultControlPath(), "GET", path, null, PATIENCE_MS) as (
+    await callSwitch(trustedControlPath(), "GET", path, null, PATIENCE_MS) as (
       | PortStatus
       | ListenerStatus
     )[];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { serveApi } from "../control/api_server.ts";
 import {
@@ -14,12 +14,13 @@ import {
   parseLink,
   parseMode,
   readConfigFile,
+  socketFolder,
 } from "../control/config.ts";
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/port_spec.ts";
 import { Switch } from "../control/switch.ts";
-import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
-import { defaultControlPath } from "./client.ts";
+import type { PortConfig, SwitchConfig } from "../control/types.ts";
+import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import { untilSignal } from "./signals.ts";
 
 /** Flags of `run`, as typed. */
@@ -58,16 +59,15 @@ function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
 }
 
 async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
-  const file = flags.config === undefined
-    ? {}
-    : await readConfigFile(flags.config, flags.socketDir);
+  const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
   const controlPath = flags.ctl ?? file.controlPath ?? defaultControlPath();
-  const socketDir = flags.socketDir ?? dirname(controlPath);
+  const socketDir = socketFolder(file, flags, controlPath);
   const range = (name: string, text: string | undefined, least: number): number | undefined =>
     text === undefined ? undefined : checkRange(name, text, least, 1 << 20);
   const given: ConfigInput = {
     ports: flagPorts(flags, socketDir),
     links: (flags.link ?? []).map(parseLink),
+    socketDir: flags.socketDir,
     controlPath: flags.ctl,
     socketMode: flags.socketMode === undefined ? undefined : parseMode(flags.socketMode),
     socketGroup: flags.socketGroup,
@@ -77,21 +77,12 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
   };
-  return { ...mergeConfig(file, given, controlPath), socketDir: flags.socketDir ?? file.socketDir };
+  return mergeConfig(file, given, controlPath);
 }
 
 /** The folder of the default control socket is ours to make; one that was named is not. */
 function prepareControlFolder(flags: RunFlags, path: string): void {
-  if (flags.ctl !== undefined || path !== defaultControlPath()) return;
-  try {
-    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  } catch {
-    throw new ControlError(
-      "invalid",
-      `Cannot make ${dirname(path)} for the control socket`,
-      "name another one with --ctl PATH",
-    );
-  }
+  if (flags.ctl === undefined && path === defaultControlPath()) makeControlFolder();
 }
 
 function pickFormat(flags: RunFlags): LogFormat {

@@ -189,8 +189,10 @@ export function portStatsTable(port: DocumentOf<"port-stats">): string {
 }
 
 /** The table of `stats`: the same of all ports, and of the switch. */
-export function statsTable({ ports, fdb, worker, rates }: DocumentOf<"stats">): string {
-  return formatTable(statsHeading(rates), [
+export function statsTable(status: DocumentOf<"stats">): string {
+  const { version, pid, uptimeSeconds, socketDir, ports, fdb, worker, rates } = status;
+  const head = `vuswitch ${version}  pid ${pid}  up ${uptimeSeconds} s  sockets in ${socketDir}\n`;
+  return head + formatTable(statsHeading(rates), [
     ...ports.flatMap(({ name, counters, errors }) => [
       ...counterRows(name, counters, rates && (rates.ports[name] ?? {})),
       ...closedRows(name, errors, rates),

@@ -21,7 +21,7 @@
  *
  * @module
  */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { didYouMean } from "../base/nearest.ts";
 import { VERSION } from "../version.ts";
 import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
@@ -153,7 +153,7 @@ function notFound(path: string): ControlError {
 async function readPort(request: Request, socketDir = "."): Promise<PortConfig> {
   const body = await readBody(request);
   const { name } = body;
-  const path = body.path ?? (typeof name === "string" ? join(socketDir, `${name}.sock`) : null);
+  const path = body.path ?? (typeof name === "string" ? `${name}.sock` : null);
   if (typeof name !== "string" || typeof path !== "string") {
     throw new ControlError(
       "invalid",
@@ -168,7 +168,14 @@ async function readPort(request: Request, socketDir = "."): Promise<PortConfig> 
       didYouMean(unknown, PORT_KEYS),
     );
   }
-  return checkPort({ name, path: resolve(path), ...readOptions(body) });
+  if (path === "") {
+    throw new ControlError(
+      "invalid",
+      `The path of port ${name} is empty: name one, or leave it out`,
+    );
+  }
+  // Nobody who asks knows where the switch was started: its folder of sockets is what it tells.
+  return checkPort({ name, path: resolve(socketDir, path), ...readOptions(body) });
 }
 
 async function readAdmin(request: Request): Promise<"up" | "down"> {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { didYouMean } from "../base/nearest.ts";
 import { readText, tomlFix } from "./config_file.ts";
 import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
@@ -33,20 +33,39 @@ function invalid(message: string): ControlError {
   return new ControlError("invalid", message);
 }
 
+/**
+ * The one folder of ports without a path, and of relative paths in the file and the control API,
+ * absolute: that of flags, or of the file, or the control socket's own.
+ */
+export function socketFolder(
+  file: Pick<ConfigInput, "socketDir">,
+  flags: Pick<ConfigInput, "socketDir">,
+  controlPath: string,
+): string {
+  return resolve(flags.socketDir ?? file.socketDir ?? dirname(controlPath));
+}
+
 /** Puts flags over file over defaults and checks the whole. @throws {ControlError} */
 export function mergeConfig(
   file: ConfigInput,
   flags: ConfigInput,
   controlPath: string,
 ): SwitchConfig {
-  const ports = [...(file.ports ?? []), ...(flags.ports ?? [])];
+  const control = flags.controlPath ?? file.controlPath ?? controlPath;
+  const socketDir = socketFolder(file, flags, control);
+  const filePorts = (file.ports ?? []).map((port) => ({
+    ...port,
+    path: resolve(socketDir, port.path),
+  }));
+  const ports = [...filePorts, ...(flags.ports ?? [])];
   const links = [...(file.links ?? []), ...(flags.links ?? [])];
   checkNames(ports);
   checkLinks(links, ports);
   return {
     ports,
     links,
-    controlPath: flags.controlPath ?? file.controlPath ?? controlPath,
+    socketDir,
+    controlPath: control,
     socketMode: flags.socketMode ?? file.socketMode ?? 0o660,
     socketGroup: flags.socketGroup ?? file.socketGroup ?? null,
     cpus: flags.cpus ?? file.cpus ?? [],
@@ -144,14 +163,19 @@ export function checkIdle(value: unknown): SwitchConfig["idle"] | undefined {
   throw invalid(`idle "${value}" must be poll, adaptive or sleep`);
 }
 
-/** What an object parsed from TOML says. @throws {ControlError} without file name */
-export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
+/**
+ * What an object parsed from TOML says; sockets of its ports may be relative still, to the folder
+ * that {@linkcode mergeConfig} finds. @throws {ControlError} without file name */
+export function readConfigObject(root: Table): ConfigInput {
   readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port", "link"]);
   const fdb = section(root, "switch", ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max"]);
   const sockets = section(root, "sockets", ["directory", "mode", "group"]);
   const plane = section(root, "dataplane", ["cpus", "idle"]);
   const control = section(root, "control", ["socket"]);
-  const folder = socketDir ?? text("[sockets] directory", sockets.directory) ?? ".";
+  const socketDir = text("[sockets] directory", sockets.directory);
+  if (socketDir === "") {
+    throw invalid("[sockets] directory is empty: name a folder, or leave it out");
+  }
   const cpus = plane.cpus;
   if (cpus !== undefined && !Array.isArray(cpus)) {
     const list = typeof cpus === "number" || typeof cpus === "string" ? String(cpus) : "2";
@@ -169,9 +193,9 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
   }
   const mode = text("[sockets] mode", sockets.mode);
   return {
-    ports: readPorts(root.port ?? [], folder),
+    ports: readPorts(root.port ?? []),
     links: readLinks(root.link ?? []),
-    ...(sockets.directory === undefined ? {} : { socketDir: folder }),
+    socketDir,
     controlPath: text("[control] socket", control.socket),
     socketMode: mode === undefined ? undefined : parseMode(mode),
     socketGroup: text("[sockets] group", sockets.group),
@@ -183,7 +207,7 @@ export function readConfigObject(root: Table, socketDir?: string): ConfigInput {
   };
 }
 
-function readPorts(value: unknown, folder: string): PortConfig[] {
+function readPorts(value: unknown): PortConfig[] {
   if (!Array.isArray(value)) throw invalid("ports must be written as [[port]], two brackets each");
   return value.map((entry: Table, index) => {
     const where = `[[port]] ${index + 1}`;
@@ -192,7 +216,7 @@ function readPorts(value: unknown, folder: string): PortConfig[] {
     if (name === undefined) throw invalid(`${where} has no name: name = "vm1"`);
     const socket = text(`${where} socket`, entry.socket);
     if (socket === "") throw invalid(`${where}: socket is empty: name a path, or leave it out`);
-    const path = resolve(socket ?? join(folder, `${name}.sock`));
+    const path = socket ?? `${name}.sock`;
     try {
       return checkPort({ name, path, ...readOptions(entry) });
     } catch (error) {
@@ -214,11 +238,11 @@ function readLinks(value: unknown): LinkConfig[] {
 }
 
 /** Reads a configuration file. @throws {ControlError} one line: file, place, fix */
-export async function readConfigFile(path: string, socketDir?: string): Promise<ConfigInput> {
+export async function readConfigFile(path: string): Promise<ConfigInput> {
   const source = await readText(path);
   const { parse, TomlError } = await import("smol-toml");
   try {
-    return readConfigObject(parse(source) as Table, socketDir);
+    return readConfigObject(parse(source) as Table);
   } catch (error) {
     if (error instanceof TomlError) {
       const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "");

@@ -191,6 +191,7 @@ export class Switch implements SwitchControl {
       at: now(),
       startedAt: this.#startedAt,
       uptimeSeconds: Math.floor((performance.now() - this.#startMs) / 1000),
+      socketDir: this.socketDir,
       idle: this.#config.idle,
       cpus: this.#config.cpus,
       fdb: this.#plane.fdb.counters(),

@@ -52,7 +52,7 @@ export interface LinkConfig {
 export interface SwitchConfig {
   readonly ports: readonly PortConfig[];
   readonly links: readonly LinkConfig[];
-  /** Folder of port sockets without a path; that of the control socket if not given. */
+  /** Folder of port sockets without a path, absolute; the control socket's if not given. */
   readonly socketDir?: string | undefined;
   /** Control socket path, or null for none. */
   readonly controlPath: string | null;

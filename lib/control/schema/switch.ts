@@ -98,6 +98,7 @@ export const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whol
   at: time("when this was so"),
   startedAt: time("when it was started"),
   uptimeSeconds: whole("time since then, s"),
+  socketDir: text("folder of sockets without a path of their own, absolute"),
   idle: choice("what the data plane does without work", {
     poll: "it looks on",
     adaptive: "it looks on for a while, then sleeps",

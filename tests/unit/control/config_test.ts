@@ -96,6 +96,7 @@ offer = ["ring-reset"]
       },
     ],
     links: [],
+    socketDir: "/run/v",
     controlPath: "/run/v/c.sock",
     socketMode: 0o600,
     socketGroup: "kvm",
@@ -105,6 +106,25 @@ offer = ["ring-reset"]
     fdbEntriesMax: 100,
     fdbPortEntriesMax: 10,
   });
+});
+
+Deno.test("ports without a path, and relative ones of a file, are in one folder", () => {
+  const port = [{ name: "a" }, { name: "b", socket: "x/b" }, { name: "c", socket: "/c" }];
+  const cases = [
+    [{}, {}, "/run/ctl"],
+    [{ control: { socket: "/run/ctl" } }, {}, "/default/ctl"],
+    [{ sockets: { directory: "/run" } }, {}, "/default/ctl"],
+    [{ sockets: { directory: "/file" } }, { socketDir: "/run" }, "/default/ctl"],
+    [{ control: { socket: "/file/ctl" } }, { controlPath: "/run/ctl" }, "/run/ctl"],
+  ] as const;
+  for (const [file, flags, controlPath] of cases) {
+    const config = mergeConfig(readConfigObject({ ...file, port }), flags, controlPath);
+    assert.deepEqual(config.ports.map(({ path }) => path), ["/run/a.sock", "/run/x/b", "/c"]);
+    assert.equal(config.socketDir, "/run");
+  }
+  const same = [{ name: "a" }, { name: "b", socket: "./a.sock" }];
+  assert.throws(() => mergeConfig(readConfigObject({ port: same }), {}, "/c"), /share \/a\.sock/);
+  assert.throws(() => readConfigObject({ sockets: { directory: "" } }), /directory is empty: name/);
 });
 
 Deno.test("readConfigFile() names file, place and fix", async () => {
