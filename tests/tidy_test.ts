@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { FOR_TESTS } from "../lib/build/compile.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const FILE_LINES_MAX = 420;
@@ -74,9 +75,6 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ]],
   ["lib/version.ts", []],
 ];
-
-/** Packages that must not be in the binary. */
-const FOR_TESTS = ["ajv/2020", "fast-check"];
 
 Deno.test("imports point one way", () => {
   const bad: string[] = [];

@@ -5,7 +5,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { compile, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
+import { Buffer } from "node:buffer";
+import { compile, FOR_TESTS, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
 import { hasTestpmd } from "../../lib/demo/testpmd.ts";
 import { VERSION } from "../../lib/version.ts";
 import { peerTest } from "../harness/peers.ts";
@@ -25,11 +26,20 @@ async function build(binary: string): Promise<boolean> {
   }
 }
 
+/** Whether a package is in a binary: its package.json is, as text. */
+function hasPackage(binary: string, name: string): boolean {
+  return Buffer.from(Deno.readFileSync(binary)).includes(`"name": "${name}"`);
+}
+
 peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"], async (t) => {
   using folder = new TempFolder();
   const binary = folder.file("vuswitch");
   if (!await build(binary)) return;
   assert.match(await tryOut(binary), new RegExp(`^vuswitch ${VERSION.replaceAll(".", "\\.")}\\b`));
+  assert(hasPackage(binary, "smol-toml"), "packages are found");
+  for (const name of FOR_TESTS.map((path) => path.split("/")[0] as string)) {
+    assert(!hasPackage(binary, name), `${name} is in the binary, which it has no use for`);
+  }
   const ports = ["vm1", "vm2"].flatMap((name) => ["-p", `${name}=${folder.file(name)}.sock`]);
   await using running = await SwitchProcess.start(folder.path, ports, [binary]);
   for (const packed of [false, true]) {
