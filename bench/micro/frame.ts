@@ -135,6 +135,7 @@ function whole(packed: boolean, bytes: number, journal: boolean): void {
   const path = new Datapath(2, fdb, new Float64Array(counterBytes(2, 2) / 8), {
     call: () => {},
     ringBroken: () => Deno.exit(1),
+    badChain: () => true,
     untranslated: () => true,
     accessFailed: () => {},
   });

@@ -23,6 +23,7 @@ import {
 import { PROBLEM_ROWS } from "../control/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
 import { REASON_ROWS } from "../vhost/reasons.ts";
+import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";
 import { RING_REASON_ROWS } from "../virtio/ring.ts";
 
 const TITLES: Readonly<Record<EntryKind, string>> = {
@@ -144,6 +145,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     problems: () => codeTable("problem", PROBLEM_ROWS),
     reasons: () => codeTable("reason", REASON_ROWS),
     "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
+    "chain reasons": () => codeTable("chain reason", CHAIN_REASON_ROWS),
   },
 };
 

@@ -333,8 +333,7 @@ export class SwitchPort {
   dataPlaneEvent(event: DataPlaneEvent): void {
     const session = this.#attachment?.session;
     if (session && event.kind === EVENT.call) callInBand(session, event.vring);
-    else if (event.kind === EVENT.stray) this.#problems.stray(event.vring, event.value);
-    else this.#iotlb.event(event);
+    else if (!this.#problems.told(event)) this.#iotlb.event(event);
   }
 
   /** It came with its front-end, and ends with it. */

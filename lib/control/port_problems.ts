@@ -19,7 +19,9 @@ import type { Offer } from "../vhost/offer.ts";
 import { SHARE_HINT, strayRing } from "../vhost/ring_places.ts";
 import type { Session } from "../vhost/session.ts";
 import { areaBytes, type VringState } from "../vhost/vring.ts";
+import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../virtio/features.ts";
+import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import type { PortProblem } from "./types.ts";
 
 /** Time between two looks, ms. */
@@ -147,9 +149,17 @@ export class PortProblems {
     this.#log("warn", IOMMU.code, `${IOMMU.text}: ${IOMMU.hint}`);
   }
 
-  /** The data plane met a guest address that is in no region. */
-  stray(vring: number, address: number): void {
-    this.#strays.set(vring, address);
+  /** The data plane met what is wrong with a driver. @returns false: that is not what it says */
+  told({ kind, vring, value }: DataPlaneEvent): boolean {
+    if (kind === EVENT.stray) this.#strays.set(vring, value);
+    else if (kind === EVENT.badChain) this.#badChain(vring, value);
+    else return false;
+    return true;
+  }
+
+  #badChain(vring: number, reason: number): void {
+    const [code, meaning] = CHAIN_REASON_ROWS[reason] ?? ["unknown", ""];
+    this.#log("warn", "bad-chain", `chains of vring ${vring} go back unused: ${code}, ${meaning}`);
   }
 
   /** What there is to say of a virtqueue that broke, to be put behind the reason. */

@@ -12,6 +12,12 @@ export interface Segment {
   readonly bytes: number;
 }
 
+/** A descriptor of a driver that knows no rules. */
+export interface OddDescriptor extends Segment {
+  /** WRITE (2), INDIRECT (4), both or none; NEXT comes with the descriptors that follow. */
+  readonly flags: number;
+}
+
 /** A chain the device has finished with. */
 export interface UsedChain {
   /** As `add` returned it. */
@@ -37,12 +43,18 @@ export interface RingDriver {
   readonly free: number;
   /** Adds one chain, of device-writable or device-readable buffers; -1 if there is no room. */
   add(segments: readonly Segment[], deviceWrites: boolean, indirect?: boolean): number;
+  /** Adds one chain for which nothing is written, whatever its flags say; -1 if there is no room. */
+  addOdd(descriptors: readonly OddDescriptor[]): number;
   /** Makes what was added available. @returns whether the device wants a kick */
   publish(): boolean;
   /** Chains the device has finished with. @throws if it broke a rule */
   takeUsed(): UsedChain[];
-  /** Asks the device for calls, or no more. */
-  wantCalls(wanted: boolean): void;
+  /**
+   * Asks the device for calls, or no more.
+   * @param after with event indices: only once so many descriptors more than the next were used,
+   * below the ring's size
+   */
+  wantCalls(wanted: boolean, after?: number): void;
 }
 
 /** A region of guest memory; regions lie one behind the other in the memory file. */

@@ -6,6 +6,7 @@
 import {
   DESC,
   type GuestRam,
+  type OddDescriptor,
   Outstanding,
   type RingDriver,
   type RingFeatures,
@@ -88,10 +89,26 @@ export class PackedDriver implements RingDriver {
       const flags = kind | more | (this.#availWrap === 1 ? AVAIL : USED);
       this.#writeSlot(segment, id, flags);
     });
+    return this.#offer(id, slots, roomOf(segments, deviceWrites));
+  }
+
+  addOdd(descriptors: readonly OddDescriptor[]): number {
+    if (descriptors.length > this.#freeSlots) return -1;
+    const id = this.#freeIds.pop() as number;
+    descriptors.forEach((descriptor, i) => {
+      const more = i + 1 < descriptors.length ? NEXT : 0;
+      const turn = this.#availWrap === 1 ? AVAIL : USED;
+      this.#writeSlot(descriptor, id, descriptor.flags | more | turn);
+    });
+    return this.#offer(id, descriptors.length, 0);
+  }
+
+  /** The device gets a chain with room for `room` bytes. */
+  #offer(id: number, slots: number, room: number): number {
     this.#freeSlots -= slots;
     this.#added += slots;
     this.#slots.set(id, slots);
-    this.#outstanding.offer(id, roomOf(segments, deviceWrites));
+    this.#outstanding.offer(id, room);
     return id;
   }
 
@@ -153,10 +170,13 @@ export class PackedDriver implements RingDriver {
     return chains;
   }
 
-  wantCalls(wanted: boolean): void {
+  wantCalls(wanted: boolean, after = 0): void {
     const useEvent = wanted && this.#features.eventIdx;
     if (useEvent) {
-      const offWrap = this.#usedSlot | (this.#usedWrap << 15);
+      const slot = this.#usedSlot + after;
+      const offWrap = slot < this.size
+        ? slot | (this.#usedWrap << 15)
+        : (slot - this.size) | ((this.#usedWrap ^ 1) << 15);
       Atomics.store(this.#word(this.#driver), 0, offWrap);
     }
     const mode = !wanted ? DISABLE : useEvent ? EVENT_DESC : ENABLE;

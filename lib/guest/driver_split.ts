@@ -6,6 +6,7 @@
 import {
   DESC,
   type GuestRam,
+  type OddDescriptor,
   Outstanding,
   type RingDriver,
   type RingFeatures,
@@ -80,8 +81,24 @@ export class SplitDriver implements RingDriver {
         writeDesc(this.#ram, this.#desc + DESC * (ids[i] as number), segment, flags, next ?? 0);
       });
     }
+    return this.#offer(head, ids, roomOf(segments, deviceWrites));
+  }
+
+  addOdd(descriptors: readonly OddDescriptor[]): number {
+    if (descriptors.length > this.#free.length) return -1;
+    const ids = descriptors.map(() => this.#free.pop() as number);
+    descriptors.forEach((descriptor, i) => {
+      const next = ids[i + 1];
+      const flags = descriptor.flags | (next === undefined ? 0 : NEXT);
+      writeDesc(this.#ram, this.#desc + DESC * (ids[i] as number), descriptor, flags, next ?? 0);
+    });
+    return this.#offer(ids[0] as number, ids, 0);
+  }
+
+  /** The device gets a chain with room for `room` bytes. */
+  #offer(head: number, ids: number[], room: number): number {
     this.#chains.set(head, ids);
-    this.#outstanding.offer(head, roomOf(segments, deviceWrites));
+    this.#outstanding.offer(head, room);
     const slot = this.#ram.at(this.#avail) + 4 + 2 * (this.#availIndex % this.size);
     this.#ram.view.setUint16(slot, head, true);
     this.#availIndex = (this.#availIndex + 1) & 0xffff;
@@ -122,9 +139,9 @@ export class SplitDriver implements RingDriver {
     return chains;
   }
 
-  wantCalls(wanted: boolean): void {
+  wantCalls(wanted: boolean, after = 0): void {
     if (this.#features.eventIdx) {
-      const event = wanted ? this.#usedIndex : (this.#usedIndex - 1) & 0xffff;
+      const event = (wanted ? this.#usedIndex + after : this.#usedIndex - 1) & 0xffff;
       Atomics.store(this.#word(this.#avail + 4 + 2 * this.size), 0, event);
     } else Atomics.store(this.#word(this.#avail), 0, wanted ? 0 : 1);
   }

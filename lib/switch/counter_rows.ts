@@ -116,6 +116,7 @@ export const VRING_ROWS = [
   ["callsSuppressed", "notifications", "notifications the driver did not want"],
   ["lastAvail", "buffers", "position of the last buffer taken", "now"],
   ["lastUsed", "buffers", "position of the last buffer given back", "now"],
+  ["badChains", "buffers", "chains that went back unused, for one of the reasons of a chain"],
 ] as const satisfies readonly CounterRow[];
 
 /** Of the data plane as a whole. */

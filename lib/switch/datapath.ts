@@ -19,6 +19,7 @@ import * as packedQueue from "../virtio/packed_queue.ts";
 import * as ring from "../virtio/ring.ts";
 import * as splitRing from "../virtio/split.ts";
 import * as splitQueue from "../virtio/split_queue.ts";
+import { tellBadChains } from "./bad_chains.ts";
 import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
@@ -47,6 +48,8 @@ export interface DatapathHost {
   call(vring: Vring): void;
   /** A driver broke its ring; it will not be touched again. Once per ring. */
   ringBroken(vring: Vring): void;
+  /** A driver makes chains that go back unused. @returns whether that will be told */
+  badChain(vring: Vring, reason: number): boolean;
   /** A page is to be translated. @param again it was asked before @returns whether it will be */
   untranslated(vring: Vring, page: number, permission: number, again: boolean): boolean;
   /** The front-end refuses an access; the ring is broken. */
@@ -143,6 +146,7 @@ export function pollVring(path: Datapath, vring: Vring): number {
       path.counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
     }
     finish(path, vring, queue, count);
+    if (queue.badChains > 0) tellBadChains(path, vring);
   }
   if (queue.broken !== RING_OK) giveUp(path, vring);
   return count;
@@ -335,6 +339,7 @@ function fillQueue(
     deliverSplit(queue, port.memory, list, start, count, outcomes);
     if (outcomes[DELIVERED]! + outcomes[SPENT_BUFFERS]! > 0) wanted = splitWantsCall(queue);
   }
+  if (queue.badChains > 0) tellBadChains(path, vring);
   const delivered = outcomes[DELIVERED]!;
   if (delivered + outcomes[SPENT_BUFFERS]! > 0) notify(path, vring, queue, delivered, wanted);
   counters[base + PORT.txFrames]! += delivered;

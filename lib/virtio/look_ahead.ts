@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isBadTable } from "./bad_chain.ts";
 import { SCRATCH_SEGMENTS } from "./burst.ts";
 import { IOTLB_PAGE_BYTES, IOTLB_READ, IOTLB_WRITE } from "./iotlb.ts";
 import type { Iotlb } from "./iotlb.ts";
@@ -134,7 +135,7 @@ function one(
     return;
   }
   wanted.range(low, high, bytes, IOTLB_READ);
-  if (bytes <= 0 || bytes % DESC_BYTES !== 0 || bytes > DESC_BYTES * size) return;
+  if (isBadTable(bytes, size)) return;
   if (!copyWordsIn(memory, low, high, bytes, indirectTable, SCRATCH_SEGMENTS)) return;
   const words = Math.min(bytes, DESC_BYTES * DESCRIPTORS_MAX) / 4;
   for (let word = 0; word < words; word += 4) {

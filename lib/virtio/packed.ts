@@ -12,6 +12,7 @@
  *
  * @module
  */
+import * as badChain from "./bad_chain.ts";
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
 import * as dirtyLog from "./dirty_log.ts";
@@ -26,6 +27,7 @@ import type { PackedQueue } from "./packed_queue.ts";
 import * as ring from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
+const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;
 const {
   BUFFER_SEGMENTS,
   BURST_FRAMES,
@@ -85,8 +87,9 @@ const GATHERED_BUFFERS = 2;
 const NOTHING_WRITTEN = new Int32Array(BURST_FRAMES);
 
 /**
- * Takes up to `framesMax` chains from a transmit queue into the burst. A chain that breaks a rule
- * ends the burst in front of it and marks the queue broken.
+ * Takes up to `framesMax` chains from a transmit queue into the burst. A bad chain becomes a frame
+ * of no bytes; one after which nothing can be trusted ends the burst in front of it and marks the
+ * queue broken.
  * @returns frames taken
  */
 export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: number): number {
@@ -119,8 +122,12 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
       bytes = walk[WALK_BYTES]!;
     }
     if (end < 0) {
-      queue.broken = walk[WALK_REASON]!;
-      break;
+      if (end !== BAD_CHAIN) {
+        queue.broken = walk[WALK_REASON]!;
+        break;
+      }
+      // A frame of no bytes: dropped as malformed, and given back in its turn.
+      end = segment;
     }
     frameId[taken] = id;
     frameSlots[taken] = slots;
@@ -343,7 +350,7 @@ function gatherPlain(
  * needs with it. Nothing is consumed yet.
  * @param filled buffers of this visit so far
  * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
- * small, BUFFER_UNUSABLE if the last one cannot hold a header: all of them go back unwritten
+ * small, BUFFER_UNUSABLE if the last one is bad or cannot hold a header: all go back unwritten
  */
 function gatherBuffers(
   queue: PackedQueue,
@@ -361,7 +368,7 @@ function gatherBuffers(
     if (slots >= available || walk[WALK_STEPS]! <= 0) return 0;
     segment = walkChain(queue, memory, slot, segment, VRING_DESC_F_WRITE);
     const buffer = walk[WALK_BYTES]!;
-    if (segment < 0) {
+    if (segment < 0 && segment !== BAD_CHAIN) {
       queue.broken = walk[WALK_REASON]!;
       return 0;
     }
@@ -379,6 +386,7 @@ function gatherBuffers(
     room += buffer;
     buffers++;
     if (buffer < queue.headerBytes) {
+      if (segment >= 0) noteBadChain(queue, CHAIN_NO_ROOM);
       gathered[GATHERED_BUFFERS] = buffers;
       gathered[GATHERED_SLOTS] = slots;
       return BUFFER_UNUSABLE;

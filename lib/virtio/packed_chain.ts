@@ -6,6 +6,7 @@
  *
  * @module
  */
+import * as badChain from "./bad_chain.ts";
 import * as burst from "./burst.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -13,13 +14,13 @@ import type { PackedQueue } from "./packed_queue.ts";
 import * as ring from "./ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
+const { BAD_CHAIN, CHAIN_BAD_DIRECTION, CHAIN_BAD_INDIRECT, isBadTable, noteBadChain } = badChain;
 const { CHAIN_BYTES_MAX, SCRATCH_SEGMENTS } = burst;
 const { copyWordsIn, pushSegments } = memory;
 const {
   DESC_BYTES,
   indirectTable,
   RING_BAD_ADDRESS,
-  RING_BAD_DIRECTION,
   RING_BAD_INDEX,
   RING_BAD_INDIRECT,
   RING_LOOP,
@@ -38,7 +39,8 @@ const {
  * Follows the chain that starts in slot `head` and appends its segments from index `at`; `walk`
  * receives bytes, id and slots. The only walker of packed chains.
  * @param deviceWrites whether the descriptors must be device-writable
- * @returns index behind the last segment, or -1 with the reason in `walk`
+ * @returns index behind the last segment; BAD_CHAIN if it is one, with 0 bytes in `walk`; or -1
+ * with the reason in `walk`: the queue is to be given up
  */
 export function walkPackedChain(
   queue: PackedQueue,
@@ -59,11 +61,16 @@ export function walkPackedChain(
     const flags = idFlags >>> 16;
     if ((flags & VRING_DESC_F_INDIRECT) !== 0) {
       // A packed chain is either direct or one indirect descriptor (virtio-v1.3 §2.8.8).
-      if (slots !== 1) return fail(RING_BAD_INDIRECT);
-      segment = walkIndirect(queue, memory, low, high, length, flags, at, deviceWrites);
-      return segment < 0 ? -1 : endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
+      if (slots !== 1 || (flags & VRING_DESC_F_NEXT) !== 0) {
+        return skipRest(queue, slot, slots, idFlags, CHAIN_BAD_INDIRECT);
+      }
+      segment = walkIndirect(queue, memory, low, high, length, at, deviceWrites);
+      if (segment < 0 && segment !== BAD_CHAIN) return -1;
+      return endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
     }
-    if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
+    if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) {
+      return skipRest(queue, slot, slots, idFlags, CHAIN_BAD_DIRECTION);
+    }
     // A receive buffer of 2^31 bytes and more would count without being translated.
     if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
     if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
@@ -76,6 +83,34 @@ export function walkPackedChain(
       return endChain(queue, segment, bytes, idFlags & 0xffff, slots);
     }
     if (++slot === size) slot = 0;
+  }
+  return fail(RING_LOOP);
+}
+
+/**
+ * Looks for the end of a bad chain, where its id is: as many slots are given back.
+ * @param idFlags of the descriptor in `slot`, the last one of `taken`
+ */
+function skipRest(
+  queue: PackedQueue,
+  slot: number,
+  taken: number,
+  idFlags: number,
+  reason: number,
+): number {
+  const { desc, size } = queue;
+  let last = slot;
+  let word = idFlags;
+  for (let slots = taken; slots <= size; slots++) {
+    const flags = word >>> 16;
+    if ((flags & VRING_DESC_F_NEXT) === 0) {
+      noteBadChain(queue, reason);
+      return endChain(queue, BAD_CHAIN, 0, word & 0xffff, slots);
+    }
+    // The table says where it ends, NEXT says that it goes on (virtio-v1.3 §2.8.8): devices differ.
+    if ((flags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
+    if (++last === size) last = 0;
+    word = desc[4 * last + 3]!;
   }
   return fail(RING_LOOP);
 }
@@ -107,26 +142,25 @@ function walkIndirect(
   low: number,
   high: number,
   length: number,
-  flags: number,
   at: number,
   deviceWrites: number,
 ): number {
-  if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return fail(RING_BAD_INDIRECT);
-  if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) {
-    return fail(RING_BAD_INDIRECT);
-  }
+  if (!queue.indirect || isBadTable(length, queue.size)) return badTable(queue, CHAIN_BAD_INDIRECT);
   if (!copyWordsIn(memory, low, high, length, indirectTable, SCRATCH_SEGMENTS)) {
     return fail(RING_BAD_ADDRESS);
   }
+  walk[WALK_STEPS]! -= length / DESC_BYTES;
   let segment = at;
   let bytes = 0;
   for (let word = 0; word < length / 4; word += 4) {
     const entryBytes = indirectTable[word + 2]!;
     const entryFlags = indirectTable[word + 3]! >>> 16;
-    if ((entryFlags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
+    if ((entryFlags & VRING_DESC_F_INDIRECT) !== 0) return badTable(queue, CHAIN_BAD_INDIRECT);
     // DPDK 22.11 leaves WRITE set on the header's entry of its transmit tables. Reading a buffer
     // that the device might have written hurts nobody; writing a readable one is never done.
-    if ((entryFlags & VRING_DESC_F_WRITE) < deviceWrites) return fail(RING_BAD_DIRECTION);
+    if ((entryFlags & VRING_DESC_F_WRITE) < deviceWrites) {
+      return badTable(queue, CHAIN_BAD_DIRECTION);
+    }
     if (entryBytes < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
     if (entryBytes < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
     else if (entryBytes > 0) {
@@ -142,6 +176,11 @@ function walkIndirect(
     }
   }
   walk[WALK_BYTES] = bytes;
-  walk[WALK_STEPS]! -= length / DESC_BYTES;
   return segment;
+}
+
+function badTable(queue: PackedQueue, reason: number): number {
+  noteBadChain(queue, reason);
+  walk[WALK_BYTES] = 0;
+  return BAD_CHAIN;
 }

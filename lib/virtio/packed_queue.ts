@@ -14,6 +14,7 @@
  *
  * @module
  */
+import type { BadChains } from "./bad_chain.ts";
 import * as dirtyLog from "./dirty_log.ts";
 import type { QueueLog } from "./dirty_log.ts";
 import type { PackedInflight } from "./inflight.ts";
@@ -46,7 +47,7 @@ export function packedDescBytes(size: number): number {
 export const PACKED_EVENT_BYTES = 4;
 
 /** One packed virtqueue. All fields belong to the data-plane thread. */
-export class PackedQueue {
+export class PackedQueue implements BadChains {
   readonly packed = true;
   readonly size: number;
   readonly eventIdx: boolean;
@@ -68,6 +69,10 @@ export class PackedQueue {
   enabled = true;
   /** Where its position is kept for the next process, or null. */
   ledger: PackedJournal | PackedInflight | null = null;
+  /** See {@linkcode BadChains}. */
+  badChains = 0;
+  badReasons = 0;
+  toldReasons = 0;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
   /** Where its writes are logged while its guest migrates, otherwise null. */

@@ -75,6 +75,9 @@ export interface VringShape {
  *   a receive chain without room for the header             returned empty, the next one is used
  *   a chain to send that is shorter than header and frame   malformed, returned
  *   more bytes than any frame has                           oversize, returned
+ *   a writable buffer to send, a readable one to receive    returned empty (bad_chain.ts)
+ *   an indirect table that is none, nested, not negotiated  returned empty (bad_chain.ts)
+ *   an indirect table that is longer than the ring (Linux)  served
  *   WRITE in a packed indirect table to send (DPDK 22.11)   ignored
  *   WRITE beside INDIRECT, NEXT in a packed indirect table  ignored (virtio-v1.3 §2.7.5.3.2, §2.8.8)
  *   header and frame cut anywhere, in any number of pieces  served
@@ -88,27 +91,21 @@ export const RING_BAD_INDEX = 1;
 export const RING_LOOP = 2;
 /** A buffer lies outside guest memory. */
 export const RING_BAD_ADDRESS = 3;
-/** A device-writable descriptor in a transmit chain or a readable one in a receive chain. */
-export const RING_BAD_DIRECTION = 4;
-/** An indirect table that is empty, too long, nested, continued, or was not negotiated. */
-export const RING_BAD_INDIRECT = 5;
+/** Packed: an indirect descriptor that is continued: nobody can tell where its chain ends. */
+export const RING_BAD_INDIRECT = 4;
 /** More chains became available than the ring has entries. */
-export const RING_BAD_AVAIL = 6;
+export const RING_BAD_AVAIL = 5;
 /** The front-end refuses the access a buffer needs (IOTLB). */
-export const RING_ACCESS = 7;
+export const RING_ACCESS = 6;
 /** No fault: the ring waits until an address is translated (IOTLB). */
-export const RING_UNTRANSLATED = 8;
+export const RING_UNTRANSLATED = 7;
 
 /** Code and meaning of the reasons above, by number from 1. */
 export const RING_REASON_ROWS = [
   ["bad-index", "a descriptor index, `next` or buffer id that is not below the ring's size"],
   ["chain-loop", "a chain longer than the ring"],
   ["bad-address", "a buffer outside the shared memory"],
-  [
-    "bad-direction",
-    "a writable buffer in a chain to send, or a readable one in a chain to receive",
-  ],
-  ["bad-indirect", "an indirect table that is empty, too long, nested, or was not negotiated"],
+  ["bad-indirect", "a packed ring's indirect descriptor that is continued: no end can be told"],
   ["avail-jump", "more buffers made available than the ring has"],
   ["iotlb-access", "the IOMMU refuses the access"],
   ["untranslated", "no fault: it waits for a translation"],

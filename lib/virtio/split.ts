@@ -2,13 +2,15 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Frames through a split virtqueue, device side (virtio-v1.3 §2.7): take a burst, give it back,
- * deliver into receive buffers. State, layout and notifications are in split_queue.ts.
+ * deliver into receive buffers. State, layout and notifications are in split_queue.ts, chains in
+ * split_chain.ts.
  *
  * Everything the driver may change is read once into a local. The indices are read and published
  * with Atomics: once a burst, and what makes the order right on every processor.
  *
  * @module
  */
+import * as badChain from "./bad_chain.ts";
 import * as burst from "./burst.ts";
 import * as deliver from "./deliver.ts";
 import * as dirtyLog from "./dirty_log.ts";
@@ -16,10 +18,12 @@ import * as inflight from "./inflight.ts";
 import * as memory from "./memory.ts";
 import type { GuestMemory } from "./memory.ts";
 import * as ring from "./ring.ts";
+import * as chain from "./split_chain.ts";
 import * as splitQueue from "./split_queue.ts";
 import type { SplitQueue } from "./split_queue.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
+const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;
 const {
   BUFFER_SEGMENTS,
   CHAIN_BYTES_MAX,
@@ -28,7 +32,6 @@ const {
   frameId,
   frameSegment,
   frameSegmentEnd,
-  SCRATCH_SEGMENTS,
   TAKEN_SEGMENTS,
 } = burst;
 const {
@@ -45,21 +48,15 @@ const {
 } = deliver;
 const { logFrame, logPlain, logSplitUsed } = dirtyLog;
 const { splitGiven, splitGiving, splitTaken } = inflight;
-const { copyWordsIn, pushSegments } = memory;
+const { pushSegments } = memory;
+const { walkSplitChain: walkChain } = chain;
 const {
-  DESC_BYTES,
-  indirectTable,
+  ANY_DESC_FLAG,
   RING_BAD_ADDRESS,
   RING_BAD_AVAIL,
-  RING_BAD_DIRECTION,
   RING_BAD_INDEX,
-  RING_BAD_INDIRECT,
-  RING_LOOP,
   RING_OK,
   STEPS_MAX,
-  ANY_DESC_FLAG,
-  VRING_DESC_F_INDIRECT,
-  VRING_DESC_F_NEXT,
   VRING_DESC_F_WRITE,
   walk,
   WALK_BYTES,
@@ -78,91 +75,9 @@ const GATHERED_END = 0;
 const GATHERED_BUFFERS = 1;
 
 /**
- * Follows one chain and appends its segments from index `at`; `walk` receives the rest. The only
- * walker of split chains: transmit, receive, direct and indirect.
- * @param deviceWrites whether the descriptors must be device-writable
- * @returns index behind the last segment, or -1 with the reason in `walk`
- */
-function walkChain(
-  queue: SplitQueue,
-  memory: GuestMemory,
-  head: number,
-  at: number,
-  deviceWrites: number,
-): number {
-  let table = queue.desc;
-  let entries = queue.size;
-  let index = head;
-  let segment = at;
-  let bytes = 0;
-  // Zero-length descriptors count too: the loop ends after as many steps as the ring has entries.
-  let budget = queue.size;
-  for (let steps = 1; steps <= budget; steps++) {
-    const low = table[4 * index]!;
-    const high = table[4 * index + 1]!;
-    const length = table[4 * index + 2]!;
-    const flagsNext = table[4 * index + 3]!;
-    if ((flagsNext & VRING_DESC_F_INDIRECT) !== 0) {
-      entries = table === queue.desc
-        ? loadIndirect(queue, memory, low, high, length, flagsNext)
-        : 0;
-      if (entries <= 0) return fail(entries < 0 ? RING_BAD_ADDRESS : RING_BAD_INDIRECT);
-      table = indirectTable;
-      index = 0;
-      // The table has its own entries to walk; nothing follows it.
-      budget = steps + entries;
-      continue;
-    }
-    if ((flagsNext & VRING_DESC_F_WRITE) !== deviceWrites) return fail(RING_BAD_DIRECTION);
-    // A length of 2^31 and more reads as negative. Too long is not a fault of a transmit ring: the
-    // frame is dropped later, but nothing more of it is translated. A receive buffer must be
-    // translated before it may count: what is written goes to segments, whoever's they were.
-    if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
-    if (length < 0 || bytes > CHAIN_BYTES_MAX) bytes = CHAIN_BYTES_MAX + 1;
-    else if (length > 0) {
-      segment = pushSegments(memory, segment, low, high, length);
-      if (segment < 0) return fail(RING_BAD_ADDRESS);
-      bytes = length > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + length;
-    }
-    if ((flagsNext & VRING_DESC_F_NEXT) === 0) {
-      walk[WALK_BYTES] = bytes;
-      walk[WALK_STEPS]! -= steps;
-      return segment;
-    }
-    index = flagsNext >>> 16;
-    if (index >= entries) return fail(RING_BAD_INDEX);
-  }
-  return fail(RING_LOOP);
-}
-
-function fail(reason: number): number {
-  walk[WALK_REASON] = reason;
-  return -1;
-}
-
-/**
- * Copies an indirect table into private memory (virtio-v1.3 §2.7.5.3). WRITE on the descriptor that
- * points to the table is ignored, as the specification demands.
- * @returns its entries, 0 if the driver may not do that, -1 if it is not guest memory
- */
-function loadIndirect(
-  queue: SplitQueue,
-  memory: GuestMemory,
-  low: number,
-  high: number,
-  length: number,
-  flags: number,
-): number {
-  if (!queue.indirect || (flags & VRING_DESC_F_NEXT) !== 0) return 0;
-  if (length <= 0 || length % DESC_BYTES !== 0 || length > DESC_BYTES * queue.size) return 0;
-  return copyWordsIn(memory, low, high, length, indirectTable, SCRATCH_SEGMENTS)
-    ? length / DESC_BYTES
-    : -1;
-}
-
-/**
- * Takes up to `framesMax` chains from a transmit queue into the burst. A chain that breaks a rule
- * ends the burst in front of it and marks the queue broken.
+ * Takes up to `framesMax` chains from a transmit queue into the burst. A bad chain becomes a frame
+ * of no bytes; one after which nothing can be trusted ends the burst in front of it and marks the
+ * queue broken.
  * @returns frames taken
  */
 export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
@@ -198,8 +113,12 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
       walk[WALK_REASON] = RING_BAD_ADDRESS;
     } else last = walkChain(queue, memory, head, segment, 0);
     if (last < 0) {
-      queue.broken = walk[WALK_REASON]!;
-      break;
+      if (last !== BAD_CHAIN) {
+        queue.broken = walk[WALK_REASON]!;
+        break;
+      }
+      // A frame of no bytes: dropped as malformed, and given back in its turn.
+      last = segment;
     }
     frameId[taken] = head;
     frameSegment[taken] = segment;
@@ -373,7 +292,7 @@ function gatherPlain(
  * Takes receive chains until they hold `bytes`: one without VIRTIO_NET_F_MRG_RXBUF, as many as it
  * needs with it. Nothing is consumed yet.
  * @returns how many, 0 if there are not enough (or the queue broke), -1 if one must do and is too
- * small, BUFFER_UNUSABLE if the last one cannot hold a header: all of them go back unwritten
+ * small, BUFFER_UNUSABLE if the last one is bad or cannot hold a header: all go back unwritten
  */
 function gatherBuffers(
   queue: SplitQueue,
@@ -393,7 +312,7 @@ function gatherBuffers(
     }
     segment = walkChain(queue, memory, head, segment, VRING_DESC_F_WRITE);
     const buffer = walk[WALK_BYTES]!;
-    if (segment < 0) {
+    if (segment < 0 && segment !== BAD_CHAIN) {
       queue.broken = walk[WALK_REASON]!;
       return 0;
     }
@@ -402,6 +321,7 @@ function gatherBuffers(
     room += buffer;
     buffers++;
     if (buffer < queue.headerBytes) {
+      if (segment >= 0) noteBadChain(queue, CHAIN_NO_ROOM);
       gathered[GATHERED_BUFFERS] = buffers;
       return BUFFER_UNUSABLE;
     }

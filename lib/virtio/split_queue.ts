@@ -12,6 +12,7 @@
  *
  * @module
  */
+import type { BadChains } from "./bad_chain.ts";
 import * as dirtyLog from "./dirty_log.ts";
 import type { QueueLog } from "./dirty_log.ts";
 import type { SplitInflight } from "./inflight.ts";
@@ -44,7 +45,7 @@ export function splitUsedBytes(size: number): number {
 }
 
 /** One split virtqueue. All fields belong to the data-plane thread. */
-export class SplitQueue {
+export class SplitQueue implements BadChains {
   readonly packed = false;
   readonly size: number;
   readonly mask: number;
@@ -73,6 +74,10 @@ export class SplitQueue {
   enabled = true;
   /** Where its chains are tracked for the next process, or null. */
   inflight: SplitInflight | null = null;
+  /** See {@linkcode BadChains}. */
+  badChains = 0;
+  badReasons = 0;
+  toldReasons = 0;
   /** A RING_ reason; not RING_OK: the ring is given up and never touched again. */
   broken: number = RING_OK;
   /** Where its writes are logged while its guest migrates, otherwise null. */

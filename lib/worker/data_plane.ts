@@ -80,6 +80,7 @@ class DataPlaneThread {
     this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
+      badChain: (vring, reason) => this.#tell(EVENT.badChain, vring, reason),
       untranslated: (vring, page, permission, again) =>
         this.#tell(again ? EVENT.missAgain : EVENT.miss, vring, page + permission),
       accessFailed: (vring, page, permission) =>

@@ -47,6 +47,8 @@ export const EVENT = {
    * the port it came from, `value` the address, see mac.ts. Precedes the removal of either port.
    */
   macFlap: 6,
+  /** A driver makes chains that go back unused; `value` is why, a number of bad_chain.ts. */
+  badChain: 7,
 } as const;
 
 /** Makes the shared memory of a ring. */

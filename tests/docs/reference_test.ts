@@ -10,7 +10,9 @@ import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
 import { OPTION_NAMES } from "../../lib/control/port_spec.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
 import { FDB_COUNTERS } from "../../lib/switch/fdb.ts";
+import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
 import { RING_REASONS } from "../../lib/virtio/ring.ts";
+import { LAYOUTS } from "../model/driver_layouts.ts";
 import { eventNames, reasonCodes, routeNames } from "./named.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -54,6 +56,7 @@ Deno.test("the reference has every log event and every reason", () => {
   same("## Log events", eventNames());
   same("## Reasons", reasonCodes());
   same("## Reasons of a ring", RING_REASONS.slice(1));
+  same("## Reasons of a chain", CHAIN_REASON_ROWS.map(([code]) => code));
 });
 
 Deno.test("the reference has every problem and every document", () => {
@@ -84,7 +87,15 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
   const commands = Deno.readTextFileSync(`${ROOT}docs/commands.md`);
   const bad: string[] = [];
   let flags = 0;
-  for (const page of ["README.md", "docs/operate.md", "docs/attach.md", "docs/reference.md"]) {
+  for (
+    const page of [
+      "README.md",
+      "docs/operate.md",
+      "docs/attach.md",
+      "docs/reference.md",
+      "docs/drivers.md",
+    ]
+  ) {
     const text = Deno.readTextFileSync(ROOT + page).replace(/^```[^]*?^```/gm, "");
     for (const [, code = ""] of text.matchAll(/`([^`\n]+)`/g)) {
       for (const [flag] of code.matchAll(/(?<!\S)--[a-z][a-z-]+/g)) {
@@ -113,4 +124,16 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
     if (!connecting.includes(words)) bad.push(`docs/operate.md: ${words}`);
   }
   deepEqual(bad, []);
+});
+
+Deno.test("the page on drivers has every driver whose layout is tested, and tests that there are", () => {
+  const page = Deno.readTextFileSync(`${ROOT}docs/drivers.md`);
+  const rows = page.slice(0, page.indexOf("## ")).matchAll(/^\| ([^|]+?) +\|/gm);
+  const [, , ...drivers] = Array.from(rows, ([, cell = ""]) => cell);
+  deepEqual(drivers, LAYOUTS.map(({ driver }) => driver));
+  const files = Array.from(page.matchAll(/`(tests\/[\w/]+\.ts)`/g), ([, path = ""]) => path);
+  ok(files.length > 8);
+  for (const path of files) ok(Deno.statSync(ROOT + path).isFile, path);
+  const reasons: readonly string[] = CHAIN_REASON_ROWS.map(([code]) => code);
+  for (const reason of reasons) ok(page.includes(`\`${reason}\``), `docs/drivers.md: ${reason}`);
 });

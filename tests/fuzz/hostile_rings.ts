@@ -317,6 +317,7 @@ class World {
     this.path = new Datapath(3, fdb, new Float64Array(portBase(3, VRINGS)), {
       call: () => {},
       // Now and then there is no room for news.
+      badChain: () => true,
       untranslated: ({ port }) => {
         assert.equal(port.index, 0);
         return ++this.#tally.misses % 8 > 0;

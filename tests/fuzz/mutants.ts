@@ -35,7 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
     by: "rings",
     quick: true,
     name: "a receive buffer counts that was not translated",
-    file: "lib/virtio/split.ts",
+    file: "lib/virtio/split_chain.ts",
     from: "    if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);\n",
     to: "",
   },

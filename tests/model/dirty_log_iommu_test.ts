@@ -73,6 +73,7 @@ function makePath(guests: readonly IommuGuest[]): Datapath {
   const path = new Datapath(2, fdb, new Float64Array(portBase(2, 2)), {
     call: () => {},
     ringBroken: ({ queue }) => assert.fail(`a ring broke: ${queue.broken}`),
+    badChain: () => true,
     untranslated: ({ port }, page, permission) => {
       guests[port.index]?.questions.push({ page, permission });
       return true;

@@ -20,6 +20,7 @@ function makePath(guests: readonly IommuGuest[]): Datapath {
     call: () => {},
     ringBroken: ({ port, number, queue }) =>
       assert.fail(`vring ${number} of port ${port.index} broke: ${queue.broken}`),
+    badChain: () => true,
     untranslated: ({ port }, page, permission) => {
       guests[port.index]?.questions.push({ page, permission });
       return true;

@@ -104,6 +104,7 @@ export function makePath(guests: readonly MemoryGuest[]): Datapath {
   const path = new Datapath(guests.length, fdb, new Float64Array(portBase(guests.length, VRINGS)), {
     call: () => {},
     ringBroken: ({ number, queue }) => assert.fail(`vring ${number} broke: ${queue.broken}`),
+    badChain: () => true,
     untranslated: () => true,
     accessFailed: () => {},
   });

@@ -6,6 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
+import { PORT } from "../../lib/switch/counters.ts";
 import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
 /** Bytes of the virtio-net header. */
@@ -95,3 +96,24 @@ for (const packed of [false, true]) {
     });
   }
 }
+
+Deno.test("without mergeable buffers a small one costs the frames that do not fit, and no other", () => {
+  for (const packed of [false, true]) {
+    const shape: Shape = { packed, mergeable: false, size: 16, eventIdx: true, start: 65_530 };
+    const sender = new Bench(0, shape, 0);
+    const receiver = new Bench(1, shape, 1 << 32);
+    const path = makePath([sender, receiver]);
+    for (const pieces of [[80], [WHOLE], [HEADER, 60], [WHOLE]]) {
+      assert(receiver.offer(pieces, false));
+    }
+    // Too long twice, fits exactly, takes the large one behind it, too long, fits, takes the last.
+    const sizes = [600, 69, 68, 600, 61, 60, 600];
+    const frames = sizes.map((bytes, i) => frameOf(bytes, i, true));
+    for (const frame of frames) assert(sender.send(frame, [], false));
+    assert.equal(poll(path, sender), sizes.length);
+    assert.deepEqual(receiver.received(), [2, 3, 5, 6].map((i) => frames[i]));
+    const dropped = PORT.txDroppedBufferTooSmall;
+    assert.equal(path.counters[receiver.port.counterBase + dropped], 3);
+    assert.equal(receiver.rx.free, 16, "all buffers came back, each with a frame");
+  }
+});

@@ -11,6 +11,7 @@ import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
 import { Port, type Vring } from "../../lib/switch/port.ts";
+import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import { SplitQueue } from "../../lib/virtio/split_queue.ts";
@@ -26,6 +27,10 @@ export interface Shape {
   readonly mergeable: boolean;
   readonly eventIdx: boolean;
   readonly start: number;
+  /** Default true. */
+  readonly indirect?: boolean;
+  /** Bytes of the virtio-net header; 10: VIRTIO 0.9.5 without mergeable buffers. Default 12. */
+  readonly headerBytes?: number;
 }
 
 /** A guest in plain memory: drivers on one side, the switch's queues on the other. */
@@ -34,16 +39,20 @@ export class Bench {
   readonly rx: RingDriver;
   readonly tx: RingDriver;
   readonly port: Port;
-  readonly #buffers = new Map<number, Segment[]>();
+  readonly #buffers = new Map<number, readonly Segment[]>();
   /** Receive chains that came back with nothing in them. */
   returnedEmpty = 0;
   /** Calls of its receive queue. */
   calls = 0;
+  /** What was told of chains that go back unused: virtqueue and reason. */
+  readonly badChains: string[] = [];
   readonly shape: Shape;
+  readonly headerBytes: number;
   readonly #windows: WindowSet;
 
   constructor(index: number, shape: Shape, guestBase: number, ramBytes = RAM_BYTES) {
     this.shape = shape;
+    this.headerBytes = shape.headerBytes ?? 12;
     const buffer = new ArrayBuffer(ramBytes);
     this.ram = new GuestRam(buffer, guestBase);
     const windows = new WindowSet(0, ramBytes, () => buffer);
@@ -72,7 +81,8 @@ export class Bench {
     assert(desc && drv && dev);
     const { packed, size, mergeable, eventIdx, start } = this.shape;
     const shape = {
-      ...{ size, mergeable, eventIdx, indirect: true, headerBytes: 12 },
+      ...{ size, mergeable, eventIdx, indirect: this.shape.indirect ?? true },
+      headerBytes: this.headerBytes,
       ...{ desc, driver: drv, device: dev },
     };
     const position = packed
@@ -89,7 +99,14 @@ export class Bench {
 
   /** Offers a receive chain of the given sizes, filled with a canary. */
   offer(sizes: readonly number[], indirect: boolean): boolean {
-    const segments = sizes.map((bytes) => ({ address: this.ram.take(bytes, 1), bytes }));
+    return this.offerAt(
+      sizes.map((bytes) => ({ address: this.ram.take(bytes, 1), bytes })),
+      indirect,
+    );
+  }
+
+  /** Offers a receive chain of the caller's own memory, filled with a canary. */
+  offerAt(segments: readonly Segment[], indirect: boolean): boolean {
     for (const { address, bytes } of segments) {
       this.ram.write(address, new Uint8Array(bytes).fill(CANARY));
     }
@@ -102,10 +119,11 @@ export class Bench {
 
   /** Sends header and frame cut at the given places. */
   send(frame: Uint8Array, cuts: readonly number[], indirect: boolean): boolean {
-    const whole = new Uint8Array(12 + frame.length);
+    const { headerBytes } = this;
+    const whole = new Uint8Array(headerBytes + frame.length);
     // Header bytes of any value must not matter: no offload is negotiated.
-    whole.fill(0xff, 0, 12);
-    whole.set(frame, 12);
+    whole.fill(0xff, 0, headerBytes);
+    whole.set(frame, headerBytes);
     const places = [...new Set(cuts.map((cut) => cut % whole.length))].filter((cut) => cut > 0);
     const ends = [...places.sort((a, b) => a - b), whole.length];
     let from = 0;
@@ -138,14 +156,14 @@ export class Bench {
       assert(all.slice(bytes).every((byte) => byte === CANARY), "bytes behind used.len are intact");
       let data = Uint8Array.from(all.slice(0, bytes));
       if (left === 0) {
-        assert(data.length >= 12, "a used buffer begins with a whole header");
-        left = new DataView(data.buffer).getUint16(10, true);
+        assert(data.length >= this.headerBytes, "a used buffer begins with a whole header");
+        left = this.headerBytes === 10 ? 1 : new DataView(data.buffer).getUint16(10, true);
         assert(left > 0, "num_buffers counts the one it stands in");
         assert(
           data.subarray(0, 10).every((byte) => byte === 0),
           "the header is made by the switch",
         );
-        data = data.slice(12);
+        data = data.slice(this.headerBytes);
       }
       parts.push(data);
       if (--left > 0) continue;
@@ -167,6 +185,11 @@ export function makePath(benches: readonly Bench[]): Datapath {
       if (bench && number === 0) bench.calls++;
     },
     ringBroken: ({ port, queue }) => assert.fail(`port ${port.index} broke: ${queue.broken}`),
+    badChain: ({ port, number }, reason) => {
+      const bench = benches.find((each) => each.port === port);
+      bench?.badChains.push(`${number} ${CHAIN_REASON_ROWS[reason]?.[0]}`);
+      return true;
+    },
     untranslated: () => true,
     accessFailed: () => {},
   });

@@ -22,6 +22,7 @@ Deno.test("a port's visits are left out for the descriptors it had read beyond i
     {
       call: () => {},
       ringBroken: () => assert.fail("it breaks no rule"),
+      badChain: () => true,
       untranslated: () => false,
       accessFailed: () => {},
     },

@@ -28,6 +28,7 @@ class Table {
     const path = new Datapath(PORTS, this.fdb, this.#counters, {
       call: () => {},
       ringBroken: () => {},
+      badChain: () => true,
       untranslated: () => true,
       accessFailed: () => {},
       macFlap: (macLo, macHi, from, to) => void this.flaps.push({ macLo, macHi, from, to }),

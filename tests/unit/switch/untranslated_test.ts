@@ -46,6 +46,7 @@ class Net {
     this.path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
       call: () => {},
       ringBroken: ({ port, number }) => void this.events.push(`broken ${port.index}/${number}`),
+      badChain: () => true,
       untranslated: ({ port }, page, permission, again) => {
         if (this.deaf) return false;
         if (again) this.repeated++;

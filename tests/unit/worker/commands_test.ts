@@ -23,6 +23,7 @@ class Bench {
     this.path = new Datapath(PORTS, fdb, counters, {
       call: () => {},
       ringBroken: () => {},
+      badChain: () => true,
       untranslated: () => true,
       accessFailed: () => {},
     });

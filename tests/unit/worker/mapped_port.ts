@@ -36,6 +36,7 @@ export class MappedPort implements Disposable {
     this.path = new Datapath(1, fdb, new Float64Array(portBase(1, VRINGS_PER_PORT)), {
       call: () => {},
       ringBroken: () => {},
+      badChain: () => true,
       untranslated: () => true,
       accessFailed: () => {},
     });
