@@ -39,9 +39,11 @@ const FLUSHED = 4;
 const REJECTED_FULL = 5;
 const REJECTED_PORT_FULL = 6;
 const FLAPS = 7;
-const HEAD_WORDS = 16;
+/** Float64 as all counters are, see counters.ts: a tenant makes 2^31 addresses in an hour. */
+const HEAD_NUMBERS = 16;
+const HEAD_BYTES = 8 * HEAD_NUMBERS;
 
-assert(FDB_COUNTERS.length <= HEAD_WORDS, "the FDB's counters fit its head");
+assert(FDB_COUNTERS.length <= HEAD_NUMBERS, "the FDB's counters fit its head");
 assert(FDB_COUNTERS[FLAPS] === "flaps", "counters stand by their names");
 assert(FDB_COUNTERS.length === FLAPS + 1, "every counter of the FDB has a place");
 
@@ -78,7 +80,7 @@ function slotsFor(entriesMax: number): number {
 
 /** The table. Only the data plane calls what changes it. */
 export class Fdb {
-  readonly #head: Int32Array;
+  readonly #head: Float64Array;
   readonly #slots: Int32Array;
   readonly #mask: number;
   readonly #entriesMax: number;
@@ -94,9 +96,9 @@ export class Fdb {
 
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, options: FdbOptions) {
     const slots = slotsFor(options.entriesMax);
-    this.#head = new Int32Array(buffer, 0, HEAD_WORDS);
-    this.#slots = new Int32Array(buffer, 4 * HEAD_WORDS, slots * SLOT_WORDS);
-    const movesAt = 4 * (HEAD_WORDS + slots * SLOT_WORDS);
+    this.#head = new Float64Array(buffer, 0, HEAD_NUMBERS);
+    this.#slots = new Int32Array(buffer, HEAD_BYTES, slots * SLOT_WORDS);
+    const movesAt = HEAD_BYTES + 4 * slots * SLOT_WORDS;
     this.#moves = new Moves(new Int32Array(buffer, movesAt, slots * MOVE_WORDS));
     this.#mask = slots - 1;
     this.#entriesMax = options.entriesMax;
@@ -109,7 +111,7 @@ export class Fdb {
 
   /** Bytes of memory for a table of `entriesMax` addresses. */
   static bytesFor(entriesMax: number): number {
-    return 4 * (HEAD_WORDS + slotsFor(entriesMax) * (SLOT_WORDS + MOVE_WORDS));
+    return HEAD_BYTES + 4 * slotsFor(entriesMax) * (SLOT_WORDS + MOVE_WORDS);
   }
 
   #hash(low: number, high: number): number {
@@ -275,6 +277,6 @@ export class Fdb {
   /** The counters by name. */
   // cold
   counters(): Record<string, number> {
-    return Object.fromEntries(FDB_COUNTERS.map((name, i) => [name, Atomics.load(this.#head, i)]));
+    return Object.fromEntries(FDB_COUNTERS.map((name, i) => [name, this.#head[i]!]));
   }
 }

@@ -7,6 +7,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import {
   Fdb,
+  FDB_COUNTERS,
   FDB_FULL,
   FDB_KNOWN,
   FDB_MOVED,
@@ -138,6 +139,21 @@ Deno.test("Fdb ages nothing with age 0", () => {
   fdb.learn(2, 1, 0, 0);
   fdb.sweep(1_000_000, 100);
   assert.equal(fdb.lookup(2, 1, 1_000_000), 0);
+});
+
+Deno.test("the table's counters go on beyond what 32 bits hold", () => {
+  const buffer = new ArrayBuffer(Fdb.bytesFor(16));
+  const fdb = new Fdb(buffer, { ...LIMITS, entriesMax: 16 });
+  const head = new Float64Array(buffer, 0, FDB_COUNTERS.length);
+  const grown = FDB_COUNTERS.filter((name) => name !== "entries");
+  for (const name of grown) head[FDB_COUNTERS.indexOf(name)] = 2 ** 32 - 1;
+  fdb.learn(2, 1, 0, 0);
+  fdb.learn(2, 1, 1, 0);
+  fdb.flushPort(1);
+  const { learned, moved, flushed, entries } = fdb.counters();
+  assert.deepEqual({ learned, moved, flushed, entries }, {
+    ...{ learned: 2 ** 32, moved: 2 ** 32, flushed: 2 ** 32, entries: 0 },
+  });
 });
 
 Deno.test("addresses in any pattern are all found again, for any seed", () => {
