@@ -9,6 +9,7 @@ import {
   amount,
   byName,
   choice,
+  code,
   flag,
   list,
   maybe,
@@ -76,7 +77,7 @@ export const FDB_STATUS = named(
     mac: text("MAC address", MAC),
     port: portName("where it lives"),
     vlan: whole("VLAN identifier; 0: no tag", 0, VLAN_MAX),
-    state: choice("how it got here", { dynamic: "learned" }),
+    state: code("how it got here", [["dynamic", "learned"]]),
     ageSeconds: whole("time since it was last seen as a source, s"),
   }),
 );

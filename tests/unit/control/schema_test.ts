@@ -4,12 +4,14 @@
  */
 import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import { faults, strictFaults } from "../../harness/json_schema.ts";
+import { promises } from "../../harness/schema_promises.ts";
 import type { AnySchema, JsonSchema } from "../../../lib/control/schema/builder.ts";
 import {
   allSchemas,
   type DocumentName,
   DOCUMENTS,
   documentSchema,
+  SCHEMA_VERSION,
 } from "../../../lib/control/schema/mod.ts";
 import { PORT_COUNTERS } from "../../../lib/switch/counters.ts";
 
@@ -85,6 +87,15 @@ Deno.test("consumers survive fields and codes to come, this version's own tests 
   deepEqual(strictFaults("log-line", { ...line, reason: "bad-size", suppressed: 3 }), []);
   ok(strictFaults("log-line", { ...line, reason: {} }).length > 0);
   ok(faults("log-line", { ...line, event: "Two words" }).length > 0);
+});
+
+Deno.test("what this version of the schema promised is still there", async () => {
+  const path = new URL(`schema_v${SCHEMA_VERSION}.txt`, import.meta.url);
+  const promised = (await Deno.readTextFile(path)).trimEnd().split("\n");
+  ok(promised.length > 200);
+  const kept = new Set(promises());
+  const broken = promised.filter((line) => !kept.has(line));
+  deepEqual(broken, [], "keep them, or raise SCHEMA_VERSION and write its promises anew");
 });
 
 Deno.test("a schema that there is not is named, with the one that may be meant", () => {
