@@ -62,14 +62,14 @@ export function walkPackedChain(
     if ((flags & VRING_DESC_F_INDIRECT) !== 0) {
       // A packed chain is either direct or one indirect descriptor (virtio-v1.3 §2.8.8).
       if (slots !== 1 || (flags & VRING_DESC_F_NEXT) !== 0) {
-        return skipRest(queue, slot, slots, idFlags, CHAIN_BAD_INDIRECT);
+        return skipRest(queue, head, slot, slots, idFlags, CHAIN_BAD_INDIRECT);
       }
       segment = walkIndirect(queue, memory, low, high, length, at, deviceWrites);
       if (segment < 0 && segment !== BAD_CHAIN) return -1;
-      return endChain(queue, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
+      return endChain(queue, head, segment, walk[WALK_BYTES]!, idFlags & 0xffff, 1);
     }
     if ((flags & VRING_DESC_F_WRITE) !== deviceWrites) {
-      return skipRest(queue, slot, slots, idFlags, CHAIN_BAD_DIRECTION);
+      return skipRest(queue, head, slot, slots, idFlags, CHAIN_BAD_DIRECTION);
     }
     // A receive buffer of 2^31 bytes and more would count without being translated.
     if (length < 0 && deviceWrites !== 0) return fail(RING_BAD_ADDRESS);
@@ -80,7 +80,7 @@ export function walkPackedChain(
       bytes = length > CHAIN_BYTES_MAX ? CHAIN_BYTES_MAX + 1 : bytes + length;
     }
     if ((flags & VRING_DESC_F_NEXT) === 0) {
-      return endChain(queue, segment, bytes, idFlags & 0xffff, slots);
+      return endChain(queue, head, segment, bytes, idFlags & 0xffff, slots);
     }
     if (++slot === size) slot = 0;
   }
@@ -93,6 +93,7 @@ export function walkPackedChain(
  */
 function skipRest(
   queue: PackedQueue,
+  head: number,
   slot: number,
   taken: number,
   idFlags: number,
@@ -105,7 +106,7 @@ function skipRest(
     const flags = word >>> 16;
     if ((flags & VRING_DESC_F_NEXT) === 0) {
       noteBadChain(queue, reason);
-      return endChain(queue, BAD_CHAIN, 0, word & 0xffff, slots);
+      return endChain(queue, head, BAD_CHAIN, 0, word & 0xffff, slots);
     }
     // The table says where it ends, NEXT says that it goes on (virtio-v1.3 §2.8.8): devices differ.
     if ((flags & VRING_DESC_F_INDIRECT) !== 0) return fail(RING_BAD_INDIRECT);
@@ -117,12 +118,18 @@ function skipRest(
 
 function endChain(
   queue: PackedQueue,
+  head: number,
   segment: number,
   bytes: number,
   id: number,
   slots: number,
 ): number {
   if (id >= queue.size) return fail(RING_BAD_INDEX);
+  if (slots > 1) {
+    // All from the used position to its head is held: beyond that, its end lies in another chain.
+    const held = head - queue.usedSlot;
+    if ((held < 0 ? held + queue.size : held) + slots > queue.size) return fail(RING_LOOP);
+  }
   walk[WALK_BYTES] = bytes;
   walk[WALK_ID] = id;
   walk[WALK_SLOTS] = slots;

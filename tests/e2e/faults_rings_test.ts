@@ -192,6 +192,14 @@ const PACKED: readonly Attack[] = [
     write: (g, b) => packed(g, TX, Array.from({ length: SIZE }, () => [b, 1, NEXT] as const)),
   },
   {
+    name: "a chain that ends in the one before it",
+    reason: "chain-loop",
+    write: (g, b) => {
+      const chain = Array.from({ length: SIZE - 1 }, () => [b, 4, NEXT] as const);
+      packed(g, TX, [[b, 60, 0], ...chain]);
+    },
+  },
+  {
     name: "a chain of empty descriptors without end",
     reason: "chain-loop",
     write: (g, b) => packed(g, TX, Array.from({ length: SIZE }, () => [b, 0, NEXT] as const)),

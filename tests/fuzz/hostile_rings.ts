@@ -67,11 +67,13 @@ export interface Tally {
   races: number;
   /** Pages that a translation was asked for. */
   misses: number;
+  /** Reasons told why chains went back unused. */
+  badChains: number;
 }
 
 /** Nothing came of anything yet. */
 export function newTally(): Tally {
-  return { frames: 0, received: 0, reasons: new Map(), races: 0, misses: 0 };
+  return { frames: 0, received: 0, reasons: new Map(), races: 0, misses: 0, badChains: 0 };
 }
 
 /** One ring of the bad guest, as it goes on at any cost. */
@@ -317,7 +319,12 @@ class World {
     this.path = new Datapath(3, fdb, new Float64Array(portBase(3, VRINGS)), {
       call: () => {},
       // Now and then there is no room for news.
-      badChain: () => true,
+      badChain: ({ port, queue }, reason) => {
+        assert.equal(port, this.bad.port, "good guests make no bad chains");
+        assert.equal(queue.toldReasons & (1 << reason), 0, "a reason is told once");
+        this.#tally.badChains++;
+        return true;
+      },
       untranslated: ({ port }) => {
         assert.equal(port.index, 0);
         return ++this.#tally.misses % 8 > 0;
