@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { PortSocket, SocketHost } from "./port_socket.ts";
+import type { PortSocket, SocketHost, Visited } from "./port_socket.ts";
 import type { TenantFds } from "./tenant_fds.ts";
+import type { Visits } from "./visits.ts";
 
 /** A port whose one front-end is there before it, and that ends with it. */
 export interface Adoption {
@@ -14,10 +15,12 @@ export interface Adoption {
   readonly tenantFds: TenantFds;
   /** Template of the listener that took the front-end. */
   readonly listener: string;
+  /** What the log hears of those who come and go there. */
+  readonly visits: Visits;
   /** The front-end has said something, or stays. */
   announced(): void;
-  /** The front-end is gone: remove the port. @param worthy it had a link, or stayed for a while */
-  ended(worthy: boolean): void;
+  /** The front-end is gone: remove the port. */
+  ended(visited: Visited): void;
 }
 
 /** The socket of an adopted front-end: it brings that one, and the port ends with it. */
@@ -31,8 +34,8 @@ export function adoptedSocket(adoption: Adoption, host: SocketHost): PortSocket 
       isOpen = true;
     },
     suspend: () => {},
-    freed: (worthy) => {
-      if (isOpen) adoption.ended(worthy);
+    freed: (visited) => {
+      if (isOpen) adoption.ended(visited);
     },
     close: () => {
       isOpen = false;

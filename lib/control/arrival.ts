@@ -7,20 +7,26 @@
 
 /** How long one may be silent before it is told of, ms. Whoever stays as long is no storm. */
 const SILENT_MS_MAX = 1000;
+/** Whoever stays as long is no news of the minute, ms. */
+const STAY_MS = 10_000;
 
 /** The arrival of one connection. Control thread only; end it. */
 export class Arrival {
   readonly #announce: () => void;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  #timer: ReturnType<typeof setTimeout>;
   #announced = false;
   #worthy = false;
 
-  /** @param announce called once, when the connection is a front-end */
-  constructor(announce: () => void) {
+  /**
+   * @param announce called once, when the connection is a front-end
+   * @param stays called once, when it has been there for long
+   */
+  constructor(announce: () => void, stays: () => void = () => {}) {
     this.#announce = announce;
     this.#timer = setTimeout(() => {
       this.#worthy = true;
       this.announce();
+      this.#timer = setTimeout(stays, STAY_MS - SILENT_MS_MAX);
     }, SILENT_MS_MAX);
   }
 

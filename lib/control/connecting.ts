@@ -6,19 +6,20 @@
  */
 import { connectUnixOffThread } from "../../ffi/mod.ts";
 import { checkSocketPath } from "./listener.ts";
-import type { PortSocket, SocketHost } from "./port_socket.ts";
+import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
 import type { TenantFds } from "./tenant_fds.ts";
-import type { PortStatus } from "./types.ts";
+import type { PortProblem, PortStatus } from "./types.ts";
 
 /** Pause after the first failure, ms; each further one doubles it. */
 export const RETRY_MS_MIN = 50;
 /** The longest pause, ms, and how long a front-end must stay for the pauses to be short again. */
 export const RETRY_MS_MAX = 1000;
+/** Each reason to wait has a line, and no other one in so long a time, ms. */
+const LINE_MS = 60_000;
 
 /** A socket that somebody else listens at. Control thread only. */
 export class ConnectingSocket implements PortSocket {
   retry: PortStatus["retry"] = null;
-  readonly problem = null;
   readonly #path: string;
   readonly #fds: TenantFds;
   readonly #host: SocketHost;
@@ -26,10 +27,13 @@ export class ConnectingSocket implements PortSocket {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** An attempt is under way: at most one ever is. */
   #trying = false;
+  /** The last one had to wait for descriptors to close. */
+  #choked = false;
   #pauseMs = RETRY_MS_MIN;
   #connectedAt = 0;
-  /** The reason to wait that the log has. */
-  #said = "";
+  /** The reasons to wait that the log has, and since when. */
+  readonly #said = new Set<string>();
+  #saidAt = 0;
 
   /** @param fds takes attempts in turn, off the thread @throws {ControlError} the path cannot be */
   constructor(path: string, fds: TenantFds, host: SocketHost) {
@@ -39,11 +43,15 @@ export class ConnectingSocket implements PortSocket {
     this.#host = host;
   }
 
+  get problem(): PortProblem | null {
+    return this.#host.mayTake() ? null : CLOSING;
+  }
+
   open(occupied: boolean): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
     this.#pauseMs = RETRY_MS_MIN;
-    this.#said = "";
+    this.#said.clear();
     if (!occupied) this.#try();
   }
 
@@ -54,11 +62,8 @@ export class ConnectingSocket implements PortSocket {
   }
 
   freed(): void {
-    // One that hangs up at once is not asked again at once, and told of once.
-    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) {
-      this.#pauseMs = RETRY_MS_MIN;
-      this.#said = "";
-    }
+    // One that hangs up at once is not asked again at once.
+    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
     this.#tryLater("the front-end went away");
   }
 
@@ -68,8 +73,10 @@ export class ConnectingSocket implements PortSocket {
 
   #tryLater(reason: string): void {
     if (!this.#isOpen) return;
-    if (reason !== this.#said) {
-      this.#said = reason;
+    if (performance.now() - this.#saidAt >= LINE_MS) this.#said.clear();
+    if (!this.#said.has(reason)) {
+      if (this.#said.size === 0) this.#saidAt = performance.now();
+      this.#said.add(reason);
       const message = `waiting for a front-end at ${this.#path}: ${reason}`;
       this.#host.log("info", "connect-waiting", message);
     }
@@ -82,9 +89,12 @@ export class ConnectingSocket implements PortSocket {
   #try(): void {
     if (this.#trying) return;
     if (!this.#host.mayTake()) {
+      if (!this.#choked) this.#host.failed("closing", CLOSING.text);
+      this.#choked = true;
       this.#tryLater("descriptors of an earlier front-end do not close");
       return;
     }
+    this.#choked = false;
     this.#trying = true;
     this.#fds.run(async () => {
       const result = await attempt(this.#path);

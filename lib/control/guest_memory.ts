@@ -249,6 +249,8 @@ export class PortMemory {
     this.#next = null;
     this.#mapped = next.mapped;
     this.regions = next.regions;
+    // A front-end that came and went without any costs the data plane nothing.
+    if (old.length === 0 && next.mapped.length === 0) return;
     this.#place(this.#mapped.map((region) => region.placed));
     for (const region of old) this.#pool.release(region);
   }

@@ -1,18 +1,18 @@
 /**
- * What the log says of front-ends that knock at a port which takes nobody. A VMM that is told to
+ * What the log says of front-ends that knock at a port and are not taken. A VMM that is told to
  * reconnect goes on for ever: each process gets a line when it begins, one a minute while it goes
  * on, and one when it stops, however often it tries.
  *
  * @module
  */
-import { describePeer, peerName } from "./peer.ts";
+import { describePeer, peerName, peerPid } from "./peer.ts";
 import type { SocketHost, TurnedAway } from "./port_socket.ts";
 
 /** Time between two looks at who goes on, ms. */
 const LOOK_MS = 5000;
 /** Time between two lines about one process, ms. */
 const LINE_MS = 60_000;
-/** Processes that have lines of their own; the others are counted. */
+/** Processes that have lines of their own; the others are counted, and share a line a minute. */
 const PEERS_MAX = 16;
 
 interface Knocker {
@@ -26,24 +26,37 @@ interface Knocker {
   told: number;
 }
 
+/** Who is at the other end: its number is had for little, its name is not. */
+interface PeerLooks {
+  readonly pid: typeof peerPid;
+  readonly describe: typeof describePeer;
+}
+
 /** Who knocks at one socket. Control thread only; close it. */
 export class Knocks {
   readonly #log: SocketHost["log"];
   readonly #now: () => number;
+  readonly #looks: PeerLooks;
   readonly #peers = new Map<number, Knocker>();
   #others = 0;
+  /** Since when they are counted, ms. */
+  #othersMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param now ms, from any moment on */
-  constructor(log: SocketHost["log"], now: () => number = () => performance.now()) {
+  /** @param now ms, from any moment on @param looks replaced in tests */
+  constructor(
+    log: SocketHost["log"],
+    now: () => number = () => performance.now(),
+    looks: PeerLooks = { pid: peerPid, describe: describePeer },
+  ) {
     this.#log = log;
     this.#now = now;
+    this.#looks = looks;
   }
 
   /** One more try. @param fd its connection, which stays the caller's */
   note(fd: number, { code, why }: TurnedAway): void {
-    const peer = describePeer(fd);
-    const pid = peer?.pid ?? 0;
+    const pid = this.#looks.pid(fd);
     const now = this.#now();
     this.#timer ??= setInterval(() => this.look(), LOOK_MS);
     const known = this.#peers.get(pid);
@@ -54,10 +67,10 @@ export class Knocks {
       return;
     }
     if (this.#peers.size >= PEERS_MAX) {
-      this.#others++;
+      if (this.#others++ === 0) this.#othersMs = now;
       return;
     }
-    const who = peerName(peer);
+    const who = peerName(this.#looks.describe(fd));
     const times = { tries: 1, told: 1, sinceMs: now, lastMs: now, saidMs: now };
     this.#peers.set(pid, { who, why, ...times });
     this.#log("warn", code, `a front-end was refused: ${who} knocks, ${why}`);
@@ -79,10 +92,13 @@ export class Knocks {
       const seconds = Math.round((lastMs - knocker.sinceMs) / 1000);
       this.#log("info", "knocks", `${who} ${verb}: ${tries} tries in ${seconds} s`);
     }
-    if (this.#peers.size > 0) return;
-    if (this.#others > 0) this.#log("info", "knocks", `${this.#others} tries of other processes`);
-    this.#others = 0;
-    this.close();
+    const none = this.#peers.size === 0;
+    if (this.#others > 0 && (none || now - this.#othersMs >= LINE_MS)) {
+      const seconds = Math.round((now - this.#othersMs) / 1000);
+      this.#log("info", "knocks", `${this.#others} tries of other processes in ${seconds} s`);
+      this.#others = 0;
+    }
+    if (none) this.close();
   }
 
   /** Says no more. */

@@ -12,16 +12,26 @@ import {
   fdKind,
   listenFd,
 } from "../../ffi/mod.ts";
-import { Doorstep } from "./doorstep.ts";
+import { Doorstep, TOO_OFTEN } from "./doorstep.ts";
 import { BACKLOG, bindSocket, type BoundSocket } from "./listener.ts";
 import { Pace } from "./pace.ts";
+import { peerPid } from "./peer.ts";
 import type { PortContext } from "./port_context.ts";
-import type { PortSocket, SocketHost } from "./port_socket.ts";
+import {
+  CLOSING,
+  type PortSocket,
+  type SocketHost,
+  type TurnedAway,
+  type Visited,
+} from "./port_socket.ts";
 import { SocketFile } from "./socket_file.ts";
 import { ControlError, type PortConfig, type PortProblem } from "./types.ts";
 
 /** How long a listener rests that cannot accept, ms. */
 const ACCEPT_PAUSE_MS = 100;
+/** Accepted in one turn of the event loop, and for how long, ms: others have their turn. */
+const ACCEPTS_PER_TURN = 8;
+const TURN_MS_MAX = 1;
 
 /** What sockets share. */
 export type ListeningContext = Pick<PortContext, "access" | "reactor" | "sockets">;
@@ -47,13 +57,18 @@ export class ListeningSocket implements PortSocket {
     this.#config = config;
     this.#context = context;
     this.#host = host;
-    this.#doorstep = new Doorstep(host, () => this.#watch());
+    this.#doorstep = new Doorstep({
+      mayTake: () => host.mayTake(),
+      take: (fd, waited) => this.#take(fd, waited),
+      refuse: (fd, code) => host.refuse(fd, code),
+      log: (level, event, message) => host.log(level, event, message),
+    }, () => this.#watch());
     this.#pace = new Pace(config.multi ?? 1);
   }
 
-  /** What happened to its file, or null. */
+  /** What happened to its file, or keeps all waiting; or null. */
   get problem(): PortProblem | null {
-    return this.#file?.problem ?? null;
+    return this.#file?.problem ?? (this.#host.mayTake() ? null : CLOSING);
   }
 
   open(): void {
@@ -104,8 +119,8 @@ export class ListeningSocket implements PortSocket {
     if (this.#config.fd === undefined) this.close();
   }
 
-  freed(worthy: boolean): void {
-    if (worthy) this.#pace.refund();
+  freed(visited: Visited): void {
+    this.#pace.ended(visited);
     this.#doorstep.admit();
   }
 
@@ -122,41 +137,55 @@ export class ListeningSocket implements PortSocket {
   }
 
   #accept(): void {
-    if (!this.#host.mayTake()) {
-      this.#rest("closing", "descriptors of earlier front-ends do not close");
-      return;
+    const end = performance.now() + TURN_MS_MAX;
+    for (let i = 0; i < ACCEPTS_PER_TURN && performance.now() < end; i++) {
+      if (this.#fd < 0 || this.#doorstep.isFull || !this.#acceptOne()) break;
     }
-    if (!this.#pace.mayTake()) {
-      this.#rest(null);
-      return;
-    }
+  }
+
+  /** @returns whether another one may be accepted at once */
+  #acceptOne(): boolean {
+    if (!this.#host.mayTake()) return this.#rest("closing", CLOSING.text);
+    if (!this.#pace.mayAccept()) return this.#rest(null);
     const fd = acceptUnix(this.#fd);
-    if (fd === -EAGAIN) return;
+    if (fd === -EAGAIN) return false;
+    // Out of descriptors: the connection stays queued.
     if (fd < 0) {
-      // Out of descriptors: the connection stays queued.
-      this.#rest("accept-failed", `cannot accept a front-end: ${errnoName(-fd)}`);
-      return;
+      const why = `cannot accept a front-end: ${errnoName(-fd)}`;
+      return this.#rest("accept-failed", why);
     }
     this.#resting = null;
     this.#welcome(fd);
     this.#watch();
+    return true;
   }
 
   #welcome(fd: number): void {
-    const away = this.#host.take(fd);
-    if (away) this.#doorstep.hold(fd, away);
-    else this.#pace.took();
+    const away = this.#take(fd, false);
+    if (away && !this.#doorstep.hold(fd, away)) this.#pace.turnedAway();
   }
 
-  /** @param why the event to log when it begins, or null */
-  #rest(event: "closing" | "accept-failed" | null, why = ""): void {
+  /** @param waited it was held for its time already */
+  #take(fd: number, waited: boolean): TurnedAway | null {
+    const may = waited ? this.#pace.mayTake() : this.#pace.mayTakeFrom(peerPid(fd));
+    if (!may) return TOO_OFTEN;
+    const away = this.#host.take(fd);
+    if (away === null) this.#pace.took();
+    return away;
+  }
+
+  /** @param event to log when it begins, or null @returns that nobody else is accepted */
+  #rest(event: "closing" | "accept-failed" | null, why = ""): false {
     if (event !== null && event !== this.#resting) {
-      if (event === "closing") this.#host.log("warn", "closing", why);
-      else this.#host.log("warn", "accept-failed", why);
+      if (event === "closing") {
+        this.#host.log("warn", "closing", why);
+        this.#host.failed("closing", why);
+      } else this.#host.log("warn", "accept-failed", why);
       this.#resting = event;
     }
     this.#context.reactor.modify(this.#fd, 0);
     this.#restTimer = setTimeout(() => this.#watch(), ACCEPT_PAUSE_MS);
+    return false;
   }
 
   /** Looks for front-ends if one more could be taken or held. */

@@ -1,45 +1,109 @@
 /**
  * How fast one socket takes front-ends. Each costs the control thread a session and a look at /proc,
- * and one that comes, is thrown out or leaves, and comes again would cost it without end. Those that
- * had a link or stayed for a while cost nothing; the others wait in the kernel's queue.
+ * and one that comes, is thrown out or leaves, and comes again would cost it without end.
+ *
+ * Allowances of the socket, whoever comes, and one of each process whose connections had to be
+ * closed. A process that has used its own up waits before each further try, and nobody else does.
+ * Front-ends that had a link or stayed for a while cost nothing.
  *
  * @module
  */
+import type { Visited } from "./port_socket.ts";
 
 /** Front-ends a socket takes in a row, and a second after that: 1 % of the thread's time. */
 const TAKES_BURST_MAX = 200;
 const TAKES_PER_SECOND = 20;
+/** Turned away at once, unheard: cheaper, and not at the cost of those who wait for their try. */
+const TURNS_BURST_MAX = 20;
+const TURNS_PER_SECOND = 20;
+/** The same for connections of one process that were closed for a fault of it. */
+const FAULTS_BURST_MAX = 50;
+const FAULTS_PER_SECOND = 1;
+/** Processes that are kept apart; who was quiet for longest is forgotten. */
+const PROCESSES_MAX = 64;
 
-/** The allowance of one socket. Control thread only. */
-export class Pace {
+/** An allowance that comes back with time. */
+class Bucket {
   readonly #most: number;
-  readonly #now: () => number;
+  readonly #perSecond: number;
   #left: number;
   #at: number;
 
-  /** @param multi front-ends that may all come at once @param now ms, from any moment on */
-  constructor(multi: number, now: () => number = () => performance.now()) {
-    this.#most = TAKES_BURST_MAX + 2 * multi;
-    this.#now = now;
-    this.#left = this.#most;
-    this.#at = now();
+  constructor(most: number, perSecond: number, now: number) {
+    this.#most = most;
+    this.#perSecond = perSecond;
+    this.#left = most;
+    this.#at = now;
   }
 
-  /** Whether one may be taken now. */
-  mayTake(): boolean {
-    const now = this.#now();
-    this.#left = Math.min(this.#most, this.#left + (now - this.#at) * TAKES_PER_SECOND / 1000);
+  left(now: number): number {
+    const earned = (now - this.#at) * this.#perSecond / 1000;
+    this.#left = Math.min(this.#most, this.#left + earned);
     this.#at = now;
-    return this.#left >= 1;
+    return this.#left;
+  }
+
+  add(count: number): void {
+    this.#left += count;
+  }
+}
+
+/** The allowances of one socket. Control thread only. */
+export class Pace {
+  readonly #now: () => number;
+  readonly #socket: Bucket;
+  readonly #turns: Bucket;
+  /** By process, who was heard of last at the end. */
+  readonly #processes = new Map<number, Bucket>();
+
+  /** @param multi front-ends that may all come at once @param now ms, from any moment on */
+  constructor(multi: number, now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#socket = new Bucket(TAKES_BURST_MAX + 2 * multi, TAKES_PER_SECOND, now());
+    this.#turns = new Bucket(TURNS_BURST_MAX, TURNS_PER_SECOND, now());
+  }
+
+  /** Whether one may be accepted now, to be taken or turned away. */
+  mayAccept(): boolean {
+    return this.mayTake() && this.#turns.left(this.#now()) >= 1;
+  }
+
+  /** Whether one may be taken now, whoever it is. */
+  mayTake(): boolean {
+    return this.#socket.left(this.#now()) >= 1;
+  }
+
+  /** Whether one of this process need not wait. @param pid 0: in another PID namespace */
+  mayTakeFrom(pid: number): boolean {
+    return (this.#processes.get(pid)?.left(this.#now()) ?? 1) >= 1;
   }
 
   /** One was taken. */
   took(): void {
-    this.#left--;
+    this.#socket.add(-1);
   }
 
-  /** One that was taken was worth it. */
-  refund(): void {
-    this.#left++;
+  /** One was turned away at once. */
+  turnedAway(): void {
+    this.#turns.add(-1);
+  }
+
+  /** One that was taken is gone. */
+  ended({ pid, worthy, faulty }: Visited): void {
+    if (worthy) this.#socket.add(1);
+    else if (faulty && pid > 0) this.#fault(pid);
+  }
+
+  #fault(pid: number): void {
+    const known = this.#processes.get(pid);
+    const bucket = known ?? new Bucket(FAULTS_BURST_MAX, FAULTS_PER_SECOND, this.#now());
+    bucket.add(-1);
+    this.#processes.delete(pid);
+    this.#processes.set(pid, bucket);
+    if (this.#processes.size <= PROCESSES_MAX) return;
+    for (const [oldest] of this.#processes) {
+      this.#processes.delete(oldest);
+      break;
+    }
   }
 }

@@ -19,6 +19,11 @@ export function describePeer(fd: number): PortStatus["peer"] {
   return { pid: peer.pid, uid: peer.uid, command };
 }
 
+/** Its process; 0 if the kernel cannot tell, or it is in another PID namespace. */
+export function peerPid(fd: number): number {
+  return peerCredentials(fd)?.pid ?? 0;
+}
+
 /** What the log calls it. */
 export function peerName(peer: PortStatus["peer"]): string {
   return peer ? `pid ${peer.pid} ${peer.command}` : "an unknown process";

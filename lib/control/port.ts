@@ -38,15 +38,14 @@ import { recordsFiles, RingRecords } from "./ring_records.ts";
 import { sessionHost, type SessionParts } from "./session_host.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "./types.ts";
-
-/** With more of a front-end's descriptors still to close, its port accepts no other one. */
-export const CLOSING_FDS_MAX = 256;
+import { Visit, Visits } from "./visits.ts";
 
 interface Attachment {
   readonly fd: number;
   readonly session: Session;
   readonly connection: Connection;
   readonly arrival: Arrival;
+  readonly visit: Visit;
   readonly peer: PortStatus["peer"];
   readonly records: RingRecords;
   backEnd: BackEndChannel | null;
@@ -67,8 +66,11 @@ export class SwitchPort {
   readonly #iotlb: PortIotlb;
   readonly #state: PortState;
   readonly #problems: PortProblems;
+  readonly #visits: Visits;
   #attachment: Attachment | null = null;
   #mtu: number | null;
+  /** What the data plane has of it, bytes. */
+  #frameMax = frameLimit(null);
   #linkUp = false;
   #admin: PortStatus["admin"] = "up";
   readonly #history = new PortHistory();
@@ -96,8 +98,9 @@ export class SwitchPort {
     this.#state = new PortState({
       ...{ plane: context.plane, reactor: context.reactor, fds: this.#tenantFds },
       ...{ number: this.number, session },
-      log: (level, event, message) => this.#log(level, event, message),
+      log: (level, event, message) => this.#visitLog(level, event, message),
     });
+    this.#visits = adoption?.visits ?? new Visits((...line) => this.#log(...line));
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
@@ -113,12 +116,13 @@ export class SwitchPort {
   #makeSocket(): PortSocket {
     const { config } = this;
     const host: SocketHost = {
-      mayTake: () => this.#tenantFds.waiting <= CLOSING_FDS_MAX,
+      mayTake: () => !this.#tenantFds.isChoked,
       take: (fd) => this.#take(fd),
       refuse: (fd, code) => {
         this.#history.failed(code, "another front-end knocked and was not taken");
         this.#tenantFds.close(fd);
       },
+      failed: (code, detail) => this.#history.failed(code, detail),
       log: (level, event, message) => this.#log(level, event, message),
     };
     if (this.#adoption) return adoptedSocket(this.#adoption, host);
@@ -133,6 +137,12 @@ export class SwitchPort {
     fields: Record<string, string | number> = {},
   ): void {
     this.#context.logger[level](`port ${this.config.name}`, event, message, fields);
+  }
+
+  /** Logs what a front-end causes, if there is one. */
+  #visitLog(level: "debug" | "info" | "warn", event: string, message: string): void {
+    if (this.#attachment) this.#attachment.visit.log(level, event, message);
+    else this.#log(level, event, message);
   }
 
   #take(fd: number): TurnedAway | null {
@@ -164,17 +174,26 @@ export class SwitchPort {
       closeFd: (received) => this.#tenantFds.close(received),
     });
     const peer = describePeer(fd);
-    const arrival = new Arrival(() => this.#announce(peer));
-    this.#attachment = { fd, session, connection, arrival, peer, records, backEnd: null };
+    const visit = new Visit(this.#visits, (...line) => this.#log(...line), peer);
+    const arrival = new Arrival(() => this.#announce(visit), () => this.#stays(visit));
+    this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd: null };
     this.#problems.begin(session);
     return null;
   }
 
-  #announce(peer: PortStatus["peer"]): void {
+  #announce(visit: Visit): void {
     this.#history.connected();
     this.#adoption?.announced();
-    const uid = peer ? { uid: peer.uid } : {};
-    this.#log("info", "connected", `front-end connected (${peerName(peer)})`, uid);
+    visit.come();
+  }
+
+  #stays(visit: Visit): void {
+    if (visit.stay() && this.#linkUp) this.#logLinkUp();
+  }
+
+  #logLinkUp(): void {
+    const { session } = present(this.#attachment, "a front-end");
+    this.#visitLog("info", "link-up", linkUpText(session, this.#memory));
   }
 
   #makeRecords(): RingRecords {
@@ -183,7 +202,7 @@ export class SwitchPort {
       pool,
       ...recordsFiles(recordsPrefix, this.config.name),
       identify: (address) => this.#memory.identify(address),
-      log: (level, event, message) => this.#log(level, event, message),
+      log: (level, event, message) => this.#visitLog(level, event, message),
     });
   }
 
@@ -202,7 +221,7 @@ export class SwitchPort {
         this.#mtu = mtu;
         this.#applyMtu();
       },
-      log: (level, event, message) => this.#log(level, event, message),
+      log: (level, event, message) => this.#visitLog(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
     });
   }
@@ -225,7 +244,10 @@ export class SwitchPort {
   }
 
   #applyMtu(): void {
-    this.#context.plane.setFrameMax(this.number, frameLimit(this.#mtu));
+    const frameMax = frameLimit(this.#mtu);
+    if (frameMax === this.#frameMax) return;
+    this.#frameMax = frameMax;
+    this.#context.plane.setFrameMax(this.number, frameMax);
   }
 
   #startVring(vring: number, start: VringStart): void {
@@ -240,20 +262,19 @@ export class SwitchPort {
     this.#linkUp = up;
     this.#history.linkChanged();
     this.#state.linkChanges(up);
-    const session = this.#attachment?.session;
-    if (up && session) {
-      this.#attachment?.arrival.prove();
-      this.#log("info", "link-up", linkUpText(session, this.#memory));
+    if (up && this.#attachment) {
+      this.#attachment.arrival.prove();
+      this.#logLinkUp();
       return;
     }
     this.#context.plane.flushPort(this.number);
-    this.#log("info", "link-down", "link down");
+    this.#visitLog("info", "link-down", "link down");
   }
 
   #detach(refusal: Refusal | null): void {
     const attachment = this.#attachment;
     if (!attachment) return;
-    const { arrival } = attachment;
+    const { arrival, visit, peer } = attachment;
     arrival.end(refusal !== null);
     this.#problems.end();
     attachment.session.close();
@@ -269,14 +290,12 @@ export class SwitchPort {
     this.#tenantFds.close(attachment.fd);
     if (!arrival.isAnnounced) {
       this.#log("debug", "silent", "somebody connected and hung up without a word");
-    } else if (refusal === null) {
-      this.#log("info", "disconnected", "front-end disconnected");
     } else {
-      this.#history.failed(refusal.code, refusal.detail);
-      const reason = { reason: refusal.code };
-      this.#log("warn", "closed", `connection closed: ${refusal.detail}`, reason);
+      if (refusal !== null) this.#history.failed(refusal.code, refusal.detail);
+      visit.leave(refusal);
     }
-    this.#socket.freed(arrival.isWorthy);
+    const faulty = refusal !== null;
+    this.#socket.freed({ pid: peer?.pid ?? 0, worthy: arrival.isWorthy, faulty });
   }
 
   /**
@@ -379,6 +398,7 @@ export class SwitchPort {
   close(): void {
     this.#socket.close();
     this.#disconnect();
+    if (!this.#adoption) this.#visits.close();
     this.#context.plane.removePort(this.number);
   }
 }

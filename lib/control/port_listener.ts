@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { ReasonCode } from "../vhost/reasons.ts";
 import type { Adoption } from "./adopted.ts";
-import { CLOSING_FDS_MAX, type SwitchPort } from "./port.ts";
+import type { SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
 import { ListeningSocket } from "./listening.ts";
 import { now } from "./port_history.ts";
@@ -13,6 +14,7 @@ import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "./port_spec.ts";
 import { TenantFds } from "./tenant_fds.ts";
 import { ControlError, type ListenerStatus, type PortConfig } from "./types.ts";
+import { Visits } from "./visits.ts";
 
 /**
  * Closing what front-ends sent may block for ever, and ports come and go: so their numbers share a
@@ -36,6 +38,7 @@ export class PortListener {
   readonly #host: ListenerHost;
   readonly #multi: number;
   readonly #socket: ListeningSocket;
+  readonly #visits: Visits;
   readonly #ports = new Map<number, SwitchPort>();
   readonly #lanes: readonly TenantFds[];
   /** Closes front-ends that were refused. */
@@ -58,20 +61,26 @@ export class PortListener {
     this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
     this.#refusals = new TenantFds(context.blocking);
     this.#socket = new ListeningSocket(config, context, {
-      mayTake: () => this.#refusals.waiting <= CLOSING_FDS_MAX,
+      mayTake: () => !this.#refusals.isChoked && !this.#isChoked,
       take: (fd) => this.#take(fd),
       refuse: (fd, code) => {
-        this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
-        this.#lastError = { code, detail: "a front-end knocked and was not taken", at: now() };
+        this.#count(code, "a front-end knocked and was not taken");
         this.#refusals.close(fd);
       },
+      failed: (code, detail) => this.#count(code, detail),
       log: (level, event, message) => this.#log(level, event, message),
     });
+    this.#visits = new Visits((level, event, message) => this.#log(level, event, message));
     this.#socket.open();
   }
 
   #log(level: "debug" | "info" | "warn", event: string, message: string): void {
     this.#context.logger[level](`port ${this.config.name}`, event, message);
+  }
+
+  #count(code: ReasonCode, detail: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+    this.#lastError = { code, detail, at: now() };
   }
 
   #take(fd: number): TurnedAway | null {
@@ -89,13 +98,14 @@ export class PortListener {
         fd,
         tenantFds: this.#lane(number),
         listener: this.config.name,
+        visits: this.#visits,
         announced: () => {
           this.#connects++;
           this.#lastConnectAt = now();
         },
-        ended: (worthy) => {
+        ended: (visited) => {
           this.#remove(number);
-          this.#socket.freed(worthy);
+          this.#socket.freed(visited);
         },
       });
       this.#ports.set(number, port);
@@ -113,9 +123,14 @@ export class PortListener {
   /** The lowest number without a port whose descriptors still close, or -1. */
   #freeNumber(): number {
     for (let number = 0; number < this.#multi; number++) {
-      if (!this.#ports.has(number) && this.#lane(number).waiting <= CLOSING_FDS_MAX) return number;
+      if (!this.#ports.has(number) && !this.#lane(number).isChoked) return number;
     }
     return -1;
+  }
+
+  /** There are free numbers, and descriptors of earlier front-ends keep all of them. */
+  get #isChoked(): boolean {
+    return this.#ports.size < this.#multi && this.#freeNumber() < 0;
   }
 
   #remove(number: number): void {
@@ -183,5 +198,6 @@ export class PortListener {
   close(): void {
     this.#socket.close();
     this.#removeAll();
+    this.#visits.close();
   }
 }

@@ -77,7 +77,10 @@ export class PortLog {
   #swap(mapped: MappedRegion | null): MappedRegion | null {
     const old = this.#mapped;
     this.#mapped = mapped;
-    this.#plane.setLog(this.#port, mapped?.placed ?? null, this.#logAll);
+    // A front-end that came and went without any costs the data plane nothing.
+    if (old !== null || mapped !== null) {
+      this.#plane.setLog(this.#port, mapped?.placed ?? null, this.#logAll);
+    }
     return old;
   }
 }

@@ -31,6 +31,8 @@ export function portVerdict(
 function waiting(port: Omit<PortStatus, "verdict">): string {
   const gone = port.problems.find(({ code }) => code === "socket-gone");
   if (gone) return `no front-end can come: ${gone.text}: ${gone.hint}`;
+  const closing = port.problems.find(({ code }) => code === "closing");
+  if (closing) return `no front-end is taken: ${closing.text}: ${closing.hint}`;
   if (port.retry !== null) {
     return `waiting to connect: ${port.retry.reason}, next try in ${port.retry.afterMs / 1000} s`;
   }

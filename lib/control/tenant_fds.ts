@@ -14,6 +14,8 @@ import { closeFd, closeTenantFd, fdKind, signalTenantEventFd } from "../../ffi/m
 
 /** Calls under way at once, all ports together; the pool has 32 threads. */
 export const CALLS_MAX = 24;
+/** With more of a front-end's descriptors still to close, its port accepts no other one. */
+const CLOSING_FDS_MAX = 256;
 
 /** What may block, replaced in tests. Neither rejects. */
 export interface BlockingCalls {
@@ -102,6 +104,11 @@ export class TenantFds {
   /** How many calls wait or are under way. */
   get waiting(): number {
     return this.#lane.jobs.length;
+  }
+
+  /** So many wait that no other front-end may bring more. */
+  get isChoked(): boolean {
+    return this.waiting > CLOSING_FDS_MAX;
   }
 
   /** Closes a descriptor; its number is free some time later. */

@@ -15,6 +15,7 @@ export const REASON_ROWS = [
   ["full", "`multi=N` front-ends are connected"],
   ["closing", "descriptors of an earlier front-end do not close"],
   ["switch-full", "the switch has as many ports as it can"],
+  ["too-often", "it was thrown out again and again: each further try is held a second"],
   ["timeout", "a message was begun and not finished in time"],
   ["peer-closed", "it hung up in the middle of a message"],
   ["socket-error", "the connection failed"],
