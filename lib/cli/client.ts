@@ -134,6 +134,7 @@ function foreign(ctl: string): CliError {
   );
 }
 
+/** @throws {ControlError} no socket can have that path */
 async function unreachable(ctl: string, error: unknown, limitMs: number): Promise<CliError> {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NoAnswer) {
@@ -152,6 +153,9 @@ async function unreachable(ctl: string, error: unknown, limitMs: number): Promis
       "it may be ending: see its log",
     );
   }
+  // Loaded here, as below.
+  const { checkSocketPath } = await import("../control/listener.ts");
+  checkSocketPath(ctl, "connect to");
   return new CliError(
     EXIT_UNREACHABLE,
     `No switch answers at ${ctl}`,

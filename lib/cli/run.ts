@@ -19,7 +19,7 @@ import {
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/port_spec.ts";
 import { Switch } from "../control/switch.ts";
-import type { PortConfig, SwitchConfig } from "../control/types.ts";
+import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import { untilSignal } from "./signals.ts";
 
@@ -59,6 +59,9 @@ function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
 }
 
 async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
+  if (flags.socketDir === "") {
+    throw new ControlError("invalid", "--socket-dir is empty", "name a folder, or leave it out");
+  }
   const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
   const controlPath = flags.ctl ?? file.controlPath ?? defaultControlPath();
   const socketDir = socketFolder(file, flags, controlPath);

@@ -126,7 +126,14 @@ export function bindError(path: string, error: unknown): unknown {
   const { code } = error as { code?: unknown };
   const is = (number: number, name: string): boolean => code === number || code === name;
   const folder = folderOf(path);
-  if (is(ENOENT, "ENOENT") || is(ENOTDIR, "ENOTDIR")) {
+  if (is(ENOTDIR, "ENOTDIR")) {
+    return new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: ${folder} is not a folder`,
+      "name a socket in a folder",
+    );
+  }
+  if (is(ENOENT, "ENOENT")) {
     return new ControlError(
       "invalid",
       `Cannot listen on ${path}: folder ${folder} does not exist`,
@@ -153,7 +160,9 @@ function busy(path: string, why: string): ControlError {
   return new ControlError(
     "invalid",
     `Cannot listen on ${path}: it ${why}`,
-    "choose another path or stop what uses it",
+    why === NO_SOCKET
+      ? "choose another path, or move it away"
+      : "choose another path or stop what uses it",
   );
 }
 

@@ -263,6 +263,7 @@ export class Switch implements SwitchControl {
   addPort(config: PortConfig): PortStatus | ListenerStatus {
     const all = [...this.#ports.values(), ...this.#listeners.values()];
     checkAddition(config, all.map((each) => each.config));
+    this.#checkControlPath(config);
     this.#checkFdLimit(config);
     if (config.multi === undefined) this.#add(new SwitchPort(config, this.#context));
     else {
@@ -284,6 +285,17 @@ export class Switch implements SwitchControl {
     const port = new SwitchPort(config, this.#context, adoption);
     this.#add(port);
     return port;
+  }
+
+  /** The control socket is bound last and would be told that this switch is in its way. */
+  #checkControlPath({ name, path, fd }: PortConfig): void {
+    const { controlPath } = this.#config;
+    if (fd !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)) return;
+    throw new ControlError(
+      "invalid",
+      `Cannot add port ${name}: ${path} belongs to this switch, it is its control socket`,
+      `give the port another name or path: ${name}=PATH`,
+    );
   }
 
   /** A listener's ports are counted before they come. */

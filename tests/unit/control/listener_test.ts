@@ -1,5 +1,5 @@
 /** Listening sockets: permissions, paths in use, and leaving alone what is not ours. */
-import { equal, match, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import {
   acceptUnix,
   closeFd,
@@ -138,7 +138,65 @@ Deno.test("listenAt() names the fix for paths that cannot be", () =>
     refused(`${folder}/a\0b`, /no NUL/);
     refused(`${folder}/missing/x.sock`, /folder .*missing does not exist/);
     Deno.writeTextFileSync(`${folder}/file`, "");
-    refused(`${folder}/file/x.sock`, /does not exist/);
+    refused(`${folder}/file/x.sock`, /is not a folder/);
+  }));
+
+Deno.test("listenAt() changes nothing but its socket, whatever its path leads to by then", () =>
+  inFolder((folder) => {
+    const path = `${folder}/vm`;
+    const victim = `${folder}/victim`;
+    const umask = Deno.umask;
+    const swaps: ((path: string) => void)[] = [
+      (path) => Deno.symlinkSync(victim, path),
+      (path) => Deno.linkSync(victim, path),
+      (path) => Deno.writeTextFileSync(path, ""),
+    ];
+    for (const swap of swaps) {
+      Deno.writeTextFileSync(victim, "");
+      Deno.chmodSync(victim, 0o600);
+      let calls = 0;
+      // The mask is put back when the socket is bound, and before it gets its mode.
+      Deno.umask = (mask?: number): number => {
+        if (++calls === 2) {
+          Deno.removeSync(path);
+          swap(path);
+        }
+        return umask(mask);
+      };
+      try {
+        refused(path, /it was replaced while it was made/);
+      } finally {
+        Deno.umask = umask;
+      }
+      equal((Deno.statSync(victim).mode ?? 0) & 0o777, 0o600);
+      Deno.removeSync(path);
+      Deno.removeSync(victim);
+    }
+  }));
+
+Deno.test("listenAt() puts back what took a stale socket's place while it looked", () =>
+  inFolder((folder) => {
+    const path = `${folder}/vm`;
+    closeFd(listenUnix(path));
+    // A stale one is older; its inode number may be the next one's.
+    Deno.utimeSync(path, 1, 1);
+    const rename = Deno.renameSync;
+    let live = -1;
+    Deno.renameSync = (from, to): void => {
+      Deno.removeSync(path);
+      live = listenUnix(path);
+      rename(from, to);
+    };
+    try {
+      throws(() => listenAt(path, ACCESS), /belongs to a running server/);
+    } finally {
+      Deno.renameSync = rename;
+    }
+    const client = connectUnix(path);
+    const accepted = acceptUnix(live);
+    ok(accepted >= 0, "it is found as before");
+    for (const fd of [client, accepted, live]) closeFd(fd);
+    deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["vm"]);
   }));
 
 Deno.test("unlinkSocket() removes the socket it is told of and no other", () =>
