@@ -195,6 +195,8 @@ async function schemaIsTheSame(states: ManyStates): Promise<void> {
     const { stdout } = await vuswitch("schema", ...words);
     deepEqual(JSON.parse(body), JSON.parse(stdout));
   }
+  const { stdout: capabilities } = await vuswitch("--print-capabilities");
+  deepEqual(strictFaults("capabilities", JSON.parse(capabilities)), []);
   const { code, stderr } = await vuswitch("schema", "stat");
   equal(code, 4, stderr);
   match(stderr, /No schema named "stat".*did you mean stats\?/);

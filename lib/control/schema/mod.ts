@@ -7,6 +7,7 @@
  */
 import { didYouMean } from "../../base/nearest.ts";
 import { VERSION } from "../../version.ts";
+import type { LogLevel } from "../log.ts";
 import { ControlError } from "../types.ts";
 import {
   about,
@@ -22,6 +23,7 @@ import {
   pair,
   record,
   scalar,
+  type Schema,
   text,
   time,
 } from "./builder.ts";
@@ -34,6 +36,21 @@ import { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS } f
 export const SCHEMA_VERSION = 1;
 
 const DIALECT = "https://json-schema.org/draft/2020-12/schema";
+
+/** Typed by what the code says: a word more or less does not compile. */
+const ERROR_KIND: Schema<ControlError["kind"]> = code("what kind of error", [
+  ["not-found", "there is no such thing (404)"],
+  ["conflict", "something else is in the way (409)"],
+  ["invalid", "the request is wrong (400)"],
+  ["failed", "it did not work (500)"],
+]);
+
+const LOG_LEVEL: Schema<LogLevel> = code("how bad it is", [
+  ["error", "something does not work"],
+  ["warn", "somebody should look"],
+  ["info", "something happened"],
+  ["debug", "a detail"],
+]);
 
 /** Documents by name. */
 export const DOCUMENTS = {
@@ -70,12 +87,7 @@ export const DOCUMENTS = {
   "vring-list": VRING_LIST,
   "protocol": PROTOCOL,
   "error": record("any route that cannot do what it was asked: a problem document (RFC 9457)", {
-    title: code("what kind of error", [
-      ["not-found", "there is no such thing (404)"],
-      ["conflict", "something else is in the way (409)"],
-      ["invalid", "the request is wrong (400)"],
-      ["failed", "it did not work (500)"],
-    ]),
+    title: ERROR_KIND,
     detail: text("what is wrong, in a line"),
     hint: maybe("nothing is known to", text("what helps")),
   }),
@@ -86,12 +98,7 @@ export const DOCUMENTS = {
   "log-line": moreFields(
     record("a line of run --log-format json", {
       ts: time("when"),
-      level: code("how bad it is", [
-        ["error", "something does not work"],
-        ["warn", "somebody should look"],
-        ["info", "something happened"],
-        ["debug", "a detail"],
-      ]),
+      level: LOG_LEVEL,
       component: text("switch, or port NAME"),
       event: text("stable name of what happened", /^[a-z0-9]+(-[a-z0-9]+)*$/),
       msg: text("for people"),
