@@ -63,7 +63,8 @@ export class SocketWatch {
       const isSame = seen !== "" && seen === folder.seen;
       folder.seen = seen;
       for (const socket of [...folder.sockets]) {
-        if (!isSame || socket.isLost) socket.look();
+        // What one look leads to may end another socket.
+        if (folder.sockets.has(socket) && (!isSame || socket.isLost)) socket.look();
       }
     }
   }

@@ -226,6 +226,33 @@ function contextOf(b: Bench): PortContext {
   return { ...b.context, pool: new MappingPool(b.plane), logger: keptLog().logger };
 }
 
+Deno.test("SwitchPort lets in who connected before its socket was made again, and who comes after", () =>
+  bench(async (subject) => {
+    // In one go: the reactor has no turn between them.
+    const early = subject.client();
+    Deno.removeSync(subject.path);
+    subject.context.sockets.look();
+    ok(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n);
+    Deno.removeSync(subject.path);
+    Deno.writeTextFileSync(subject.path, "");
+    subject.context.sockets.look();
+    equal(subject.port.status().problems[0]?.code, "socket-gone");
+    match(subject.port.status().verdict, /was replaced, nobody finds it/);
+    ok(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n, "who is connected stays");
+    early.close();
+    await until("the port is free", () => subject.port.status().link === "wait");
+    match(subject.port.status().verdict, /^no front-end can come: .*move it away/);
+    subject.port.setAdmin("down");
+    deepEqual(subject.port.status().problems, [], "a port that is down wants no socket");
+    throws(() => subject.port.setAdmin("up"), /exists and is not a socket/);
+    Deno.removeSync(subject.path);
+    subject.port.setAdmin("up");
+    const late = subject.client();
+    ok(await late.ask(id.VHOST_USER_GET_FEATURES) > 0n);
+    late.close();
+    equal(subject.logged("socket-gone").length, 2);
+  }));
+
 Deno.test("SwitchPort serves an inherited listening socket and leaves its file alone", () =>
   bench(async (b) => {
     const path = `${b.path}-inherited`;
