@@ -90,6 +90,8 @@ export class Fdb {
   readonly #seedHigh: number;
   readonly #perPort = new Int32Array(PORTS_MAX);
   readonly #moves: Moves;
+  /** Ports that addresses came to or went from. */
+  readonly #hasMoved = new Uint8Array(PORTS_MAX);
   /** Hears of addresses that move, once somebody wants to. */
   listener: MoveListener | null = null;
   #sweepAt = 0;
@@ -168,10 +170,12 @@ export class Fdb {
       this.#head[REJECTED_FULL]!++;
       return FDB_FULL;
     }
+    // One that was here a moment ago is still the same: whoever lets his link go hides nothing.
+    const same = slots[at + LOW] === macLo && slots[at + HIGH] === macHi;
+    if (!same) this.#moves.begin(at / SLOT_WORDS);
     slots[at + LOW] = macLo;
     slots[at + HIGH] = macHi;
     slots[at + SEEN] = now;
-    this.#moves.begin(at / SLOT_WORDS);
     // The port comes last: a reader that sees it sees the rest.
     Atomics.store(slots, at + PORT, port + 1);
     this.#perPort[port]!++;
@@ -188,7 +192,8 @@ export class Fdb {
     slots[at + PORT] = to + 1;
     slots[at + SEEN] = now;
     this.#head[MOVED]!++;
-    const flaps = this.#moves.count(at / SLOT_WORDS, now);
+    this.#hasMoved[from] = this.#hasMoved[to] = 1;
+    const flaps = this.#moves.count(at / SLOT_WORDS, from, now);
     if (flaps) this.#head[FLAPS]!++;
     this.listener?.moved(slots[at + LOW]!, slots[at + HIGH]!, from, to, flaps);
   }
@@ -228,6 +233,19 @@ export class Fdb {
         this.#head[FLUSHED]!++;
       }
     }
+  }
+
+  /** A port is gone: its addresses are forgotten, and moves that it had a part in. */
+  removePort(port: number): void {
+    const slots = this.#slots;
+    for (let slot = 0; this.#hasMoved[port] !== 0 && slot <= this.#mask; slot++) {
+      const held = slots[slot * SLOT_WORDS + PORT]!;
+      if (held === 0 || held === port + 1 || this.#moves.cameFrom(slot, port)) {
+        this.#moves.begin(slot);
+      }
+    }
+    this.#hasMoved[port] = 0;
+    this.flushPort(port);
   }
 
   /** Forgets every address. */

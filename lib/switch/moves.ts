@@ -13,6 +13,7 @@
 import { assert } from "../base/assert.ts";
 import * as counters from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
+import { PORTS_MAX } from "./limits.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { PORT } = counters;
@@ -30,17 +31,29 @@ const FLAPPING = -1;
 assert(FLAP_MOVES <= PERIOD_MASK, "a period can count all moves before the last one of a flap");
 assert(COUNTS_MASK > 0, "counts are never what says that a flap lasts");
 
-/** Words of a slot: moves of each period, the newest lowest, or FLAPPING; the newest period. */
+/**
+ * Words of a slot: moves of each period, the newest lowest, or FLAPPING; the newest period in bits
+ * 0-23, which is enough for years, and the port the address came from above it.
+ */
 export const MOVE_WORDS = 2;
 /** Own constant: see above. */
 const WORDS = MOVE_WORDS;
 const COUNTS = 0;
-const PERIOD = 1;
+const LAST = 1;
+const FROM_SHIFT = 24;
+const LAST_MASK = (1 << FROM_SHIFT) - 1;
 
 function sum(counts: number): number {
   let moves = 0;
   for (let rest = counts; rest !== 0; rest >>>= PERIOD_BITS) moves += rest & PERIOD_MASK;
   return moves;
+}
+
+assert(PORTS_MAX <= 1 << (32 - FROM_SHIFT), "a port's number fits beside a period");
+
+/** Periods from the last move on, or below 0. */
+function periodsSince(last: number, period: number): number {
+  return ((period - last) << (32 - FROM_SHIFT)) >> (32 - FROM_SHIFT);
 }
 
 /** The moves of all slots. Only the data plane calls what changes them. */
@@ -60,18 +73,24 @@ export class Moves {
   /** The address of slot `from` is in slot `to` now. */
   carry(from: number, to: number): void {
     this.#words[to * WORDS + COUNTS] = this.#words[from * WORDS + COUNTS]!;
-    this.#words[to * WORDS + PERIOD] = this.#words[from * WORDS + PERIOD]!;
+    this.#words[to * WORDS + LAST] = this.#words[from * WORDS + LAST]!;
   }
 
-  /** An address moved. @param now seconds @returns whether a flap begins */
-  count(slot: number, now: number): boolean {
+  /** Whether the address of a slot came from this port. */
+  cameFrom(slot: number, port: number): boolean {
+    return this.#words[slot * WORDS + LAST]! >>> FROM_SHIFT === port;
+  }
+
+  /** An address moved away from a port. @param now seconds @returns whether a flap begins */
+  count(slot: number, from: number, now: number): boolean {
     const words = this.#words;
     const at = slot * WORDS;
     const period = Math.floor(now / PERIOD_SECONDS);
-    const passed = period - words[at + PERIOD]!;
+    const last = words[at + LAST]!;
+    const passed = periodsSince(last, period);
     let counts = words[at + COUNTS]!;
     // A state from elsewhere has seen its addresses before now: that counts as now.
-    if (passed > 0) words[at + PERIOD] = period;
+    words[at + LAST] = (from << FROM_SHIFT) | ((passed > 0 ? period : last) & LAST_MASK);
     if (passed >= PERIODS) counts = 0;
     else if (counts === FLAPPING) return false;
     else if (passed > 0) counts = (counts << (PERIOD_BITS * passed)) & COUNTS_MASK;
@@ -86,7 +105,8 @@ export class Moves {
     const words = this.#words;
     const at = slot * WORDS;
     if (Atomics.load(words, at + COUNTS) !== FLAPPING) return false;
-    return Math.floor(now / PERIOD_SECONDS) - Atomics.load(words, at + PERIOD) < PERIODS;
+    const last = Atomics.load(words, at + LAST);
+    return periodsSince(last, Math.floor(now / PERIOD_SECONDS)) < PERIODS;
   }
 }
 

@@ -166,7 +166,7 @@ export class Commands {
       forgetWaiting(this.#path, vring);
       this.#forgetKick(vring);
     }
-    this.#path.fdb.flushPort(index);
+    this.#path.fdb.removePort(index);
     this.#path.ports[index] = null;
   }
 

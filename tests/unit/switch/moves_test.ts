@@ -149,18 +149,60 @@ Deno.test("a state from elsewhere, seen long ago, neither flaps nor hides a flap
   equal(table.flaps.length, 2);
 });
 
-Deno.test("what is forgotten begins anew: flushed addresses, and others in their slots", () => {
-  for (const forget of ["flush", "flushPort"] as const) {
-    const table = Table.with(2);
-    table.move(2, every(0, 20));
-    equal(table.flaps.length, 1);
-    if (forget === "flush") table.fdb.flush();
-    else for (let port = 0; port < PORTS; port++) table.fdb.flushPort(port);
+Deno.test("what is flushed begins anew, and so does another address in its slot", () => {
+  const table = Table.with(2);
+  table.move(2, every(0, 20));
+  equal(table.flaps.length, 1);
+  table.fdb.flush();
+  ok(!table.fdb.isFlapping(2, 0, START));
+  table.fdb.learn(2, 0, 0, START);
+  table.move(2, every(0, 9));
+  equal(table.flaps.length, 1);
+  // In a table this small some of these take the slot of the first.
+  table.move(2, every(0, 1));
+  for (let port = 0; port < PORTS; port++) table.fdb.flushPort(port);
+  for (let mac = 4; mac < 100; mac += 2) {
+    table.fdb.learn(mac, 0, 0, START);
+    table.move(mac, every(0, 9));
+  }
+  equal(table.flaps.length, 2);
+});
+
+Deno.test("a thief who lets his link go after every frame hides nothing", () => {
+  const table = Table.with(2);
+  for (let i = 0; i < 9; i++) {
+    table.fdb.learn(2, 0, 1, START);
+    table.fdb.flushPort(1);
     ok(!table.fdb.isFlapping(2, 0, START));
     table.fdb.learn(2, 0, 0, START);
-    ok(!table.fdb.isFlapping(2, 0, START));
-    table.move(2, every(0, 9));
-    equal(table.flaps.length, 1, forget);
+  }
+  deepEqual(table.flaps, []);
+  table.fdb.learn(2, 0, 1, START);
+  deepEqual(table.flaps, [{ macLo: 2, macHi: 0, from: 0, to: 1 }]);
+  table.fdb.flushPort(1);
+  ok(!table.fdb.isFlapping(2, 0, START), "nobody has it");
+  table.fdb.learn(2, 0, 0, START);
+  ok(table.fdb.isFlapping(2, 0, START));
+});
+
+Deno.test("who comes with the number of a removed port begins anew, whoever has the address", () => {
+  for (const moves of [20, 21]) {
+    for (const flushed of [false, true]) {
+      const table = Table.with(2);
+      table.fdb.learn(4, 0, 0, START);
+      table.move(2, every(0, moves));
+      for (let i = 0; i < 20; i++) table.fdb.learn(4, 0, i % 2 === 0 ? 3 : 0, START);
+      equal(table.flaps.length, 2);
+      if (flushed) table.fdb.flushPort(1);
+      table.fdb.removePort(1);
+      ok(!table.fdb.isFlapping(2, 0, START));
+      ok(table.fdb.isFlapping(4, 0, START), "flaps of others go on");
+      table.fdb.learn(2, 0, 2, START);
+      table.move(2, every(0, 9));
+      equal(table.flaps.length, 2);
+      table.move(2, every(0, 1));
+      equal(table.flaps.length, 3, "it is told again");
+    }
   }
 });
 
