@@ -52,11 +52,11 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/base/", ["lib/base/"]],
   ["lib/virtio/", ["lib/virtio/", "lib/base/"]],
   ["lib/switch/", ["lib/switch/", "lib/virtio/", "lib/base/"]],
-  ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/types.ts"]],
+  ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/wire.ts"]],
   ["lib/worker/", ["lib/worker/", "lib/switch/", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/control/", [
-    ...["lib/control/", "lib/worker/supervisor.ts", "lib/worker/types.ts", "lib/worker/events.ts"],
-    ...["lib/vhost/"],
+    ...["lib/worker/supervisor.ts", "lib/worker/wire.ts", "lib/worker/events.ts"],
+    ...["lib/worker/fdb_reader.ts", "lib/control/", "lib/vhost/"],
     ...["lib/switch/", "lib/virtio/", "lib/base/", "lib/version.ts", "ffi/"],
   ]],
   [

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FdbEntry } from "../worker/types.ts";
+import type { FdbEntry } from "../worker/fdb_reader.ts";
 import type { FdbStatus } from "./types.ts";
 
 /** vm2 before vm10. */

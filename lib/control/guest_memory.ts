@@ -21,7 +21,7 @@ import type { MemoryRegion, Refusal } from "../vhost/host.ts";
 import { isRefusal } from "../vhost/memory_table.ts";
 import type { JournalIdentity } from "../virtio/packed_recovery.ts";
 import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../virtio/window.ts";
-import type { DataPlane, PlacedRegion } from "../worker/types.ts";
+import type { DataPlane, PlacedRegion } from "../worker/wire.ts";
 
 const PAGE_BYTES = 4096;
 /** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
@@ -47,12 +47,12 @@ export interface MappedRegion {
 
 /** All mappings of a switch, shared by its ports. */
 export class MappingPool {
-  readonly #plane: DataPlane;
+  readonly #plane: Pick<DataPlane, "addMapping" | "removeMapping">;
   readonly #mappings = new Map<string, SharedMapping>();
   /** Windows of the data plane that all mappings could take together. */
   #windows = 0;
 
-  constructor(plane: DataPlane) {
+  constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">) {
     this.#plane = plane;
   }
 
@@ -116,13 +116,23 @@ export class MappingPool {
     }
     try {
       const mapping = Mapping.map(fd, start, end - start);
-      const number = this.#plane.addMapping(mapping.address, mapping.sizeBytes);
+      const number = this.#tell(mapping);
       const shared = { key, file: stat.identity, mapping, number, users: 0 };
       this.#mappings.set(key, shared);
       this.#windows += windowsOf(mapping.sizeBytes);
       return shared;
     } catch (error) {
       if (error instanceof SystemError) return { code: "map-failed", detail: error.message };
+      throw error;
+    }
+  }
+
+  #tell(mapping: Mapping): number {
+    const { address, sizeBytes } = mapping;
+    try {
+      return this.#plane.addMapping({ address, sizeBytes });
+    } catch (error) {
+      mapping.unmap();
       throw error;
     }
   }
@@ -139,7 +149,7 @@ export class MappingPool {
     if (--shared.users > 0) return;
     this.#mappings.delete(region.key);
     this.#windows -= windowsOf(shared.mapping.sizeBytes);
-    this.#plane.removeMapping(shared.number);
+    this.#plane.removeMapping({ mapping: shared.number });
     shared.mapping.unmap();
   }
 }
@@ -242,16 +252,24 @@ export class PortMemory {
     return mapped.map((region) => region.placed.address);
   }
 
-  /** Puts the prepared table in force; the old one is unmapped as far as nobody else uses it. */
+  /**
+   * Puts the prepared table in force; the old one is unmapped as far as nobody else uses it.
+   * @throws {CommandFailed} the old one stays in force, and the prepared one is gone
+   */
   commit(): void {
     const next = present(this.#next, "a prepared table");
     const old = this.#mapped;
     this.#next = null;
-    this.#mapped = next.mapped;
-    this.regions = next.regions;
     // A front-end that came and went without any costs the data plane nothing.
     if (old.length === 0 && next.mapped.length === 0) return;
-    this.#place(this.#mapped.map((region) => region.placed));
+    try {
+      this.#place(next.mapped.map((region) => region.placed));
+    } catch (error) {
+      for (const region of next.mapped) this.#pool.release(region);
+      throw error;
+    }
+    this.#mapped = next.mapped;
+    this.regions = next.regions;
     for (const region of old) this.#pool.release(region);
   }
 
@@ -264,16 +282,22 @@ export class PortMemory {
       return { code: "memory-budget", detail: `${sizeBytes} bytes of at most ${PORT_BYTES_MAX}` };
     }
     const mapped: MappedRegion[] = [];
-    for (const [i, region] of regions.entries()) {
-      const fd = fds[i] ?? null;
-      const result = fd === null ? this.#known(region) : this.#pool.acquire(region, fd);
-      if (isRefusal(result)) {
-        for (const done of mapped) this.#pool.release(done);
-        return result;
+    let refusal: Refusal | null = null;
+    try {
+      for (const [i, region] of regions.entries()) {
+        const fd = fds[i] ?? null;
+        const result = fd === null ? this.#known(region) : this.#pool.acquire(region, fd);
+        if (isRefusal(result)) {
+          refusal = result;
+          break;
+        }
+        mapped.push(result);
       }
-      mapped.push(result);
+    } finally {
+      // Of a table that cannot be had whole, nothing stays.
+      if (mapped.length < regions.length) { for (const done of mapped) this.#pool.release(done); }
     }
-    return mapped;
+    return refusal ?? mapped;
   }
 
   #known(region: MemoryRegion): MappedRegion {

@@ -17,11 +17,12 @@ import { callInBand } from "../vhost/inband.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
-import type { VringStart } from "../worker/types.ts";
+import type { DataPlane, VringStart } from "../worker/wire.ts";
 import { adoptedSocket, type Adoption } from "./adopted.ts";
 import { Arrival } from "./arrival.ts";
 import { BackEndChannel } from "./back_end_channel.ts";
 import { ConnectingSocket } from "./connecting.ts";
+import { endOnFailure } from "./command_failures.ts";
 import { Connection } from "./connection.ts";
 import { PortMemory } from "./guest_memory.ts";
 import { ListeningSocket } from "./listening.ts";
@@ -84,17 +85,18 @@ export class SwitchPort {
     this.#offer = makeOffer(config);
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
     this.#socket = this.#makeSocket();
-    this.number = context.plane.addPort();
-    if (this.number < 0) {
+    const number = context.plane.commands.addPort();
+    if (number === null) {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
+    this.number = number;
     this.#memory = new PortMemory(
       context.pool,
-      (regions) => context.plane.setMemory(this.number, regions),
+      (regions) => context.plane.commands.setMemory({ port: number, regions }),
     );
-    this.#dirtyLog = new PortLog(context.plane, context.pool, this.#memory, this.number);
+    this.#dirtyLog = new PortLog(context.plane.commands, context.pool, this.#memory, this.number);
     const session = (): Session | null => this.#attachment?.session ?? null;
-    this.#iotlb = new PortIotlb(context.plane, this.number, session);
+    this.#iotlb = new PortIotlb(context.plane.commands, this.number, session);
     this.#state = new PortState({
       ...{ plane: context.plane, reactor: context.reactor, fds: this.#tenantFds },
       ...{ number: this.number, session },
@@ -104,13 +106,19 @@ export class SwitchPort {
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
-    if (config.forward) context.plane.setReserved(this.number, reservedMask(config.forward));
+    if (config.forward) {
+      context.plane.commands.setReserved({ port: number, mask: reservedMask(config.forward) });
+    }
     try {
       this.#socket.open(false);
     } catch (error) {
-      context.plane.removePort(this.number);
+      context.plane.commands.removePort({ port: number });
       throw error;
     }
+  }
+
+  get #plane(): DataPlane {
+    return this.#context.plane.commands;
   }
 
   #makeSocket(): PortSocket {
@@ -165,7 +173,7 @@ export class SwitchPort {
       handle: (message) => {
         arrival.announce();
         this.#problems.heard(message.request);
-        return session.handle(message);
+        return endOnFailure(() => session.handle(message));
       },
       ended: (refusal) => {
         if (refusal === null) this.#problems.hungUp();
@@ -208,7 +216,7 @@ export class SwitchPort {
 
   #sessionHost(records: RingRecords): SessionHost {
     const parts: SessionParts = {
-      ...{ plane: this.#context.plane, number: this.number, records },
+      ...{ plane: this.#plane, number: this.number, records },
       ...{ memory: this.#memory, dirtyLog: this.#dirtyLog, tenantFds: this.#tenantFds },
       ...{ iotlb: this.#iotlb, state: this.#state },
     };
@@ -247,13 +255,13 @@ export class SwitchPort {
     const frameMax = frameLimit(this.#mtu);
     if (frameMax === this.#frameMax) return;
     this.#frameMax = frameMax;
-    this.#context.plane.setFrameMax(this.number, frameMax);
+    this.#plane.setFrameMax({ port: this.number, frameBytesMax: frameMax });
   }
 
   #startVring(vring: number, start: VringStart): void {
     if (start.callFd >= 0) setNonBlocking(start.callFd);
     this.#problems.starts(vring, start.kickFd);
-    this.#context.plane.startVring(this.number, vring, start);
+    this.#plane.startVring({ port: this.number, vring, start });
     const kind = start.packed ? "packed" : "split";
     this.#log("debug", "vring-started", `vring ${vring} started, ${kind} ${start.size}`);
   }
@@ -267,7 +275,7 @@ export class SwitchPort {
       this.#logLinkUp();
       return;
     }
-    this.#context.plane.flushPort(this.number);
+    this.#plane.flushPort({ port: this.number });
     this.#visitLog("info", "link-down", "link down");
   }
 
@@ -308,7 +316,7 @@ export class SwitchPort {
     if (admin === "down") this.#goDown();
     else this.#socket.open(this.#attachment !== null);
     this.#admin = admin;
-    this.#context.plane.setPortUp(this.number, admin === "up");
+    this.#plane.setPortUp({ port: this.number, up: admin === "up" });
     if (admin === "up") this.#attachment?.session.setLinkStatus(true);
     this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
   }
@@ -324,7 +332,7 @@ export class SwitchPort {
     }
     this.#socket.suspend();
     this.#admin = "down";
-    this.#context.plane.flushPort(this.number);
+    this.#plane.flushPort({ port: this.number });
     if (!told) this.#disconnect();
   }
 
@@ -399,6 +407,6 @@ export class SwitchPort {
     this.#socket.close();
     this.#disconnect();
     if (!this.#adoption) this.#visits.close();
-    this.#context.plane.removePort(this.number);
+    this.#plane.removePort({ port: this.number });
   }
 }

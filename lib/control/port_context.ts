@@ -7,8 +7,6 @@ import type { DataPlaneThread } from "../worker/supervisor.ts";
 import type { MappingPool } from "./guest_memory.ts";
 import type { SocketAccess } from "./listener.ts";
 import type { Logger } from "./log.ts";
-import type { IotlbPlane } from "./port_iotlb.ts";
-import type { StatePlane } from "./port_state.ts";
 import type { Reactor } from "./reactor.ts";
 import type { SocketWatch } from "./socket_watch.ts";
 import type { BlockingPool } from "./tenant_fds.ts";
@@ -16,25 +14,7 @@ import type { BlockingPool } from "./tenant_fds.ts";
 /** What a port needs of the data plane. */
 export type PortPlane = Pick<
   DataPlaneThread,
-  | "addPort"
-  | "removePort"
-  | "setMemory"
-  | "startVring"
-  | "stopVring"
-  | "setVringEnabled"
-  | "setVringCall"
-  | "setVringLog"
-  | "setLog"
-  | "announce"
-  | "kickVring"
-  | "setFrameMax"
-  | "flushPort"
-  | "forgiveCalls"
-  | "setPortUp"
-  | "setReserved"
-  | keyof IotlbPlane
-  | keyof StatePlane
-  | "vringCounters"
+  "commands" | "forgiveCalls" | "portMacs" | "portCounters" | "vringCounters"
 >;
 
 /** What a port shares with the others. */

@@ -15,7 +15,7 @@ import { askForRing } from "../vhost/iotlb_requests.ts";
 import type { Session } from "../vhost/session.ts";
 import { IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
-import type { DataPlane } from "../worker/types.ts";
+import type { DataPlane } from "../worker/wire.ts";
 import { IotlbRequests } from "./iotlb_requests.ts";
 
 /** What it needs of the data plane. */
@@ -45,26 +45,26 @@ export class PortIotlb {
 
   /** SessionHost.setIotlb */
   set(on: boolean): void {
-    this.#plane.setIotlb(this.#port, on);
+    this.#plane.setIotlb({ port: this.#port, on });
     this.#requests.close();
   }
 
   /** SessionHost.updateIotlb */
   update(iova: number, sizeBytes: number, hostAddress: number, permission: number): void {
-    this.#plane.updateIotlb(this.#port, iova, sizeBytes, hostAddress, permission);
+    this.#plane.updateIotlb({ port: this.#port, iova, sizeBytes, hostAddress, permission });
     this.#requests.answered(iova, sizeBytes);
   }
 
   /** SessionHost.invalidateIotlb */
   invalidate(iova: number, sizeBytes: number): void {
-    this.#plane.invalidateIotlb(this.#port, iova, sizeBytes);
+    this.#plane.invalidateIotlb({ port: this.#port, iova, sizeBytes });
     this.#requests.answered(iova, sizeBytes);
   }
 
   /** SessionHost.holdVring */
   hold(vring: number, on: boolean): void {
-    if (on) this.#plane.holdVring(this.#port, vring);
-    else this.#plane.releaseVring(this.#port, vring);
+    if (on) this.#plane.holdVring({ port: this.#port, vring });
+    else this.#plane.releaseVring({ port: this.#port, vring });
   }
 
   /** SessionHost.askForRing */
@@ -123,7 +123,7 @@ export class PortIotlb {
   #again(): boolean {
     const session = this.#session();
     if (!session?.iotlb) return false;
-    let any = this.#plane.askAgain(this.#port) > 0;
+    let any = this.#plane.askAgain({ port: this.#port }) > 0;
     for (const index of session.vrings.keys()) if (askForRing(session, index)) any = true;
     return any;
   }

@@ -7,7 +7,7 @@
 import { viewMemory } from "../../ffi/mod.ts";
 import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../vhost/host.ts";
 import { isRefusal } from "../vhost/memory_table.ts";
-import type { DataPlane, PlacedLog } from "../worker/types.ts";
+import type { DataPlane, PlacedLog } from "../worker/wire.ts";
 import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
 
 const PAGE_BYTES = 4096;
@@ -41,15 +41,18 @@ export class PortLog {
     closeFd: (fd: number) => void,
   ): Pick<SessionHost, "setVringLog" | "setLog" | "setLogAll" | "dropLog"> {
     return {
-      setVringLog: (vring, guestAddr) => this.#plane.setVringLog(this.#port, vring, guestAddr),
+      setVringLog: (vring, guestAddr) =>
+        this.#plane.setVringLog({ port: this.#port, vring, logGuestAddr: guestAddr }),
       setLog: (area, fd, allDirty) => {
-        const refusal = this.#replace(area, fd, allDirty);
-        closeFd(fd);
-        return refusal;
+        try {
+          return this.#replace(area, fd, allDirty);
+        } finally {
+          closeFd(fd);
+        }
       },
       setLogAll: (on) => {
         this.#logAll = on;
-        this.#plane.setLog(this.#port, this.#mapped?.placed ?? null, on);
+        this.#plane.setLog({ port: this.#port, log: this.#mapped?.placed ?? null, logAll: on });
       },
       dropLog: () => {
         const old = this.#swap(null);
@@ -62,7 +65,13 @@ export class PortLog {
     const mapped = this.#pool.acquire({ ...area, guestAddr: 0, userAddr: 0 }, fd);
     if (isRefusal(mapped)) return mapped;
     const log = viewLog(mapped.placed);
-    const old = this.#swap(mapped);
+    let old: MappedRegion | null;
+    try {
+      old = this.#swap(mapped);
+    } catch (error) {
+      this.#pool.release(mapped);
+      throw error;
+    }
     if (old) {
       // A front-end may have forgotten the old log before it sent this one: QEMU does while its
       // guest reboots in the middle of a migration.
@@ -76,11 +85,11 @@ export class PortLog {
   /** @returns the old log, which the data plane has let go of and which is to be released */
   #swap(mapped: MappedRegion | null): MappedRegion | null {
     const old = this.#mapped;
-    this.#mapped = mapped;
     // A front-end that came and went without any costs the data plane nothing.
     if (old !== null || mapped !== null) {
-      this.#plane.setLog(this.#port, mapped?.placed ?? null, this.#logAll);
+      this.#plane.setLog({ port: this.#port, log: mapped?.placed ?? null, logAll: this.#logAll });
     }
+    this.#mapped = mapped;
     return old;
   }
 }

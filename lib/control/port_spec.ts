@@ -14,7 +14,7 @@ import {
 } from "../switch/reserved.ts";
 import { MTU_MAX, MTU_MIN } from "../vhost/config_space.ts";
 import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
-import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../worker/types.ts";
+import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../base/limits.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
 /** Names of ports. */

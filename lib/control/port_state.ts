@@ -17,7 +17,7 @@ import type { Session } from "../vhost/session.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_DEVICE_STATE } from "../virtio/features.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
-import type { LearnedMac } from "../worker/types.ts";
+import { type DataPlane, type LearnedMac, MACS_PER_COMMAND } from "../worker/wire.ts";
 import type { Reactor } from "./reactor.ts";
 import { StateTransfer } from "./state_transfer.ts";
 import type { TenantFds } from "./tenant_fds.ts";
@@ -28,10 +28,9 @@ export const STATE_MS_MAX = 5000;
 const AGE_SECONDS_MAX = 1_000_000;
 
 /** What it needs of the data plane. */
-export type StatePlane = Pick<
-  DataPlaneThread,
-  "portMacs" | "learnMacs" | "portCounters" | "addPortCounters"
->;
+export type StatePlane = Pick<DataPlaneThread, "portMacs" | "portCounters"> & {
+  readonly commands: Pick<DataPlane, "learnMacs" | "addPortCounters">;
+};
 
 /** What it shares with its port. */
 export interface PortStateHost {
@@ -143,11 +142,23 @@ export class PortState {
       ...mac,
       ageSeconds: Math.min(mac.ageSeconds, AGE_SECONDS_MAX),
     }));
-    const learned = plane.learnMacs(number, macs);
-    plane.addPortCounters(number, PORT_COUNTERS.map((name) => state.counters[name] ?? 0));
+    const learned = this.#learn(macs);
+    const counts = PORT_COUNTERS.map((name) => state.counters[name] ?? 0);
+    plane.commands.addPortCounters({ port: number, counts });
     const of = learned === macs.length ? "" : ` of ${macs.length}`;
     log("info", "state-loaded", `state of another back-end loaded, ${learned}${of} addresses`);
     return null;
+  }
+
+  /** @returns how many found room */
+  #learn(macs: readonly LearnedMac[]): number {
+    const { plane, number: port } = this.#host;
+    let learned = 0;
+    for (let at = 0; at < macs.length; at += MACS_PER_COMMAND) {
+      const some = macs.slice(at, at + MACS_PER_COMMAND);
+      learned += plane.commands.learnMacs({ port, macs: some });
+    }
+    return learned;
   }
 
   #end(): void {

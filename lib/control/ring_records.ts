@@ -44,7 +44,8 @@ import {
 } from "../virtio/packed_recovery.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
 import { splitAvailBytes, splitUsedBytes } from "../virtio/split_queue.ts";
-import { type VringPosition, VRINGS_PER_PORT } from "../worker/types.ts";
+import type { VringPosition } from "../worker/wire.ts";
+import { VRINGS_PER_PORT } from "../base/limits.ts";
 import type { MappedRegion, MappingPool } from "./guest_memory.ts";
 
 const PAGE_BYTES = 4096;

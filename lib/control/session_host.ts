@@ -6,9 +6,8 @@
  */
 import { fdKind, setNonBlocking, viewMemory } from "../../ffi/mod.ts";
 import type { SessionHost } from "../vhost/host.ts";
-import type { VringPosition } from "../worker/types.ts";
+import type { DataPlane, VringPosition } from "../worker/wire.ts";
 import type { PortMemory } from "./guest_memory.ts";
-import type { PortPlane } from "./port_context.ts";
 import type { PortIotlb } from "./port_iotlb.ts";
 import type { PortLog } from "./port_log.ts";
 import type { PortState } from "./port_state.ts";
@@ -23,7 +22,7 @@ export type PortDuties = Pick<
 
 /** What a session works on: its port's parts, and the records of this one connection. */
 export interface SessionParts {
-  readonly plane: PortPlane;
+  readonly plane: DataPlane;
   /** The port's number on the data plane. */
   readonly number: number;
   readonly memory: PortMemory;
@@ -36,33 +35,37 @@ export interface SessionParts {
 
 /** The host of one connection's session. Control thread only. */
 export function sessionHost(parts: SessionParts, duties: PortDuties): SessionHost {
-  const { plane, number, memory, dirtyLog, tenantFds, iotlb, state, records } = parts;
+  const { plane, number: port, memory, dirtyLog, tenantFds, iotlb, state, records } = parts;
   const closeFd = (fd: number): void => tenantFds.close(fd);
   return {
     prepareMemory: (regions, fds) => {
-      const addresses = memory.prepare(regions, fds);
-      for (const fd of fds) if (fd !== null) closeFd(fd);
-      return addresses;
+      try {
+        return memory.prepare(regions, fds);
+      } finally {
+        for (const fd of fds) if (fd !== null) closeFd(fd);
+      }
     },
     commitMemory: () => memory.commit(),
     createInflight: (sizeBytes) => records.createInflight(sizeBytes),
     prepareInflight: (fd, offset, sizeBytes) => {
-      const refusal = records.prepareInflight(fd, offset, sizeBytes);
-      closeFd(fd);
-      return refusal;
+      try {
+        return records.prepareInflight(fd, offset, sizeBytes);
+      } finally {
+        closeFd(fd);
+      }
     },
     commitInflight: () => records.commitInflight(),
     placeVring: (vring, plan) => records.placeVring(vring, plan),
     forgetVring: (vring) => records.forget(vring),
-    stopVring: (vring): VringPosition => plane.stopVring(number, vring),
-    setVringEnabled: (vring, on) => plane.setVringEnabled(number, vring, on),
+    stopVring: (vring): VringPosition => plane.stopVring({ port, vring }),
+    setVringEnabled: (vring, on) => plane.setVringEnabled({ port, vring, enabled: on }),
     setVringCall: (vring, fd) => {
       if (fd >= 0) setNonBlocking(fd);
-      plane.setVringCall(number, vring, fd);
+      plane.setVringCall({ port, vring, callFd: fd });
     },
     ...dirtyLog.sessionHost(closeFd),
-    announce: (mac, flood) => plane.announce(number, mac.low, mac.high, flood),
-    kickVring: (vring) => plane.kickVring(number, vring),
+    announce: (mac, flood) => plane.announce({ port, macLo: mac.low, macHi: mac.high, flood }),
+    kickVring: (vring) => plane.kickVring({ port, vring }),
     fdKind,
     closeFd,
     readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),

@@ -9,7 +9,7 @@ import { macOfNumber } from "../base/mac.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
-import { PORTS_MAX } from "../worker/types.ts";
+import { PORTS_MAX } from "../base/limits.ts";
 import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
@@ -106,7 +106,7 @@ export class Switch implements SwitchControl {
     });
     this.#context = {
       plane,
-      pool: new MappingPool(plane),
+      pool: new MappingPool(plane.commands),
       blocking: new BlockingPool(),
       reactor: this.#reactor,
       logger,
@@ -124,7 +124,7 @@ export class Switch implements SwitchControl {
     });
     this.#links = new Links({
       numberOf: (name) => this.#ports.get(name)?.number ?? null,
-      setLink: (port, to) => plane.setLink(port, to),
+      setLink: (port, to) => plane.commands.setLink({ port, to }),
     });
     this.#reactor.add(plane.eventFd, () => this.#takeNews());
   }
@@ -256,8 +256,8 @@ export class Switch implements SwitchControl {
   }
 
   flushFdb(port: string | null): void {
-    if (port === null) this.#plane.flushFdb();
-    else this.#plane.flushPort(this.#port(port).number);
+    if (port === null) this.#plane.commands.flushFdb();
+    else this.#plane.commands.flushPort({ port: this.#port(port).number });
   }
 
   addPort(config: PortConfig): PortStatus | ListenerStatus {

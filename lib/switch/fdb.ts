@@ -13,8 +13,8 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { PORTS_MAX } from "../base/limits.ts";
 import { counterNames, FDB_ROWS } from "./counter_rows.ts";
-import { PORTS_MAX } from "./limits.ts";
 import { MOVE_WORDS, type MoveListener, Moves } from "./moves.ts";
 
 /** Known on this port. */

@@ -18,7 +18,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Mac } from "../base/mac.ts";
-import type { LearnedMac } from "../worker/types.ts";
+import type { LearnedMac } from "../worker/wire.ts";
 import type { Refusal } from "./host.ts";
 import { isRefusal } from "./memory_table.ts";
 import type { ReasonCode } from "./reasons.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Mac } from "../base/mac.ts";
-import type { VringPosition, VringRecord, VringStart } from "../worker/types.ts";
+import type { VringPosition, VringRecord, VringStart } from "../worker/wire.ts";
 import type { BackEndMessage } from "./back_end_message.ts";
 import type { ReasonCode } from "./reasons.ts";
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { hasFeature, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from "../virtio/features.ts";
-import { IN_BAND, type VringPosition } from "../worker/types.ts";
+import { IN_BAND, type VringPosition } from "../worker/wire.ts";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,

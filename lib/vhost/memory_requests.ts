@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { MEM_SLOTS_MAX } from "../base/limits.ts";
 import type { MemoryRegion } from "./host.ts";
 import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "./memory_table.ts";
 import { encodeU64, type Message } from "./message.ts";
@@ -12,8 +13,6 @@ import { refuseAddresses } from "./protocol_requests.ts";
 import type { Failure, Result } from "./requests.ts";
 import type { Session } from "./session.ts";
 
-/** Memory slots of one front-end: what Linux allows a virtual machine on x86-64. */
-export const MEM_SLOTS_MAX = 509;
 /** A region in a single-region message stands behind 8 bytes of padding. */
 const SINGLE_REGION_OFFSET = 8;
 

@@ -18,7 +18,7 @@ import {
   VIRTIO_NET_F_MAC,
   VIRTIO_NET_F_MQ,
 } from "../virtio/features.ts";
-import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
+import { QUEUE_PAIRS_MAX } from "../base/limits.ts";
 
 /** Features and queues of a port. */
 export interface Offer {

@@ -13,7 +13,7 @@ import {
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
 } from "../virtio/features.ts";
-import { QUEUE_PAIRS_MAX } from "../worker/types.ts";
+import { QUEUE_PAIRS_MAX } from "../base/limits.ts";
 import type { MemoryRegion } from "./host.ts";
 import { encodeU64, type Message } from "./message.ts";
 import type { Failure, Result } from "./requests.ts";

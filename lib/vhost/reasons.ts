@@ -44,6 +44,7 @@ export const REASON_ROWS = [
   ["memory-budget", "more guest memory than the switch maps"],
   ["too-many-regions", "more memory regions than slots"],
   ["map-failed", "the kernel does not map the memory"],
+  ["data-plane", "the data plane has no room for what it asks: the log line says what failed"],
   ["not-eventfd", "a kick or call descriptor that is no eventfd"],
   ["not-socket", "a back-end channel that is no socket"],
   ["not-pipe", "a state transfer over neither pipe nor socket"],

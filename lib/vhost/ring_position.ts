@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { VringPosition } from "../worker/types.ts";
+import type { VringPosition } from "../worker/wire.ts";
 import type { PlacedVring, Refusal } from "./host.ts";
 import { regionOf } from "./inflight_requests.ts";
 import { isRefusal } from "./memory_table.ts";

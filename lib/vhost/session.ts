@@ -277,10 +277,6 @@ export class Session {
     const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
     const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
     const known = vring.resumeAt !== null;
-    vring.running = true;
-    vring.areas = areas;
-    vring.resumeAt = null;
-    vring.broken = null;
     this.host.startVring(index, {
       size,
       packed,
@@ -296,6 +292,10 @@ export class Session {
       enabled: vring.enabled,
       logGuestAddr: ringLog(this, vring),
     });
+    vring.running = true;
+    vring.areas = areas;
+    vring.resumeAt = null;
+    vring.broken = null;
     // Whoever served the ring before may have published without a call.
     if (!known) callOnce(this, index, placed.position);
     return null;

@@ -18,6 +18,8 @@ import {
   setThreadName,
   signalEventFd,
 } from "../../ffi/mod.ts";
+import { AssertionError } from "../base/assert.ts";
+import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
 import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
@@ -26,12 +28,12 @@ import { askAgain } from "../switch/untranslated.ts";
 import { stray } from "../virtio/memory.ts";
 import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
 import { useHostCopy } from "../virtio/window.ts";
-import { Commands } from "./commands.ts";
+import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { FlapNews } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
-import { IN_BAND, PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
+import { IN_BAND } from "./wire.ts";
 
 /** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
 const SPIN_MS = 0.1;
@@ -163,17 +165,24 @@ class DataPlaneThread {
   }
 
   #obey(): void {
-    let failed = false;
+    const { command, given, results } = this.#mailbox;
+    let failed: unknown = null;
     try {
-      this.#commands.run(this.#mailbox.command, this.#mailbox.arguments, this.#mailbox.results);
+      this.#commands.runNumbered(command, given, results);
     } catch (error) {
-      // Our own bug: say where, and let the control thread decide.
-      failed = true;
-      console.error(error);
+      failed = error;
     }
     this.#path.counters[WORKER_BASE + WORKER.commands]!++;
     this.#withoutKick = this.#path.transmitters.some((vring) => vring.kickFd === -1);
-    this.#mailbox.answer(failed);
+    if (failed === null) this.#mailbox.answerDone();
+    else this.#answerFailed(failed);
+  }
+
+  /** A broken invariant is a bug, and ends the process; anything else is between us and a port. */
+  #answerFailed(error: unknown): void {
+    const fault = error instanceof AssertionError;
+    if (fault) console.error(error);
+    this.#mailbox.answerFailed(error instanceof Error ? error.message : String(error), fault);
   }
 
   #call(vring: Vring): void {

@@ -5,7 +5,15 @@
  */
 import { formatMac, type Mac } from "../base/mac.ts";
 import { Fdb, type FdbOptions } from "../switch/fdb.ts";
-import type { FdbEntry, LearnedMac } from "./types.ts";
+import type { LearnedMac } from "./wire.ts";
+
+/** An FDB entry as readers see it. */
+export interface FdbEntry {
+  readonly mac: string;
+  readonly vlan: number;
+  readonly port: number;
+  readonly ageSeconds: number;
+}
 
 /** Reads the table. Control thread only. */
 export class FdbReader {

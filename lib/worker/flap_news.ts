@@ -7,7 +7,7 @@
  */
 import { macNumber } from "../base/mac.ts";
 import { EVENT, type EventWriter } from "./events.ts";
-import { PORTS_MAX } from "./types.ts";
+import { PORTS_MAX } from "../base/limits.ts";
 
 /** Events of one port in one second. */
 const EVENTS_PER_SECOND = 32;

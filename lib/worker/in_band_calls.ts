@@ -6,7 +6,7 @@
  */
 import type { Vring } from "../switch/port.ts";
 import { EVENT, type EventWriter } from "./events.ts";
-import { IN_BAND } from "./types.ts";
+import { IN_BAND } from "./wire.ts";
 
 /** The in-band calls of all virtqueues. Data-plane thread only. */
 export class InBandCalls {

@@ -4,58 +4,48 @@
  * memory, because a spinning thread receives no messages. The control thread writes a command,
  * raises the sequence number and waits; the data plane answers between two rounds.
  *
- * All numbers are float64: host addresses are below 2^47 and guest addresses below 2^53.
+ * What the commands are and how they are written stands in wire.ts.
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
+import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { counterBytes } from "../switch/counters.ts";
-import { PORTS_MAX, VRINGS_PER_PORT } from "./types.ts";
-
-/** Commands, see {@linkcode DataPlane} for what they mean. */
-export const COMMAND = {
-  addPort: 1,
-  removePort: 2,
-  addMapping: 3,
-  removeMapping: 4,
-  setMemory: 5,
-  startVring: 6,
-  stopVring: 7,
-  setVringEnabled: 8,
-  setVringCall: 9,
-  setFrameMax: 10,
-  flushPort: 11,
-  flushFdb: 12,
-  shutdown: 13,
-  setVringLog: 14,
-  setLog: 15,
-  announce: 16,
-  setPortUp: 30,
-  setLink: 31,
-  setReserved: 32,
-  setIotlb: 40,
-  updateIotlb: 41,
-  invalidateIotlb: 42,
-  holdVring: 43,
-  releaseVring: 44,
-  askAgain: 45,
-  kickVring: 50,
-  learnMacs: 51,
-  addPortCounters: 52,
-} as const;
+import {
+  type Command,
+  CommandFailed,
+  type Given,
+  GIVEN_NUMBERS_MAX,
+  numberOf,
+  readResult,
+  type Result,
+  RESULT_NUMBERS_MAX,
+  writeGiven,
+} from "./wire.ts";
 
 /** int32 words of the control area. */
 const SEQUENCE = 0;
 const ANSWERED = 1;
 const SLEEPING = 2;
-const OPCODE = 3;
-const FAILED = 4;
+const COMMAND = 3;
+const OUTCOME = 4;
 const CALLING = 5;
 const CALLS = 6;
+const TEXT_BYTES = 7;
 const WORDS = 16;
 
-/** Most numbers in a command: a memory table of 509 slots. */
-const ARGUMENTS_MAX = 2048;
-const RESULTS_MAX = 8;
+/** Why a command was not carried out: UTF-8, cut off. */
+const TEXT_BYTES_MAX = 512;
+
+const HEAD_BYTES = 4 * WORDS + TEXT_BYTES_MAX;
+assert(HEAD_BYTES % 8 === 0, "numbers are aligned");
+
+/** What became of a command. */
+const DONE = 0;
+/** It failed, and nothing has changed: whoever it was for has to go without. */
+const REFUSED = 1;
+/** A bug of ours. */
+const FAULT = 2;
 
 /** How long the control thread waits for the data plane before it calls that a bug, ms. */
 const ANSWER_MS_MAX = 10_000;
@@ -99,7 +89,7 @@ export interface DataPlaneStart {
 
 /** Makes the shared memory of a mailbox. */
 export function createMailbox(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * WORDS + 8 * (ARGUMENTS_MAX + RESULTS_MAX));
+  return new SharedArrayBuffer(HEAD_BYTES + 8 * (GIVEN_NUMBERS_MAX + RESULT_NUMBERS_MAX));
 }
 
 /** Makes the shared counters. */
@@ -110,32 +100,35 @@ export function createCounters(): SharedArrayBuffer {
 /** Both sides of a mailbox. */
 export class Mailbox {
   readonly #words: Int32Array;
-  /** Arguments of the command at hand. */
-  readonly arguments: Float64Array;
-  /** Results of the command at hand. */
+  readonly #text: Uint8Array;
+  /** What the command at hand is given. */
+  readonly given: Float64Array;
+  /** What it results in. */
   readonly results: Float64Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, WORDS);
-    this.arguments = new Float64Array(memory, 4 * WORDS, ARGUMENTS_MAX);
-    this.results = new Float64Array(memory, 4 * WORDS + 8 * ARGUMENTS_MAX, RESULTS_MAX);
+    this.#text = new Uint8Array(memory, 4 * WORDS, TEXT_BYTES_MAX);
+    this.given = new Float64Array(memory, HEAD_BYTES, GIVEN_NUMBERS_MAX);
+    const resultsAt = HEAD_BYTES + 8 * GIVEN_NUMBERS_MAX;
+    this.results = new Float64Array(memory, resultsAt, RESULT_NUMBERS_MAX);
   }
 
   /**
    * Control thread: sends a command and waits until it is done.
    * @param wake called when the data plane sleeps
    * @param look called now and then while it does not answer
+   * @throws {CommandFailed} it cannot be done; nothing has changed
    */
-  call(
-    command: number,
-    numbers: readonly number[],
+  call<C extends Command>(
+    command: C,
+    given: Given<C>,
     wake: () => void,
     look: () => void,
-  ): void {
-    if (numbers.length > ARGUMENTS_MAX) throw new Error("Cannot send command: too many numbers");
-    this.arguments.set(numbers);
+  ): Result<C> {
+    writeGiven(command, given, this.given);
     const words = this.#words;
-    Atomics.store(words, OPCODE, command);
+    Atomics.store(words, COMMAND, numberOf(command));
     const sequence = Atomics.add(words, SEQUENCE, 1) + 1;
     if (Atomics.load(words, SLEEPING) === 1) wake();
     const end = performance.now() + ANSWER_MS_MAX;
@@ -143,13 +136,25 @@ export class Mailbox {
       const answered = Atomics.load(words, ANSWERED);
       if (answered === (sequence | 0)) break;
       if (performance.now() > end) {
-        throw new Error(`Cannot reach the data plane: command ${command} was not answered`);
+        throw new Error(`Cannot reach the data plane: ${command} was not answered`);
       }
       if (Atomics.wait(words, ANSWERED, answered, LOOK_MS) === "timed-out") look();
     }
-    if (Atomics.load(words, FAILED) !== 0) {
-      throw new Error(`The data plane failed on command ${command}: see its message above`);
-    }
+    const outcome = Atomics.load(words, OUTCOME);
+    if (outcome === REFUSED) throw new CommandFailed(command, this.#readText());
+    assert(outcome === DONE, `The data plane failed on ${command}: ${this.#readText()}`);
+    return readResult(command, this.results);
+  }
+
+  #readText(): string {
+    const bytes = this.#text.slice(0, Atomics.load(this.#words, TEXT_BYTES));
+    return new TextDecoder().decode(bytes);
+  }
+
+  #writeText(text: string): void {
+    const bytes = new TextEncoder().encode(text).subarray(0, TEXT_BYTES_MAX);
+    this.#text.set(bytes);
+    Atomics.store(this.#words, TEXT_BYTES, bytes.length);
   }
 
   /** Data plane: is about to call the driver of virtqueue `tag`; that may block for ever. */
@@ -175,14 +180,24 @@ export class Mailbox {
     return Atomics.load(this.#words, SEQUENCE) !== this.#words[ANSWERED]!;
   }
 
-  /** Data plane: the waiting command. */
+  /** Data plane: the number of the waiting command. */
   get command(): number {
-    return Atomics.load(this.#words, OPCODE);
+    return Atomics.load(this.#words, COMMAND);
   }
 
   /** Data plane: the command is done. */
-  answer(failed: boolean): void {
-    Atomics.store(this.#words, FAILED, failed ? 1 : 0);
+  answerDone(): void {
+    this.#answer(DONE);
+  }
+
+  /** Data plane: the command is not done, and nothing has changed. @param fault a bug of ours */
+  answerFailed(why: string, fault: boolean): void {
+    this.#writeText(why);
+    this.#answer(fault ? FAULT : REFUSED);
+  }
+
+  #answer(outcome: number): void {
+    Atomics.store(this.#words, OUTCOME, outcome);
     Atomics.store(this.#words, ANSWERED, Atomics.load(this.#words, SEQUENCE));
     Atomics.notify(this.#words, ANSWERED);
   }

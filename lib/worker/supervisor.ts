@@ -6,6 +6,7 @@
  * @module
  */
 import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../ffi/mod.ts";
+import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import {
   PORT_COUNTERS,
   portBase,
@@ -20,7 +21,6 @@ import { RING_REASONS } from "../virtio/ring.ts";
 import { createEvents, type DataPlaneEvent, EventReader } from "./events.ts";
 import { FdbReader } from "./fdb_reader.ts";
 import {
-  COMMAND,
   createCounters,
   createMailbox,
   type DataPlaneStart,
@@ -30,19 +30,13 @@ import {
 } from "./mailbox.ts";
 import { StuckCalls } from "./stuck_calls.ts";
 import {
+  type Command,
   type DataPlane,
+  type Given,
   type LearnedMac,
-  type PlacedLog,
-  type PlacedRegion,
-  PORTS_MAX,
-  type VringPosition,
-  type VringRecord,
-  VRINGS_PER_PORT,
-  type VringStart,
-} from "./types.ts";
-
-/** Addresses in one command, of three numbers each. */
-const MACS_PER_COMMAND = 512;
+  makeDataPlane,
+  type Result,
+} from "./wire.ts";
 
 /** How the data plane is to run. */
 export interface DataPlaneOptions {
@@ -117,14 +111,10 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   return new DataPlaneThread(worker, start);
 }
 
-function recordNumbers(record: VringRecord | null): number[] {
-  if (record === null) return [0];
-  const { address, counter, entries, kind, listed } = record;
-  return [address, Number(kind === "inflight"), entries, counter, Number(listed)];
-}
-
 /** The running data plane. All methods: control thread only. */
-export class DataPlaneThread implements DataPlane {
+export class DataPlaneThread {
+  /** What it can be told. */
+  readonly commands: DataPlane;
   /** Readable when there is news: {@linkcode takeBroken}, {@linkcode takeEvents}. Owned here. */
   readonly eventFd: number;
   readonly #worker: Worker;
@@ -148,97 +138,47 @@ export class DataPlaneThread implements DataPlane {
     this.#broken = new Int32Array(start.broken);
     this.#events = new EventReader(start.events);
     this.fdb = new FdbReader(start.fdb, start.fdbOptions);
+    this.commands = this.#watched(makeDataPlane((name, given) => this.#call(name, given)));
   }
 
-  #call(command: number, ...numbers: number[]): void {
-    this.#mailbox.call(
+  #call<C extends Command>(command: C, given: Given<C>): Result<C> {
+    return this.#mailbox.call(
       command,
-      numbers,
+      given,
       () => signalEventFd(this.#wakeFd),
       () => this.stuckCalls.look(),
     );
   }
 
-  addPort(): number {
-    this.#call(COMMAND.addPort);
-    return this.#mailbox.results[0]!;
-  }
-
-  removePort(port: number): void {
-    this.#call(COMMAND.removePort, port);
-    for (let vring = 0; vring < VRINGS_PER_PORT; vring++) {
-      this.#clearBroken(port, vring);
-      this.stuckCalls.setCallFd(port, vring, -1);
-    }
-  }
-
-  addMapping(address: number, sizeBytes: number): number {
-    this.#call(COMMAND.addMapping, address, sizeBytes);
-    return this.#mailbox.results[0]!;
-  }
-
-  removeMapping(mapping: number): void {
-    this.#call(COMMAND.removeMapping, mapping);
-  }
-
-  setMemory(port: number, regions: readonly PlacedRegion[]): void {
-    this.#call(
-      COMMAND.setMemory,
-      port,
-      regions.length,
-      ...regions.flatMap((r) => [r.guestAddr, r.sizeBytes, r.address, r.mapping]),
-    );
-  }
-
-  startVring(port: number, vring: number, start: VringStart): void {
-    this.#clearBroken(port, vring);
-    const { position } = start;
-    this.stuckCalls.setCallFd(port, vring, start.callFd);
-    this.#call(
-      COMMAND.startVring,
-      port,
-      vring,
-      start.size,
-      Number(start.packed),
-      Number(start.eventIdx),
-      Number(start.indirect),
-      Number(start.mergeable),
-      start.headerBytes,
-      start.descAddress,
-      start.driverAddress,
-      start.deviceAddress,
-      position.availIndex,
-      position.availWrap,
-      position.usedIndex,
-      position.usedWrap,
-      start.kickFd,
-      start.callFd,
-      Number(start.enabled),
-      start.logGuestAddr,
-      ...recordNumbers(start.record),
-    );
-  }
-
-  stopVring(port: number, vring: number): VringPosition {
-    this.#call(COMMAND.stopVring, port, vring);
-    this.stuckCalls.setCallFd(port, vring, -1);
-    const results = this.#mailbox.results;
+  /** What is kept here of virtqueues follows the commands: call descriptors, who was given up. */
+  #watched(plain: DataPlane): DataPlane {
+    const { stuckCalls } = this;
     return {
-      availIndex: results[0]!,
-      availWrap: results[1]!,
-      usedIndex: results[2]!,
-      usedWrap: results[3]!,
+      ...plain,
+      removePort: (given) => {
+        plain.removePort(given);
+        for (let vring = 0; vring < VRINGS_PER_PORT; vring++) {
+          this.#clearBroken(given.port, vring);
+          stuckCalls.setCallFd(given.port, vring, -1);
+        }
+      },
+      startVring: (given) => {
+        const { port, vring, start } = given;
+        this.#clearBroken(port, vring);
+        stuckCalls.setCallFd(port, vring, start.callFd);
+        plain.startVring(given);
+      },
+      stopVring: (given) => {
+        const position = plain.stopVring(given);
+        stuckCalls.setCallFd(given.port, given.vring, -1);
+        return position;
+      },
+      setVringCall: (given) => {
+        // Until this is answered a call by the descriptor before may be stuck.
+        plain.setVringCall(given);
+        stuckCalls.setCallFd(given.port, given.vring, given.callFd);
+      },
     };
-  }
-
-  setVringEnabled(port: number, vring: number, enabled: boolean): void {
-    this.#call(COMMAND.setVringEnabled, port, vring, Number(enabled));
-  }
-
-  setVringCall(port: number, vring: number, callFd: number): void {
-    // Until this is answered a call by the descriptor before may be stuck.
-    this.#call(COMMAND.setVringCall, port, vring, callFd);
-    this.stuckCalls.setCallFd(port, vring, callFd);
   }
 
   /** The front-end whose calls may have been stuck is gone. */
@@ -246,97 +186,9 @@ export class DataPlaneThread implements DataPlane {
     this.stuckCalls.forgive(port);
   }
 
-  setVringLog(port: number, vring: number, guestAddr: number): void {
-    this.#call(COMMAND.setVringLog, port, vring, guestAddr);
-  }
-
-  setLog(port: number, log: PlacedLog | null, logAll: boolean): void {
-    const { sizeBytes, address, mapping } = log ?? { sizeBytes: 0, address: 0, mapping: 0 };
-    this.#call(COMMAND.setLog, port, sizeBytes, address, mapping, Number(logAll));
-  }
-
-  announce(port: number, macLow: number, macHigh: number, flood: boolean): void {
-    this.#call(COMMAND.announce, port, macLow, macHigh, Number(flood));
-  }
-
-  kickVring(port: number, vring: number): void {
-    this.#call(COMMAND.kickVring, port, vring);
-  }
-
-  setFrameMax(port: number, frameBytesMax: number): void {
-    this.#call(COMMAND.setFrameMax, port, frameBytesMax);
-  }
-
-  setIotlb(port: number, on: boolean): void {
-    this.#call(COMMAND.setIotlb, port, Number(on));
-  }
-
-  updateIotlb(
-    port: number,
-    iova: number,
-    sizeBytes: number,
-    hostAddress: number,
-    permission: number,
-  ): void {
-    this.#call(COMMAND.updateIotlb, port, iova, sizeBytes, hostAddress, permission);
-  }
-
-  invalidateIotlb(port: number, iova: number, sizeBytes: number): void {
-    this.#call(COMMAND.invalidateIotlb, port, iova, sizeBytes);
-  }
-
-  holdVring(port: number, vring: number): void {
-    this.#call(COMMAND.holdVring, port, vring);
-  }
-
-  releaseVring(port: number, vring: number): void {
-    this.#call(COMMAND.releaseVring, port, vring);
-  }
-
-  askAgain(port: number): number {
-    this.#call(COMMAND.askAgain, port);
-    return this.#mailbox.results[0]!;
-  }
-
-  flushPort(port: number): void {
-    this.#call(COMMAND.flushPort, port);
-  }
-
-  setPortUp(port: number, up: boolean): void {
-    this.#call(COMMAND.setPortUp, port, Number(up));
-  }
-
-  setLink(port: number, to: number): void {
-    this.#call(COMMAND.setLink, port, to);
-  }
-
-  setReserved(port: number, mask: number): void {
-    this.#call(COMMAND.setReserved, port, mask);
-  }
-
-  learnMacs(port: number, macs: readonly LearnedMac[]): number {
-    let learned = 0;
-    for (let at = 0; at < macs.length; at += MACS_PER_COMMAND) {
-      const some = macs.slice(at, at + MACS_PER_COMMAND);
-      const numbers = some.flatMap((m) => [m.macLo, m.macHi, m.ageSeconds]);
-      this.#call(COMMAND.learnMacs, port, some.length, ...numbers);
-      learned += this.#mailbox.results[0]!;
-    }
-    return learned;
-  }
-
-  addPortCounters(port: number, counts: readonly number[]): void {
-    this.#call(COMMAND.addPortCounters, port, counts.length, ...counts);
-  }
-
   /** The addresses learned on a port, read while the data plane goes on. */
   portMacs(port: number): LearnedMac[] {
     return this.fdb.portMacs(port);
-  }
-
-  /** Forgets every dynamic MAC address. */
-  flushFdb(): void {
-    this.#call(COMMAND.flushFdb);
   }
 
   /** Everything the data plane wrote since the last call. Drains {@linkcode eventFd}. */
@@ -383,7 +235,7 @@ export class DataPlaneThread implements DataPlane {
 
   /** Stops the thread; nothing of it is left when this returns. */
   shutdown(): void {
-    this.#call(COMMAND.shutdown);
+    this.commands.shutdown();
     this.#worker.terminate();
     closeFd(this.#wakeFd);
     closeFd(this.eventFd);

@@ -11,7 +11,7 @@ import { PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/message.ts";
 import { REQUESTS } from "../../lib/vhost/requests.ts";
-import { VRINGS_PER_PORT } from "../../lib/worker/types.ts";
+import { VRINGS_PER_PORT } from "../../lib/base/limits.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";
 import { introduce } from "../harness/traffic.ts";

@@ -30,7 +30,8 @@ import * as id from "../../lib/vhost/message.ts";
 import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
 import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { startedClient } from "../unit/control/started_client.ts";
-import { Client, FakePlane, held, keptLog, untilIdle } from "../unit/control/support.ts";
+import { FakePlane } from "../unit/control/fake_plane.ts";
+import { Client, held, keptLog, untilIdle } from "../unit/control/support.ts";
 import { until } from "../harness/until.ts";
 import { addr, state, table, words } from "../unit/vhost/fake_host.ts";
 import { often } from "./often.ts";
@@ -244,7 +245,7 @@ export class PortBench {
   /** @param patienceMs how long descriptors may take to be closed: they close off the thread */
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
-    const pool = new MappingPool(this.#plane);
+    const pool = new MappingPool(this.#plane.commands);
     this.#plane.portsMax = OFFERS.length;
     this.#ports = OFFERS.map((offer, i) =>
       new SwitchPort({ name: `vm${i}`, path: this.#path(i), offer }, {

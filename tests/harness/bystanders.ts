@@ -94,6 +94,8 @@ export class Bystanders implements Disposable {
 /** What a process holds. */
 export interface Held {
   readonly fds: number;
+  /** Of these, sockets of the control API: they come and go with whoever asks something. */
+  readonly apiFds: number;
   /** Mappings of memory files. */
   readonly memoryMaps: number;
   readonly threads: number;
@@ -108,13 +110,34 @@ export function held(pid: number): Held {
   const field = (name: string): number =>
     Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
   const maps = Deno.readTextFileSync(`/proc/${pid}/maps`).split("\n");
+  const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => linkOf(pid, name));
+  const api = apiSockets();
   return {
-    fds: [...Deno.readDirSync(`/proc/${pid}/fd`)].length,
+    fds: links.length,
+    apiFds: links.filter((link) => api.has(link)).length,
     memoryMaps: maps.filter((line) => line.includes("/memfd:guest")).length,
     threads: field("Threads"),
     privateKb: field("RssAnon"),
     sharedKb: field("RssShmem"),
   };
+}
+
+function linkOf(pid: number, fd: string): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    // Closed meanwhile.
+    return "";
+  }
+}
+
+/** Sockets bound to a control path, and those accepted there, as links of descriptors show them. */
+function apiSockets(): Set<string> {
+  const lines = Deno.readTextFileSync("/proc/net/unix").split("\n");
+  const inodes = lines.filter((line) => line.endsWith("/ctl.sock")).map((line) =>
+    line.trim().split(/\s+/).at(-2)
+  );
+  return new Set(inodes.map((inode) => `socket:[${inode}]`));
 }
 
 /** Waits until the process holds as many descriptors and mappings as at the start. */
@@ -123,12 +146,16 @@ export async function heldAsBefore(pid: number, before: Held): Promise<void> {
   try {
     await until("descriptors and mappings to come back", () => {
       now = held(pid);
-      return now.fds === before.fds && now.memoryMaps === before.memoryMaps;
+      return ownFds(now) === ownFds(before) && now.memoryMaps === before.memoryMaps;
     });
   } catch {
     assert.deepEqual(
-      { fds: now.fds, memoryMaps: now.memoryMaps },
-      { fds: before.fds, memoryMaps: before.memoryMaps },
+      { fds: ownFds(now), memoryMaps: now.memoryMaps },
+      { fds: ownFds(before), memoryMaps: before.memoryMaps },
     );
   }
+}
+
+function ownFds({ fds, apiFds }: Held): number {
+  return fds - apiFds;
 }

@@ -6,7 +6,7 @@
 import { VRING_ROWS } from "../../switch/counter_rows.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/config_space.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
-import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../worker/types.ts";
+import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../base/limits.ts";
 import { PROBLEM_ROWS } from "../problem_codes.ts";
 import {
   about,

@@ -4,7 +4,7 @@
  * @module
  */
 import { FDB_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
-import { PORTS_MAX } from "../../worker/types.ts";
+import { PORTS_MAX } from "../../base/limits.ts";
 import {
   amount,
   byName,

@@ -1,5 +1,5 @@
 /** Tenants' memory files: the gate, sharing, budgets, and the order in which memory goes. */
-import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
 import {
   closeFd,
   createEventFd,
@@ -18,9 +18,10 @@ import {
   PortMemory,
 } from "../../../lib/control/guest_memory.ts";
 import type { MemoryRegion } from "../../../lib/vhost/host.ts";
-import { PORTS_MAX, VRINGS_PER_PORT } from "../../../lib/worker/types.ts";
+import { PORTS_MAX, VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import { GUEST_WINDOWS_MAX, WINDOW_STRIDE, WINDOWS_MAX } from "../../../lib/virtio/window.ts";
-import { FakePlane, held, memoryFile } from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
+import { held, memoryFile } from "./support.ts";
 
 const MIB = 2 ** 20;
 
@@ -37,11 +38,14 @@ interface Subject {
 /** Runs a test, closes its descriptors, and checks that all memory is given back. */
 function check(fds: readonly number[], run: (subject: Subject) => void): void {
   const plane = new FakePlane();
-  const pool = new MappingPool(plane);
+  const pool = new MappingPool(plane.commands);
   const ports: PortMemory[] = [];
   const port = (): PortMemory => {
     const number = plane.addPort();
-    const memory = new PortMemory(pool, (regions) => plane.setMemory(number, regions));
+    const memory = new PortMemory(
+      pool,
+      (regions) => plane.commands.setMemory({ port: number, regions }),
+    );
     ports.push(memory);
     return memory;
   };
@@ -66,6 +70,26 @@ function code(result: number[] | { code: string }): string {
   ok(!Array.isArray(result), "it was mapped");
   return result.code;
 }
+
+Deno.test("PortMemory keeps its table when the data plane cannot take another", () => {
+  const fd = memoryFile(8 * MIB);
+  for (const command of ["addMapping", "setMemory"] as const) {
+    // Of two regions the first is mapped already when the second fails.
+    for (const calls of command === "addMapping" ? [1, 2] : [1]) {
+      check([], ({ plane, pool, port }) => {
+        const memory = port();
+        mapped(memory.replace([region(0, MIB)], [fd]));
+        const { regions } = memory;
+        plane.failOnce(command, calls);
+        const next = [region(2 * MIB, MIB), region(4 * MIB, MIB)];
+        throws(() => memory.replace(next, [fd, fd]), /cannot carry out/);
+        deepEqual(memory.regions, regions);
+        equal(pool.mappedBytes, MIB);
+      });
+    }
+  }
+  closeFd(fd);
+});
 
 Deno.test("PortMemory.replace() maps regions where the file has them", () => {
   const fd = memoryFile(8 * MIB);

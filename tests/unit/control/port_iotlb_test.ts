@@ -14,7 +14,7 @@ import { EVENT } from "../../../lib/worker/events.ts";
 import { accept, type FakeHost, finish, message, words } from "../vhost/fake_host.ts";
 import { getBase } from "../vhost/front_ends.ts";
 import { connect, translateRings } from "../vhost/iommu_front_end.ts";
-import { FakePlane } from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
 import { until } from "../../harness/until.ts";
 
 const RX = 0;
@@ -36,7 +36,7 @@ class Port implements Disposable {
     const socket = this.host.fd("socket");
     accept(this.session, message(id.VHOST_USER_SET_BACKEND_REQ_FD, words(), [socket]));
     translateRings(front);
-    this.iotlb = new PortIotlb(this.plane, this.number, () => this.session);
+    this.iotlb = new PortIotlb(this.plane.commands, this.number, () => this.session);
   }
 
   event(kind: number, value: number): void {

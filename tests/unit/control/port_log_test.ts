@@ -4,7 +4,8 @@ import { closeFd, createEventFd, dupFd, truncateFd, viewMemory } from "../../../
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { PortLog } from "../../../lib/control/port_log.ts";
 import type { SessionHost } from "../../../lib/vhost/host.ts";
-import { FakePlane, held, memoryFile } from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
+import { held, memoryFile } from "./support.ts";
 
 type LogHost = Pick<SessionHost, "setVringLog" | "setLog" | "setLogAll" | "dropLog">;
 
@@ -27,9 +28,11 @@ function bitsOf(plane: FakePlane): Uint8Array {
 function check(run: (plane: FakePlane, pool: MappingPool, hosts: LogHost[]) => void): void {
   const before = held();
   const plane = new FakePlane();
-  const pool = new MappingPool(plane);
+  const pool = new MappingPool(plane.commands);
   const hosts = [0, 1].map(() => {
-    return new PortLog(plane, pool, { regions: REGIONS }, plane.addPort()).sessionHost(closeFd);
+    return new PortLog(plane.commands, pool, { regions: REGIONS }, plane.addPort()).sessionHost(
+      closeFd,
+    );
   });
   run(plane, pool, hosts);
   for (const host of hosts) host.dropLog();
@@ -50,6 +53,20 @@ Deno.test("PortLog places a log where its file has it", () => {
     equal(log.address % 4096, 0x400);
     new Uint8Array(viewMemory(log.address, log.sizeBytes)).fill(1);
   });
+});
+
+Deno.test("PortLog keeps its log when the data plane cannot take another", () => {
+  for (const command of ["addMapping", "setLog"] as const) {
+    check((plane, pool, [host]) => {
+      equal(host?.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+      const log = plane.logs.get(0);
+      plane.failOnce(command);
+      const area = { sizeBytes: 0x2000, mmapOffset: 0 };
+      throws(() => host?.setLog(area, memoryFile(0x2000), false), /cannot carry out/);
+      deepEqual(plane.logs.get(0), log);
+      equal(pool.mappedBytes, 0x1000);
+    });
+  }
 });
 
 Deno.test("PortLog maps a log that two ports of one VM send once", () => {

@@ -15,7 +15,8 @@ import { isRefusal } from "../../../lib/vhost/memory_table.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { FakeHost } from "../vhost/fake_host.ts";
-import { FakePlane, held, untilHeld, untilIdle } from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
+import { held, untilHeld, untilIdle } from "./support.ts";
 
 const ONE = { macLo: 2, macHi: 1, ageSeconds: 7 };
 const TWO = { macLo: 2, macHi: 2, ageSeconds: 0 };
@@ -88,7 +89,7 @@ Deno.test("PortState saves what the port has learned, had before its link went d
   bench(async (b) => {
     b.plane.macs.set(b.number, [ONE]);
     b.state.linkChanges(false);
-    b.plane.flushPort(b.number);
+    b.plane.commands.flushPort({ port: b.number });
     b.plane.macs.set(b.number, [TWO]);
     const state = await b.save();
     const ages = new Map(state.learned.map((mac) => [mac.macHi, mac.ageSeconds]));
@@ -108,12 +109,12 @@ Deno.test("PortState remembers nothing for a front-end that cannot ask for it, o
     b.plane.macs.set(b.number, [ONE]);
     b.session.protocolFeatures = 0n;
     b.state.linkChanges(false);
-    b.plane.flushPort(b.number);
+    b.plane.commands.flushPort({ port: b.number });
     deepEqual((await b.save()).learned, []);
     b.session.protocolFeatures = b.session.offer.protocolFeatures;
     b.plane.macs.set(b.number, [ONE]);
     b.state.linkChanges(false);
-    b.plane.flushPort(b.number);
+    b.plane.commands.flushPort({ port: b.number });
     b.state.close();
     deepEqual((await b.save()).learned, []);
   }));

@@ -1,5 +1,5 @@
 /** A port over real sockets, descriptors and memory, with a data plane that only looks. */
-import { deepEqual, equal, match, notEqual, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual, ok, rejects, throws } from "node:assert/strict";
 import { closeFd, createEventFd, drainEventFd, listenUnix, socketPair } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { SwitchPort } from "../../../lib/control/port.ts";
@@ -12,16 +12,8 @@ import * as id from "../../../lib/vhost/message.ts";
 import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
 import { table, words } from "../vhost/fake_host.ts";
 import { startedClient } from "./started_client.ts";
-import {
-  Client,
-  eventFds,
-  FakePlane,
-  held,
-  keptLog,
-  memoryFile,
-  untilHeld,
-  untilIdle,
-} from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
+import { Client, eventFds, held, keptLog, memoryFile, untilHeld, untilIdle } from "./support.ts";
 import { until } from "../../harness/until.ts";
 
 const MIB = 2 ** 20;
@@ -42,7 +34,7 @@ class Bench {
     this.reactor = new Reactor((error) => failures.push(error));
     this.context = {
       plane: this.plane,
-      pool: new MappingPool(this.plane),
+      pool: new MappingPool(this.plane.commands),
       blocking: new BlockingPool(),
       reactor: this.reactor,
       logger,
@@ -125,6 +117,18 @@ Deno.test("SwitchPort holds nothing more after 300 front-ends", () =>
     await untilHeld(before);
     deepEqual(b.port.status().errors, {});
   }));
+
+for (const command of ["addMapping", "setMemory", "startVring", "setVringEnabled"] as const) {
+  Deno.test(`SwitchPort loses only its front-end when ${command} fails`, () =>
+    bench(async (b) => {
+      b.plane.failOnce(command);
+      await rejects(startedClient(b.path));
+      await until("the connection is over", () => b.error("data-plane") === 1);
+      match(b.logged("closed")[0] ?? "", new RegExp(`cannot carry out ${command}: as the test`));
+      (await startedClient(b.path)).release();
+      await until("the port waits again", () => b.port.status().link === "wait");
+    }));
+}
 
 Deno.test("SwitchPort refuses a second front-end while the first lives", () =>
   bench(async (b) => {
@@ -223,7 +227,7 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
 
 /** The context of another port beside the one under test. */
 function contextOf(b: Bench): PortContext {
-  return { ...b.context, pool: new MappingPool(b.plane), logger: keptLog().logger };
+  return { ...b.context, pool: new MappingPool(b.plane.commands), logger: keptLog().logger };
 }
 
 Deno.test("SwitchPort lets in who connected before its socket was made again, and who comes after", () =>

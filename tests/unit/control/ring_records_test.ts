@@ -6,7 +6,8 @@ import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { recordsFiles, type RecordsHost, RingRecords } from "../../../lib/control/ring_records.ts";
 import type { PlacedVring, Refusal, VringPlan } from "../../../lib/vhost/host.ts";
 import { isRefusal } from "../../../lib/vhost/memory_table.ts";
-import { FakePlane, held, memoryFile } from "./support.ts";
+import { FakePlane } from "./fake_plane.ts";
+import { held, memoryFile } from "./support.ts";
 
 const SIZE = 8;
 const NEW = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
@@ -18,7 +19,7 @@ class Bench implements Disposable {
   readonly folder = Deno.makeTempDirSync({ prefix: "vuswitch-records-" });
   readonly path = `${this.folder}/ctl.vm.rings`;
   readonly plane = new FakePlane();
-  readonly pool = new MappingPool(this.plane);
+  readonly pool = new MappingPool(this.plane.commands);
   readonly lines: string[] = [];
   readonly #before = held();
   readonly #guestFd = memoryFile(65536);

@@ -35,23 +35,46 @@ export interface Started {
 /**
  * Connects and starts both rings, split, 256 entries, in 1 MiB of memory.
  * @param to a socket's path, or the connection itself
+ * @throws if it is not served to the end; everything is closed then
  */
 export async function startedClient(
   to: string | Client,
   mtu: number | null = null,
 ): Promise<Started> {
   const client = typeof to === "string" ? Client.connect(to) : to;
+  const errs = eventFds(2);
+  const release = (): void => {
+    client.close();
+    for (const err of errs) closeFd(err);
+  };
+  try {
+    await negotiate(client, errs, mtu);
+    await startRings(client);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { client, errs, release };
+}
+
+async function negotiate(
+  client: Client,
+  errs: readonly number[],
+  mtu: number | null,
+): Promise<void> {
   equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
   const protocol = await client.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES);
   client.send(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
   client.send(id.VHOST_USER_SET_OWNER);
-  const errs = eventFds(2);
   errs.forEach((err, index) => client.send(id.VHOST_USER_SET_VRING_ERR, words(index), [err]));
   if (mtu !== null) {
     client.send(id.VHOST_USER_NET_SET_MTU, words(mtu), [], NEED_REPLY);
     equal(await client.u64(id.VHOST_USER_NET_SET_MTU), 0n);
   }
   client.send(id.VHOST_USER_SET_FEATURES, words(FEATURES));
+}
+
+async function startRings(client: Client): Promise<void> {
   const regions = [{ sizeBytes: BYTES, userAddr: USER }];
   client.give(id.VHOST_USER_SET_MEM_TABLE, table(regions), [memoryFile(BYTES)], NEED_REPLY);
   equal(await client.u64(id.VHOST_USER_SET_MEM_TABLE), 0n);
@@ -66,12 +89,4 @@ export async function startedClient(
     client.send(id.VHOST_USER_SET_VRING_ENABLE, state(index, 1), [], NEED_REPLY);
     equal(await client.u64(id.VHOST_USER_SET_VRING_ENABLE), 0n);
   }
-  return {
-    client,
-    errs,
-    release(): void {
-      client.close();
-      for (const err of errs) closeFd(err);
-    },
-  };
 }

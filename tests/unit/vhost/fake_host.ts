@@ -20,7 +20,7 @@ import type {
 import type { Message } from "../../../lib/vhost/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
-import type { VringPosition, VringStart } from "../../../lib/worker/types.ts";
+import type { VringPosition, VringStart } from "../../../lib/worker/wire.ts";
 
 export type { FdKind };
 

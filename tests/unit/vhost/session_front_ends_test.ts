@@ -2,9 +2,9 @@
 /** The session against what QEMU, DPDK virtio-user and User-Mode Linux send in normal life. */
 import { deepEqual, equal } from "node:assert/strict";
 import * as id from "../../../lib/vhost/message.ts";
-import { MEM_SLOTS_MAX } from "../../../lib/vhost/memory_requests.ts";
+import { MEM_SLOTS_MAX } from "../../../lib/base/limits.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import type { VringStart } from "../../../lib/worker/types.ts";
+import type { VringStart } from "../../../lib/worker/wire.ts";
 import {
   accept,
   FakeHost,

@@ -8,7 +8,7 @@ import { callInBand } from "../../../lib/vhost/inband.ts";
 import * as id from "../../../lib/vhost/message.ts";
 import { makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import { IN_BAND } from "../../../lib/worker/types.ts";
+import { IN_BAND } from "../../../lib/worker/wire.ts";
 import {
   accept,
   FakeHost,

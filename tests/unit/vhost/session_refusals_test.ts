@@ -10,7 +10,7 @@ import {
   OFFERED_FEATURES,
   OFFERED_PROTOCOL_FEATURES,
 } from "../../../lib/virtio/features.ts";
-import { VRINGS_PER_PORT } from "../../../lib/worker/types.ts";
+import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import {
   accept,
   addr,

@@ -4,7 +4,7 @@ import { Port, type Vring } from "../../../lib/switch/port.ts";
 import { SplitQueue } from "../../../lib/virtio/split_queue.ts";
 import { createEvents, EVENT, EventReader, EventWriter } from "../../../lib/worker/events.ts";
 import { InBandCalls } from "../../../lib/worker/in_band_calls.ts";
-import { IN_BAND } from "../../../lib/worker/types.ts";
+import { IN_BAND } from "../../../lib/worker/wire.ts";
 
 const AREA = { buffer: new ArrayBuffer(8192), offset: 0 };
 

@@ -10,9 +10,9 @@ import { Datapath } from "../../../lib/switch/datapath.ts";
 import { Fdb } from "../../../lib/switch/fdb.ts";
 import type { Iotlb } from "../../../lib/virtio/iotlb.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
-import { Commands } from "../../../lib/worker/commands.ts";
-import { COMMAND } from "../../../lib/worker/mailbox.ts";
-import { VRINGS_PER_PORT } from "../../../lib/worker/types.ts";
+import { Commands } from "../../../lib/worker/commands/mod.ts";
+import type { Command, Given, Result } from "../../../lib/worker/wire.ts";
+import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 
 /** Bytes of its memory. */
 export const BYTES = 1 << 20;
@@ -24,7 +24,6 @@ export class MappedPort implements Disposable {
   readonly path: Datapath;
   readonly address: number;
   readonly #commands: Commands;
-  readonly #results = new Float64Array(8);
   readonly #mapping: Mapping;
   readonly #fd: number;
   readonly #number: number;
@@ -45,39 +44,41 @@ export class MappedPort implements Disposable {
     this.#fd = createMemoryFile("port", BYTES);
     this.#mapping = Mapping.map(this.#fd, 0, BYTES);
     this.address = this.#mapping.address;
-    equal(this.run(COMMAND.addPort), PORT);
-    this.#number = this.run(COMMAND.addMapping, this.address, BYTES);
+    equal(this.run("addPort", {}), PORT);
+    this.#number = this.run("addMapping", { address: this.address, sizeBytes: BYTES });
     this.table();
-    if (behindIommu) this.run(COMMAND.setIotlb, PORT, 1);
+    if (behindIommu) this.run("setIotlb", { port: PORT, on: true });
   }
 
   /** The memory table, again. */
   table(): void {
-    this.run(COMMAND.setMemory, PORT, 1, 0, BYTES, this.address, this.#number);
+    const where = { address: this.address, mapping: this.#number };
+    this.run("setMemory", { port: PORT, regions: [{ guestAddr: 0, sizeBytes: BYTES, ...where }] });
   }
 
-  /** Starts the receive ring: areas on pages 0, 1 and 2. */
-  start(packed = false, logGuestAddr: number = LOG_OFF): void {
-    const areas = [this.address, this.address + 4096, this.address + 8192];
-    const kind = packed ? 1 : 0;
-    const position = [0, 1, 0, 1];
-    const rest = [-1, -1, 1, logGuestAddr];
-    this.run(COMMAND.startVring, PORT, 0, 16, kind, 1, 1, 1, 12, ...areas, ...position, ...rest);
+  /** Starts the receive ring: areas on pages 0, 1 and 2, or the descriptors elsewhere. */
+  start(packed = false, logGuestAddr: number = LOG_OFF, descAddress = this.address): void {
+    const start = {
+      ...{ size: 16, packed, eventIdx: true, indirect: true, mergeable: true, headerBytes: 12 },
+      descAddress,
+      driverAddress: this.address + 4096,
+      deviceAddress: this.address + 8192,
+      position: { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 },
+      ...{ kickFd: -1, callFd: -1, enabled: true, logGuestAddr, record: null },
+    };
+    this.run("startVring", { port: PORT, vring: 0, start });
   }
 
   /** Logs what is written, buffers left out, into the last page. @returns the log's bytes */
   log(): Uint8Array {
     const at = this.address + BYTES - 4096;
-    this.run(COMMAND.setLog, PORT, 4096, at, this.#number, 0);
+    const log = { sizeBytes: 4096, address: at, mapping: this.#number };
+    this.run("setLog", { port: PORT, log, logAll: false });
     return new Uint8Array(viewMemory(at, 4096));
   }
 
-  run(command: number, ...numbers: number[]): number {
-    // As in the mailbox, there is more room than a command needs.
-    const all = new Float64Array(64);
-    all.set(numbers);
-    this.#commands.run(command, all, this.#results);
-    return this.#results[0] as number;
+  run<C extends Command>(name: C, given: Given<C>): Result<C> {
+    return this.#commands.run(name, given);
   }
 
   get iotlb(): Iotlb | null | undefined {
@@ -89,8 +90,8 @@ export class MappedPort implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.run(COMMAND.removePort, PORT);
-    this.run(COMMAND.removeMapping, this.#number);
+    this.run("removePort", { port: PORT });
+    this.run("removeMapping", { mapping: this.#number });
     this.#mapping.unmap();
     closeFd(this.#fd);
   }

@@ -1,33 +1,28 @@
-// deno-lint-ignore-file no-non-null-assertion
 /**
  * What a virtqueue that starts has to do with the process before and the next one.
  *
  * @module
  */
-import type { Queue } from "../switch/port.ts";
-import { logPackedUsed, logSplitUsed } from "../virtio/dirty_log.ts";
-import { inflightBytes, PackedInflight, SplitInflight } from "../virtio/inflight.ts";
-import { heldHeads } from "../virtio/inflight_recovery.ts";
-import { journalBytes, PackedJournal } from "../virtio/packed_journal.ts";
-import { PackedQueue } from "../virtio/packed_queue.ts";
-import type { RingArea } from "../virtio/ring.ts";
-import { splitServeAgain } from "../virtio/split_queue.ts";
+import type { Queue } from "../../switch/port.ts";
+import { logPackedUsed, logSplitUsed } from "../../virtio/dirty_log.ts";
+import { inflightBytes, PackedInflight, SplitInflight } from "../../virtio/inflight.ts";
+import { heldHeads } from "../../virtio/inflight_recovery.ts";
+import { journalBytes, PackedJournal } from "../../virtio/packed_journal.ts";
+import { PackedQueue } from "../../virtio/packed_queue.ts";
+import type { RingArea } from "../../virtio/ring.ts";
+import { splitServeAgain } from "../../virtio/split_queue.ts";
+import type { VringRecord } from "../wire.ts";
 
 /**
  * Attaches a record to a queue that is not in service yet.
- * @param numbers address (0: none), inflight, entries, counter, listed; see VringRecord
  * @param area finds a piece of a mapping by host address
  */
 export function attachRecord(
   queue: Queue,
-  numbers: Float64Array,
+  { kind, address, entries, counter, listed }: VringRecord,
   area: (address: number, sizeBytes: number) => RingArea,
 ): void {
-  const address = numbers[0]!;
-  if (address === 0) return;
-  const entries = numbers[2]!;
-  const counter = numbers[3]!;
-  if (numbers[1] === 0) {
+  if (kind === "journal") {
     const { buffer, offset } = area(address, journalBytes(entries));
     if (queue instanceof PackedQueue) queue.ledger = new PackedJournal(buffer, offset, entries);
     return;
@@ -39,9 +34,7 @@ export function attachRecord(
     return;
   }
   queue.inflight = new SplitInflight(buffer, offset, entries, counter);
-  if (numbers[4] === 1) {
-    splitServeAgain(queue, heldHeads(new DataView(buffer, offset, bytes), queue.size));
-  }
+  if (listed) splitServeAgain(queue, heldHeads(new DataView(buffer, offset, bytes), queue.size));
 }
 
 /** Logs all of a ring that a process before us may have written, and not come to log. */

@@ -1,8 +1,0 @@
-/**
- * How much one switch holds.
- *
- * @module
- */
-
-/** Ports one switch can hold. */
-export const PORTS_MAX = 256;

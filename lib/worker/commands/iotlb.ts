@@ -1,0 +1,50 @@
+/**
+ * Commands for guests behind an IOMMU. Like all commands they are carried out between two rounds:
+ * when one is answered, nothing the thread does goes by what was true before.
+ *
+ * @module
+ */
+import type { Port } from "../../switch/port.ts";
+import { askAgain, holdVring, rangeTranslated, releaseVring } from "../../switch/untranslated.ts";
+import { Iotlb } from "../../virtio/iotlb.ts";
+import { GuestMemory } from "../../virtio/memory.ts";
+import type { Given, Handlers } from "../wire.ts";
+import type { Place } from "./place.ts";
+
+/** What the data plane does with translations. */
+export function iotlbCommands(place: Place): Pick<
+  Handlers,
+  | "setIotlb"
+  | "updateIotlb"
+  | "invalidateIotlb"
+  | "holdVring"
+  | "releaseVring"
+  | "askAgain"
+> {
+  const { path } = place;
+  return {
+    setIotlb: ({ port, on }) => setTranslated(place.port(port), on),
+    updateIotlb: (given) => update(place, given),
+    invalidateIotlb: ({ port, iova, sizeBytes }) =>
+      place.port(port).memory.iotlb?.invalidate(iova, sizeBytes),
+    holdVring: ({ port, vring }) => holdVring(place.vring(port, vring)),
+    releaseVring: ({ port, vring }) => releaseVring(path, place.vring(port, vring)),
+    askAgain: ({ port }) => askAgain(path, place.port(port)),
+  };
+}
+
+function setTranslated(port: Port, on: boolean): void {
+  const memory = new GuestMemory(port.memory.regions);
+  if (on) memory.iotlb = new Iotlb(memory.regions);
+  port.memory = memory;
+  port.refreshLogs();
+}
+
+function update(place: Place, given: Given<"updateIotlb">): void {
+  const { iova, sizeBytes, hostAddress, permission } = given;
+  const port = place.port(given.port);
+  if (!port.memory.iotlb?.update(iova, sizeBytes, hostAddress, permission)) {
+    throw new Error(`0x${iova.toString(16)} leads to no memory of the port`);
+  }
+  rangeTranslated(place.path, port, iova, sizeBytes);
+}

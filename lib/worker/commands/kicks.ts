@@ -1,0 +1,23 @@
+/**
+ * Kick descriptors of transmit queues, which wake the thread.
+ *
+ * @module
+ */
+import type { Vring } from "../../switch/port.ts";
+import type { Place } from "./place.ts";
+
+/** The guest transmits on it: it is polled, and its kicks wake the thread. */
+function isTransmitter(vring: Vring): boolean {
+  return vring.number % 2 === 1;
+}
+
+/** A virtqueue starts: its kicks wake the thread from now on. */
+export function watchKick({ host }: Place, vring: Vring): void {
+  if (!isTransmitter(vring) || vring.kickFd < 0) return;
+  host.watchKick(vring.port.index, vring.number, vring.kickFd);
+}
+
+/** A virtqueue stops. */
+export function forgetKick({ host }: Place, vring: Vring): void {
+  if (isTransmitter(vring) && vring.kickFd >= 0) host.forgetKick(vring.kickFd);
+}

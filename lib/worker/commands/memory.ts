@@ -1,0 +1,57 @@
+/**
+ * Commands on what is mapped: mappings, memory tables of ports, dirty logs.
+ *
+ * @module
+ */
+import { viewMemory } from "../../../ffi/mod.ts";
+import { Iotlb } from "../../virtio/iotlb.ts";
+import { DirtyLog } from "../../virtio/dirty_log.ts";
+import { GuestMemory } from "../../virtio/memory.ts";
+import { WindowSet } from "../../virtio/window.ts";
+import type { Given, Handlers, PlacedLog } from "../wire.ts";
+import type { Place } from "./place.ts";
+
+/** What the data plane does with memory. */
+export function memoryCommands(
+  place: Place,
+): Pick<Handlers, "addMapping" | "removeMapping" | "setMemory" | "setLog"> {
+  const { mappings } = place;
+  let last = 0;
+  return {
+    addMapping: ({ address, sizeBytes }) => {
+      mappings.set(++last, new WindowSet(address, sizeBytes, viewMemory));
+      return last;
+    },
+    removeMapping: ({ mapping }) => {
+      place.mapping(mapping).release();
+      mappings.delete(mapping);
+    },
+    setMemory: (given) => setMemory(place, given),
+    setLog: (given) => setLog(place, given),
+  };
+}
+
+function setMemory(place: Place, { port: index, regions }: Given<"setMemory">): void {
+  const port = place.port(index);
+  const memory = new GuestMemory(regions.map(({ guestAddr, sizeBytes, address, mapping }) => {
+    const windows = place.mapping(mapping);
+    return { guestAddr, sizeBytes, windows, mappingOffset: address - windows.address };
+  }));
+  // What was translated is asked for again: entries name regions of the old table.
+  if (port.memory.iotlb !== null) memory.iotlb = new Iotlb(memory.regions);
+  port.memory = memory;
+  port.refreshLogs();
+}
+
+function setLog(place: Place, { port: index, log, logAll }: Given<"setLog">): void {
+  const port = place.port(index);
+  const next = log && dirtyLog(place, log);
+  port.logAll = logAll;
+  port.log = next;
+  port.refreshLogs();
+}
+
+function dirtyLog(place: Place, { address, sizeBytes, mapping }: PlacedLog): DirtyLog {
+  const { buffer, offset } = place.areaOf(place.mapping(mapping), address, sizeBytes);
+  return new DirtyLog(buffer, offset, sizeBytes);
+}

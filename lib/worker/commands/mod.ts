@@ -1,0 +1,59 @@
+/**
+ * The commands of the control thread, carried out by the data plane between two rounds. Nothing here
+ * is hot.
+ *
+ * @module
+ */
+import type { Datapath } from "../../switch/datapath.ts";
+import {
+  type Command,
+  commandOf,
+  type Given,
+  type Handlers,
+  readGiven,
+  type Result,
+  writeResult,
+} from "../wire.ts";
+import { iotlbCommands } from "./iotlb.ts";
+import { memoryCommands } from "./memory.ts";
+import { type CommandHost, Place } from "./place.ts";
+import { portCommands } from "./ports.ts";
+import { stateCommands } from "./state.ts";
+import { vringCommands } from "./vrings.ts";
+
+/** Carries out commands on one datapath. Data-plane thread only. */
+export class Commands {
+  readonly #path: Datapath;
+  readonly #handlers: Handlers;
+
+  constructor(path: Datapath, host: CommandHost) {
+    const place = new Place(path, host);
+    this.#path = path;
+    this.#handlers = {
+      ...portCommands(place),
+      ...memoryCommands(place),
+      ...vringCommands(place),
+      ...iotlbCommands(place),
+      ...stateCommands(place),
+      shutdown: () => host.stop(),
+    };
+  }
+
+  /**
+   * Runs the command with a number of the mailbox.
+   * @throws {AssertionError} on a bug of ours; anything else costs the port it was for
+   */
+  runNumbered(number: number, given: Float64Array, results: Float64Array): void {
+    const name = commandOf(number);
+    writeResult(name, this.run(name, readGiven(name, given)), results);
+  }
+
+  /** Runs a command. @throws as {@linkcode runNumbered} */
+  run<C extends Command>(name: C, given: Given<C>): Result<C> {
+    try {
+      return this.#handlers[name](given);
+    } finally {
+      this.#path.refresh();
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Where commands are carried out: the datapath, what is mapped, and the thread around them.
+ *
+ * @module
+ */
+import { present } from "../../base/assert.ts";
+import type { Datapath } from "../../switch/datapath.ts";
+import type { Port, Vring } from "../../switch/port.ts";
+import type { MappedArea, RingArea } from "../../virtio/ring.ts";
+import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/window.ts";
+
+/** What commands may do to the thread besides changing the datapath. */
+export interface CommandHost {
+  /** Watch or forget the kick descriptor of a transmit queue. */
+  watchKick(port: number, vring: number, fd: number): void;
+  forgetKick(fd: number): void;
+  stop(): void;
+}
+
+/** A place for commands. What is named and not there is a bug of ours. */
+export class Place {
+  readonly path: Datapath;
+  readonly host: CommandHost;
+  /** By number. */
+  readonly mappings = new Map<number, WindowSet>();
+
+  constructor(path: Datapath, host: CommandHost) {
+    this.path = path;
+    this.host = host;
+  }
+
+  /** A port by number. @throws {AssertionError} */
+  port(index: number): Port {
+    return present(this.path.ports[index], `port ${index}`);
+  }
+
+  /** A virtqueue that was started. @throws {AssertionError} */
+  vring(port: number, number: number): Vring {
+    return present(this.port(port).vrings[number], `started vring ${number} of port ${port}`);
+  }
+
+  /** A mapping by number. @throws {AssertionError} */
+  mapping(number: number): WindowSet {
+    return present(this.mappings.get(number), `mapping ${number}`);
+  }
+
+  /** A piece of mapped memory by host address. @throws {Error} no mapping holds it */
+  area(address: number, sizeBytes: number): RingArea & MappedArea {
+    for (const windows of this.mappings.values()) {
+      const offset = address - windows.address;
+      if (offset < 0 || offset + sizeBytes > windows.sizeBytes) continue;
+      return this.areaOf(windows, address, sizeBytes);
+    }
+    throw new Error(`no mapping holds ${sizeBytes} bytes at 0x${address.toString(16)}`);
+  }
+
+  /** A piece of one mapping. @throws {Error} no view holds it, or none is to be had */
+  areaOf(windows: WindowSet, address: number, sizeBytes: number): RingArea & MappedArea {
+    const mappingOffset = address - windows.address;
+    const view = present(windowView[windows.window(mappingOffset)], "the view of a mapping");
+    const offset = mappingOffset % WINDOW_STRIDE;
+    if (offset + sizeBytes > view.byteLength) {
+      throw new Error(`no view holds ${sizeBytes} bytes at 0x${address.toString(16)}`);
+    }
+    return { buffer: view.buffer as ArrayBuffer, offset, windows, mappingOffset };
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Commands on ports as wholes: there or not, in service, linked, what they have learned.
+ *
+ * @module
+ */
+import { VRINGS_PER_PORT } from "../../base/limits.ts";
+import { portBase } from "../../switch/counters.ts";
+import { forward } from "../../switch/datapath.ts";
+import { NOT_LINKED, Port } from "../../switch/port.ts";
+import { composeRarp } from "../../switch/rarp.ts";
+import { forgetWaiting } from "../../switch/untranslated.ts";
+import type { Given, Handlers } from "../wire.ts";
+import { forgetKick } from "./kicks.ts";
+import type { Place } from "./place.ts";
+
+/** What the data plane does with ports. */
+export function portCommands(place: Place): Pick<
+  Handlers,
+  | "addPort"
+  | "removePort"
+  | "setFrameMax"
+  | "setPortUp"
+  | "setLink"
+  | "setReserved"
+  | "announce"
+  | "flushPort"
+  | "flushFdb"
+> {
+  const { path } = place;
+  return {
+    addPort: () => addPort(place),
+    removePort: ({ port }) => removePort(place, port),
+    setFrameMax: ({ port, frameBytesMax }) => {
+      place.port(port).frameBytesMax = frameBytesMax;
+    },
+    setPortUp: ({ port, up }) => {
+      place.port(port).adminUp = up;
+    },
+    setLink: ({ port, to }) => {
+      place.port(port).linkedTo = to;
+      path.fdb.flushPort(port);
+    },
+    setReserved: ({ port, mask }) => {
+      place.port(port).reservedMask = mask;
+    },
+    announce: (given) => announce(place, given),
+    flushPort: ({ port }) => path.fdb.flushPort(port),
+    flushFdb: () => path.fdb.flush(),
+  };
+}
+
+function addPort({ path }: Place): number | null {
+  const index = path.ports.indexOf(null);
+  if (index < 0) return null;
+  const base = portBase(index, VRINGS_PER_PORT);
+  path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
+  path.ports[index] = new Port(index, base, VRINGS_PER_PORT);
+  return index;
+}
+
+function removePort(place: Place, index: number): void {
+  const { path } = place;
+  for (const vring of place.port(index).vrings) {
+    if (!vring) continue;
+    forgetWaiting(path, vring);
+    forgetKick(place, vring);
+  }
+  path.fdb.removePort(index);
+  path.ports[index] = null;
+}
+
+function announce(place: Place, { port: index, macLo, macHi, flood }: Given<"announce">): void {
+  const port = place.port(index);
+  if (!port.adminUp) return;
+  if (flood) {
+    composeRarp(macLo, macHi);
+    forward(place.path, port, 1);
+  } else if (port.linkedTo === NOT_LINKED) {
+    // Of a linked port nothing is learned: others would reach it.
+    place.path.fdb.learn(macLo, macHi, index, place.path.now);
+  }
+}

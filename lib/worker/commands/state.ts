@@ -1,0 +1,37 @@
+/**
+ * Commands that put in force what a port knew in another switch.
+ *
+ * @module
+ */
+import { FDB_FULL, FDB_PORT_FULL } from "../../switch/fdb.ts";
+import { NOT_LINKED } from "../../switch/port.ts";
+import type { Given, Handlers } from "../wire.ts";
+import type { Place } from "./place.ts";
+
+/** What the data plane does with a port's state. */
+export function stateCommands(place: Place): Pick<Handlers, "learnMacs" | "addPortCounters"> {
+  return {
+    learnMacs: (given) => learnMacs(place, given),
+    addPortCounters: ({ port, counts }) => {
+      const { counters } = place.path;
+      const base = place.port(port).counterBase;
+      for (const [i, more] of counts.entries()) {
+        counters[base + i] = (counters[base + i] ?? 0) + more;
+      }
+    },
+  };
+}
+
+/** @returns how many found room */
+function learnMacs(place: Place, { port: index, macs }: Given<"learnMacs">): number {
+  const { fdb, now } = place.path;
+  const port = place.port(index);
+  // Nothing is looked up for a linked port, and nothing reaches one that is down.
+  if (port.linkedTo !== NOT_LINKED || !port.adminUp) return 0;
+  let learned = 0;
+  for (const { macLo, macHi, ageSeconds } of macs) {
+    const outcome = fdb.learn(macLo, macHi, port.index, now - ageSeconds);
+    if (outcome !== FDB_FULL && outcome !== FDB_PORT_FULL) learned++;
+  }
+  return learned;
+}

@@ -1,0 +1,132 @@
+/**
+ * Commands on virtqueues.
+ *
+ * @module
+ */
+import { fdKind } from "../../../ffi/mod.ts";
+import { VRINGS_PER_PORT } from "../../base/limits.ts";
+import { VRING, VRING_COUNTERS, vringBase } from "../../switch/counters.ts";
+import type { Queue, Vring } from "../../switch/port.ts";
+import { forgetWaiting } from "../../switch/untranslated.ts";
+import {
+  PACKED_EVENT_BYTES,
+  packedDescBytes,
+  PackedQueue,
+  packedSetKicks,
+} from "../../virtio/packed_queue.ts";
+import type { VringShape } from "../../virtio/ring.ts";
+import {
+  splitAvailBytes,
+  splitDescBytes,
+  SplitQueue,
+  splitSetKicks,
+  splitUsedBytes,
+} from "../../virtio/split_queue.ts";
+import type { Given, Handlers, VringPosition, VringStart } from "../wire.ts";
+import { forgetKick, watchKick } from "./kicks.ts";
+import type { Place } from "./place.ts";
+import { attachRecord, logWhole } from "./records.ts";
+
+/** What the data plane does with virtqueues. */
+export function vringCommands(place: Place): Pick<
+  Handlers,
+  | "startVring"
+  | "stopVring"
+  | "setVringEnabled"
+  | "setVringCall"
+  | "setVringLog"
+  | "kickVring"
+> {
+  return {
+    startVring: (given) => startVring(place, given),
+    stopVring: (given) => stopVring(place, given),
+    setVringEnabled: ({ port, vring, enabled }) => {
+      place.vring(port, vring).queue.enabled = enabled;
+    },
+    setVringCall: ({ port, vring, callFd }) => setCall(place.vring(port, vring), callFd),
+    setVringLog: ({ port, vring, logGuestAddr }) => {
+      place.vring(port, vring).queue.logGuestAddr = logGuestAddr;
+      place.port(port).refreshLogs();
+    },
+    kickVring: ({ port, vring }) => {
+      // That it arrived has woken the thread; the next round looks at every ring.
+      count(place, place.vring(port, vring), VRING.kicks, 1);
+    },
+  };
+}
+
+function count({ path }: Place, vring: Vring, counter: number, more: number): void {
+  const at = vring.counterBase + counter;
+  path.counters[at] = (path.counters[at] ?? 0) + more;
+}
+
+/** What fails on the way leaves the port without the virtqueue, as it was. */
+function startVring(
+  place: Place,
+  { port: index, vring: number, start }: Given<"startVring">,
+): void {
+  const port = place.port(index);
+  const queue = makeQueue(place, start);
+  const { kickFd, callFd } = start;
+  const vring: Vring = {
+    port,
+    number,
+    queue,
+    callFd: -1,
+    callIsSocket: false,
+    kickFd,
+    counterBase: vringBase(index, number, VRINGS_PER_PORT),
+  };
+  setCall(vring, callFd);
+  watchKick(place, vring);
+  port.vrings[number] = vring;
+  port.refreshLogs();
+  logWhole(queue);
+  // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
+  if (queue instanceof PackedQueue) packedSetKicks(queue, false);
+  else splitSetKicks(queue, false);
+  showPosition(place, vring);
+}
+
+function makeQueue(place: Place, start: VringStart): Queue {
+  const { size, packed, position } = start;
+  const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
+  const desc = place.area(start.descAddress, descBytes);
+  const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
+  const driver = place.area(start.driverAddress, driverBytes);
+  const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
+  const device = place.area(start.deviceAddress, deviceBytes);
+  const { eventIdx, indirect, mergeable, headerBytes } = start;
+  const shape: VringShape = {
+    ...{ size, eventIdx, indirect, mergeable, headerBytes },
+    ...{ desc, driver, device },
+  };
+  const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+  queue.enabled = start.enabled;
+  queue.logGuestAddr = start.logGuestAddr;
+  queue.descArea = desc;
+  queue.deviceArea = device;
+  if (start.record) attachRecord(queue, start.record, (at, bytes) => place.area(at, bytes));
+  return queue;
+}
+
+function stopVring(place: Place, { port, vring: number }: Given<"stopVring">): VringPosition {
+  const vring = place.vring(port, number);
+  const position = vring.queue.position();
+  forgetWaiting(place.path, vring);
+  place.port(port).vrings[number] = null;
+  forgetKick(place, vring);
+  return position;
+}
+
+function showPosition({ path: { counters } }: Place, { counterBase, queue }: Vring): void {
+  const { availIndex, usedIndex } = queue.position();
+  counters.fill(0, counterBase, counterBase + VRING_COUNTERS.length);
+  counters[counterBase + VRING.lastAvail] = availIndex;
+  counters[counterBase + VRING.lastUsed] = usedIndex;
+}
+
+function setCall(vring: Vring, fd: number): void {
+  vring.callFd = fd;
+  vring.callIsSocket = fd >= 0 && fdKind(fd) === "socket";
+}

@@ -1,0 +1,319 @@
+/**
+ * Everything the control thread can tell the data plane: one row a command. What is written and
+ * read, the types of both sides and the stand-ins of tests derive from this table, so that a command
+ * is two edits: its row here, and what the data plane does (lib/worker/commands/).
+ *
+ * Every command is synchronous: when it returns, the data plane has done it between two rounds and
+ * holds nothing older (a quiescent point was passed). Addresses are host virtual addresses of mapped
+ * memory unless they are named otherwise; no pointers, no sockets, no protocol.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
+import { PORT_COUNTERS } from "../switch/counters.ts";
+import { LINK_WAITING } from "../switch/port.ts";
+import { LOG_BY_PLACE, type VringPosition } from "../virtio/ring.ts";
+import {
+  choice,
+  type Field,
+  flag,
+  list,
+  maybe,
+  nothing,
+  Numbers,
+  record,
+  type Shape,
+  type Value,
+  type Values,
+  whole,
+} from "./fields.ts";
+
+export type { VringPosition };
+
+/**
+ * Instead of a kick or call descriptor: notifications are messages. Kicks come as `kickVring`, calls
+ * leave as events.
+ */
+export const IN_BAND = -2;
+/** Addresses learned by one command, at most. */
+export const MACS_PER_COMMAND = 512;
+
+const PORT = whole(0, PORTS_MAX - 1);
+const VRING = whole(0, VRINGS_PER_PORT - 1);
+/** A host address of user space. */
+const ADDRESS = whole(0, 2 ** 47 - 1);
+const SIZE_BYTES = whole(1, 2 ** 47);
+const GUEST_ADDR = whole(0, 2 ** 53 - 1);
+/** As a tenant gives it, if need be rounded. */
+const ANY_U64 = whole(0, 2 ** 64);
+/** Of a mapping, as `addMapping` gave it. */
+const MAPPING = whole(1, 2 ** 53 - 1);
+/** A descriptor, -1 for none, or {@linkcode IN_BAND}. It stays the control thread's. */
+const FD = whole(IN_BAND, 2 ** 31 - 1);
+/** A 32-bit word, signed or not. */
+const WORD = whole(-(2 ** 31), 2 ** 32 - 1);
+/** Guest address at which the device area is logged, LOG_BY_PLACE or LOG_OFF. */
+const LOG_GUEST_ADDR = whole(LOG_BY_PLACE, 2 ** 53 - 1);
+const COUNT = whole(0, 2 ** 53 - 1);
+const SECONDS = whole(0, 2 ** 31 - 1);
+
+/** A piece of guest-physical memory and where it is mapped. */
+const REGION = record({
+  /** First guest-physical address. */
+  guestAddr: GUEST_ADDR,
+  sizeBytes: SIZE_BYTES,
+  /** Host address of the region's first byte, inside the mapping. */
+  address: ADDRESS,
+  mapping: MAPPING,
+});
+/** See {@linkcode VringPosition}. */
+const POSITION: Field<VringPosition> = record({
+  availIndex: whole(0, 65535),
+  availWrap: whole(0, 1),
+  usedIndex: whole(0, 65535),
+  usedWrap: whole(0, 1),
+});
+/** Where a virtqueue's position is kept for the next process. */
+const RECORD = record({
+  /** Shared with the front-end, or a file of ours (packed rings). */
+  kind: choice("journal", "inflight"),
+  /** Host address, inside a mapping the data plane knows. */
+  address: ADDRESS,
+  /** Entries of an inflight region, or of the ring. */
+  entries: whole(0, 65535),
+  /** Inflight: number of the next chain taken. */
+  counter: COUNT,
+  /** Inflight, split: chains held before are served first, from the region. */
+  listed: flag,
+});
+/** Everything the data plane needs to serve one virtqueue. */
+const VRING_START = record({
+  /** Entries; a power of two for split rings. */
+  size: whole(1, 32768),
+  packed: flag,
+  /** VIRTIO_F_RING_EVENT_IDX was negotiated. */
+  eventIdx: flag,
+  /** VIRTIO_RING_F_INDIRECT_DESC was negotiated. */
+  indirect: flag,
+  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
+  mergeable: flag,
+  /** Bytes of the virtio-net header. */
+  headerBytes: whole(10, 12),
+  /** Descriptor table (split) or ring (packed). */
+  descAddress: ADDRESS,
+  /** Available ring (split) or driver event suppression (packed). */
+  driverAddress: ADDRESS,
+  /** Used ring (split) or device event suppression (packed). */
+  deviceAddress: ADDRESS,
+  position: POSITION,
+  /** -1: the front-end asks for polling. */
+  kickFd: FD,
+  /** An eventfd or a socket; -1: the driver polls. */
+  callFd: FD,
+  enabled: flag,
+  logGuestAddr: LOG_GUEST_ADDR,
+  record: maybe(RECORD),
+});
+/** A dirty log and where it is mapped. */
+const LOG = record({
+  sizeBytes: SIZE_BYTES,
+  /** Host address of its first byte, inside the mapping. */
+  address: ADDRESS,
+  mapping: MAPPING,
+});
+/** A MAC address known on a port, as lib/base/mac.ts has them. */
+const LEARNED_MAC = record({
+  macLo: WORD,
+  /** A VLAN in bits 16-27. */
+  macHi: WORD,
+  ageSeconds: SECONDS,
+});
+
+export type PlacedRegion = Value<typeof REGION>;
+export type VringRecord = Value<typeof RECORD>;
+export type VringStart = Value<typeof VRING_START>;
+export type PlacedLog = Value<typeof LOG>;
+export type LearnedMac = Value<typeof LEARNED_MAC>;
+
+interface Row<S extends Shape, R> {
+  readonly given: Field<Values<S>>;
+  readonly result: Field<R>;
+}
+
+function command<S extends Shape>(shape: S): Row<S, void>;
+function command<S extends Shape, R>(shape: S, result: Field<R>): Row<S, R>;
+function command<S extends Shape>(shape: S, result: Field<unknown> = nothing): Row<S, unknown> {
+  return { given: record(shape), result };
+}
+
+const portCommand = { port: PORT };
+const vringCommand = { port: PORT, vring: VRING };
+
+/** The commands by name. */
+export const COMMANDS = {
+  /** Reserves a port number, with cleared counters; null when all are taken. */
+  addPort: command({}, maybe(PORT)),
+  /** Stops what runs on the port, forgets its MAC addresses and frees the number. */
+  removePort: command(portCommand),
+  /** Tells of mapped memory. @returns its number, to name it in regions */
+  addMapping: command({ address: ADDRESS, sizeBytes: SIZE_BYTES }, MAPPING),
+  /** Detaches every view of the mapping; no region of any port may name it any more. */
+  removeMapping: command({ mapping: MAPPING }),
+  /**
+   * Replaces the port's memory table between two rounds. Virtqueues may run if their areas stay
+   * where they are.
+   */
+  setMemory: command({ port: PORT, regions: list(REGION, MEM_SLOTS_MAX) }),
+  startVring: command({ ...vringCommand, start: VRING_START }),
+  /** Stops a virtqueue, everything taken from it completed. @returns where it stands */
+  stopVring: command(vringCommand, POSITION),
+  setVringEnabled: command({ ...vringCommand, enabled: flag }),
+  setVringCall: command({ ...vringCommand, callFd: FD }),
+  /** Logs the ring's writes from now on, or no more. */
+  setVringLog: command({ ...vringCommand, logGuestAddr: LOG_GUEST_ADDR }),
+  /** Puts another dirty log in force, or none. `logAll`: also log what buffers receive. */
+  setLog: command({ port: PORT, log: maybe(LOG), logAll: flag }),
+  /**
+   * Learns a MAC address on a port. `flood`: also send every other port a RARP request from there,
+   * counted as if the guest had sent it.
+   */
+  announce: command({ port: PORT, macLo: WORD, macHi: WORD, flood: flag }),
+  /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */
+  kickVring: command(vringCommand),
+  /** Longest frame (bytes, without FCS, with VLAN tags) the port takes or gives. */
+  setFrameMax: command({ port: PORT, frameBytesMax: whole(0, 2 ** 20) }),
+  /**
+   * Descriptor addresses of the port are I/O virtual from now on, or no more. Nothing is translated
+   * at first. Virtqueues must be stopped.
+   */
+  setIotlb: command({ port: PORT, on: flag }),
+  /**
+   * Translates a range that lies in one region; virtqueues that wait for it go on. `permission`: 1
+   * the device may read, 2 write, 3 both.
+   */
+  updateIotlb: command({
+    ...portCommand,
+    iova: ANY_U64,
+    sizeBytes: ANY_U64,
+    hostAddress: ADDRESS,
+    permission: whole(0, 3),
+  }),
+  /** Forgets a range, which may reach beyond 2^53. Nothing uses it when this returns. */
+  invalidateIotlb: command({ port: PORT, iova: ANY_U64, sizeBytes: ANY_U64 }),
+  /** Keeps off a virtqueue's areas; frames for it are parked. */
+  holdVring: command(vringCommand),
+  /** Its areas may be used again, where they were. */
+  releaseVring: command(vringCommand),
+  /**
+   * Has the events of what the port's virtqueues wait for written once more, and frames dropped
+   * that have waited for too long. @returns how many virtqueues wait
+   */
+  askAgain: command(portCommand, COUNT),
+  /** Forgets the dynamic MAC addresses of one port. */
+  flushPort: command(portCommand),
+  /** Forgets every dynamic MAC address. */
+  flushFdb: command({}),
+  /** In service or not: not, its frames are taken and discarded, and it gets none. */
+  setPortUp: command({ port: PORT, up: flag }),
+  /**
+   * Every frame of the port goes to port `to` and nowhere else, and no other port's frame to it;
+   * NOT_LINKED ends that, LINK_WAITING discards. Forgets the port's dynamic MAC addresses.
+   */
+  setLink: command({ port: PORT, to: whole(LINK_WAITING, PORTS_MAX - 1) }),
+  /**
+   * Reserved addresses of which frames pass between ports that both have them; for no port at
+   * first. Bit n of `mask`: 01-80-C2-00-00-0n.
+   */
+  setReserved: command({ port: PORT, mask: whole(0, 0xffff) }),
+  /**
+   * Learns addresses on a port as if frames had come from them that long ago.
+   * @returns how many; the others found no room
+   */
+  learnMacs: command({ port: PORT, macs: list(LEARNED_MAC, MACS_PER_COMMAND) }, COUNT),
+  /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
+  addPortCounters: command({ port: PORT, counts: list(ANY_U64, PORT_COUNTERS.length) }),
+  /** Ends the thread. */
+  shutdown: command({}),
+} as const;
+
+/** A command's name. */
+export type Command = keyof typeof COMMANDS;
+
+/** What a command is given. */
+export type Given<C extends Command> = Value<(typeof COMMANDS)[C]["given"]>;
+
+/** What a command results in. */
+export type Result<C extends Command> = Value<(typeof COMMANDS)[C]["result"]>;
+
+type Method<C extends Command> = keyof Given<C> extends never ? () => Result<C>
+  : (given: Given<C>) => Result<C>;
+
+/**
+ * A command could not be carried out, and what it was for is as before. Thrown by a data plane's
+ * methods; it costs the port that it was for, never the process.
+ */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+
+  /** @param why in the data plane's words */
+  constructor(command: Command, why: string) {
+    super(`the data plane cannot carry out ${command}: ${why}`);
+  }
+}
+
+/** The data plane as the control thread sees it. */
+export type DataPlane = { readonly [C in Command]: Method<C> };
+
+/** What the data plane does, as its own thread sees it. */
+export type Handlers = { readonly [C in Command]: (given: Given<C>) => Result<C> };
+
+const NAMES = Object.keys(COMMANDS) as Command[];
+
+/** Most numbers that any command takes, and that any results in. */
+export const GIVEN_NUMBERS_MAX: number = Math.max(
+  ...NAMES.map((name) => COMMANDS[name].given.numbersMax),
+);
+export const RESULT_NUMBERS_MAX: number = Math.max(
+  ...NAMES.map((name) => COMMANDS[name].result.numbersMax),
+);
+
+/** A command's number in the mailbox. */
+export function numberOf(name: Command): number {
+  return NAMES.indexOf(name);
+}
+
+/** The command with a number. */
+export function commandOf(number: number): Command {
+  const name = NAMES[number];
+  assert(name !== undefined, `Command ${number} is in the table`);
+  return name;
+}
+
+/** Writes what a command is given. @throws {AssertionError} a value is out of range */
+export function writeGiven<C extends Command>(name: C, given: Given<C>, to: Float64Array): void {
+  (COMMANDS[name].given as Field<Given<C>>).write(given, new Numbers(to), name);
+}
+
+/** Reads what {@linkcode writeGiven} wrote. */
+export function readGiven<C extends Command>(name: C, from: Float64Array): Given<C> {
+  return (COMMANDS[name].given as Field<Given<C>>).read(new Numbers(from));
+}
+
+/** Writes what a command results in. @throws {AssertionError} a value is out of range */
+export function writeResult<C extends Command>(name: C, result: Result<C>, to: Float64Array): void {
+  (COMMANDS[name].result as Field<Result<C>>).write(result, new Numbers(to), `result of ${name}`);
+}
+
+/** Reads what {@linkcode writeResult} wrote. */
+export function readResult<C extends Command>(name: C, from: Float64Array): Result<C> {
+  return (COMMANDS[name].result as Field<Result<C>>).read(new Numbers(from));
+}
+
+/** A data plane of which every command is `call`. */
+export function makeDataPlane(
+  call: <C extends Command>(name: C, given: Given<C>) => Result<C>,
+): DataPlane {
+  const methods = NAMES.map((name) => [name, (given: Given<Command> = {}) => call(name, given)]);
+  return Object.fromEntries(methods) as DataPlane;
+}
