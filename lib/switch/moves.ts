@@ -13,7 +13,7 @@
 import { assert } from "../base/assert.ts";
 import * as counters from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
-import { PORTS_MAX } from "./limits.ts";
+import { PORTS_MAX } from "../base/limits.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { PORT } = counters;

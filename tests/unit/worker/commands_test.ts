@@ -124,14 +124,16 @@ Deno.test("a port that is removed takes its part in a flap with it", () => {
   const bench = new Bench();
   const { fdb } = bench.path;
   const flap = (): void => {
-    for (let i = 0; i < 10; i++) for (const port of [0, 1]) fdb.learn(...MAC, port, 0);
+    for (let i = 0; i < 10; i++) {
+      for (const port of [0, 1]) fdb.learn(MAC.macLo, MAC.macHi, port, 0);
+    }
   };
   flap();
   for (let again = 2; again < 4; again++) {
     // The address is where it stays.
-    fdb.learn(...MAC, 0, 0);
-    bench.run(COMMAND.removePort, 1);
-    equal(bench.run(COMMAND.addPort), 1);
+    fdb.learn(MAC.macLo, MAC.macHi, 0, 0);
+    bench.run("removePort", { port: 1 });
+    equal(bench.run("addPort", {}), 1);
     flap();
     equal(fdb.counters().flaps, again, "another one is told again");
   }
