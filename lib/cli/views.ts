@@ -214,6 +214,13 @@ export function linkTable(links: readonly LinkStatus[]): string {
   );
 }
 
+/** What a virtqueue does, and what is wrong with it or was with its chains. */
+function vringState(vring: DocumentOf<"vring-list">["vrings"][number]): string {
+  const bad = vring.counters["badChains"] ?? 0;
+  const state = vring.error === null ? vring.state : `${vring.state}: ${vring.error}`;
+  return bad === 0 ? state : `${state}, ${bad} bad chain${bad === 1 ? "" : "s"}`;
+}
+
 /** The table of `vring show`. */
 export function vringTable(list: DocumentOf<"vring-list">): string {
   const features = `${list.features ?? "-"} ${list.featureNames.join(" ")}`.trimEnd();
@@ -227,7 +234,7 @@ export function vringTable(list: DocumentOf<"vring-list">): string {
     String(vring.lastAvail),
     String(vring.lastUsed),
     ...["kicks", "calls", "callsSuppressed"].map((name) => String(vring.counters[name] ?? 0)),
-    vring.error === null ? vring.state : `${vring.state}: ${vring.error}`,
+    vringState(vring),
   ]);
   const heading = [
     ...["VRING", "DIRECTION", "SIZE", "LAST-AVAIL", "LAST-USED"],
