@@ -18,13 +18,15 @@ import { description, groupExamples, helpFor, readLine } from "./command_line.ts
 import { type Argument, type CommandRow, COMMANDS, type Flag, GROUPS } from "./commands.ts";
 import { describeFailure, EXIT_USAGE, printable } from "./failure.ts";
 
-/** Writes to stdout; a closed or full pipe loses text, never the program. */
-function print(text: string): void {
+/** Writes to stdout; a closed or full pipe loses text, never the program. @returns if it could */
+function print(text: string): boolean {
   try {
     const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+    return true;
   } catch {
     // Nobody reads.
+    return false;
   }
 }
 
@@ -141,15 +143,15 @@ const application = buildApplication(
 /** What the framework takes for a process. */
 interface Context {
   readonly process: {
-    readonly stdout: { readonly write: typeof print };
-    readonly stderr: { readonly write: typeof print };
+    readonly stdout: { readonly write: (text: string) => void };
+    readonly stderr: { readonly write: (text: string) => void };
     exitCode: number | string | null;
     readonly env: Record<string, string>;
   };
 }
 
 /** A framework's process whose usage errors are kept, one by one. */
-function processWith(write: typeof print, faults: string[]): Context {
+function processWith(write: (text: string) => void, faults: string[]): Context {
   return {
     process: {
       stdout: { write },

@@ -7,8 +7,8 @@
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 import type { AnyView, OutputFlags } from "./view.ts";
 
-/** Prints to stdout. */
-export type Print = (text: string) => void;
+/** Prints to stdout. False: nobody reads. */
+export type Print = (text: string) => unknown;
 /** What a command does, with its flags and arguments. */
 export type Act = (flags: never, print: Print, ...words: string[]) => void | Promise<void>;
 
@@ -71,6 +71,7 @@ export const CLIENT_FLAGS: Readonly<Record<string, Flag>> = {
 
 const RATE_FLAGS: Readonly<Record<string, Flag>> = {
   rate: { brief: "look twice and print growth per second as well", yes: true },
+  watch: { brief: "the same again and again; with -o json a document a line", yes: true },
   seconds: { brief: "look twice, this far apart (1)", placeholder: "SECONDS" },
 };
 
@@ -202,7 +203,12 @@ const STATUS_COMMANDS: readonly CommandRow[] = [
   {
     words: ["stats"],
     brief: "counters of the switch or one port, and how fast they grow",
-    examples: ["vuswitch stats", "vuswitch stats vm1 -o json", "vuswitch stats --rate"],
+    examples: [
+      "vuswitch stats",
+      "vuswitch stats vm1 -o json",
+      "vuswitch stats --rate",
+      "vuswitch stats vm1 --watch",
+    ],
     arguments: [MAYBE_PORT],
     flags: { ...CLIENT_FLAGS, ...RATE_FLAGS },
     ...viewing(async () => (await import("./stats.ts")).stats),

@@ -12,13 +12,14 @@ import { CliError, EXIT_USAGE } from "./failure.ts";
 import type { View } from "./view.ts";
 import { portStatsTable, statsTable } from "./views.ts";
 
-/** Between the two looks of `--rate`, s. */
+/** Between the two looks of `--rate` and `--watch`, s. */
 const RATE_SECONDS = 1;
 const RATE_SECONDS_MAX = 3600;
 
 /** Flags of `stats`. */
 export interface StatsFlags extends ClientFlags {
   readonly rate?: boolean;
+  readonly watch?: boolean;
   readonly seconds?: string;
 }
 
@@ -46,8 +47,8 @@ export function ratesOf(
 }
 
 /** Reads how long a rate is measured, s. @throws {CliError} */
-function rateSeconds({ rate, seconds }: StatsFlags): number | null {
-  if (seconds === undefined) return rate ? RATE_SECONDS : null;
+function rateSeconds({ rate, watch, seconds }: StatsFlags): number | null {
+  if (seconds === undefined) return rate || watch ? RATE_SECONDS : null;
   const number = /^\d*\.?\d+$/.test(seconds) ? Number(seconds) : NaN;
   if (number >= 0.1 && number <= RATE_SECONDS_MAX) return number;
   throw new CliError(

@@ -9,7 +9,12 @@ import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
 /** Which way to print. */
 export interface OutputFlags {
   readonly output: "table" | "json";
+  /** Again and again, until nobody reads any more. */
+  readonly watch?: boolean;
 }
+
+/** In front of each table on a terminal: to its top left corner, and everything cleared. */
+const CLEAR = "\x1b[H\x1b[2J";
 
 /** A command that prints `Name`. */
 export interface View<Flags, Name extends DocumentName> {
@@ -38,14 +43,22 @@ export function view<Flags, Name extends DocumentName>(
   return { document: () => document, read, draw };
 }
 
-/** Does what a command says, and prints. */
+/** Does what a command says, and prints. Watched, JSON is a document a line. */
 export async function showView(
   { read, draw }: AnyView,
   flags: OutputFlags,
-  print: (text: string) => void,
+  print: (text: string) => unknown,
   ...words: string[]
 ): Promise<void> {
-  const value = await read(flags as never, ...words);
-  if (flags.output === "json") print(`${JSON.stringify(value, null, 2)}\n`);
-  else print(draw(value as never));
+  const { output, watch = false } = flags;
+  for (let round = 0;; round++) {
+    const value = await read(flags as never, ...words);
+    let text: string;
+    if (output === "json") text = `${JSON.stringify(value, null, watch ? 0 : 2)}\n`;
+    else text = draw(value as never);
+    if (watch && output === "table") {
+      text = (Deno.stdout.isTerminal() ? CLEAR : round > 0 ? "\n" : "") + text;
+    }
+    if (print(text) === false || !watch) return;
+  }
 }

@@ -13,7 +13,7 @@ import { routeNames } from "../docs/named.ts";
 import { faults, strictFaults } from "../harness/json_schema.ts";
 import { ManyStates } from "../harness/many_states.ts";
 import { askSwitch, Recorder } from "../harness/recorder.ts";
-import { vuswitch } from "../harness/switch_process.ts";
+import { vuswitch, vuswitchWords } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 
 const PORTS = [
@@ -208,6 +208,28 @@ function logIsDescribed(states: ManyStates): void {
   for (const line of lines) deepEqual(strictFaults("log-line", JSON.parse(line)), [], line);
 }
 
+/** A document a line, until nobody reads. */
+async function watchIsHeard(ctl: string): Promise<void> {
+  const [program = "", ...words] = vuswitchWords();
+  const flags = ["--watch", "--seconds", "0.1", "-o", "json", "--ctl", ctl, "--timeout", "60"];
+  const child = new Deno.Command(program, {
+    args: [...words, "stats", "split", ...flags],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  let text = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (text.split("\n").length > 3) break;
+  }
+  for (const line of text.split("\n").slice(0, 3)) {
+    const value = JSON.parse(line);
+    deepEqual(strictFaults("port-stats", value), []);
+    ok(value.rates.seconds >= 0.1);
+  }
+  equal((await child.status).code, 0, "it ends when nobody reads");
+}
+
 async function ratesAreMeasured(states: ManyStates): Promise<void> {
   const sending = setInterval(() => states.split.send(new Uint8Array(60)), 5);
   try {
@@ -225,6 +247,7 @@ async function ratesAreMeasured(states: ManyStates): Promise<void> {
   } finally {
     clearInterval(sending);
   }
+  await watchIsHeard(states.process.ctl);
   const { stdout } = await vuswitch("stats", "split", "--rate", "--ctl", states.process.ctl);
   match(stdout, /^WHERE +COUNTER +VALUE +PER-SECOND\nsplit +rxFrames +\d+ +\d+\.\d\n/);
   const { code, stderr } = await vuswitch("stats", "--seconds", "0");
