@@ -37,7 +37,8 @@ export class Knocks {
   readonly #log: SocketHost["log"];
   readonly #now: () => number;
   readonly #looks: PeerLooks;
-  readonly #peers = new Map<number, Knocker>();
+  /** By process and reason: one that is refused and one that is slowed down are two facts. */
+  readonly #peers = new Map<string, Knocker>();
   #others = 0;
   /** Since when they are counted, ms. */
   #othersMs = 0;
@@ -56,10 +57,10 @@ export class Knocks {
 
   /** One more try. @param fd its connection, which stays the caller's */
   note(fd: number, { code, why }: TurnedAway): void {
-    const pid = this.#looks.pid(fd);
+    const key = `${this.#looks.pid(fd)} ${code}`;
     const now = this.#now();
     this.#timer ??= setInterval(() => this.look(), LOOK_MS);
-    const known = this.#peers.get(pid);
+    const known = this.#peers.get(key);
     if (known) {
       known.tries++;
       known.lastMs = now;
@@ -72,19 +73,19 @@ export class Knocks {
     }
     const who = peerName(this.#looks.describe(fd));
     const times = { tries: 1, told: 1, sinceMs: now, lastMs: now, saidMs: now };
-    this.#peers.set(pid, { who, why, ...times });
+    this.#peers.set(key, { who, why, ...times });
     this.#log("warn", code, `a front-end was refused: ${who} knocks, ${why}`);
   }
 
   /** Says what is due. */
   look(): void {
     const now = this.#now();
-    for (const [pid, knocker] of this.#peers) {
+    for (const [key, knocker] of this.#peers) {
       const { who, why, tries, lastMs, saidMs } = knocker;
       const ended = now - lastMs >= LOOK_MS;
       const due = now - saidMs >= LINE_MS;
       // Its place is kept for as long as a line counts: one that comes and goes gets no more.
-      if (ended && due) this.#peers.delete(pid);
+      if (ended && due) this.#peers.delete(key);
       if (tries === knocker.told || !(ended || due)) continue;
       knocker.told = tries;
       knocker.saidMs = now;

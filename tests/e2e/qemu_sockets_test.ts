@@ -113,3 +113,44 @@ peerTest(
     assert.deepEqual([...Deno.readDirSync(folder.path)].filter((e) => e.name === "many.sock"), []);
   },
 );
+
+peerTest(
+  "QEMU that knocks at another one's port: a line that names both, no storm, in when it is free",
+  missingQemuPackages(),
+  async () => {
+    using folder = new TempFolder();
+    await using running = await SwitchProcess.withPorts(folder.path, 2);
+    const chardev = ["reconnect=1"];
+    const guests = await startGuests(folder.path, [{ chardev }, { chardev }]);
+    const [holder, witness] = guests as [QemuGuest, QemuGuest];
+    let knocker: QemuGuest | null = null;
+    try {
+      await untilUp(running, "vm1", "vm2");
+      // The machine that is to take its place, address and all.
+      knocker = QemuGuest.start({ ...holder.options, name: "knocker" });
+      const busy = async (): Promise<number> => (await running.port("vm1")).errors["busy"] ?? 0;
+      await until("it knocks", async () => await busy() >= 1);
+      const [from, before] = [performance.now(), await busy()];
+      await until("it knocks again and again", async () => await busy() >= before + 4);
+      const seconds = (performance.now() - from) / 1000;
+      // Held a second each, and a second's pause of its own.
+      assert(seconds > 3, `4 tries in ${seconds} s`);
+      const lines = running.log.split("\n").filter((line) => / knocks, /.test(line));
+      assert.equal(lines.length, 1, running.log);
+      const qemu = (guest: QemuGuest): string => `pid ${guest.pid} qemu-system-\\S+`;
+      assert.match(
+        lines[0] ?? "",
+        new RegExp(`${qemu(knocker)} knocks, and ${qemu(holder)} is connected`),
+      );
+      await pingAll(witness, addressOf(1), 20);
+
+      await holder.stop("SIGKILL");
+      await knocker.ready();
+      await untilUp(running, "vm1", "vm2");
+      assert.equal((await running.port("vm1")).peer?.pid, knocker.pid);
+      await pingAll(witness, addressOf(1), 20);
+    } finally {
+      await stopGuests(knocker === null ? guests : [...guests, knocker]);
+    }
+  },
+);

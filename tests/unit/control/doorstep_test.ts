@@ -90,6 +90,11 @@ Deno.test("Knocks says a process once, once a minute, and when it stops", () => 
   knocks.look();
   equal(lines.length, 3);
   match(lines[2] ?? "", /stopped knocking: 120 tries in 119 s/);
+  // What it has to be told of anew is no knock like those before.
+  knocks.note(near, TOO_OFTEN);
+  knocks.note(near, TOO_OFTEN);
+  equal(lines.length, 4);
+  match(lines[3] ?? "", /^too-often: .*thrown out so often/);
   knocks.close();
   closeFd(near);
   closeFd(far);

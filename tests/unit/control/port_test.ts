@@ -257,6 +257,43 @@ Deno.test("SwitchPort lets in who connected before its socket was made again, an
     equal(subject.logged("socket-gone").length, 2);
   }));
 
+Deno.test("SwitchPort that waits for descriptors to close says so, and goes on when they have", () =>
+  bench(async (b) => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const blocking = new BlockingPool({
+      close: async (fd) => {
+        await gate;
+        closeFd(fd);
+      },
+      signal: () => gate,
+    });
+    const path = `${b.path}-choked`;
+    const port = new SwitchPort({ name: "x", path }, { ...contextOf(b), blocking });
+    for (let count = 0; count < 4; count++) {
+      deepEqual(port.status().problems, []);
+      const sends = Client.connect(path);
+      sends.give(id.VHOST_USER_SET_OWNER, words(), eventFds(100));
+      await until("it is thrown out", () => port.status().errors["fd-count"] === count + 1);
+      sends.close();
+    }
+    const waits = Client.connect(path);
+    await until("it has to wait", () => port.status().errors["closing"] === 1);
+    const { problems, verdict, lastError, peer } = port.status();
+    deepEqual([problems.map(({ code }) => code), lastError?.code, peer], [
+      ["closing"],
+      "closing",
+      null,
+    ]);
+    match(verdict, /^no front-end is taken: descriptors of an earlier front-end do not close/);
+    open();
+    equal(await waits.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    deepEqual([port.status().problems, port.status().errors["closing"]], [[], 1]);
+    waits.close();
+    await until("it is gone", () => port.status().peer === null);
+    port.close();
+    await untilIdle(blocking);
+  }));
+
 Deno.test("SwitchPort serves an inherited listening socket and leaves its file alone", () =>
   bench(async (b) => {
     const path = `${b.path}-inherited`;
