@@ -19,14 +19,14 @@ export class Arrival {
 
   /**
    * @param announce called once, when the connection is a front-end
-   * @param stays called once, when it has been there for long
+   * @param stays called once, when it has been there for long; null: nobody asks
    */
-  constructor(announce: () => void, stays: () => void = () => {}) {
+  constructor(announce: () => void, stays: (() => void) | null = null) {
     this.#announce = announce;
     this.#timer = setTimeout(() => {
       this.#worthy = true;
       this.announce();
-      this.#timer = setTimeout(stays, STAY_MS - SILENT_MS_MAX);
+      if (stays !== null) this.#timer = setTimeout(stays, STAY_MS - SILENT_MS_MAX);
     }, SILENT_MS_MAX);
   }
 

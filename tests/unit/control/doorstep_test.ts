@@ -255,4 +255,5 @@ Deno.test("Arrival tells of who speaks or stays, once", async () => {
   await until("who stays is told of", () => stays.isAnnounced);
   ok(stays.isWorthy);
   equal(told, 2);
+  stays.end(false);
 });
