@@ -10,7 +10,7 @@ import {
   ENTRY_KINDS,
   type EntryKind,
   inventory,
-} from "../vhost/inventory.ts";
+} from "../vhost/inventory/inventory.ts";
 import {
   type CounterRow,
   counterWay,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Entry, inventory } from "../vhost/inventory.ts";
+import { type Entry, inventory } from "../vhost/inventory/inventory.ts";
 import { formatTable } from "./table.ts";
 import { type View, view } from "./view.ts";
 

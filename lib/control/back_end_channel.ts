@@ -24,7 +24,7 @@ import {
   type BackEndMessage,
   decodeBackEndReply,
   encodeBackEnd,
-} from "../vhost/back_end_message.ts";
+} from "../vhost/wire/back_end_message.ts";
 import type { Refusal } from "../vhost/host.ts";
 import type { Reactor } from "./reactor.ts";
 

@@ -31,7 +31,7 @@ import {
   PAYLOAD_BYTES_MAX,
   VHOST_USER_IOTLB_MSG,
   VHOST_USER_SET_DEVICE_STATE_FD,
-} from "../vhost/message.ts";
+} from "../vhost/wire/message.ts";
 import type { Outcome } from "../vhost/session.ts";
 import type { Reactor } from "./reactor.ts";
 

@@ -13,7 +13,7 @@ import { present } from "../base/assert.ts";
 import { frameLimit } from "../switch/port.ts";
 import { reservedMask } from "../switch/reserved.ts";
 import type { Refusal, SessionHost } from "../vhost/host.ts";
-import { callInBand } from "../vhost/inband.ts";
+import { callInBand } from "../vhost/device/in_band.ts";
 import { makeOffer, type Offer } from "../vhost/offer.ts";
 import { Session } from "../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";

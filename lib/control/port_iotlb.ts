@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { tellFrontEnd } from "../vhost/back_end_requests.ts";
+import { tellFrontEnd } from "../vhost/requests/back_end_channel.ts";
 import {
   iotlbMessage,
   VHOST_ACCESS_RO,
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_MISS,
-} from "../vhost/back_end_message.ts";
-import { askForRing } from "../vhost/iotlb_requests.ts";
+} from "../vhost/wire/back_end_message.ts";
+import { askForRing } from "../vhost/requests/iotlb.ts";
 import type { Session } from "../vhost/session.ts";
 import { IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";

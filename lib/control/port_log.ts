@@ -6,7 +6,7 @@
  */
 import { viewMemory } from "../../ffi/mod.ts";
 import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/memory_table.ts";
+import { isRefusal } from "../vhost/device/memory_table.ts";
 import type { DataPlane, PlacedLog } from "../worker/wire.ts";
 import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
 

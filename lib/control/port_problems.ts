@@ -14,11 +14,11 @@ import {
   VHOST_USER_GET_FEATURES,
   VHOST_USER_SET_FEATURES,
   VHOST_USER_SET_OWNER,
-} from "../vhost/message.ts";
+} from "../vhost/wire/message.ts";
 import type { Offer } from "../vhost/offer.ts";
-import { SHARE_HINT, strayRing } from "../vhost/ring_places.ts";
+import { SHARE_HINT, strayRing } from "../vhost/device/ring_places.ts";
 import type { Session } from "../vhost/session.ts";
-import { areaBytes, type VringState } from "../vhost/vring.ts";
+import { areaBytes, type VringState } from "../vhost/device/vring.ts";
 import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../virtio/features.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";

@@ -12,7 +12,7 @@ import {
   reservedDigit,
   reservedName,
 } from "../switch/reserved.ts";
-import { MTU_MAX, MTU_MIN } from "../vhost/config_space.ts";
+import { MTU_MAX, MTU_MIN } from "../vhost/device/config_space.ts";
 import { OFFER_WORDS, type OfferWord } from "../vhost/offer.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../base/limits.ts";
 import { ControlError, type PortConfig } from "./types.ts";

@@ -10,9 +10,9 @@ import {
   type DeviceState,
   encodeDeviceState,
   STATE_BYTES_MAX,
-} from "../vhost/device_state.ts";
+} from "../vhost/wire/device_state.ts";
 import type { Refusal } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/memory_table.ts";
+import { isRefusal } from "../vhost/device/memory_table.ts";
 import type { Session } from "../vhost/session.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_DEVICE_STATE } from "../virtio/features.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { closeFd, connectUnix, EAGAIN, receive, send } from "../../ffi/mod.ts";
-import * as id from "../vhost/message.ts";
+import * as id from "../vhost/wire/message.ts";
 
 /** How long the switch may take on a busy machine; only a failure takes that long. */
 export const ANSWER_MS_MAX = 120_000;

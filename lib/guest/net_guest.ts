@@ -5,7 +5,7 @@
  * @module
  */
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
-import * as id from "../vhost/message.ts";
+import * as id from "../vhost/wire/message.ts";
 import { GuestRam, type RingDriver, roomOf, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";

@@ -13,7 +13,7 @@ import {
   signalEventFd,
   socketPair,
 } from "../../ffi/mod.ts";
-import * as id from "../vhost/message.ts";
+import * as id from "../vhost/wire/message.ts";
 import type { FrontEnd } from "./front_end.ts";
 
 /** Messages of the back-end channel. */

@@ -6,7 +6,7 @@
  */
 import type { Mac } from "../base/mac.ts";
 import type { VringPosition, VringRecord, VringStart } from "../worker/wire.ts";
-import type { BackEndMessage } from "./back_end_message.ts";
+import type { BackEndMessage } from "./wire/back_end_message.ts";
 import type { ReasonCode } from "./reasons.ts";
 
 /** One region of a memory table, already checked to be sane and free of overlaps. */

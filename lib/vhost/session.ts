@@ -24,11 +24,11 @@ import {
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
 import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
-import type { InflightArea } from "./inflight_requests.ts";
-import { isRefusal, MemoryTable } from "./memory_table.ts";
-import { ConfigSpace } from "./config_space.ts";
-import { announceConfig, changeLink, holdToDefaultMtu } from "./config_requests.ts";
-import { callOf, callOnce, errInBand, kickOf } from "./inband.ts";
+import type { InflightArea } from "./requests/inflight.ts";
+import { isRefusal, MemoryTable } from "./device/memory_table.ts";
+import { ConfigSpace } from "./device/config_space.ts";
+import { announceConfig, changeLink, holdToDefaultMtu } from "./requests/config.ts";
+import { callOf, callOnce, errInBand, kickOf } from "./device/in_band.ts";
 import { DEFAULT_OFFER, type Offer } from "./offer.ts";
 import {
   encodeMessage,
@@ -37,14 +37,14 @@ import {
   VHOST_USER_NEED_REPLY_MASK,
   VHOST_USER_REPLY_MASK,
   VHOST_USER_VERSION,
-} from "./message.ts";
-import { Migration } from "./migration.ts";
-import { checkMessage } from "./message_check.ts";
-import { placeVring } from "./ring_position.ts";
-import { type Request, REQUESTS } from "./requests.ts";
-import type { RingIotlb } from "./ring_iotlb.ts";
-import { placeRing, ringLog, staysIn, useIotlb } from "./ring_places.ts";
-import { encodePosition, type VringAddresses, VringState } from "./vring.ts";
+} from "./wire/message.ts";
+import { Migration } from "./device/migration.ts";
+import { checkMessage } from "./requests/check.ts";
+import { placeVring } from "./device/ring_position.ts";
+import { type Request, REQUESTS } from "./requests/table.ts";
+import type { RingIotlb } from "./device/ring_iotlb.ts";
+import { placeRing, ringLog, staysIn, useIotlb } from "./device/ring_places.ts";
+import { encodePosition, type VringAddresses, VringState } from "./device/vring.ts";
 
 /** What a handled message leads to. */
 export interface Outcome {

@@ -10,8 +10,9 @@ const LIB = new URL("../../lib/", import.meta.url).pathname;
 
 function* textsOf(folders: readonly string[]): Generator<string> {
   for (const folder of folders) {
-    for (const entry of Deno.readDirSync(LIB + folder)) {
-      if (entry.name.endsWith(".ts")) yield Deno.readTextFileSync(`${LIB}${folder}/${entry.name}`);
+    for (const { name, isDirectory } of Deno.readDirSync(LIB + folder)) {
+      if (isDirectory) yield* textsOf([`${folder}/${name}`]);
+      else if (name.endsWith(".ts")) yield Deno.readTextFileSync(`${LIB}${folder}/${name}`);
     }
   }
 }

@@ -5,7 +5,7 @@
  */
 import { strict as assert } from "node:assert";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
-import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/message.ts";
+import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/wire/message.ts";
 import { closeFd, listenUnix } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import { closeFd, F_SETFL } from "../../ffi/mod.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { RX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { isBlockedOn } from "../harness/blocked.ts";
 import { bytesOf, Siege, steps } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";

@@ -10,12 +10,12 @@ import { O_CLOEXEC, O_PATH } from "../../ffi/abi.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { NEED_REPLY, PLAIN } from "../../lib/guest/front_end.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import {
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
 } from "../../lib/virtio/features.ts";
-import { REQUESTS } from "../../lib/vhost/requests.ts";
+import { REQUESTS } from "../../lib/vhost/requests/table.ts";
 import { held } from "../harness/bystanders.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";

@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { writeDesc } from "../../lib/guest/driver.ts";
 import { type NetGuest, type NetGuestOptions, RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { FRAME_BYTES_MAX } from "../../lib/virtio/burst.ts";
 import { Siege } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";

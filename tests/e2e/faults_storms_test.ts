@@ -9,7 +9,7 @@ import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { MESSAGES_BURST_MAX } from "../../lib/control/connection.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { LingeringSocket } from "../harness/linger.ts";
 import { bytesOf, closes, Siege, type Siege as Besieged, steps } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";

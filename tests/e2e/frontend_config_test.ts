@@ -9,7 +9,7 @@ import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer } from "../harness/traffic.ts";

@@ -15,7 +15,7 @@ import {
   writeTenantFd,
 } from "../../ffi/mod.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
 import { until } from "../harness/until.ts";

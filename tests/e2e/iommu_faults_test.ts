@@ -18,8 +18,8 @@ import {
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_MISS,
   VHOST_IOTLB_UPDATE,
-} from "../../lib/vhost/back_end_message.ts";
-import * as id from "../../lib/vhost/message.ts";
+} from "../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";

@@ -8,7 +8,7 @@ import { closeFd, createEventFd } from "../../ffi/mod.ts";
 import { CALLS_MAX } from "../../lib/control/tenant_fds.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
 import { SwitchProcess } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import type { LinkStatus, ListenerStatus } from "../../lib/control/types.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
 import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";

@@ -25,8 +25,8 @@ import {
   encodeIotlb,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "../../lib/vhost/back_end_message.ts";
-import * as id from "../../lib/vhost/message.ts";
+} from "../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
 import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
 import { startedClient } from "../unit/control/started_client.ts";

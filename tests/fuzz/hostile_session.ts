@@ -7,14 +7,14 @@
  */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import {
   encodeIotlb,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "../../lib/vhost/back_end_message.ts";
+} from "../../lib/vhost/wire/back_end_message.ts";
 import { makeOffer, OFFER_WORDS, type OfferOptions } from "../../lib/vhost/offer.ts";
-import { REQUESTS } from "../../lib/vhost/requests.ts";
+import { REQUESTS } from "../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../lib/vhost/session.ts";
 import * as f from "../../lib/virtio/features.ts";
 import { packedDescBytes } from "../../lib/virtio/packed_queue.ts";

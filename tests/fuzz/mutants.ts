@@ -75,7 +75,7 @@ export const MUTANTS: readonly Mutant[] = [
     by: "session",
     quick: true,
     name: "an old kick descriptor is not closed",
-    file: "lib/vhost/requests.ts",
+    file: "lib/vhost/requests/table.ts",
     from: "  if (vring.kickFd >= 0) session.host.closeFd(vring.kickFd);\n",
     to: "",
   },

@@ -16,7 +16,7 @@ import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 
 const RAM_BYTES = 8 << 20;
 const USER_BASE = 2 ** 44;

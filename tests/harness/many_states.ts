@@ -8,7 +8,7 @@ import type { PortStatus } from "../../lib/control/types.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest, type NetGuestOptions, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 import { SwitchProcess, vuswitch } from "./switch_process.ts";
 import { TempFolder } from "./temp.ts";
 import { introduce, macOf } from "./traffic.ts";

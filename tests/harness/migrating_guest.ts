@@ -8,7 +8,7 @@
 import { strict as assert } from "node:assert";
 import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../ffi/mod.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
-import * as id from "../../lib/vhost/message.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
 
 const PAGE_BYTES = 4096;
 const LOG_ALL = 1n << 26n;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Entry } from "../../vhost/inventory.ts";
+import type { Entry } from "../../vhost/inventory/inventory.ts";
 import { choice, list, maybe, record, type Schema, text, whole } from "./builder.ts";
 
 const ANSWER = record("what comes back, and how front-ends read it", {

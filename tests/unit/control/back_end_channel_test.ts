@@ -12,9 +12,9 @@ import {
   VHOST_USER_BACKEND_IOTLB_MSG,
   VHOST_USER_BACKEND_VRING_CALL,
   vringMessage,
-} from "../../../lib/vhost/back_end_message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
-import { encodeMessage, encodeU64 } from "../../../lib/vhost/message.ts";
+import { encodeMessage, encodeU64 } from "../../../lib/vhost/wire/message.ts";
 import { held, untilHeld } from "./support.ts";
 import { until } from "../../harness/until.ts";
 

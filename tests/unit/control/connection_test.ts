@@ -5,7 +5,7 @@ import { libc } from "../../../ffi/symbols.ts";
 import { Connection, MESSAGES_BURST_MAX } from "../../../lib/control/connection.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import type { Refusal } from "../../../lib/vhost/host.ts";
-import { encodeMessage, encodeU64, PAYLOAD_BYTES_MAX } from "../../../lib/vhost/message.ts";
+import { encodeMessage, encodeU64, PAYLOAD_BYTES_MAX } from "../../../lib/vhost/wire/message.ts";
 import type { Outcome } from "../../../lib/vhost/session.ts";
 import { Client, eventFds, held, untilHeld } from "./support.ts";
 import { until } from "../../harness/until.ts";

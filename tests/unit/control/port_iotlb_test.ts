@@ -6,8 +6,8 @@ import {
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_MISS,
   VHOST_USER_BACKEND_IOTLB_MSG,
-} from "../../../lib/vhost/back_end_message.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import type { Session } from "../../../lib/vhost/session.ts";
 import { VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../../lib/virtio/features.ts";
 import { EVENT } from "../../../lib/worker/events.ts";

@@ -1,7 +1,7 @@
 /** Who leaves early, and whether an IOMMU may be the reason: by what was asked, in which order. */
 import { deepEqual, equal } from "node:assert/strict";
 import { PortProblems } from "../../../lib/control/port_problems.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { FakeHost } from "../vhost/fake_host.ts";

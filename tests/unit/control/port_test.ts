@@ -8,7 +8,7 @@ import { Reactor } from "../../../lib/control/reactor.ts";
 import { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { ControlError } from "../../../lib/control/types.ts";
 import { SocketWatch } from "../../../lib/control/socket_watch.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
 import { table, words } from "../vhost/fake_host.ts";
 import { startedClient } from "./started_client.ts";

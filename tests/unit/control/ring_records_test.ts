@@ -5,7 +5,7 @@ import { createEventFd, statFd, viewMemory } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { recordsFiles, type RecordsHost, RingRecords } from "../../../lib/control/ring_records.ts";
 import type { PlacedVring, Refusal, VringPlan } from "../../../lib/vhost/host.ts";
-import { isRefusal } from "../../../lib/vhost/memory_table.ts";
+import { isRefusal } from "../../../lib/vhost/device/memory_table.ts";
 import { FakePlane } from "./fake_plane.ts";
 import { held, memoryFile } from "./support.ts";
 

@@ -5,7 +5,7 @@
  */
 import { equal } from "node:assert/strict";
 import { closeFd } from "../../../ffi/mod.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
 import { addr, state, table, words } from "../vhost/fake_host.ts";
 import { Client, eventFds, memoryFile } from "./support.ts";

@@ -17,7 +17,7 @@ import {
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
 import type { BlockingPool } from "../../../lib/control/tenant_fds.ts";
 import { until, WAIT_MS_MAX } from "../../harness/until.ts";
-import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/message.ts";
+import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/wire/message.ts";
 
 /** A log that keeps its lines as `event message`. */
 export function keptLog(): { logger: Logger; lines: string[] } {

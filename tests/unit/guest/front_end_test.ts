@@ -10,7 +10,7 @@ import {
   send,
 } from "../../../ffi/mod.ts";
 import { FrontEnd } from "../../../lib/guest/front_end.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { held, untilHeld } from "../control/support.ts";
 import { until } from "../../harness/until.ts";
 

@@ -4,10 +4,10 @@
  * a byte too much or an acknowledgement too many puts every answer after it out of step.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { ACKNOWLEDGED, ANSWERS } from "../../../lib/vhost/answers.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import { ACKNOWLEDGED, ANSWERS } from "../../../lib/vhost/inventory/answers.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { REQUESTS } from "../../../lib/vhost/requests.ts";
+import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import {
   addr,

@@ -3,8 +3,8 @@
  * has one outcome that is right, and no cell leaves a descriptor behind.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
-import { REQUESTS } from "../../../lib/vhost/requests.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
+import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import type { Outcome } from "../../../lib/vhost/session.ts";
 import { finish, message, NEED_REPLY, PLAIN, replyU64 } from "./fake_host.ts";
 import {

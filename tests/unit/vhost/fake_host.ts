@@ -7,7 +7,7 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Mac } from "../../../lib/base/mac.ts";
-import type { BackEndMessage } from "../../../lib/vhost/back_end_message.ts";
+import type { BackEndMessage } from "../../../lib/vhost/wire/back_end_message.ts";
 import type {
   FdKind,
   LogArea,
@@ -17,7 +17,7 @@ import type {
   SessionHost,
   VringPlan,
 } from "../../../lib/vhost/host.ts";
-import type { Message } from "../../../lib/vhost/message.ts";
+import type { Message } from "../../../lib/vhost/wire/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
 import type { VringPosition, VringStart } from "../../../lib/worker/wire.ts";

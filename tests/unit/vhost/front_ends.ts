@@ -7,7 +7,7 @@
  * @module
  */
 import { equal } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import type { Session } from "../../../lib/vhost/session.ts";
 import { OFFERED_FEATURES, OFFERED_PROTOCOL_FEATURES } from "../../../lib/virtio/features.ts";
 import {

@@ -4,22 +4,22 @@
  * or offers a new bit is told here which row to write.
  */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import * as backEnd from "../../../lib/vhost/back_end_message.ts";
-import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory.ts";
+import * as backEnd from "../../../lib/vhost/wire/back_end_message.ts";
+import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory/inventory.ts";
 import {
   COVERING_TESTS,
   NOT_BY_DEFAULT,
   OFFER_CHOICES,
-} from "../../../lib/vhost/inventory_rows.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/inventory/rows.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { REQUESTS } from "../../../lib/vhost/requests.ts";
+import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import * as features from "../../../lib/virtio/features.ts";
 import { FakeHost, message, replyU64 } from "./fake_host.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
-const ROWS = "lib/vhost/inventory_rows.ts";
+const ROWS = "lib/vhost/inventory/rows.ts";
 const entries = inventory();
 
 function of(kind: EntryKind): Entry[] {

@@ -10,8 +10,8 @@ import {
   VHOST_ACCESS_RW,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "../../../lib/vhost/back_end_message.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { VIRTIO_F_ACCESS_PLATFORM } from "../../../lib/virtio/features.ts";

@@ -1,7 +1,11 @@
 /** Memory tables: what is refused, and translation against a naive model. */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { MemoryRegion } from "../../../lib/vhost/host.ts";
-import { decodeMemoryTable, isRefusal, MemoryTable } from "../../../lib/vhost/memory_table.ts";
+import {
+  decodeMemoryTable,
+  isRefusal,
+  MemoryTable,
+} from "../../../lib/vhost/device/memory_table.ts";
 import { table, words } from "./fake_host.ts";
 
 const MIB = 2 ** 20;

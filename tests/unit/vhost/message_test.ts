@@ -6,8 +6,8 @@ import {
   encodeU64,
   encodeVringState,
   exactU64,
-} from "../../../lib/vhost/message.ts";
-import { decodePacked, encodePosition } from "../../../lib/vhost/vring.ts";
+} from "../../../lib/vhost/wire/message.ts";
+import { decodePacked, encodePosition } from "../../../lib/vhost/device/vring.ts";
 import {
   featureNames,
   hasFeature,

@@ -1,7 +1,7 @@
 /** The device's configuration space: what front-ends read, what they may write, what they are told. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/back_end_message.ts";
-import * as id from "../../../lib/vhost/message.ts";
+import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer, type OfferOptions } from "../../../lib/vhost/offer.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
 import * as f from "../../../lib/virtio/features.ts";

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-non-null-assertion
 /** The session against what QEMU, DPDK virtio-user and User-Mode Linux send in normal life. */
 import { deepEqual, equal } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { MEM_SLOTS_MAX } from "../../../lib/base/limits.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import type { VringStart } from "../../../lib/worker/wire.ts";

@@ -3,9 +3,9 @@ import { deepEqual, equal } from "node:assert/strict";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,
-} from "../../../lib/vhost/back_end_message.ts";
-import { callInBand } from "../../../lib/vhost/inband.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
+import { callInBand } from "../../../lib/vhost/device/in_band.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { IN_BAND } from "../../../lib/worker/wire.ts";

@@ -1,6 +1,6 @@
 /** Inflight messages: areas of the right size, regions for the right rings, nothing kept too long. */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD } from "../../../lib/virtio/features.ts";
 import {

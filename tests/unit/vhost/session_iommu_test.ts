@@ -9,8 +9,8 @@ import {
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_MISS,
-} from "../../../lib/vhost/back_end_message.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import {

@@ -6,7 +6,7 @@
  * @module
  */
 import { deepEqual, equal } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../../../lib/virtio/ring.ts";

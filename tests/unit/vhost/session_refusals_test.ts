@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-non-null-assertion
 /** The session against front-ends that are wrong: every request in every state, and random ones. */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
-import { type Request, REQUESTS } from "../../../lib/vhost/requests.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
+import { type Request, REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
-import type { Message } from "../../../lib/vhost/message.ts";
+import type { Message } from "../../../lib/vhost/wire/message.ts";
 import {
   hasFeature,
   OFFERED_FEATURES,

@@ -1,6 +1,6 @@
 /** Device status: what a driver may believe, and what its reset leaves as it was. */
 import { equal } from "node:assert/strict";
-import * as id from "../../../lib/vhost/message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { accept, FakeHost, finish, message, words } from "./fake_host.ts";

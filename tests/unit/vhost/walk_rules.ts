@@ -4,8 +4,8 @@
  *
  * @module
  */
-import * as id from "../../../lib/vhost/message.ts";
-import { REQUESTS } from "../../../lib/vhost/requests.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
+import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../../lib/virtio/features.ts";
 import { addr, config, state, table, words } from "./fake_host.ts";
 import { QEMU_HVA } from "./front_ends.ts";

@@ -10,8 +10,8 @@ import {
   VHOST_ACCESS_RW,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "../../../lib/vhost/back_end_message.ts";
-import * as id from "../../../lib/vhost/message.ts";
+} from "../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { DEFAULT_OFFER, makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import * as f from "../../../lib/virtio/features.ts";

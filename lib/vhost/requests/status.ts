@@ -10,10 +10,10 @@ import {
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_VERSION_1,
-} from "../virtio/features.ts";
-import { encodeU64, type Message } from "./message.ts";
-import type { Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+} from "../../virtio/features.ts";
+import { encodeU64, type Message } from "../wire/message.ts";
+import type { Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 const FEATURES_OK = 0x8;
 const STATUS_MASK = 0xffn;

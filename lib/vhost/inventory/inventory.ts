@@ -1,14 +1,14 @@
 /**
  * What this back-end knows of the vhost-user protocol: every message and every feature bit, served
  * or not, and why. It is derived from the tables that the code itself goes by; reasons and tests
- * are in `inventory_rows.ts`, and `tests/unit/vhost/inventory_test.ts` compares all of them.
+ * are in `rows.ts`, and `tests/unit/vhost/inventory_test.ts` compares all of them.
  *
  * @module
  */
-import { present } from "../base/assert.ts";
-import * as bits from "../virtio/features.ts";
+import { present } from "../../base/assert.ts";
+import * as bits from "../../virtio/features.ts";
 import { ACKNOWLEDGED, type Answer, ANSWERS } from "./answers.ts";
-import * as backEnd from "./back_end_message.ts";
+import * as backEnd from "../wire/back_end_message.ts";
 import {
   COVERING_TESTS,
   NOT_BY_DEFAULT,
@@ -16,9 +16,9 @@ import {
   OFFER_CHOICES,
   REFUSING_TESTS,
   type Row,
-} from "./inventory_rows.ts";
-import { makeOffer, type Offer } from "./offer.ts";
-import { REQUESTS } from "./requests.ts";
+} from "./rows.ts";
+import { makeOffer, type Offer } from "../offer.ts";
+import { REQUESTS } from "../requests/table.ts";
 
 export { ACKNOWLEDGED };
 

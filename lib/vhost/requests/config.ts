@@ -15,13 +15,18 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MTU,
   VIRTIO_NET_F_STATUS,
-} from "../virtio/features.ts";
-import { configChangeMessage } from "./back_end_message.ts";
-import { tellFrontEnd } from "./back_end_requests.ts";
-import { MTU_DEFAULT, MTU_MAX, MTU_MIN, VHOST_USER_MAX_CONFIG_SIZE } from "./config_space.ts";
-import type { Message } from "./message.ts";
-import type { Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+} from "../../virtio/features.ts";
+import { configChangeMessage } from "../wire/back_end_message.ts";
+import { tellFrontEnd } from "./back_end_channel.ts";
+import {
+  MTU_DEFAULT,
+  MTU_MAX,
+  MTU_MIN,
+  VHOST_USER_MAX_CONFIG_SIZE,
+} from "../device/config_space.ts";
+import type { Message } from "../wire/message.ts";
+import type { Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** Bytes of the payload in front of the data. */
 export const CONFIG_HEAD_BYTES = 12;

@@ -22,30 +22,24 @@ import {
   VHOST_USER_PROTOCOL_F_RARP,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
   VHOST_USER_PROTOCOL_F_STATUS,
-} from "../virtio/features.ts";
-import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
-import { IOTLB_BYTES } from "./back_end_message.ts";
-import {
-  CONFIG_BYTES_MAX,
-  CONFIG_HEAD_BYTES,
-  getConfig,
-  setConfig,
-  setMtu,
-} from "./config_requests.ts";
-import type { Refusal } from "./host.ts";
-import { setBackEndChannel, vringKick } from "./inband.ts";
-import { iotlbMsg } from "./iotlb_requests.ts";
-import { getInflightFd, INFLIGHT_PAYLOAD_BYTES, setInflightFd } from "./inflight_requests.ts";
-import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory_requests.ts";
-import { isRefusal } from "./memory_table.ts";
-import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration_requests.ts";
-import * as id from "./message.ts";
-import type { Message } from "./message.ts";
-import { getProtocolFeatures, getQueueNum, setProtocolFeatures } from "./protocol_requests.ts";
-import type { Session } from "./session.ts";
-import { checkDeviceState, setDeviceStateFd } from "./state_requests.ts";
-import { getStatus, resetDevice, setStatus } from "./status_requests.ts";
-import type { VringState } from "./vring.ts";
+} from "../../virtio/features.ts";
+import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
+import { IOTLB_BYTES } from "../wire/back_end_message.ts";
+import { CONFIG_BYTES_MAX, CONFIG_HEAD_BYTES, getConfig, setConfig, setMtu } from "./config.ts";
+import type { Refusal } from "../host.ts";
+import { setBackEndChannel, vringKick } from "../device/in_band.ts";
+import { iotlbMsg } from "./iotlb.ts";
+import { getInflightFd, INFLIGHT_PAYLOAD_BYTES, setInflightFd } from "./inflight.ts";
+import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory.ts";
+import { isRefusal } from "../device/memory_table.ts";
+import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration.ts";
+import * as id from "../wire/message.ts";
+import type { Message } from "../wire/message.ts";
+import { getProtocolFeatures, getQueueNum, setProtocolFeatures } from "./protocol.ts";
+import type { Session } from "../session.ts";
+import { checkDeviceState, setDeviceStateFd } from "./state.ts";
+import { getStatus, resetDevice, setStatus } from "./status.ts";
+import type { VringState } from "../device/vring.ts";
 
 /** Why a request failed. `keep`: answer with an error and go on; otherwise the connection ends. */
 export interface Failure extends Refusal {

@@ -9,10 +9,10 @@
  *
  * @module
  */
-import type { LogArea } from "./host.ts";
-import { encodeU64, exactU64, type Message } from "./message.ts";
-import type { Failure, Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+import type { LogArea } from "../host.ts";
+import { encodeU64, exactU64, type Message } from "../wire/message.ts";
+import type { Failure, Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** SET_VRING_ADDR: log what is written into the ring. */
 export const VHOST_VRING_F_LOG = 1;

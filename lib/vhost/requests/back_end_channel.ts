@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../virtio/features.ts";
-import type { BackEndMessage } from "./back_end_message.ts";
-import type { Message } from "./message.ts";
-import type { Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../virtio/features.ts";
+import type { BackEndMessage } from "../wire/back_end_message.ts";
+import type { Message } from "../wire/message.ts";
+import type { Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** SET_BACKEND_REQ_FD: a socket, in place of an earlier one. */
 export function setBackendReqFd(session: Session, message: Message): Result {

@@ -11,12 +11,12 @@ import {
   VHOST_ACCESS_RW,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "./back_end_message.ts";
-import type { Refusal } from "./host.ts";
-import { encodeU64, type Message } from "./message.ts";
-import type { Result } from "./requests.ts";
-import { placeRing, staysIn } from "./ring_places.ts";
-import type { Session } from "./session.ts";
+} from "../wire/back_end_message.ts";
+import type { Refusal } from "../host.ts";
+import { encodeU64, type Message } from "../wire/message.ts";
+import type { Result } from "./table.ts";
+import { placeRing, staysIn } from "../device/ring_places.ts";
+import type { Session } from "../session.ts";
 
 /** Addresses at or above this are nobody's: no processor has them. */
 const ADDRESS_MAX = 2n ** 52n;

@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../virtio/features.ts";
-import { LOG_BY_PLACE, LOG_OFF } from "../virtio/ring.ts";
-import type { Refusal } from "./host.ts";
+import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
+import { LOG_BY_PLACE, LOG_OFF } from "../../virtio/ring.ts";
+import type { Refusal } from "../host.ts";
 import { isRefusal, type MemoryTable } from "./memory_table.ts";
 import { RingIotlb } from "./ring_iotlb.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../session.ts";
 import { placeAreas, type PlacedAreas, type VringAddresses, type VringState } from "./vring.ts";
 
 /** Whether a running ring's areas stay where they are with this memory table. */

@@ -8,13 +8,13 @@
  *
  * @module
  */
-import { INFLIGHT_ALIGN, inflightBytes } from "../virtio/inflight.ts";
-import { VIRTQUEUE_SIZE_MAX } from "../virtio/ring.ts";
-import type { Refusal } from "./host.ts";
-import { isRefusal } from "./memory_table.ts";
-import { exactU64, type Message } from "./message.ts";
-import type { Failure, Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight.ts";
+import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
+import type { Refusal } from "../host.ts";
+import { isRefusal } from "../device/memory_table.ts";
+import { exactU64, type Message } from "../wire/message.ts";
+import type { Failure, Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** Bytes of the payload, padding included. */
 export const INFLIGHT_PAYLOAD_BYTES = 24;

@@ -8,9 +8,9 @@
  *
  * @module
  */
-import { assert, present } from "../base/assert.ts";
-import type { MemoryRegion, Refusal } from "./host.ts";
-import { exactU64, VHOST_MEMORY_BASELINE_NREGIONS } from "./message.ts";
+import { assert, present } from "../../base/assert.ts";
+import type { MemoryRegion, Refusal } from "../host.ts";
+import { exactU64, VHOST_MEMORY_BASELINE_NREGIONS } from "../wire/message.ts";
 
 const TABLE_HEAD_BYTES = 8;
 /** Bytes of a region in a message. */

@@ -5,17 +5,17 @@
  *
  * @module
  */
-import { hasFeature, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from "../virtio/features.ts";
-import { IN_BAND, type VringPosition } from "../worker/wire.ts";
+import { hasFeature, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from "../../virtio/features.ts";
+import { IN_BAND, type VringPosition } from "../../worker/wire.ts";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,
   vringMessage,
-} from "./back_end_message.ts";
-import { setBackendReqFd, tellFrontEnd } from "./back_end_requests.ts";
-import type { Message } from "./message.ts";
-import type { Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+} from "../wire/back_end_message.ts";
+import { setBackendReqFd, tellFrontEnd } from "../requests/back_end_channel.ts";
+import type { Message } from "../wire/message.ts";
+import type { Result } from "../requests/table.ts";
+import type { Session } from "../session.ts";
 import type { VringState } from "./vring.ts";
 
 function inBand(session: Session): boolean {

@@ -17,11 +17,11 @@
  * @module
  */
 import { crc32 } from "node:zlib";
-import type { Mac } from "../base/mac.ts";
-import type { LearnedMac } from "../worker/wire.ts";
-import type { Refusal } from "./host.ts";
-import { isRefusal } from "./memory_table.ts";
-import type { ReasonCode } from "./reasons.ts";
+import type { Mac } from "../../base/mac.ts";
+import type { LearnedMac } from "../../worker/wire.ts";
+import type { Refusal } from "../host.ts";
+import { isRefusal } from "../device/memory_table.ts";
+import type { ReasonCode } from "../reasons.ts";
 
 /** Longest state written or read, bytes. */
 export const STATE_BYTES_MAX: number = 1 << 20;

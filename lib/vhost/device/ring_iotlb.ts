@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { Translations } from "../virtio/translations.ts";
-import { IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
-import { VHOST_ACCESS_RW } from "./back_end_message.ts";
+import { Translations } from "../../virtio/translations.ts";
+import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
+import { VHOST_ACCESS_RW } from "../wire/back_end_message.ts";
 import type { MemoryTable } from "./memory_table.ts";
 import { areaBytes, type AreaSource, type VringState } from "./vring.ts";
 

@@ -12,12 +12,12 @@ import {
   VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
-} from "../virtio/features.ts";
-import { QUEUE_PAIRS_MAX } from "../base/limits.ts";
-import type { MemoryRegion } from "./host.ts";
-import { encodeU64, type Message } from "./message.ts";
-import type { Failure, Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+} from "../../virtio/features.ts";
+import { QUEUE_PAIRS_MAX } from "../../base/limits.ts";
+import type { MemoryRegion } from "../host.ts";
+import { encodeU64, type Message } from "../wire/message.ts";
+import type { Failure, Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** Protocol features that mean nothing without others. */
 const NEEDS: readonly (readonly [number, readonly number[]])[] = [

@@ -6,7 +6,7 @@
  * @module
  */
 import type { EntryKind } from "./inventory.ts";
-import type { OfferOptions } from "./offer.ts";
+import type { OfferOptions } from "../offer.ts";
 
 /** Options of a port that change its offer, as they are written in `-p NAME,…`. */
 export const OFFER_CHOICES: readonly (readonly [string, OfferOptions])[] = [

@@ -5,13 +5,13 @@
  *
  * @module
  */
-import { MEM_SLOTS_MAX } from "../base/limits.ts";
-import type { MemoryRegion } from "./host.ts";
-import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "./memory_table.ts";
-import { encodeU64, type Message } from "./message.ts";
-import { refuseAddresses } from "./protocol_requests.ts";
-import type { Failure, Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+import { MEM_SLOTS_MAX } from "../../base/limits.ts";
+import type { MemoryRegion } from "../host.ts";
+import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "../device/memory_table.ts";
+import { encodeU64, type Message } from "../wire/message.ts";
+import { refuseAddresses } from "./protocol.ts";
+import type { Failure, Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 /** A region in a single-region message stands behind 8 bytes of padding. */
 const SINGLE_REGION_OFFSET = 8;

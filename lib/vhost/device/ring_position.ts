@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { VringPosition } from "../worker/wire.ts";
-import type { PlacedVring, Refusal } from "./host.ts";
-import { regionOf } from "./inflight_requests.ts";
+import type { VringPosition } from "../../worker/wire.ts";
+import type { PlacedVring, Refusal } from "../host.ts";
+import { regionOf } from "../requests/inflight.ts";
 import { isRefusal } from "./memory_table.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../session.ts";
 import { claimsNew, decodePacked, type PlacedAreas, type VringState } from "./vring.ts";
 
 /** Offset of the flags of descriptor 0, and the USED flag there. */

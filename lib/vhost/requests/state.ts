@@ -8,10 +8,10 @@
  *
  * @module
  */
-import type { Refusal } from "./host.ts";
-import { encodeU64, type Message, VHOST_USER_VRING_NOFD_MASK } from "./message.ts";
-import type { Result } from "./requests.ts";
-import type { Session } from "./session.ts";
+import type { Refusal } from "../host.ts";
+import { encodeU64, type Message, VHOST_USER_VRING_NOFD_MASK } from "../wire/message.ts";
+import type { Result } from "./table.ts";
+import type { Session } from "../session.ts";
 
 const VHOST_TRANSFER_STATE_DIRECTION_SAVE = 0;
 const VHOST_TRANSFER_STATE_DIRECTION_LOAD = 1;

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { Refusal } from "./host.ts";
+import type { Refusal } from "../host.ts";
 import {
   type Message,
   VHOST_USER_REPLY_MASK,
   VHOST_USER_VERSION,
   VHOST_USER_VERSION_MASK,
-} from "./message.ts";
-import { REQUESTS } from "./requests.ts";
+} from "../wire/message.ts";
+import { REQUESTS } from "./table.ts";
 
 /** What is wrong with a message before its handler looks at it, or null. */
 export function checkMessage(message: Message): Refusal | null {

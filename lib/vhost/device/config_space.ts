@@ -10,9 +10,9 @@
  *
  * @module
  */
-import type { Mac } from "../base/mac.ts";
-import type { Refusal } from "./host.ts";
-import type { Offer } from "./offer.ts";
+import type { Mac } from "../../base/mac.ts";
+import type { Refusal } from "../host.ts";
+import type { Offer } from "../offer.ts";
 
 /** Bytes of the space: as much as any front-end may ask for at once. */
 export const VHOST_USER_MAX_CONFIG_SIZE = 256;
