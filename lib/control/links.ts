@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { LINK_WAITING, NOT_LINKED } from "../switch/port.ts";
+import type { Placed } from "./planes.ts";
 import { ControlError, type LinkStatus } from "./types.ts";
 
 interface Link {
@@ -17,10 +17,12 @@ interface Link {
 
 /** What links need of the switch. */
 export interface LinkHost {
-  /** A port's number on the data plane, or null if there is no such port. */
-  numberOf(name: string): number | null;
-  /** See DataPlane.setLink. */
-  setLink(port: number, to: number): void;
+  /** Where a port is served, or null if there is no such port. */
+  placed(name: string): Placed | null;
+  /** Links a port with another. @param to null: with one that is still to come */
+  link(port: Placed, to: Placed | null): void;
+  /** A port is linked with none. */
+  unlink(port: Placed): void;
 }
 
 /** The links of a switch. Control thread only. */
@@ -39,7 +41,7 @@ export class Links {
       throw new ControlError("invalid", `Cannot link "${ports[0]}" with itself`);
     }
     for (const name of ports) {
-      if (!configured && this.#host.numberOf(name) === null) {
+      if (!configured && this.#host.placed(name) === null) {
         throw new ControlError("not-found", `No port named "${name}"`, "see: vuswitch port list");
       }
       const known = this.#byPort.get(name);
@@ -96,29 +98,30 @@ export class Links {
       this.#end(link);
       return;
     }
-    for (const each of link.ports) this.#set(each, LINK_WAITING);
+    for (const each of link.ports) this.#link(each, null);
   }
 
   #status(link: Link): LinkStatus {
-    const whole = link.ports.every((name) => this.#host.numberOf(name) !== null);
+    const whole = link.ports.every((name) => this.#host.placed(name) !== null);
     return { ...link, state: whole ? "linked" : "waiting" };
   }
 
   #apply(link: Link): void {
     const [one, other] = link.ports;
-    this.#set(one, this.#host.numberOf(other) ?? LINK_WAITING);
-    this.#set(other, this.#host.numberOf(one) ?? LINK_WAITING);
+    this.#link(one, this.#host.placed(other));
+    this.#link(other, this.#host.placed(one));
   }
 
   #end(link: Link): void {
     for (const name of link.ports) {
       this.#byPort.delete(name);
-      this.#set(name, NOT_LINKED);
+      const port = this.#host.placed(name);
+      if (port !== null) this.#host.unlink(port);
     }
   }
 
-  #set(name: string, to: number): void {
-    const number = this.#host.numberOf(name);
-    if (number !== null) this.#host.setLink(number, to);
+  #link(name: string, to: Placed | null): void {
+    const port = this.#host.placed(name);
+    if (port !== null) this.#host.link(port, to);
   }
 }

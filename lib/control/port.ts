@@ -27,6 +27,7 @@ import { Connection } from "./connection.ts";
 import { PortMemory } from "./guest_memory.ts";
 import { ListeningSocket } from "./listening.ts";
 import { describePeer, peerName } from "./peer.ts";
+import type { PortPlane } from "./planes.ts";
 import type { PortContext } from "./port_context.ts";
 import { PortHistory } from "./port_history.ts";
 import { PortLog } from "./port_log.ts";
@@ -55,7 +56,9 @@ interface Attachment {
 /** One port. Control thread only. */
 export class SwitchPort {
   readonly config: PortConfig;
-  /** Its number on the data plane. */
+  /** The data plane that serves it. */
+  readonly plane: PortPlane;
+  /** Its number there. */
   readonly number: number;
   readonly #context: PortContext;
   readonly #adoption: Adoption | null;
@@ -85,40 +88,38 @@ export class SwitchPort {
     this.#offer = makeOffer(config);
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
     this.#socket = this.#makeSocket();
-    const number = context.plane.commands.addPort();
+    this.plane = context.planes.forNewPort();
+    const { pool, thread } = this.plane;
+    const { commands } = thread;
+    const number = commands.addPort();
     if (number === null) {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
-    this.#memory = new PortMemory(
-      context.pool,
-      (regions) => context.plane.commands.setMemory({ port: number, regions }),
-    );
-    this.#dirtyLog = new PortLog(context.plane.commands, context.pool, this.#memory, this.number);
+    this.#memory = new PortMemory(pool, (regions) => commands.setMemory({ port: number, regions }));
+    this.#dirtyLog = new PortLog(commands, pool, this.#memory, number);
     const session = (): Session | null => this.#attachment?.session ?? null;
-    this.#iotlb = new PortIotlb(context.plane.commands, this.number, session);
+    this.#iotlb = new PortIotlb(commands, number, session);
     this.#state = new PortState({
-      ...{ plane: context.plane, reactor: context.reactor, fds: this.#tenantFds },
-      ...{ number: this.number, session },
+      ...{ plane: thread, reactor: context.reactor, fds: this.#tenantFds },
+      ...{ number, session },
       log: (level, event, message) => this.#visitLog(level, event, message),
     });
     this.#visits = adoption?.visits ?? new Visits((...line) => this.#log(...line));
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
-    if (config.forward) {
-      context.plane.commands.setReserved({ port: number, mask: reservedMask(config.forward) });
-    }
+    if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
     try {
       this.#socket.open(false);
     } catch (error) {
-      context.plane.commands.removePort({ port: number });
+      commands.removePort({ port: number });
       throw error;
     }
   }
 
   get #plane(): DataPlane {
-    return this.#context.plane.commands;
+    return this.plane.thread.commands;
   }
 
   #makeSocket(): PortSocket {
@@ -205,9 +206,9 @@ export class SwitchPort {
   }
 
   #makeRecords(): RingRecords {
-    const { pool, recordsPrefix } = this.#context;
+    const { recordsPrefix } = this.#context;
     return new RingRecords({
-      pool,
+      pool: this.plane.pool,
       ...recordsFiles(recordsPrefix, this.config.name),
       identify: (address) => this.#memory.identify(address),
       log: (level, event, message) => this.#visitLog(level, event, message),
@@ -286,7 +287,7 @@ export class SwitchPort {
     arrival.end(refusal !== null);
     this.#problems.end();
     attachment.session.close();
-    this.#context.plane.forgiveCalls(this.number);
+    this.plane.thread.forgiveCalls(this.number);
     attachment.records.close();
     attachment.backEnd?.close();
     this.#iotlb.close();
@@ -373,6 +374,11 @@ export class SwitchPort {
     return this.#memory.files;
   }
 
+  /** Forgets what was learned of it. */
+  flushFdb(): void {
+    this.#plane.flushPort({ port: this.number });
+  }
+
   /** For `port list` and `port show`. @param relations to other ports */
   status(relations: PortRelations = ALONE): PortStatus {
     return portStatus({
@@ -386,7 +392,7 @@ export class SwitchPort {
       relations,
       mtu: this.#mtu,
       history: this.#history,
-      counters: this.#context.plane.portCounters(this.number),
+      counters: this.plane.thread.portCounters(this.number),
       memory: this.#memory.regions,
       problems: [...this.#problems.list, this.#socket.problem].filter((each) => each !== null),
     });
@@ -398,7 +404,7 @@ export class SwitchPort {
     if (!session) return [];
     return vringStatus(
       session,
-      (vring) => this.#context.plane.vringCounters(this.number, vring),
+      (vring) => this.plane.thread.vringCounters(this.number, vring),
     );
   }
 

@@ -8,16 +8,16 @@ import { raiseFdLimit } from "../../ffi/mod.ts";
 import { macOfNumber } from "../base/mac.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
-import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
+import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../base/limits.ts";
 import type { Adoption } from "./adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
-import { MappingPool } from "./guest_memory.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { MacFlaps } from "./mac_flaps.ts";
 import { checkAddition, noSuchPort } from "./names.ts";
+import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./port.ts";
 import type { PortContext } from "./port_context.ts";
 import { now } from "./port_history.ts";
@@ -75,7 +75,7 @@ function startError(error: unknown): ControlError {
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
   readonly #config: SwitchConfig;
-  readonly #plane: DataPlaneThread;
+  readonly #planes: Planes;
   readonly #reactor: Reactor;
   readonly #context: PortContext;
   readonly #ports = new Map<string, SwitchPort>();
@@ -83,7 +83,7 @@ export class Switch implements SwitchControl {
   readonly #links: Links;
   /** Looks after the files of its sockets, and of those who serve it. */
   readonly sockets = new SocketWatch();
-  readonly #callWatch: CallWatch;
+  readonly #callWatches: readonly CallWatch[];
   readonly #flaps: MacFlaps;
   readonly #startMs = performance.now();
   readonly #startedAt = now();
@@ -92,12 +92,12 @@ export class Switch implements SwitchControl {
   private constructor(
     config: SwitchConfig,
     logger: Logger,
-    plane: DataPlaneThread,
+    planes: Planes,
     fdLimit: number,
   ) {
     this.#config = config;
     this.#fdLimit = fdLimit;
-    this.#plane = plane;
+    this.#planes = planes;
     this.#reactor = new Reactor((error) => {
       // A bug of ours must not hide: end the process from outside the reactor.
       queueMicrotask(() => {
@@ -105,8 +105,7 @@ export class Switch implements SwitchControl {
       });
     });
     this.#context = {
-      plane,
-      pool: new MappingPool(plane.commands),
+      planes,
       blocking: new BlockingPool(),
       reactor: this.#reactor,
       logger,
@@ -114,28 +113,33 @@ export class Switch implements SwitchControl {
       sockets: this.sockets,
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
-    this.#callWatch = new CallWatch(plane, {
-      callBlocked: (port, vring) => this.#numbered(port)?.callBlocked(vring),
-    });
+    this.#callWatches = planes.all.map((plane) =>
+      new CallWatch(plane.thread, {
+        callBlocked: (port, vring) => this.#numbered(plane, port)?.callBlocked(vring),
+      })
+    );
     this.#flaps = new MacFlaps({
       logger,
-      isFlapping: (mac) => plane.fdb.isFlapping(mac),
-      flapsSoFar: () => plane.fdb.counters().flaps ?? 0,
+      isFlapping: (mac) => planes.isFlapping(mac),
+      flapsSoFar: () => planes.fdbCounters().flaps ?? 0,
     });
     this.#links = new Links({
-      numberOf: (name) => this.#ports.get(name)?.number ?? null,
-      setLink: (port, to) => plane.commands.setLink({ port, to }),
+      placed: (name) => this.#ports.get(name) ?? null,
+      link: (port, to) => planes.link(port, to),
+      unlink: (port) => planes.unlink(port),
     });
-    this.#reactor.add(plane.eventFd, () => this.#takeNews());
+    for (const plane of planes.all) {
+      this.#reactor.add(plane.thread.eventFd, () => this.#takeNews(plane));
+    }
   }
 
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
   static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
     const fdLimit = raiseFdLimit();
-    const plane = await startDataPlane(config).catch((error) => {
+    const thread = await startDataPlane(config).catch((error) => {
       throw startError(error);
     });
-    const running = new Switch(config, logger, plane, fdLimit);
+    const running = new Switch(config, logger, new Planes([thread]), fdLimit);
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);
       for (const port of config.ports) running.addPort(port);
@@ -150,25 +154,27 @@ export class Switch implements SwitchControl {
     return resolve(this.#config.socketDir ?? dirname(this.#config.controlPath ?? "ctl"));
   }
 
-  /** The port with a number of the data plane. */
-  #numbered(number: number): SwitchPort | undefined {
-    for (const port of this.#ports.values()) if (port.number === number) return port;
+  /** The port with a number on a data plane. */
+  #numbered(plane: PortPlane, number: number): SwitchPort | undefined {
+    for (const port of this.#ports.values()) {
+      if (port.plane === plane && port.number === number) return port;
+    }
     return undefined;
   }
 
-  #takeNews(): void {
-    for (const event of this.#plane.takeEvents()) {
-      const port = this.#numbered(event.port);
+  #takeNews(plane: Plane): void {
+    for (const event of plane.thread.takeEvents()) {
+      const port = this.#numbered(plane, event.port);
       if (event.kind === EVENT.macFlap) this.#macFlaps(event, port);
       else port?.dataPlaneEvent(event);
     }
-    for (const { port, vring, reason } of this.#plane.takeBroken()) {
-      this.#numbered(port)?.ringBroken(vring, reason);
+    for (const { port, vring, reason } of plane.thread.takeBroken()) {
+      this.#numbered(plane, port)?.ringBroken(vring, reason);
     }
   }
 
   #macFlaps({ vring: from, value }: DataPlaneEvent, port: SwitchPort | undefined): void {
-    const other = this.#numbered(from);
+    const other = port && this.#numbered(port.plane, from);
     if (!port || !other) this.#flaps.beganAtNone();
     else this.#flaps.begin(macOfNumber(value), [port.config.name, other.config.name]);
   }
@@ -194,8 +200,8 @@ export class Switch implements SwitchControl {
       socketDir: this.socketDir,
       idle: this.#config.idle,
       cpus: this.#config.cpus,
-      fdb: this.#plane.fdb.counters(),
-      worker: this.#plane.workerCounters(),
+      fdb: this.#planes.fdbCounters(),
+      worker: this.#planes.workerCounters(),
       ports: this.ports(),
       listeners: this.listeners(),
       links: this.links(),
@@ -251,13 +257,17 @@ export class Switch implements SwitchControl {
   }
 
   fdb(): FdbStatus[] {
-    const names = new Map(Array.from(this.#ports.values(), (p) => [p.number, p.config.name]));
-    return fdbRows(this.#plane.fdb.entries(), names);
+    return fdbRows(this.#planes.all.flatMap((plane) => {
+      const ports = [...this.#ports.values()].filter((port) => port.plane === plane);
+      const names = new Map(ports.map((port) => [port.number, port.config.name]));
+      const entries = plane.thread.fdb.entries();
+      return entries.map((entry) => ({ ...entry, port: names.get(entry.port) ?? null }));
+    }));
   }
 
   flushFdb(port: string | null): void {
-    if (port === null) this.#plane.commands.flushFdb();
-    else this.#plane.commands.flushPort({ port: this.#port(port).number });
+    if (port === null) this.#planes.flushFdb();
+    else this.#port(port).flushFdb();
   }
 
   addPort(config: PortConfig): PortStatus | ListenerStatus {
@@ -331,7 +341,7 @@ export class Switch implements SwitchControl {
     port.close();
     this.#ports.delete(name);
     // Its number may be another port's soon: what the data plane still says is said to nobody.
-    this.#takeNews();
+    for (const plane of this.#planes.all) this.#takeNews(plane);
   }
 
   setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus {
@@ -358,11 +368,11 @@ export class Switch implements SwitchControl {
    */
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
-    this.#callWatch.close();
+    for (const watch of this.#callWatches) watch.close();
     this.#flaps.close();
-    this.#reactor.remove(this.#plane.eventFd);
+    for (const { thread } of this.#planes.all) this.#reactor.remove(thread.eventFd);
     await this.#reactor.close();
-    this.#plane.shutdown();
+    this.#planes.shutdown();
     await this.#context.blocking.idle(CLOSE_MS_MAX);
   }
 }

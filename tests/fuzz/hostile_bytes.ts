@@ -245,12 +245,11 @@ export class PortBench {
   /** @param patienceMs how long descriptors may take to be closed: they close off the thread */
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
-    const pool = new MappingPool(this.#plane.commands);
+    const plane = { thread: this.#plane, pool: new MappingPool(this.#plane.commands) };
     this.#plane.portsMax = OFFERS.length;
     this.#ports = OFFERS.map((offer, i) =>
       new SwitchPort({ name: `vm${i}`, path: this.#path(i), offer }, {
-        plane: this.#plane,
-        pool,
+        planes: { forNewPort: () => plane },
         blocking: this.#blocking,
         reactor: this.#reactor,
         logger: this.#log.logger,

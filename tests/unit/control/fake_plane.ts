@@ -5,7 +5,7 @@
  */
 import { ok } from "node:assert/strict";
 import { fdKind } from "../../../ffi/mod.ts";
-import type { PortPlane } from "../../../lib/control/port_context.ts";
+import type { PortThread } from "../../../lib/control/planes.ts";
 import {
   type Command,
   CommandFailed,
@@ -45,7 +45,7 @@ export function fakeCommands(does: Partial<Handlers>, failing: Map<Command, numb
 }
 
 /** A data plane that checks the order of calls and nothing else. */
-export class FakePlane implements PortPlane {
+export class FakePlane implements PortThread {
   readonly ports = new Set<number>();
   readonly mappings = new Map<number, { address: number; sizeBytes: number }>();
   readonly memory = new Map<number, readonly PlacedRegion[]>();

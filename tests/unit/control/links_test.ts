@@ -1,8 +1,14 @@
 /** Links through ports that come and go: what the data plane is told, and what operators see. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { Links } from "../../../lib/control/links.ts";
+import type { Placed } from "../../../lib/control/planes.ts";
 import { ControlError, type LinkStatus } from "../../../lib/control/types.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+import { FakePlane } from "./fake_plane.ts";
+
+const THREAD = new FakePlane();
+const PLANE = { thread: THREAD, pool: new MappingPool(THREAD.commands) };
 
 /** A switch whose ports have the numbers of their letters. */
 class Bench {
@@ -10,13 +16,21 @@ class Bench {
   /** What the data plane was told last of each port. */
   readonly to = new Map<string, number>();
   readonly links = new Links({
-    numberOf: (name) => this.ports.get(name) ?? null,
-    setLink: (port, to) => {
-      const name = [...this.ports].find(([, number]) => number === port)?.[0];
-      ok(name, "only ports that are there are told");
-      this.to.set(name, to);
-    },
+    placed: (name) => this.#placed(name),
+    link: (port, to) => this.#tell(port, to?.number ?? LINK_WAITING),
+    unlink: (port) => this.#tell(port, NOT_LINKED),
   });
+
+  #placed(name: string): Placed | null {
+    const number = this.ports.get(name);
+    return number === undefined ? null : { plane: PLANE, number };
+  }
+
+  #tell(port: Placed, to: number): void {
+    const name = [...this.ports].find(([, number]) => number === port.number)?.[0];
+    ok(name, "only ports that are there are told");
+    this.to.set(name, to);
+  }
 
   constructor(...names: string[]) {
     for (const name of names) this.add(name);

@@ -17,6 +17,11 @@ import { Client, eventFds, held, keptLog, memoryFile, untilHeld, untilIdle } fro
 import { until } from "../../harness/until.ts";
 
 const MIB = 2 ** 20;
+
+function planesOf(thread: FakePlane): PortContext["planes"] {
+  const plane = { thread, pool: new MappingPool(thread.commands) };
+  return { forNewPort: () => plane };
+}
 const USER = 0x7f00_0000_0000;
 
 class Bench {
@@ -33,8 +38,7 @@ class Bench {
     this.path = `${folder}/vm.sock`;
     this.reactor = new Reactor((error) => failures.push(error));
     this.context = {
-      plane: this.plane,
-      pool: new MappingPool(this.plane.commands),
+      planes: planesOf(this.plane),
       blocking: new BlockingPool(),
       reactor: this.reactor,
       logger,
@@ -227,7 +231,7 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
 
 /** The context of another port beside the one under test. */
 function contextOf(b: Bench): PortContext {
-  return { ...b.context, pool: new MappingPool(b.plane.commands), logger: keptLog().logger };
+  return { ...b.context, planes: planesOf(b.plane), logger: keptLog().logger };
 }
 
 Deno.test("SwitchPort lets in who connected before its socket was made again, and who comes after", () =>

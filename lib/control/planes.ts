@@ -1,0 +1,102 @@
+/**
+ * The data planes of a switch, and which of them serves a port. One runs today; nothing outside this
+ * file knows how many there are: a port asks for its plane once and keeps to it, and what the switch
+ * shows of all of them is summed here.
+ *
+ * @module
+ */
+import { assert, present } from "../base/assert.ts";
+import type { Mac } from "../base/mac.ts";
+import { LINK_WAITING, NOT_LINKED } from "../switch/port.ts";
+import type { DataPlaneThread } from "../worker/supervisor.ts";
+import { MappingPool } from "./guest_memory.ts";
+
+/** What a port needs of the data plane that serves it. */
+export type PortThread = Pick<
+  DataPlaneThread,
+  "commands" | "forgiveCalls" | "portMacs" | "portCounters" | "vringCounters"
+>;
+
+/** A data plane as a port sees it: the thread, and memory that is mapped for it. */
+export interface PortPlane {
+  readonly thread: PortThread;
+  readonly pool: MappingPool;
+}
+
+/** Where a port is served. */
+export interface Placed {
+  readonly plane: PortPlane;
+  /** Its number on that plane. */
+  readonly number: number;
+}
+
+/** Where new ports are served. */
+export interface PlaneChoice {
+  /** The plane for one more port. */
+  forNewPort(): PortPlane;
+}
+
+/** A data plane as the switch sees it. */
+export interface Plane extends PortPlane {
+  readonly thread: DataPlaneThread;
+}
+
+/** The running data planes. Control thread only. */
+export class Planes implements PlaneChoice {
+  readonly all: readonly Plane[];
+
+  /** @param threads running, at least one; {@linkcode shutdown} ends them */
+  constructor(threads: readonly DataPlaneThread[]) {
+    assert(threads.length > 0, "A switch has a data plane");
+    this.all = threads.map((thread) => ({ thread, pool: new MappingPool(thread.commands) }));
+  }
+
+  forNewPort(): PortPlane {
+    return present(this.all[0], "a data plane");
+  }
+
+  /** Links a port with another; see DataPlane.setLink. @param to null: with one to come */
+  link(port: Placed, to: Placed | null): void {
+    assert(to === null || to.plane === port.plane, "Linked ports are served by one plane");
+    const { commands } = port.plane.thread;
+    commands.setLink({ port: port.number, to: to === null ? LINK_WAITING : to.number });
+  }
+
+  /** Ends a port's link. */
+  unlink({ plane, number }: Placed): void {
+    plane.thread.commands.setLink({ port: number, to: NOT_LINKED });
+  }
+
+  /** Forgets every dynamic address. */
+  flushFdb(): void {
+    for (const { thread } of this.all) thread.commands.flushFdb();
+  }
+
+  /** Whether an address moves between ports faster than a guest can. */
+  isFlapping(mac: Mac): boolean {
+    return this.all.some(({ thread }) => thread.fdb.isFlapping(mac));
+  }
+
+  /** Counters of the forwarding databases by name. */
+  fdbCounters(): Record<string, number> {
+    return sum(this.all.map(({ thread }) => thread.fdb.counters()));
+  }
+
+  /** Counters of the threads by name. */
+  workerCounters(): Record<string, number> {
+    return sum(this.all.map(({ thread }) => thread.workerCounters()));
+  }
+
+  /** Stops the threads; nothing of them is left when this returns. */
+  shutdown(): void {
+    for (const { thread } of this.all) thread.shutdown();
+  }
+}
+
+function sum(counts: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const each of counts) {
+    for (const [name, count] of Object.entries(each)) total[name] = (total[name] ?? 0) + count;
+  }
+  return total;
+}
