@@ -25,7 +25,7 @@ import {
   decodeBackEndReply,
   encodeBackEnd,
 } from "../vhost/wire/back_end_message.ts";
-import type { Refusal } from "../vhost/host.ts";
+import type { Refusal } from "../vhost/reasons.ts";
 import type { Reactor } from "./reactor.ts";
 
 /** Bytes a front-end may leave unread beyond what its socket holds. */

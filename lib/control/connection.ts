@@ -23,7 +23,7 @@ import {
   send,
   SystemError,
 } from "../../ffi/mod.ts";
-import type { Refusal } from "../vhost/host.ts";
+import type { Refusal } from "../vhost/reasons.ts";
 import {
   decodeHeader,
   HEADER_BYTES,

@@ -17,8 +17,8 @@ import {
   SystemError,
 } from "../../ffi/mod.ts";
 import { assert, present } from "../base/assert.ts";
-import type { MemoryRegion, Refusal } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/device/memory_table.ts";
+import type { MemoryRegion } from "../vhost/host.ts";
+import { isRefusal, type Refusal } from "../vhost/reasons.ts";
 import type { JournalIdentity } from "../virtio/packed_recovery.ts";
 import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../virtio/window.ts";
 import type { DataPlane, PlacedRegion } from "../worker/wire.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 import { viewMemory } from "../../ffi/mod.ts";
-import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/device/memory_table.ts";
+import type { LogArea, MemoryRegion, SessionHost } from "../vhost/host.ts";
+import { isRefusal, type Refusal } from "../vhost/reasons.ts";
 import type { DataPlane, PlacedLog } from "../worker/wire.ts";
 import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
 

@@ -11,8 +11,7 @@ import {
   encodeDeviceState,
   STATE_BYTES_MAX,
 } from "../vhost/wire/device_state.ts";
-import type { Refusal } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/device/memory_table.ts";
+import { isRefusal, type Refusal } from "../vhost/reasons.ts";
 import type { Session } from "../vhost/session.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_DEVICE_STATE } from "../virtio/features.ts";

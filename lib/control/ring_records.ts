@@ -24,8 +24,8 @@ import {
 } from "../../ffi/mod.ts";
 import { dirname, join } from "node:path";
 import { present } from "../base/assert.ts";
-import type { PlacedVring, Refusal, VringPlan } from "../vhost/host.ts";
-import { isRefusal } from "../vhost/device/memory_table.ts";
+import type { PlacedVring, VringPlan } from "../vhost/host.ts";
+import { isRefusal, type Refusal } from "../vhost/reasons.ts";
 import { inflightBytes } from "../virtio/inflight.ts";
 import { initRegion, isFault, recoverPacked, recoverSplit } from "../virtio/inflight_recovery.ts";
 import { journalBytes } from "../virtio/packed_journal.ts";

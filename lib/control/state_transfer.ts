@@ -13,7 +13,7 @@ import {
   setNonBlocking,
   writeTenantFd,
 } from "../../ffi/mod.ts";
-import type { Refusal } from "../vhost/host.ts";
+import type { Refusal } from "../vhost/reasons.ts";
 import type { Reactor } from "./reactor.ts";
 import type { TenantFds } from "./tenant_fds.ts";
 

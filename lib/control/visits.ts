@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Refusal } from "../vhost/host.ts";
+import type { Refusal } from "../vhost/reasons.ts";
 import { peerName } from "./peer.ts";
 import type { SocketHost } from "./port_socket.ts";
 import type { PortStatus } from "./types.ts";

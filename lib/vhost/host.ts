@@ -7,7 +7,7 @@
 import type { Mac } from "../base/mac.ts";
 import type { VringPosition, VringRecord, VringStart } from "../worker/wire.ts";
 import type { BackEndMessage } from "./wire/back_end_message.ts";
-import type { ReasonCode } from "./reasons.ts";
+import type { Refusal } from "./reasons.ts";
 
 /** One region of a memory table, already checked to be sane and free of overlaps. */
 export interface MemoryRegion {
@@ -25,12 +25,6 @@ export interface LogArea {
   readonly sizeBytes: number;
   /** Where it starts in its file, bytes. */
   readonly mmapOffset: number;
-}
-
-/** Why a request was refused: `code` is stable and counted, `detail` is for people. */
-export interface Refusal {
-  readonly code: ReasonCode;
-  readonly detail: string;
 }
 
 /** What is known of a ring that is about to start. */

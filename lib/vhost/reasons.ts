@@ -74,3 +74,14 @@ export const REASON_ROWS = [
 
 /** A code of {@linkcode REASON_ROWS}. */
 export type ReasonCode = (typeof REASON_ROWS)[number][0];
+
+/** Why a request was refused: `code` is stable and counted, `detail` is for people. */
+export interface Refusal {
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
+/** Tells a refusal from what was asked for. */
+export function isRefusal<T extends object>(value: T | Refusal): value is Refusal {
+  return "code" in value;
+}

@@ -23,9 +23,10 @@ import {
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
-import type { MemoryRegion, Refusal, SessionHost } from "./host.ts";
+import type { MemoryRegion, SessionHost } from "./host.ts";
+import { isRefusal, type Refusal } from "./reasons.ts";
 import type { InflightArea } from "./requests/inflight.ts";
-import { isRefusal, MemoryTable } from "./device/memory_table.ts";
+import { MemoryTable } from "./device/memory_table.ts";
 import { ConfigSpace } from "./device/config_space.ts";
 import { announceConfig, changeLink, holdToDefaultMtu } from "./requests/config.ts";
 import { callOf, callOnce, errInBand, kickOf } from "./device/in_band.ts";

@@ -11,7 +11,7 @@
  * @module
  */
 import type { Mac } from "../../base/mac.ts";
-import type { Refusal } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 import type { Offer } from "../offer.ts";
 
 /** Bytes of the space: as much as any front-end may ask for at once. */

@@ -9,7 +9,8 @@
  * @module
  */
 import { assert, present } from "../../base/assert.ts";
-import type { MemoryRegion, Refusal } from "../host.ts";
+import type { MemoryRegion } from "../host.ts";
+import { isRefusal, type Refusal } from "../reasons.ts";
 import { exactU64, VHOST_MEMORY_BASELINE_NREGIONS } from "../wire/message.ts";
 
 const TABLE_HEAD_BYTES = 8;
@@ -23,11 +24,6 @@ const GUEST_ADDR_MAX = 2 ** 52;
 const FILE_OFFSET_MAX = 2 ** 52;
 /** Smallest page of any processor: front-ends give whole pages of their files. */
 const PAGE_BYTES = 4096;
-
-/** Tells a refusal from what was asked for. */
-export function isRefusal<T extends object>(value: T | Refusal): value is Refusal {
-  return "code" in value;
-}
 
 function refuse(detail: string): Refusal {
   return { code: "bad-region", detail };

@@ -6,7 +6,8 @@
  */
 import { formatMac, type Mac } from "../../base/mac.ts";
 import { hasFeature, VHOST_F_LOG_ALL } from "../../virtio/features.ts";
-import type { LogArea, MemoryRegion, Refusal, SessionHost } from "../host.ts";
+import type { LogArea, MemoryRegion, SessionHost } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 
 /** Guest memory one byte of the log stands for, bytes: 8 pages of 4096. */
 const LOG_BYTE_SPAN = 8 * 4096;

@@ -6,8 +6,8 @@
  */
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../../virtio/ring.ts";
-import type { Refusal } from "../host.ts";
-import { isRefusal, type MemoryTable } from "./memory_table.ts";
+import type { MemoryTable } from "./memory_table.ts";
+import { isRefusal, type Refusal } from "../reasons.ts";
 import { RingIotlb } from "./ring_iotlb.ts";
 import type { Session } from "../session.ts";
 import { placeAreas, type PlacedAreas, type VringAddresses, type VringState } from "./vring.ts";

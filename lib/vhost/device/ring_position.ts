@@ -5,9 +5,9 @@
  * @module
  */
 import type { VringPosition } from "../../worker/wire.ts";
-import type { PlacedVring, Refusal } from "../host.ts";
+import type { PlacedVring } from "../host.ts";
+import { isRefusal, type Refusal } from "../reasons.ts";
 import { regionOf } from "../requests/inflight.ts";
-import { isRefusal } from "./memory_table.ts";
 import type { Session } from "../session.ts";
 import { claimsNew, decodePacked, type PlacedAreas, type VringState } from "./vring.ts";
 

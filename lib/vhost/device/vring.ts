@@ -8,7 +8,7 @@
 import { PACKED_EVENT_BYTES, packedDescBytes } from "../../virtio/packed_queue.ts";
 import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../virtio/split_queue.ts";
 import type { VringPosition } from "../../worker/wire.ts";
-import type { Refusal } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 
 /** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
 export interface VringAddresses {

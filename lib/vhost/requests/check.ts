@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Refusal } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 import {
   type Message,
   VHOST_USER_REPLY_MASK,

@@ -10,8 +10,7 @@
  */
 import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
-import type { Refusal } from "../host.ts";
-import { isRefusal } from "../device/memory_table.ts";
+import { isRefusal, type Refusal } from "../reasons.ts";
 import { exactU64, type Message } from "../wire/message.ts";
 import type { Failure, Result } from "./table.ts";
 import type { Session } from "../session.ts";

@@ -12,7 +12,7 @@ import {
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
 } from "../wire/back_end_message.ts";
-import type { Refusal } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 import { encodeU64, type Message } from "../wire/message.ts";
 import type { Result } from "./table.ts";
 import { placeRing, staysIn } from "../device/ring_places.ts";

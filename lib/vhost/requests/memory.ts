@@ -7,7 +7,8 @@
  */
 import { MEM_SLOTS_MAX } from "../../base/limits.ts";
 import type { MemoryRegion } from "../host.ts";
-import { decodeMemoryTable, decodeRegion, isRefusal, overlaps } from "../device/memory_table.ts";
+import { decodeMemoryTable, decodeRegion, overlaps } from "../device/memory_table.ts";
+import { isRefusal } from "../reasons.ts";
 import { encodeU64, type Message } from "../wire/message.ts";
 import { refuseAddresses } from "./protocol.ts";
 import type { Failure, Result } from "./table.ts";

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Refusal } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 import { encodeU64, type Message, VHOST_USER_VRING_NOFD_MASK } from "../wire/message.ts";
 import type { Result } from "./table.ts";
 import type { Session } from "../session.ts";

@@ -26,12 +26,11 @@ import {
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { IOTLB_BYTES } from "../wire/back_end_message.ts";
 import { CONFIG_BYTES_MAX, CONFIG_HEAD_BYTES, getConfig, setConfig, setMtu } from "./config.ts";
-import type { Refusal } from "../host.ts";
+import { isRefusal, type Refusal } from "../reasons.ts";
 import { setBackEndChannel, vringKick } from "../device/in_band.ts";
 import { iotlbMsg } from "./iotlb.ts";
 import { getInflightFd, INFLIGHT_PAYLOAD_BYTES, setInflightFd } from "./inflight.ts";
 import { addMemReg, getMaxMemSlots, remMemReg, setMemTable } from "./memory.ts";
-import { isRefusal } from "../device/memory_table.ts";
 import { sendRarp, setLogBase, setLogFd, VHOST_VRING_F_LOG } from "./migration.ts";
 import * as id from "../wire/message.ts";
 import type { Message } from "../wire/message.ts";

@@ -19,9 +19,7 @@
 import { crc32 } from "node:zlib";
 import type { Mac } from "../../base/mac.ts";
 import type { LearnedMac } from "../../worker/wire.ts";
-import type { Refusal } from "../host.ts";
-import { isRefusal } from "../device/memory_table.ts";
-import type { ReasonCode } from "../reasons.ts";
+import { isRefusal, type ReasonCode, type Refusal } from "../reasons.ts";
 
 /** Longest state written or read, bytes. */
 export const STATE_BYTES_MAX: number = 1 << 20;

@@ -13,7 +13,7 @@ import {
   VHOST_USER_BACKEND_VRING_CALL,
   vringMessage,
 } from "../../../lib/vhost/wire/back_end_message.ts";
-import type { Refusal } from "../../../lib/vhost/host.ts";
+import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import { encodeMessage, encodeU64 } from "../../../lib/vhost/wire/message.ts";
 import { held, untilHeld } from "./support.ts";
 import { until } from "../../harness/until.ts";

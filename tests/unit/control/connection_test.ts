@@ -4,7 +4,7 @@ import { closeFd, fdKind, send, socketPair } from "../../../ffi/mod.ts";
 import { libc } from "../../../ffi/symbols.ts";
 import { Connection, MESSAGES_BURST_MAX } from "../../../lib/control/connection.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
-import type { Refusal } from "../../../lib/vhost/host.ts";
+import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import { encodeMessage, encodeU64, PAYLOAD_BYTES_MAX } from "../../../lib/vhost/wire/message.ts";
 import type { Outcome } from "../../../lib/vhost/session.ts";
 import { Client, eventFds, held, untilHeld } from "./support.ts";

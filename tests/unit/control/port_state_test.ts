@@ -10,8 +10,7 @@ import {
   type DeviceState,
   encodeDeviceState,
 } from "../../../lib/vhost/wire/device_state.ts";
-import type { Refusal } from "../../../lib/vhost/host.ts";
-import { isRefusal } from "../../../lib/vhost/device/memory_table.ts";
+import { isRefusal, type Refusal } from "../../../lib/vhost/reasons.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { FakeHost } from "../vhost/fake_host.ts";

@@ -4,8 +4,8 @@ import { closeFd, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, fdSeals } from "../..
 import { createEventFd, statFd, viewMemory } from "../../../ffi/mod.ts";
 import { MappingPool } from "../../../lib/control/guest_memory.ts";
 import { recordsFiles, type RecordsHost, RingRecords } from "../../../lib/control/ring_records.ts";
-import type { PlacedVring, Refusal, VringPlan } from "../../../lib/vhost/host.ts";
-import { isRefusal } from "../../../lib/vhost/device/memory_table.ts";
+import type { PlacedVring, VringPlan } from "../../../lib/vhost/host.ts";
+import { isRefusal, type Refusal } from "../../../lib/vhost/reasons.ts";
 import { FakePlane } from "./fake_plane.ts";
 import { held, memoryFile } from "./support.ts";
 

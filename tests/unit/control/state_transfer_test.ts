@@ -13,7 +13,7 @@ import { libc } from "../../../ffi/symbols.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { StateTransfer } from "../../../lib/control/state_transfer.ts";
 import { BlockingPool, TenantFds } from "../../../lib/control/tenant_fds.ts";
-import type { Refusal } from "../../../lib/vhost/host.ts";
+import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import { held, untilHeld, untilIdle } from "./support.ts";
 import { until } from "../../harness/until.ts";
 

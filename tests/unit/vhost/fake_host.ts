@@ -13,10 +13,10 @@ import type {
   LogArea,
   MemoryRegion,
   PlacedVring,
-  Refusal,
   SessionHost,
   VringPlan,
 } from "../../../lib/vhost/host.ts";
+import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import type { Message } from "../../../lib/vhost/wire/message.ts";
 import type { Outcome, Session } from "../../../lib/vhost/session.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";

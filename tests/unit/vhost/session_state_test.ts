@@ -1,6 +1,6 @@
 /** Requests that move a port's state: when they may come, and what they answer. */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import type { Refusal } from "../../../lib/vhost/host.ts";
+import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { FakeHost, type FdKind, finish, message, replyU64, state, words } from "./fake_host.ts";
