@@ -6,6 +6,12 @@
  */
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/wire/message.ts";
+import {
+  netHeaderBytes,
+  netNumBuffers,
+  netOffloads,
+  writeBareHeader,
+} from "../virtio/net_header.ts";
 import { GuestRam, type RingDriver, roomOf, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
@@ -62,7 +68,7 @@ export class NetGuest implements Disposable {
     this.#user = new UserMemory(this.ram, options.guestAddresses ?? false);
     const version1 = options.version1 ?? true;
     const mergeable = options.mergeable ?? true;
-    this.headerBytes = version1 || mergeable ? 12 : 10;
+    this.headerBytes = netHeaderBytes(version1, mergeable);
     this.features = F(30) | (version1 ? F(32) : 0n) | (mergeable ? F(15) : 0n) |
       (options.packed ? F(34) : 0n) | (options.eventIdx ?? true ? F(29) : 0n) |
       (options.indirect ?? true ? F(28) : 0n) | (options.inOrder ? F(35) : 0n) |
@@ -256,7 +262,7 @@ export class NetGuest implements Disposable {
       ? this.#txFree.splice(known, 1)[0] as Segment
       : { address: this.ram.take(room, 8), bytes: room };
     const at = this.ram.at(buffer.address);
-    this.ram.bytes.fill(0, at, at + this.headerBytes);
+    writeBareHeader(this.ram.view, at, this.headerBytes, 0);
     this.ram.bytes.set(frame, at + this.headerBytes);
     const token = this.tx.add([{ address: buffer.address, bytes }], false);
     this.#txAt.set(token, [buffer]);
@@ -342,10 +348,9 @@ export class NetGuest implements Disposable {
         throw new Error(`The device returned ${data.length} bytes, less than a header`);
       }
       const view = new DataView(data.buffer, data.byteOffset);
-      const buffers = this.headerBytes === 12 ? view.getUint16(10, true) : 1;
+      const buffers = netNumBuffers(view, 0, this.headerBytes);
       if (buffers < 1) throw new Error("A received header says 0 buffers");
-      const rest = data.subarray(0, Math.min(10, this.headerBytes));
-      if (rest.some((byte) => byte !== 0)) throw new Error("A received header asks for offload");
+      if (netOffloads(view, 0)) throw new Error("A received header asks for offload");
       this.#merged = { parts: [data.subarray(this.headerBytes)], left: buffers };
     } else this.#merged.parts.push(data);
     if (--this.#merged.left > 0) {

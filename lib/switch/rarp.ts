@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import {
   frameBytes,
   frameHead,
@@ -21,6 +22,7 @@ import {
   TAKEN_SEGMENTS,
 } from "../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory.ts";
+import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
 import { PRIVATE_BYTES, PRIVATE_WINDOW, privateView } from "../virtio/window.ts";
 
 /** Shortest Ethernet frame, without FCS. */
@@ -35,6 +37,9 @@ const REQUEST_REVERSE = 3;
 const REST_OFFSET = PRIVATE_BYTES / 2;
 const SENDER_OFFSET = 22;
 const TARGET_OFFSET = SENDER_OFFSET + MAC_BYTES + IPV4_BYTES;
+
+assert(VIRTIO_NET_HDR_MRG_RXBUF_BYTES + HEAD_BYTES <= REST_OFFSET, "what is in front has room");
+assert(REST_OFFSET + RARP_FRAME_BYTES - HEAD_BYTES <= PRIVATE_BYTES, "and so has the rest");
 
 const frame = new DataView(new ArrayBuffer(RARP_FRAME_BYTES));
 

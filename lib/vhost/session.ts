@@ -23,6 +23,7 @@ import {
   VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_RING_F_INDIRECT_DESC,
 } from "../virtio/features.ts";
+import { netHeaderBytes } from "../virtio/net_header.ts";
 import type { MemoryRegion, SessionHost } from "./host.ts";
 import { isRefusal, type Refusal } from "./reasons.ts";
 import type { InflightArea } from "./requests/inflight.ts";
@@ -284,8 +285,7 @@ export class Session {
       eventIdx: hasFeature(this.features, VIRTIO_RING_F_EVENT_IDX),
       indirect: hasFeature(this.features, VIRTIO_RING_F_INDIRECT_DESC),
       mergeable,
-      // The old header has no num_buffers (virtio-v1.3 §5.1.6.1).
-      headerBytes: version1 || mergeable ? 12 : 10,
+      headerBytes: netHeaderBytes(version1, mergeable),
       ...areas,
       ...placed,
       kickFd: kickOf(this, vring),

@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/assert.ts";
 import * as memory from "./memory.ts";
+import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "./net_header.ts";
 import * as window from "./window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -38,7 +39,7 @@ const FRAME_MAX = 65535 + 14 + 8;
 /** `FRAME_MAX` for other modules: a module reads even its own exports through a cell. */
 export const FRAME_BYTES_MAX: number = FRAME_MAX;
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
-const CHAIN_MAX = FRAME_MAX + 12;
+const CHAIN_MAX = FRAME_MAX + VIRTIO_NET_HDR_MRG_RXBUF_BYTES;
 /** `CHAIN_MAX` for other modules: a module reads even its own exports through a cell. */
 export const CHAIN_BYTES_MAX: number = CHAIN_MAX;
 

@@ -3,14 +3,15 @@
 /**
  * Writing one frame into receive buffers: the part that split and packed rings share.
  *
- * The virtio-net header is made here from nothing (virtio-v1.3 §5.1.6.4): zeros, and the number of
- * buffers. The frame's head comes from the checked private copy, the rest in one copy from the
+ * The virtio-net header is made from nothing (virtio-v1.3 §5.1.6.4): none of what the sender wrote
+ * into its own. The frame's head comes from the checked private copy, the rest in one copy from the
  * sender's memory.
  *
  * @module
  */
 import * as burst from "./burst.ts";
 import * as memory from "./memory.ts";
+import * as netHeader from "./net_header.ts";
 import * as window from "./window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
@@ -24,6 +25,7 @@ const {
   HEAD_BYTES,
 } = burst;
 const { segmentBytes, segmentOffset, segmentWindow } = memory;
+const { touchHeader, writeBareHeader } = netHeader;
 const { copyBytes, PRIVATE_WINDOW, privateView, windowView } = window;
 
 /** Delivered. */
@@ -54,11 +56,6 @@ export const bufferBytes: Int32Array<ArrayBuffer> = bufferRoom;
 /** Ring slots each of them takes. */
 export const bufferSlots: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 
-/** `num_buffers` stands in the upper half of the header's third word. */
-const NUM_BUFFERS_SHIFT = 16;
-/** Header without `num_buffers`: VIRTIO 0.9.5 and no VIRTIO_NET_F_MRG_RXBUF. */
-const SHORT_HEADER_BYTES = 10;
-
 /**
  * Begins the headers of `count` receive buffers, each the segment of its number from
  * {@linkcode BUFFER_SEGMENTS} on. The driver has read or written these lines last, on its own core;
@@ -66,7 +63,7 @@ const SHORT_HEADER_BYTES = 10;
  */
 export function openBuffers(count: number): void {
   for (let segment = BUFFER_SEGMENTS; segment < BUFFER_SEGMENTS + count; segment++) {
-    windowView[segmentWindow[segment]!]!.setInt32(segmentOffset[segment]!, 0, true);
+    touchHeader(windowView[segmentWindow[segment]!]!, segmentOffset[segment]!);
   }
 }
 
@@ -119,9 +116,7 @@ function writeHead(
   buffers: number,
   frame: number,
 ): void {
-  view.setBigUint64(offset, 0n, true);
-  if (headerBytes === SHORT_HEADER_BYTES) view.setInt16(offset + 8, 0, true);
-  else view.setInt32(offset + 8, buffers << NUM_BUFFERS_SHIFT, true);
+  writeBareHeader(view, offset, headerBytes, buffers);
   const at = offset + headerBytes;
   view.setBigUint64(at, frameHeadPairs[2 * frame]!, true);
   view.setBigUint64(at + 8, frameHeadPairs[2 * frame + 1]!, true);

@@ -57,7 +57,7 @@ export interface VringShape {
   readonly eventIdx: boolean;
   readonly indirect: boolean;
   readonly mergeable: boolean;
-  /** Bytes of the virtio-net header: 10 or 12. */
+  /** Bytes of the virtio-net header, 10 or 12: see net_header.ts. */
   readonly headerBytes: number;
   /** Descriptor table (split) or ring (packed). */
   readonly desc: RingArea;

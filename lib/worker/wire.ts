@@ -13,6 +13,7 @@ import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
 import { LINK_WAITING } from "../switch/port.ts";
+import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
 import { LOG_BY_PLACE, type VringPosition } from "../virtio/ring.ts";
 import {
   choice,
@@ -99,7 +100,7 @@ const VRING_START = record({
   /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
   mergeable: flag,
   /** Bytes of the virtio-net header. */
-  headerBytes: whole(10, 12),
+  headerBytes: whole(VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES),
   /** Descriptor table (split) or ring (packed). */
   descAddress: ADDRESS,
   /** Available ring (split) or driver event suppression (packed). */
