@@ -71,7 +71,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/build/", [
     ...["lib/build/", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
-    ...["lib/control/problem_codes.ts", "lib/control/schema/"],
+    ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
   ]],
   ["lib/version.ts", []],
 ];

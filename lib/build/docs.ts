@@ -20,7 +20,7 @@ import {
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
 
-import { PROBLEM_ROWS } from "../control/problem_codes.ts";
+import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
 import { REASON_ROWS } from "../vhost/reasons.ts";
 import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";

@@ -154,7 +154,7 @@ async function unreachable(ctl: string, error: unknown, limitMs: number): Promis
     );
   }
   // Loaded here, as below.
-  const { checkSocketPath } = await import("../control/listener.ts");
+  const { checkSocketPath } = await import("../control/sockets/bind.ts");
   checkSocketPath(ctl, "connect to");
   return new CliError(
     EXIT_UNREACHABLE,
@@ -165,7 +165,7 @@ async function unreachable(ctl: string, error: unknown, limitMs: number): Promis
 
 async function silent(ctl: string, limitMs: number): Promise<CliError> {
   // Loaded here: it needs libc, and commands that are answered do not.
-  const { listenerOf } = await import("../control/process.ts");
+  const { listenerOf } = await import("../control/sockets/process.ts");
   const process = listenerOf(ctl);
   const who = process ? `Process ${process.pid} (${process.command})` : "The process";
   return new CliError(

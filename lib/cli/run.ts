@@ -5,7 +5,7 @@
  */
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { serveApi } from "../control/api_server.ts";
+import { serveApi } from "../control/api/server.ts";
 import {
   checkRange,
   type ConfigInput,
@@ -15,9 +15,9 @@ import {
   parseMode,
   readConfigFile,
   socketFolder,
-} from "../control/config.ts";
+} from "../control/config/config.ts";
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
-import { parsePortSpec } from "../control/port_spec.ts";
+import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Switch } from "../control/switch.ts";
 import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parsePortSpec } from "../control/port_spec.ts";
+import { parsePortSpec } from "../control/config/port_spec.ts";
 import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
 import type { FdbStatus, ListenerStatus, PortStatus, VringStatus } from "../control/types.ts";
 import { ask, type ClientFlags } from "./client.ts";

@@ -9,7 +9,7 @@ import { assert, present } from "../base/assert.ts";
 import type { Mac } from "../base/mac.ts";
 import { LINK_WAITING, NOT_LINKED } from "../switch/port.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
-import { MappingPool } from "./guest_memory.ts";
+import { MappingPool } from "./front_end/guest_memory.ts";
 
 /** What a port needs of the data plane that serves it. */
 export type PortThread = Pick<

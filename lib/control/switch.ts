@@ -10,22 +10,22 @@ import { VERSION } from "../version.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../base/limits.ts";
-import type { Adoption } from "./adopted.ts";
+import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { MacFlaps } from "./mac_flaps.ts";
-import { checkAddition, noSuchPort } from "./names.ts";
+import { checkAddition, noSuchPort } from "./config/names.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
-import { SwitchPort } from "./port.ts";
-import type { PortContext } from "./port_context.ts";
-import { now } from "./port_history.ts";
-import { PortListener } from "./port_listener.ts";
-import type { PortRelations } from "./port_status.ts";
+import { SwitchPort } from "./vhost_port/port.ts";
+import type { PortContext } from "./vhost_port/context.ts";
+import { now } from "./vhost_port/history.ts";
+import { PortListener } from "./sockets/multi_socket.ts";
+import type { PortRelations } from "./vhost_port/status.ts";
 import { Reactor } from "./reactor.ts";
-import { SocketWatch } from "./socket_watch.ts";
-import { BlockingPool } from "./tenant_fds.ts";
+import { SocketWatch } from "./sockets/socket_watch.ts";
+import { BlockingPool } from "./front_end/tenant_fds.ts";
 import {
   ControlError,
   type FdbStatus,

@@ -56,7 +56,7 @@ export interface OfferOptions {
  * owner before it reads the features, QEMU after: but so do DPDK and rust-vmm, an offer must not hang
  * on the order of messages that no specification fixes, and any other front-end that starts like QEMU
  * and acknowledges all it reads would stand still. QEMU ends when it wants the bit and finds none,
- * which port_problems.ts explains.
+ * which lib/control/vhost_port/problems.ts explains.
  */
 const VIRTIO_BITS: Readonly<Record<OfferWord, readonly number[]>> = {
   inband: [],

@@ -51,7 +51,7 @@ const WAKE_TAG = 0xffff_ffff;
 /** The value of a call that goes to a socket (User-Mode Linux): 8 bytes, like an eventfd's. */
 const CALL_BYTES = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-class DataPlaneThread {
+class DataPlaneLoop {
   readonly #mailbox: Mailbox;
   readonly #path: Datapath;
   readonly #commands: Commands;
@@ -235,14 +235,14 @@ function refusedCpus(cpus: readonly number[]): number[] {
   });
 }
 
-function prepare(options: DataPlaneStart): DataPlaneThread | StartFailure {
+function prepare(options: DataPlaneStart): DataPlaneLoop | StartFailure {
   try {
     setThreadName("vuswitch-data");
     const cpus = refusedCpus(options.cpus);
     if (cpus.length > 0) return { message: "", cpus };
     if (options.cpus.length > 0) setThreadCpus(options.cpus);
     useHostCopy(copyMemory);
-    return new DataPlaneThread(options);
+    return new DataPlaneLoop(options);
   } catch (error) {
     return { message: error instanceof Error ? error.message : String(error), cpus: [] };
   }
@@ -250,7 +250,7 @@ function prepare(options: DataPlaneStart): DataPlaneThread | StartFailure {
 
 function start(options: DataPlaneStart): void {
   const thread = prepare(options);
-  if (!(thread instanceof DataPlaneThread)) {
+  if (!(thread instanceof DataPlaneLoop)) {
     self.postMessage(thread);
     self.close();
     return;

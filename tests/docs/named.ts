@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PROBLEM_CODES } from "../../lib/control/problem_codes.ts";
+import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 
 const LIB = new URL("../../lib/", import.meta.url).pathname;
 

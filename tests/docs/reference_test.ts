@@ -5,9 +5,9 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
-import { PROBLEM_CODES } from "../../lib/control/problem_codes.ts";
+import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
-import { OPTION_NAMES } from "../../lib/control/port_spec.ts";
+import { OPTION_NAMES } from "../../lib/control/config/port_spec.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
 import { FDB_COUNTERS } from "../../lib/switch/fdb.ts";
 import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
@@ -117,7 +117,7 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
     }
   }
   // What a port in mode connect says of its socket.
-  const connecting = Deno.readTextFileSync(`${ROOT}lib/control/connecting.ts`);
+  const connecting = Deno.readTextFileSync(`${ROOT}lib/control/sockets/connect_mode.ts`);
   const sayings = Array.from(table.matchAll(/it says "([^"]+)"/g), ([, words = ""]) => words);
   ok(sayings.length >= 3);
   for (const words of sayings) {

@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
-import { MESSAGES_BURST_MAX } from "../../lib/control/connection.ts";
+import { MESSAGES_BURST_MAX } from "../../lib/control/front_end/connection.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
 import { LingeringSocket } from "../harness/linger.ts";

@@ -5,7 +5,7 @@
  */
 import { strict as assert } from "node:assert";
 import { closeFd, createEventFd } from "../../ffi/mod.ts";
-import { CALLS_MAX } from "../../lib/control/tenant_fds.ts";
+import { CALLS_MAX } from "../../lib/control/front_end/tenant_fds.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";

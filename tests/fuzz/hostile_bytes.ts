@@ -16,11 +16,11 @@ import {
   send,
   socketPair,
 } from "../../ffi/mod.ts";
-import { MappingPool } from "../../lib/control/guest_memory.ts";
-import { SwitchPort } from "../../lib/control/port.ts";
+import { MappingPool } from "../../lib/control/front_end/guest_memory.ts";
+import { SwitchPort } from "../../lib/control/vhost_port/port.ts";
 import { Reactor } from "../../lib/control/reactor.ts";
-import { BlockingPool } from "../../lib/control/tenant_fds.ts";
-import { SocketWatch } from "../../lib/control/socket_watch.ts";
+import { BlockingPool } from "../../lib/control/front_end/tenant_fds.ts";
+import { SocketWatch } from "../../lib/control/sockets/socket_watch.ts";
 import {
   encodeIotlb,
   VHOST_IOTLB_INVALIDATE,

@@ -9,15 +9,15 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { main } from "../../lib/cli/app.ts";
 import { describeFailure, EXIT_BUG } from "../../lib/cli/failure.ts";
-import { handle } from "../../lib/control/api.ts";
+import { handle } from "../../lib/control/api/routes.ts";
 import {
   checkRange,
   mergeConfig,
   parseCpus,
   parseMode,
   readConfigFile,
-} from "../../lib/control/config.ts";
-import { parsePortSpec } from "../../lib/control/port_spec.ts";
+} from "../../lib/control/config/config.ts";
+import { parsePortSpec } from "../../lib/control/config/port_spec.ts";
 import {
   ControlError,
   type LinkStatus,

@@ -6,7 +6,7 @@
 import { type CounterRow, counterWay, PORT_ROWS } from "../../switch/counter_rows.ts";
 import { REASON_ROWS } from "../../vhost/reasons.ts";
 import { RING_REASON_ROWS } from "../../virtio/ring.ts";
-import { PORT_NAME } from "../port_spec.ts";
+import { PORT_NAME } from "../config/port_spec.ts";
 import {
   about,
   amount,

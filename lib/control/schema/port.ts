@@ -7,7 +7,7 @@ import { VRING_ROWS } from "../../switch/counter_rows.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../base/limits.ts";
-import { PROBLEM_ROWS } from "../problem_codes.ts";
+import { PROBLEM_ROWS } from "../vhost_port/problem_codes.ts";
 import {
   about,
   choice,

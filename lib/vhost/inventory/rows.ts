@@ -155,7 +155,7 @@ const NOT_DRAINED: Proof = [CONFIGURED, "skip-drain: rings stop at once and go o
 const CALLS: Proof = [CONFIGURED, "in-band: kicks and calls as messages carry every frame"];
 const RING_KINDS: Proof = [RINGS, "rings: kind × buffers × suppression × header"];
 const CHANNEL: Proof = [
-  "tests/unit/control/back_end_channel_test.ts",
+  "tests/unit/control/front_end/back_end_channel_test.ts",
   "the channel sends what the specification lays out",
 ];
 const MIGRATION = "tests/unit/vhost/session_migration_test.ts";

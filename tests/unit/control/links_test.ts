@@ -1,6 +1,6 @@
 /** Links through ports that come and go: what the data plane is told, and what operators see. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { MappingPool } from "../../../lib/control/guest_memory.ts";
+import { MappingPool } from "../../../lib/control/front_end/guest_memory.ts";
 import { Links } from "../../../lib/control/links.ts";
 import type { Placed } from "../../../lib/control/planes.ts";
 import { ControlError, type LinkStatus } from "../../../lib/control/types.ts";

@@ -15,7 +15,7 @@ import {
   send,
 } from "../../../ffi/mod.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
-import type { BlockingPool } from "../../../lib/control/tenant_fds.ts";
+import type { BlockingPool } from "../../../lib/control/front_end/tenant_fds.ts";
 import { until, WAIT_MS_MAX } from "../../harness/until.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/wire/message.ts";
 

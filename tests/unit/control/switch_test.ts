@@ -1,7 +1,7 @@
 /** The whole control thread with its data plane: ports come and go, nothing is left behind. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { closeFd } from "../../../ffi/mod.ts";
-import { listenAt } from "../../../lib/control/listener.ts";
+import { listenAt } from "../../../lib/control/sockets/bind.ts";
 import { Switch } from "../../../lib/control/switch.ts";
 import { ControlError, type SwitchConfig } from "../../../lib/control/types.ts";
 import { GET_FEATURES_ID, startedClient } from "./started_client.ts";

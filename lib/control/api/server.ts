@@ -1,0 +1,137 @@
+/**
+ * The socket of the control API: bound for the switch's user alone, made again when its file is
+ * removed or the server ends by itself.
+ *
+ * @module
+ */
+import { closeFd, nameFile } from "../../../ffi/mod.ts";
+import { handle, problem } from "./routes.ts";
+import {
+  bindError,
+  checkSocketPath,
+  folderOf,
+  makeRoom,
+  socketIdentity,
+  unlinkSocket,
+} from "../sockets/bind.ts";
+import type { Logger } from "../log.ts";
+import { boundName } from "../sockets/process.ts";
+import { SocketFile } from "../sockets/socket_file.ts";
+import type { SocketWatch } from "../sockets/socket_watch.ts";
+import { ControlError, type SwitchControl } from "../types.ts";
+
+/** Before the server is begun anew, ms. */
+const REST_MS = 100;
+
+/** A running control API. */
+export interface ControlApi {
+  close(): Promise<void>;
+}
+
+/** Serves `control` at `path`. @throws {ControlError} the path is in use or cannot be made */
+export function serveApi(
+  path: string,
+  control: SwitchControl,
+  watch: SocketWatch,
+  logger: Logger,
+): ControlApi {
+  return new ApiServer(path, control, watch, logger);
+}
+
+/**
+ * The server, begun anew when it ends by itself: a connection that cannot be accepted, for want of
+ * descriptors as a rule, ends it for good.
+ */
+class ApiServer implements ControlApi {
+  readonly #path: string;
+  readonly #control: SwitchControl;
+  readonly #file: SocketFile;
+  #server: Deno.HttpServer<Deno.UnixAddr> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(path: string, control: SwitchControl, watch: SocketWatch, logger: Logger) {
+    this.#path = path;
+    this.#control = control;
+    this.#file = new SocketFile(path, this.#serve(), watch, {
+      bindAgain: () => this.#serve(),
+      log: (level, event, message) => logger[level]("switch", event, message),
+    });
+  }
+
+  /** Binds a new socket; requests that are under way at an earlier one are answered there. */
+  #serve(): string {
+    const { server, identity } = bindServer(
+      this.#path,
+      (request) => handle(request, this.#control),
+    );
+    clearTimeout(this.#timer);
+    const old = this.#server;
+    this.#server = server;
+    server.finished.catch(() => {}).then(() => {
+      if (this.#server === server) this.#again();
+    });
+    old?.shutdown();
+    return identity;
+  }
+
+  #again(): void {
+    this.#server = null;
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      if (!this.#file.renew()) this.#again();
+    }, REST_MS);
+  }
+
+  /** Answers what is under way, and ends. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#file.remove();
+    await this.#server?.shutdown();
+  }
+}
+
+let servers = 0;
+
+/**
+ * A server whose socket the switch's user alone may open. The runtime removes the path that a server
+ * was bound to when it ends, whoever's file is there by then. So it is bound to a name of its own,
+ * which then becomes the path in one step that takes nobody's place.
+ */
+function bindServer(
+  path: string,
+  answer: (request: Request) => Promise<Response>,
+): { server: Deno.HttpServer<Deno.UnixAddr>; identity: string } {
+  checkSocketPath(path);
+  makeRoom(path);
+  const mask = Deno.umask(0o177);
+  let folderFd = -1;
+  let server: Deno.HttpServer<Deno.UnixAddr> | null = null;
+  try {
+    folderFd = nameFile(`${folderOf(path)}/.`);
+    // The folder is named by its descriptor: a socket's path must be short.
+    const bound = boundName(folderFd, ++servers);
+    // A process of the same number may have left it.
+    unlinkSocket(bound);
+    server = Deno.serve({ path: bound, onListen: () => {}, onError: problem }, answer);
+    server.finished.catch(() => {}).then(() => closeFd(folderFd));
+    return { server, identity: moveTo(path, bound) };
+  } catch (error) {
+    if (server !== null) server.shutdown();
+    else if (folderFd >= 0) closeFd(folderFd);
+    throw bindError(path, error);
+  } finally {
+    Deno.umask(mask);
+  }
+}
+
+function moveTo(path: string, bound: string): string {
+  const identity = socketIdentity(bound);
+  if (identity === null) {
+    throw new ControlError("invalid", `Cannot listen on ${path}: it was removed at once`);
+  }
+  Deno.linkSync(bound, path);
+  Deno.removeSync(bound);
+  return identity;
+}

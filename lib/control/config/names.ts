@@ -1,0 +1,95 @@
+/**
+ * Names and sockets of ports must not collide, and links name ports that can be.
+ *
+ * @module
+ */
+import { didYouMean } from "../../base/nearest.ts";
+import { numberedNames } from "./port_spec.ts";
+import { ControlError, type LinkConfig, type PortConfig } from "../types.ts";
+
+function invalid(message: string): ControlError {
+  return new ControlError("invalid", message);
+}
+
+/** A port that is not there. @param names those that are */
+export function noSuchPort(name: string, names: readonly string[]): ControlError {
+  const hint = didYouMean(name, names);
+  const list = names.length === 0
+    ? "there is none: vuswitch port add NAME"
+    : "see: vuswitch port list";
+  return new ControlError("not-found", `No port named "${name}"`, hint ?? list);
+}
+
+/** Checks the ports of a configuration against each other. @throws {ControlError} */
+export function checkNames(ports: readonly PortConfig[]): void {
+  const owners = new Map<string, PortConfig>();
+  const paths = new Map<string, PortConfig>();
+  for (const port of ports) {
+    for (const name of [port.name, ...numberedNames(port)]) {
+      const other = owners.get(name);
+      if (other?.name === port.name) throw invalid(`Port "${name}" is given twice: rename one`);
+      if (other) throw invalid(clash(name, port, other));
+      owners.set(name, port);
+    }
+    if (port.fd !== undefined) continue;
+    const other = paths.get(port.path);
+    if (other) {
+      throw invalid(`Ports "${other.name}" and "${port.name}" share ${port.path}: change one`);
+    }
+    paths.set(port.path, port);
+  }
+}
+
+function clash(name: string, port: PortConfig, other: PortConfig): string {
+  const template = port.multi === undefined ? other.name : port.name;
+  return `Port "${name}" is given twice, once by the template "${template}": rename one`;
+}
+
+/**
+ * Checks a port that is to be added beside others.
+ * @param others configurations of the ports and listeners there are @throws {ControlError}
+ */
+export function checkAddition(port: PortConfig, others: Iterable<PortConfig>): void {
+  const names = new Set([port.name, ...numberedNames(port)]);
+  for (const other of others) {
+    if (other.name === port.name) {
+      throw new ControlError("conflict", `Port "${port.name}" exists already`);
+    }
+    const name = [other.name, ...numberedNames(other)].find((each) => names.has(each));
+    if (name !== undefined) {
+      const template = port.multi === undefined ? other.name : port.name;
+      throw new ControlError(
+        "conflict",
+        `Port "${name}" would be there twice: template "${template}" may give that name`,
+        "choose another name",
+      );
+    }
+    // In mode listen the socket itself tells.
+    if (port.mode === "connect" && other.fd === undefined && other.path === port.path) {
+      throw new ControlError(
+        "conflict",
+        `Port "${other.name}" has the socket ${port.path} already`,
+      );
+    }
+  }
+}
+
+/** Checks the links of a configuration. @throws {ControlError} naming the fix */
+export function checkLinks(links: readonly LinkConfig[], ports: readonly PortConfig[]): void {
+  const names = new Set(ports.flatMap((port) => port.multi ? numberedNames(port) : [port.name]));
+  const linked = new Set<string>();
+  for (const { ports: pair } of links) {
+    const where = `link ${pair.join(":")}`;
+    if (pair[0] === pair[1]) throw invalid(`${where}: "${pair[0]}" cannot be linked with itself`);
+    for (const name of pair) {
+      if (!names.has(name)) {
+        const fix = didYouMean(name, [...names]) ?? "add it, or name another one";
+        throw invalid(`${where}: there is no port "${name}": ${fix}`);
+      }
+      if (linked.has(name)) {
+        throw invalid(`${where}: port "${name}" is in another link already: a port has one`);
+      }
+      linked.add(name);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The dirty log one front-end gave its port. It is mapped like guest memory, through the same gate,
+ * so that several ports of one VM share the mapping.
+ *
+ * @module
+ */
+import { viewMemory } from "../../../ffi/mod.ts";
+import type { LogArea, MemoryRegion, SessionHost } from "../../vhost/host.ts";
+import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
+import type { DataPlane, PlacedLog } from "../../worker/wire.ts";
+import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
+
+const PAGE_BYTES = 4096;
+/** Guest memory one byte of the log stands for, bytes. */
+const BYTE_SPAN = 8 * PAGE_BYTES;
+
+/** The log of a port, and whether buffers are logged. Control thread only. */
+export class PortDirtyLog {
+  readonly #plane: Pick<DataPlane, "setLog" | "setVringLog">;
+  readonly #pool: MappingPool;
+  readonly #memory: Pick<PortMemory, "regions">;
+  readonly #port: number;
+  #mapped: MappedRegion | null = null;
+  #logAll = false;
+
+  /** @param port its number on the data plane */
+  constructor(
+    plane: Pick<DataPlane, "setLog" | "setVringLog">,
+    pool: MappingPool,
+    memory: Pick<PortMemory, "regions">,
+    port: number,
+  ) {
+    this.#plane = plane;
+    this.#pool = pool;
+    this.#memory = memory;
+    this.#port = port;
+  }
+
+  /** What a session asks of it. @param closeFd takes a descriptor of the front-end's back */
+  sessionHost(
+    closeFd: (fd: number) => void,
+  ): Pick<SessionHost, "setVringLog" | "setLog" | "setLogAll" | "dropLog"> {
+    return {
+      setVringLog: (vring, guestAddr) =>
+        this.#plane.setVringLog({ port: this.#port, vring, logGuestAddr: guestAddr }),
+      setLog: (area, fd, allDirty) => {
+        try {
+          return this.#replace(area, fd, allDirty);
+        } finally {
+          closeFd(fd);
+        }
+      },
+      setLogAll: (on) => {
+        this.#logAll = on;
+        this.#plane.setLog({ port: this.#port, log: this.#mapped?.placed ?? null, logAll: on });
+      },
+      dropLog: () => {
+        const old = this.#swap(null);
+        if (old) this.#pool.release(old);
+      },
+    };
+  }
+
+  #replace(area: LogArea, fd: number, allDirty: boolean): Refusal | null {
+    const mapped = this.#pool.acquire({ ...area, guestAddr: 0, userAddr: 0 }, fd);
+    if (isRefusal(mapped)) return mapped;
+    const log = viewLog(mapped.placed);
+    let old: MappedRegion | null;
+    try {
+      old = this.#swap(mapped);
+    } catch (error) {
+      this.#pool.release(mapped);
+      throw error;
+    }
+    if (old) {
+      // A front-end may have forgotten the old log before it sent this one: QEMU does while its
+      // guest reboots in the middle of a migration.
+      inheritBits(log, viewLog(old.placed), this.#memory.regions);
+      this.#pool.release(old);
+    }
+    if (allDirty) { for (const region of this.#memory.regions) logRegion(log, region); }
+    return null;
+  }
+
+  /** @returns the old log, which the data plane has let go of and which is to be released */
+  #swap(mapped: MappedRegion | null): MappedRegion | null {
+    const old = this.#mapped;
+    // A front-end that came and went without any costs the data plane nothing.
+    if (old !== null || mapped !== null) {
+      this.#plane.setLog({ port: this.#port, log: mapped?.placed ?? null, logAll: this.#logAll });
+    }
+    this.#mapped = mapped;
+    return old;
+  }
+}
+
+function viewLog({ address, sizeBytes }: PlacedLog): Uint8Array {
+  return new Uint8Array(viewMemory(address, sizeBytes));
+}
+
+/** Logs every page of a region. */
+function logRegion(log: Uint8Array, { guestAddr, sizeBytes }: MemoryRegion): void {
+  const first = Math.floor(guestAddr / PAGE_BYTES);
+  const end = Math.ceil((guestAddr + sizeBytes) / PAGE_BYTES);
+  for (let byte = Math.floor(first / 8); byte < Math.ceil(end / 8); byte++) {
+    const from = 0xff << Math.max(0, first - 8 * byte);
+    const to = 0xff >> Math.max(0, 8 * byte + 8 - end);
+    Atomics.or(log, byte, from & to);
+  }
+}
+
+/** Logs what another log has of these regions. Both cover them, or there is nothing to inherit. */
+function inheritBits(log: Uint8Array, old: Uint8Array, regions: readonly MemoryRegion[]): void {
+  for (const { guestAddr, sizeBytes } of regions) {
+    const end = Math.min(Math.ceil((guestAddr + sizeBytes) / BYTE_SPAN), old.length, log.length);
+    for (let byte = Math.floor(guestAddr / BYTE_SPAN); byte < end; byte++) {
+      const bits = Atomics.load(old, byte);
+      if (bits !== 0) Atomics.or(log, byte, bits);
+    }
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * Tenants' memory files: what may be mapped, and mapping it once.
+ *
+ * The gate asks a received descriptor only questions that never enter a foreign file's code, in
+ * this order: seals (only memory has them), then shrinking is forbidden where the file allows it,
+ * then its size. Two ports of one VM that send the same file share one mapping.
+ *
+ * @module
+ */
+import {
+  addFdSeals,
+  F_SEAL_SHRINK,
+  fdSeals,
+  type FdStat,
+  Mapping,
+  statFd,
+  SystemError,
+} from "../../../ffi/mod.ts";
+import { assert, present } from "../../base/assert.ts";
+import type { MemoryRegion } from "../../vhost/host.ts";
+import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
+import type { JournalIdentity } from "../../virtio/packed_recovery.ts";
+import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../../virtio/window.ts";
+import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
+
+const PAGE_BYTES = 4096;
+/** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
+export const PORT_BYTES_MAX = 2 ** 40;
+
+interface SharedMapping {
+  readonly key: string;
+  /** Device and inode of its file. */
+  readonly file: string;
+  readonly mapping: Mapping;
+  /** Number the data plane knows it by. */
+  readonly number: number;
+  users: number;
+}
+
+/** A region mapped for a port; hand it back with {@linkcode MappingPool.release}. */
+export interface MappedRegion {
+  readonly placed: PlacedRegion;
+  readonly key: string;
+  /** Device and inode of its memory file. */
+  readonly file: string;
+}
+
+/** All mappings of a switch, shared by its ports. */
+export class MappingPool {
+  readonly #plane: Pick<DataPlane, "addMapping" | "removeMapping">;
+  readonly #mappings = new Map<string, SharedMapping>();
+  /** Windows of the data plane that all mappings could take together. */
+  #windows = 0;
+
+  constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">) {
+    this.#plane = plane;
+  }
+
+  /** Bytes mapped now, each mapping counted once. */
+  get mappedBytes(): number {
+    let bytes = 0;
+    for (const { mapping } of this.#mappings.values()) bytes += mapping.sizeBytes;
+    return bytes;
+  }
+
+  /** Maps one region of a memory file, or finds it mapped. The descriptor stays the caller's. */
+  acquire(region: MemoryRegion, fd: number): MappedRegion | Refusal {
+    if (fdSeals(fd) < 0) {
+      return { code: "bad-memory-kind", detail: "the descriptor is neither memfd nor hugetlbfs" };
+    }
+    addFdSeals(fd, F_SEAL_SHRINK);
+    const stat = statFd(fd);
+    if (region.mmapOffset + region.sizeBytes > stat.sizeBytes) {
+      const end = region.mmapOffset + region.sizeBytes;
+      return { code: "region-past-eof", detail: `ends at ${end} of ${stat.sizeBytes} bytes` };
+    }
+    const shared = this.#share(region, fd, stat);
+    if (isRefusal(shared)) return shared;
+    shared.users++;
+    const offset = region.mmapOffset - alignDown(region.mmapOffset, alignment(stat));
+    return {
+      key: shared.key,
+      file: shared.file,
+      placed: {
+        guestAddr: region.guestAddr,
+        sizeBytes: region.sizeBytes,
+        address: shared.mapping.address + offset,
+        mapping: shared.number,
+      },
+    };
+  }
+
+  /** Maps a file of ours that only we can change. The descriptor stays the caller's. */
+  acquireOwn(fd: number, sizeBytes: number): MappedRegion | Refusal {
+    const region = { guestAddr: 0, sizeBytes, userAddr: 0, mmapOffset: 0 };
+    const shared = this.#share(region, fd, statFd(fd));
+    if (isRefusal(shared)) return shared;
+    shared.users++;
+    const { mapping, number } = shared;
+    return {
+      key: shared.key,
+      file: shared.file,
+      placed: { guestAddr: 0, sizeBytes, address: mapping.address, mapping: number },
+    };
+  }
+
+  #share(region: MemoryRegion, fd: number, stat: FdStat): SharedMapping | Refusal {
+    const align = alignment(stat);
+    const start = alignDown(region.mmapOffset, align);
+    const end = alignDown(region.mmapOffset + region.sizeBytes + align - 1, align);
+    const key = mappingKey(stat, start, end);
+    const known = this.#mappings.get(key);
+    if (known) return known;
+    if (this.#windows + windowsOf(end - start) > GUEST_WINDOWS_MAX) {
+      return { code: "memory-budget", detail: "all guests together have too much memory" };
+    }
+    try {
+      const mapping = Mapping.map(fd, start, end - start);
+      const number = this.#tell(mapping);
+      const shared = { key, file: stat.identity, mapping, number, users: 0 };
+      this.#mappings.set(key, shared);
+      this.#windows += windowsOf(mapping.sizeBytes);
+      return shared;
+    } catch (error) {
+      if (error instanceof SystemError) return { code: "map-failed", detail: error.message };
+      throw error;
+    }
+  }
+
+  #tell(mapping: Mapping): number {
+    const { address, sizeBytes } = mapping;
+    try {
+      return this.#plane.addMapping({ address, sizeBytes });
+    } catch (error) {
+      mapping.unmap();
+      throw error;
+    }
+  }
+
+  /** One more user of a region that is mapped. */
+  retain(region: MappedRegion): MappedRegion {
+    present(this.#mappings.get(region.key), `mapping ${region.key}`).users++;
+    return region;
+  }
+
+  /** Gives a region back; the last user of a mapping detaches its views and unmaps it. */
+  release(region: MappedRegion): void {
+    const shared = present(this.#mappings.get(region.key), `mapping ${region.key}`);
+    if (--shared.users > 0) return;
+    this.#mappings.delete(region.key);
+    this.#windows -= windowsOf(shared.mapping.sizeBytes);
+    this.#plane.removeMapping({ mapping: shared.number });
+    shared.mapping.unmap();
+  }
+}
+
+/**
+ * What two mappings have in common that may be one.
+ *
+ * Inode numbers of hugetlbfs have 32 bits and come again: whoever waits for another tenant's cannot
+ * have its time of change too. Those of memfds have 64 bits, and their time of change goes on while
+ * pages are touched.
+ */
+export function mappingKey(stat: FdStat, start: number, end: number): string {
+  const age = stat.blockBytes > PAGE_BYTES ? stat.changed : "";
+  return `${stat.identity}:${age}:${start}:${end}`;
+}
+
+function windowsOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / WINDOW_STRIDE);
+}
+
+function alignment(stat: FdStat): number {
+  return Math.max(PAGE_BYTES, stat.blockBytes);
+}
+
+function alignDown(value: number, align: number): number {
+  return value - (value % align);
+}
+
+/** The memory one front-end gave its port. */
+export class PortMemory {
+  readonly #pool: MappingPool;
+  /** Gives the data plane a new table. */
+  readonly #place: (regions: readonly PlacedRegion[]) => void;
+  #mapped: readonly MappedRegion[] = [];
+  /** The table in force. */
+  regions: readonly MemoryRegion[] = [];
+  /** Mapped, not in force yet. */
+  #next: { regions: readonly MemoryRegion[]; mapped: readonly MappedRegion[] } | null = null;
+
+  constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
+    this.#pool = pool;
+    this.#place = place;
+  }
+
+  /** Memory files of the table in force, by device and inode, each once. */
+  get files(): string[] {
+    return [...new Set(this.#mapped.map((region) => region.file))];
+  }
+
+  /** Bytes of all regions. */
+  get sizeBytes(): number {
+    return this.regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+  }
+
+  /** Which file a host address is in, and where: the same for every process that maps it. */
+  identify(address: number): JournalIdentity | null {
+    const index = this.#mapped.findIndex(({ placed }) =>
+      address >= placed.address && address < placed.address + placed.sizeBytes
+    );
+    const region = this.regions[index];
+    const mapped = this.#mapped[index];
+    if (!region || !mapped) return null;
+    const [device = "", inode = ""] = mapped.file.split(":");
+    const offset = region.mmapOffset + (address - mapped.placed.address);
+    return {
+      device: BigInt(device),
+      inode: BigInt(inode),
+      fileOffset: BigInt(offset),
+      regionBytes: BigInt(region.sizeBytes),
+    };
+  }
+
+  /**
+   * Replaces the memory table; with a refusal, the old one is gone too. The descriptors stay the
+   * caller's.
+   * @returns host address of each region's first byte
+   */
+  replace(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): number[] | Refusal {
+    const addresses = this.prepare(regions, fds);
+    if (isRefusal(addresses)) this.prepare([], []);
+    this.commit();
+    return addresses;
+  }
+
+  /**
+   * Maps a table beside the one in force; what both have in common is mapped once.
+   * @param fds a descriptor for each region, which stays the caller's, or null for a region of the
+   * table in force
+   * @returns host address of each region's first byte, or why nothing was mapped
+   */
+  prepare(regions: readonly MemoryRegion[], fds: readonly (number | null)[]): number[] | Refusal {
+    assert(regions.length === fds.length, "A region needs a descriptor or to be known");
+    assert(this.#next === null, "One table is prepared at a time");
+    const mapped = this.#mapAll(regions, fds);
+    if (isRefusal(mapped)) return mapped;
+    this.#next = { regions, mapped };
+    return mapped.map((region) => region.placed.address);
+  }
+
+  /**
+   * Puts the prepared table in force; the old one is unmapped as far as nobody else uses it.
+   * @throws {CommandFailed} the old one stays in force, and the prepared one is gone
+   */
+  commit(): void {
+    const next = present(this.#next, "a prepared table");
+    const old = this.#mapped;
+    this.#next = null;
+    // A front-end that came and went without any costs the data plane nothing.
+    if (old.length === 0 && next.mapped.length === 0) return;
+    try {
+      this.#place(next.mapped.map((region) => region.placed));
+    } catch (error) {
+      for (const region of next.mapped) this.#pool.release(region);
+      throw error;
+    }
+    this.#mapped = next.mapped;
+    this.regions = next.regions;
+    for (const region of old) this.#pool.release(region);
+  }
+
+  #mapAll(
+    regions: readonly MemoryRegion[],
+    fds: readonly (number | null)[],
+  ): MappedRegion[] | Refusal {
+    const sizeBytes = regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+    if (sizeBytes > PORT_BYTES_MAX) {
+      return { code: "memory-budget", detail: `${sizeBytes} bytes of at most ${PORT_BYTES_MAX}` };
+    }
+    const mapped: MappedRegion[] = [];
+    let refusal: Refusal | null = null;
+    try {
+      for (const [i, region] of regions.entries()) {
+        const fd = fds[i] ?? null;
+        const result = fd === null ? this.#known(region) : this.#pool.acquire(region, fd);
+        if (isRefusal(result)) {
+          refusal = result;
+          break;
+        }
+        mapped.push(result);
+      }
+    } finally {
+      // Of a table that cannot be had whole, nothing stays.
+      if (mapped.length < regions.length) { for (const done of mapped) this.#pool.release(done); }
+    }
+    return refusal ?? mapped;
+  }
+
+  #known(region: MemoryRegion): MappedRegion {
+    const index = this.regions.indexOf(region);
+    return this.#pool.retain(present(this.#mapped[index], "a region of the table in force"));
+  }
+}

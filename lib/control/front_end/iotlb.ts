@@ -1,0 +1,135 @@
+/**
+ * A port's IOTLB on the control thread: carries translations to the data plane, and what the data
+ * plane and the rings miss to the front-end.
+ *
+ * @module
+ */
+import { tellFrontEnd } from "../../vhost/requests/back_end_channel.ts";
+import {
+  iotlbMessage,
+  VHOST_ACCESS_RO,
+  VHOST_IOTLB_ACCESS_FAIL,
+  VHOST_IOTLB_MISS,
+} from "../../vhost/wire/back_end_message.ts";
+import { askForRing } from "../../vhost/requests/iotlb.ts";
+import type { Session } from "../../vhost/session.ts";
+import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
+import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
+import type { DataPlane } from "../../worker/wire.ts";
+import { IotlbQuestions } from "./iotlb_questions.ts";
+
+/** What it needs of the data plane. */
+export type IotlbPlane = Pick<
+  DataPlane,
+  "setIotlb" | "updateIotlb" | "invalidateIotlb" | "holdVring" | "releaseVring" | "askAgain"
+>;
+
+/** The IOTLB of one port. Control thread only. */
+export class PortIotlb {
+  readonly #plane: IotlbPlane;
+  readonly #port: number;
+  /** The session of the front-end that is connected, or null. */
+  readonly #session: () => Session | null;
+  readonly #requests: IotlbQuestions;
+  #replyDue = false;
+
+  constructor(plane: IotlbPlane, port: number, session: () => Session | null) {
+    this.#plane = plane;
+    this.#port = port;
+    this.#session = session;
+    this.#requests = new IotlbQuestions({
+      ask: (page, permission, again) => this.#miss(page, permission, again),
+      again: () => this.#again(),
+    });
+  }
+
+  /** SessionHost.setIotlb */
+  set(on: boolean): void {
+    this.#plane.setIotlb({ port: this.#port, on });
+    this.#requests.close();
+  }
+
+  /** SessionHost.updateIotlb */
+  update(iova: number, sizeBytes: number, hostAddress: number, permission: number): void {
+    this.#plane.updateIotlb({ port: this.#port, iova, sizeBytes, hostAddress, permission });
+    this.#requests.answered(iova, sizeBytes);
+  }
+
+  /** SessionHost.invalidateIotlb */
+  invalidate(iova: number, sizeBytes: number): void {
+    this.#plane.invalidateIotlb({ port: this.#port, iova, sizeBytes });
+    this.#requests.answered(iova, sizeBytes);
+  }
+
+  /** SessionHost.holdVring */
+  hold(vring: number, on: boolean): void {
+    if (on) this.#plane.holdVring({ port: this.#port, vring });
+    else this.#plane.releaseVring({ port: this.#port, vring });
+  }
+
+  /** SessionHost.askForRing */
+  askForRing(page: number): void {
+    this.#requests.ring(page);
+  }
+
+  /** The data plane misses something or was refused it. */
+  event({ kind, vring, value }: DataPlaneEvent): void {
+    const permission = value % IOTLB_PAGE_BYTES;
+    const page = value - permission;
+    // It may have been stopped, or its front-end may have gone, before the news got here.
+    if (!this.#session()?.vrings[vring]?.running) return;
+    if (kind === EVENT.miss) this.#requests.miss(page, permission, false);
+    else if (kind === EVENT.missAgain) this.#requests.miss(page, permission, true);
+    else if (kind === EVENT.accessFail) this.#accessFail(vring, page, permission);
+  }
+
+  /**
+   * The translation is the answer to a miss, and comes on the other channel. Only of a question
+   * that is repeated we want to know what became of it: one reply at a time, because a front-end
+   * that stands still owes it for long.
+   */
+  #miss(page: number, permission: number, again: boolean): void {
+    const session = this.#session();
+    if (!session?.iotlb) return;
+    const message = iotlbMessage(VHOST_IOTLB_MISS, page, permission);
+    if (!again || this.#replyDue) {
+      tellFrontEnd(session, message);
+      return;
+    }
+    const { host } = session;
+    this.#replyDue = true;
+    const sent = tellFrontEnd(session, message, (value) => {
+      this.#replyDue = false;
+      if (value === null || value === 0n) return;
+      const what = `the front-end cannot translate 0x${page.toString(16)}: ${value}`;
+      host.log("warn", "iotlb-miss", what);
+    });
+    if (!sent) this.#replyDue = false;
+  }
+
+  #accessFail(vring: number, page: number, permission: number): void {
+    const session = this.#session();
+    if (!session?.iotlb) return;
+    const { host } = session;
+    const what = `vring ${vring} may not ${permission === VHOST_ACCESS_RO ? "read" : "write"}`;
+    host.log("warn", "iotlb-access", `${what} 0x${page.toString(16)}`);
+    const message = iotlbMessage(VHOST_IOTLB_ACCESS_FAIL, page, permission);
+    tellFrontEnd(session, message, (value) => {
+      if (value !== null) host.log("debug", "iotlb-access", `the front-end answered ${value}`);
+    });
+  }
+
+  /** Asks for all that is waited for. @returns whether that is anything */
+  #again(): boolean {
+    const session = this.#session();
+    if (!session?.iotlb) return false;
+    let any = this.#plane.askAgain({ port: this.#port }) > 0;
+    for (const index of session.vrings.keys()) if (askForRing(session, index)) any = true;
+    return any;
+  }
+
+  /** The front-end is gone. */
+  close(): void {
+    this.#requests.close();
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Mode `connect`: the front-end binds the socket and listens, the switch connects, and tries again
+ * for ever. Either side may be restarted; no file is made or removed here.
+ *
+ * @module
+ */
+import { connectUnixOffThread } from "../../../ffi/mod.ts";
+import { checkSocketPath } from "./bind.ts";
+import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
+import type { TenantFds } from "../front_end/tenant_fds.ts";
+import type { PortProblem, PortStatus } from "../types.ts";
+
+/** Pause after the first failure, ms; each further one doubles it. */
+export const RETRY_MS_MIN = 50;
+/** The longest pause, ms, and how long a front-end must stay for the pauses to be short again. */
+export const RETRY_MS_MAX = 1000;
+/** Each reason to wait has a line, and no other one in so long a time, ms. */
+const LINE_MS = 60_000;
+
+/** A socket that somebody else listens at. Control thread only. */
+export class ConnectingSocket implements PortSocket {
+  retry: PortStatus["retry"] = null;
+  readonly #path: string;
+  readonly #fds: TenantFds;
+  readonly #host: SocketHost;
+  #isOpen = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** An attempt is under way: at most one ever is. */
+  #trying = false;
+  /** The last one had to wait for descriptors to close. */
+  #choked = false;
+  #pauseMs = RETRY_MS_MIN;
+  #connectedAt = 0;
+  /** The reasons to wait that the log has, and since when. */
+  readonly #said = new Set<string>();
+  #saidAt = 0;
+
+  /** @param fds takes attempts in turn, off the thread @throws {ControlError} the path cannot be */
+  constructor(path: string, fds: TenantFds, host: SocketHost) {
+    checkSocketPath(path, "connect to");
+    this.#path = path;
+    this.#fds = fds;
+    this.#host = host;
+  }
+
+  get problem(): PortProblem | null {
+    return this.#host.mayTake() ? null : CLOSING;
+  }
+
+  open(occupied: boolean): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#pauseMs = RETRY_MS_MIN;
+    this.#said.clear();
+    if (!occupied) this.#try();
+  }
+
+  suspend(): void {
+    this.#isOpen = false;
+    this.retry = null;
+    clearTimeout(this.#timer);
+  }
+
+  freed(): void {
+    // One that hangs up at once is not asked again at once.
+    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
+    this.#tryLater("the front-end went away");
+  }
+
+  close(): void {
+    this.suspend();
+  }
+
+  #tryLater(reason: string): void {
+    if (!this.#isOpen) return;
+    if (performance.now() - this.#saidAt >= LINE_MS) this.#said.clear();
+    if (!this.#said.has(reason)) {
+      if (this.#said.size === 0) this.#saidAt = performance.now();
+      this.#said.add(reason);
+      const message = `waiting for a front-end at ${this.#path}: ${reason}`;
+      this.#host.log("info", "connect-waiting", message);
+    }
+    this.retry = { reason, afterMs: this.#pauseMs };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#try(), this.#pauseMs);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, RETRY_MS_MAX);
+  }
+
+  #try(): void {
+    if (this.#trying) return;
+    if (!this.#host.mayTake()) {
+      if (!this.#choked) this.#host.failed("closing", CLOSING.text);
+      this.#choked = true;
+      this.#tryLater("descriptors of an earlier front-end do not close");
+      return;
+    }
+    this.#choked = false;
+    this.#trying = true;
+    this.#fds.run(async () => {
+      const result = await attempt(this.#path);
+      this.#trying = false;
+      this.#ended(result);
+    });
+  }
+
+  #ended(result: number | string): void {
+    if (typeof result === "string") {
+      this.#tryLater(result);
+    } else if (!this.#isOpen) {
+      this.#fds.close(result);
+    } else {
+      this.retry = null;
+      this.#connectedAt = performance.now();
+      const away = this.#host.take(result);
+      if (away) this.#host.refuse(result, away.code);
+    }
+  }
+}
+
+/** Connects. @returns the descriptor, or why not; whatever may block does so off the thread */
+async function attempt(path: string): Promise<number | string> {
+  try {
+    const fd = await connectUnixOffThread(path);
+    if (fd >= 0) return fd;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  try {
+    const { isSocket } = await Deno.stat(path);
+    return isSocket ? "nobody listens there, or for others" : "it is not a socket";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "there is no such socket";
+    return "it is out of reach: check permissions";
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What happened at a port and when: connections, its link, and what went wrong.
+ *
+ * @module
+ */
+import type { PortStatus } from "../types.ts";
+
+/** The history of one port. Times are ISO 8601 in UTC. Control thread only. */
+export class PortHistory {
+  connects = 0;
+  connectedAt: string | null = null;
+  linkSince: string = now();
+  lastError: PortStatus["lastError"] = null;
+  readonly #errors = new Map<string, number>();
+
+  /** A front-end came. */
+  connected(): void {
+    this.connects++;
+    this.connectedAt = now();
+    this.linkSince = this.connectedAt;
+  }
+
+  /** It is gone. */
+  disconnected(): void {
+    // One that never said anything has not been here.
+    if (this.connectedAt === null) return;
+    this.connectedAt = null;
+    this.linkSince = now();
+  }
+
+  /** The link went up or down. */
+  linkChanged(): void {
+    this.linkSince = now();
+  }
+
+  /** Something went wrong. @param detail for people */
+  failed(code: string, detail: string): void {
+    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
+    this.lastError = { code, detail, at: now() };
+  }
+
+  /** How often it went wrong, by reason code. */
+  get errors(): Record<string, number> {
+    return Object.fromEntries(this.#errors);
+  }
+}
+
+/** The time, ISO 8601 in UTC. */
+export function now(): string {
+  return new Date().toISOString();
+}

@@ -1,0 +1,419 @@
+/**
+ * A port of the running switch on the control thread: at most one connected front-end. Where
+ * front-ends come from is the matter of its socket, see port_socket.ts; what their sessions ask for
+ * is carried out in session_host.ts.
+ *
+ * Everything a connection brought is released exactly once when it ends, in this order: virtqueues
+ * stopped, memory table emptied, views detached, memory unmapped, descriptors closed.
+ *
+ * @module
+ */
+import { setNonBlocking } from "../../../ffi/mod.ts";
+import { present } from "../../base/assert.ts";
+import { frameLimit } from "../../switch/port.ts";
+import { reservedMask } from "../../switch/reserved.ts";
+import type { SessionHost } from "../../vhost/host.ts";
+import type { Refusal } from "../../vhost/reasons.ts";
+import { callInBand } from "../../vhost/device/in_band.ts";
+import { makeOffer, type Offer } from "../../vhost/offer.ts";
+import { Session } from "../../vhost/session.ts";
+import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
+import type { DataPlane, VringStart } from "../../worker/wire.ts";
+import { adoptedSocket, type Adoption } from "../sockets/adopted.ts";
+import { Arrival } from "../sockets/arrival.ts";
+import { BackEndChannel } from "../front_end/back_end_channel.ts";
+import { ConnectingSocket } from "../sockets/connect_mode.ts";
+import { endOnFailure } from "../front_end/command_failures.ts";
+import { Connection } from "../front_end/connection.ts";
+import { PortMemory } from "../front_end/guest_memory.ts";
+import { ListeningSocket } from "../sockets/listen_mode.ts";
+import { describePeer, peerName } from "../sockets/peer.ts";
+import type { PortPlane } from "../planes.ts";
+import type { PortContext } from "./context.ts";
+import { PortHistory } from "./history.ts";
+import { PortDirtyLog } from "../front_end/dirty_log.ts";
+import { PortProblems } from "./problems.ts";
+import { PortIotlb } from "../front_end/iotlb.ts";
+import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
+import { MovingState } from "../front_end/moving_state.ts";
+import { ALONE, linkUpText, type PortRelations, portStatus, vringStatus } from "./status.ts";
+import { recordsFiles, RingRecords } from "../front_end/ring_records.ts";
+import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
+import { TenantFds } from "../front_end/tenant_fds.ts";
+import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
+import { Visit, Visits } from "../sockets/visits.ts";
+
+interface Attachment {
+  readonly fd: number;
+  readonly session: Session;
+  readonly connection: Connection;
+  readonly arrival: Arrival;
+  readonly visit: Visit;
+  readonly peer: PortStatus["peer"];
+  readonly records: RingRecords;
+  backEnd: BackEndChannel | null;
+}
+
+/** One port. Control thread only. */
+export class SwitchPort {
+  readonly config: PortConfig;
+  /** The data plane that serves it. */
+  readonly plane: PortPlane;
+  /** Its number there. */
+  readonly number: number;
+  readonly #context: PortContext;
+  readonly #adoption: Adoption | null;
+  readonly #socket: PortSocket;
+  readonly #memory: PortMemory;
+  readonly #dirtyLog: PortDirtyLog;
+  readonly #tenantFds: TenantFds;
+  readonly #offer: Offer;
+  readonly #iotlb: PortIotlb;
+  readonly #state: MovingState;
+  readonly #problems: PortProblems;
+  readonly #visits: Visits;
+  #attachment: Attachment | null = null;
+  #mtu: number | null;
+  /** What the data plane has of it, bytes. */
+  #frameMax = frameLimit(null);
+  #linkUp = false;
+  #admin: PortStatus["admin"] = "up";
+  readonly #history = new PortHistory();
+
+  /** Reserves the port's number and opens its socket. @throws {ControlError} */
+  constructor(config: PortConfig, context: PortContext, adoption: Adoption | null = null) {
+    this.config = config;
+    this.#context = context;
+    this.#adoption = adoption;
+    this.#mtu = config.mtu ?? null;
+    this.#offer = makeOffer(config);
+    this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
+    this.#socket = this.#makeSocket();
+    this.plane = context.planes.forNewPort();
+    const { pool, thread } = this.plane;
+    const { commands } = thread;
+    const number = commands.addPort();
+    if (number === null) {
+      throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
+    }
+    this.number = number;
+    this.#memory = new PortMemory(pool, (regions) => commands.setMemory({ port: number, regions }));
+    this.#dirtyLog = new PortDirtyLog(commands, pool, this.#memory, number);
+    const session = (): Session | null => this.#attachment?.session ?? null;
+    this.#iotlb = new PortIotlb(commands, number, session);
+    this.#state = new MovingState({
+      ...{ plane: thread, reactor: context.reactor, fds: this.#tenantFds },
+      ...{ number, session },
+      log: (level, event, message) => this.#visitLog(level, event, message),
+    });
+    this.#visits = adoption?.visits ?? new Visits((...line) => this.#log(...line));
+    const name = adoption?.listener ?? config.name;
+    this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
+    this.#applyMtu();
+    if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
+    try {
+      this.#socket.open(false);
+    } catch (error) {
+      commands.removePort({ port: number });
+      throw error;
+    }
+  }
+
+  get #plane(): DataPlane {
+    return this.plane.thread.commands;
+  }
+
+  #makeSocket(): PortSocket {
+    const { config } = this;
+    const host: SocketHost = {
+      mayTake: () => !this.#tenantFds.isChoked,
+      take: (fd) => this.#take(fd),
+      refuse: (fd, code) => {
+        this.#history.failed(code, "another front-end knocked and was not taken");
+        this.#tenantFds.close(fd);
+      },
+      failed: (code, detail) => this.#history.failed(code, detail),
+      log: (level, event, message) => this.#log(level, event, message),
+    };
+    if (this.#adoption) return adoptedSocket(this.#adoption, host);
+    if (config.mode === "connect") return new ConnectingSocket(config.path, this.#tenantFds, host);
+    return new ListeningSocket(config, this.#context, host);
+  }
+
+  #log(
+    level: "debug" | "info" | "warn",
+    event: string,
+    message: string,
+    fields: Record<string, string | number> = {},
+  ): void {
+    this.#context.logger[level](`port ${this.config.name}`, event, message, fields);
+  }
+
+  /** Logs what a front-end causes, if there is one. */
+  #visitLog(level: "debug" | "info" | "warn", event: string, message: string): void {
+    if (this.#attachment) this.#attachment.visit.log(level, event, message);
+    else this.#log(level, event, message);
+  }
+
+  #take(fd: number): TurnedAway | null {
+    if (this.#admin === "down") return { code: "admin-down", why: "and the port is down" };
+    // A front-end that connects again may be here before the news of its hanging up.
+    this.poll();
+    if (this.#attachment === null) return this.#attach(fd);
+    return { code: "busy", why: `and ${peerName(this.#attachment.peer)} is connected` };
+  }
+
+  /** Handles what the front-end sent so far, its hanging up included. */
+  poll(): void {
+    this.#attachment?.connection.poll();
+  }
+
+  #attach(fd: number): null {
+    const records = this.#makeRecords();
+    const session = new Session(this.#sessionHost(records), this.#offer);
+    const connection = new Connection(fd, this.#context.reactor, {
+      handle: (message) => {
+        arrival.announce();
+        this.#problems.heard(message.request);
+        return endOnFailure(() => session.handle(message));
+      },
+      ended: (refusal) => {
+        if (refusal === null) this.#problems.hungUp();
+        this.#detach(refusal);
+      },
+      closeFd: (received) => this.#tenantFds.close(received),
+    });
+    const peer = describePeer(fd);
+    const visit = new Visit(this.#visits, (...line) => this.#log(...line), peer);
+    const arrival = new Arrival(() => this.#announce(visit), () => this.#stays(visit));
+    this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd: null };
+    this.#problems.begin(session);
+    return null;
+  }
+
+  #announce(visit: Visit): void {
+    this.#history.connected();
+    this.#adoption?.announced();
+    visit.come();
+  }
+
+  #stays(visit: Visit): void {
+    if (visit.stay() && this.#linkUp) this.#logLinkUp();
+  }
+
+  #logLinkUp(): void {
+    const { session } = present(this.#attachment, "a front-end");
+    this.#visitLog("info", "link-up", linkUpText(session, this.#memory));
+  }
+
+  #makeRecords(): RingRecords {
+    const { recordsPrefix } = this.#context;
+    return new RingRecords({
+      pool: this.plane.pool,
+      ...recordsFiles(recordsPrefix, this.config.name),
+      identify: (address) => this.#memory.identify(address),
+      log: (level, event, message) => this.#visitLog(level, event, message),
+    });
+  }
+
+  #sessionHost(records: RingRecords): SessionHost {
+    const parts: SessionParts = {
+      ...{ plane: this.#plane, number: this.number, records },
+      ...{ memory: this.#memory, dirtyLog: this.#dirtyLog, tenantFds: this.#tenantFds },
+      ...{ iotlb: this.#iotlb, state: this.#state },
+    };
+    return sessionHost(parts, {
+      startVring: (vring, start) => this.#startVring(vring, start),
+      setBackEndChannel: (fd) => this.#setBackEnd(fd),
+      tellFrontEnd: (message, answered) =>
+        this.#attachment?.backEnd?.send(message, answered) ?? false,
+      setMtu: (mtu) => {
+        this.#mtu = mtu;
+        this.#applyMtu();
+      },
+      log: (level, event, message) => this.#visitLog(level, event, message),
+      linkChanged: (up) => this.#linkChanged(up),
+    });
+  }
+
+  #setBackEnd(fd: number): void {
+    const attachment = present(this.#attachment, "the front-end that sent it");
+    attachment.backEnd?.close();
+    attachment.backEnd = new BackEndChannel(fd, this.#context.reactor, {
+      gone: () => {
+        attachment.backEnd = null;
+        this.#log("debug", "back-end-channel", "the front-end closed its back-end channel");
+      },
+      failed: (refusal) => {
+        if (this.#attachment !== attachment) return;
+        attachment.connection.close();
+        this.#detach(refusal);
+      },
+      closeFd: (received) => this.#tenantFds.close(received),
+    });
+  }
+
+  #applyMtu(): void {
+    const frameMax = frameLimit(this.#mtu);
+    if (frameMax === this.#frameMax) return;
+    this.#frameMax = frameMax;
+    this.#plane.setFrameMax({ port: this.number, frameBytesMax: frameMax });
+  }
+
+  #startVring(vring: number, start: VringStart): void {
+    if (start.callFd >= 0) setNonBlocking(start.callFd);
+    this.#problems.starts(vring, start.kickFd);
+    this.#plane.startVring({ port: this.number, vring, start });
+    const kind = start.packed ? "packed" : "split";
+    this.#log("debug", "vring-started", `vring ${vring} started, ${kind} ${start.size}`);
+  }
+
+  #linkChanged(up: boolean): void {
+    this.#linkUp = up;
+    this.#history.linkChanged();
+    this.#state.linkChanges(up);
+    if (up && this.#attachment) {
+      this.#attachment.arrival.prove();
+      this.#logLinkUp();
+      return;
+    }
+    this.#plane.flushPort({ port: this.number });
+    this.#visitLog("info", "link-down", "link down");
+  }
+
+  #detach(refusal: Refusal | null): void {
+    const attachment = this.#attachment;
+    if (!attachment) return;
+    const { arrival, visit, peer } = attachment;
+    arrival.end(refusal !== null);
+    this.#problems.end();
+    attachment.session.close();
+    this.plane.thread.forgiveCalls(this.number);
+    attachment.records.close();
+    attachment.backEnd?.close();
+    this.#iotlb.close();
+    this.#state.close();
+    this.#attachment = null;
+    this.#history.disconnected();
+    this.#mtu = this.config.mtu ?? null;
+    this.#applyMtu();
+    this.#tenantFds.close(attachment.fd);
+    if (!arrival.isAnnounced) {
+      this.#log("debug", "silent", "somebody connected and hung up without a word");
+    } else {
+      if (refusal !== null) this.#history.failed(refusal.code, refusal.detail);
+      visit.leave(refusal);
+    }
+    const faulty = refusal !== null;
+    this.#socket.freed({ pid: peer?.pid ?? 0, worthy: arrival.isWorthy, faulty });
+  }
+
+  /**
+   * Takes the port out of service, or back. Out of it, no frame passes; a front-end that can be
+   * told is told, any other one is disconnected, and no other one comes in.
+   * @throws {ControlError} its socket cannot be opened again
+   */
+  setAdmin(admin: PortStatus["admin"]): void {
+    if (admin === this.#admin) return;
+    if (admin === "down") this.#goDown();
+    else this.#socket.open(this.#attachment !== null);
+    this.#admin = admin;
+    this.#plane.setPortUp({ port: this.number, up: admin === "up" });
+    if (admin === "up") this.#attachment?.session.setLinkStatus(true);
+    this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
+  }
+
+  #goDown(): void {
+    const told = this.#attachment?.session.setLinkStatus(false) ?? false;
+    if (this.#adoption && !told) {
+      throw new ControlError(
+        "conflict",
+        `Cannot take port ${this.config.name} down: its front-end cannot be told`,
+        `vuswitch port del ${this.config.name}, or vuswitch port down '${this.#adoption.listener}'`,
+      );
+    }
+    this.#socket.suspend();
+    this.#admin = "down";
+    this.#plane.flushPort({ port: this.number });
+    if (!told) this.#disconnect();
+  }
+
+  #disconnect(): void {
+    this.#attachment?.connection.close();
+    this.#detach(null);
+  }
+
+  /** The data plane gave one of its virtqueues up. */
+  ringBroken(vring: number, reason: string): void {
+    const text = this.#problems.brokenText(vring, reason);
+    this.#history.failed(reason, `vring ${vring} stopped${text}`);
+    this.#attachment?.session.ringBroken(vring, reason, text);
+  }
+
+  /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
+  callBlocked(vring: number): void {
+    this.#attachment?.connection.end({
+      code: "call-blocked",
+      detail: `the call descriptor of vring ${vring} held the data plane up`,
+    });
+  }
+
+  /** The data plane needs something of the front-end; see events.ts for the kinds. */
+  dataPlaneEvent(event: DataPlaneEvent): void {
+    const session = this.#attachment?.session;
+    if (session && event.kind === EVENT.call) callInBand(session, event.vring);
+    else if (!this.#problems.told(event)) this.#iotlb.event(event);
+  }
+
+  /** It came with its front-end, and ends with it. */
+  get isAdopted(): boolean {
+    return this.#adoption !== null;
+  }
+
+  /** Memory files its front-end brought, by device and inode. */
+  get memoryFiles(): string[] {
+    return this.#memory.files;
+  }
+
+  /** Forgets what was learned of it. */
+  flushFdb(): void {
+    this.#plane.flushPort({ port: this.number });
+  }
+
+  /** For `port list` and `port show`. @param relations to other ports */
+  status(relations: PortRelations = ALONE): PortStatus {
+    return portStatus({
+      config: this.config,
+      session: this.#attachment?.session ?? null,
+      peer: this.#attachment?.peer ?? null,
+      linkUp: this.#linkUp && this.#admin === "up",
+      admin: this.#admin,
+      retry: this.#socket.retry,
+      listener: this.#adoption?.listener ?? null,
+      relations,
+      mtu: this.#mtu,
+      history: this.#history,
+      counters: this.plane.thread.portCounters(this.number),
+      memory: this.#memory.regions,
+      problems: [...this.#problems.list, this.#socket.problem].filter((each) => each !== null),
+    });
+  }
+
+  /** For `vring show`. */
+  vrings(): VringStatus[] {
+    const session = this.#attachment?.session;
+    if (!session) return [];
+    return vringStatus(
+      session,
+      (vring) => this.plane.thread.vringCounters(this.number, vring),
+    );
+  }
+
+  /** Disconnects the front-end, closes the socket, frees the number. Call once. */
+  close(): void {
+    this.#socket.close();
+    this.#disconnect();
+    if (!this.#adoption) this.#visits.close();
+    this.#plane.removePort({ port: this.number });
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * What an operator would have to guess: a port whose front-end is there and that does not work, for
+ * a reason that can be told from here. Looked for once a second on the control thread, with a glance
+ * at the first words of a ring of each port; the data plane knows nothing of it.
+ *
+ * Memory that is not shared shows in three ways: no memory comes at all (a back-end without a
+ * file); a file comes, and the guest writes to a private copy of it (`share=off`), so that its rings
+ * stay empty here while it kicks; some of it comes, and addresses lie in what did not.
+ *
+ * @module
+ */
+import { viewMemory } from "../../../ffi/mod.ts";
+import {
+  VHOST_USER_GET_FEATURES,
+  VHOST_USER_SET_FEATURES,
+  VHOST_USER_SET_OWNER,
+} from "../../vhost/wire/message.ts";
+import type { Offer } from "../../vhost/offer.ts";
+import { SHARE_HINT, strayRing } from "../../vhost/device/ring_places.ts";
+import type { Session } from "../../vhost/session.ts";
+import { areaBytes, type VringState } from "../../vhost/device/vring.ts";
+import { CHAIN_REASON_ROWS } from "../../virtio/bad_chain.ts";
+import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
+import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
+import type { PortProblem } from "../types.ts";
+
+/** Time between two looks, ms. */
+const LOOK_MS = 1000;
+/** A front-end that leaves later than this after its last word has other reasons, ms. */
+const LEAVES_MS_MAX = 2000;
+/** Of each area of a ring, so much is looked at, bytes: a driver begins at the front. */
+const LOOK_BYTES = 4096;
+const NOT_SHARED = "memory-not-shared";
+const NO_IOMMU = "iommu-not-offered";
+const BAD_ADDRESS = "bad-address";
+/** How a ring breaks that does not begin at 0 and whose driver writes elsewhere. */
+const AVAIL_JUMP = "avail-jump";
+
+const IOMMU: PortProblem = {
+  code: NO_IOMMU,
+  text: "a front-end left after reading the features",
+  hint: "if its guest has an IOMMU (iommu_platform=on), add offer=iommu to the port",
+};
+
+function notShared(text: string): PortProblem {
+  return {
+    code: NOT_SHARED,
+    text: `guest memory is not shared with us: ${text}`,
+    hint: SHARE_HINT,
+  };
+}
+
+/** Of each switch, whose early leaving was told already: ports of a listener come and go. */
+const told = new WeakMap<object, Set<string>>();
+
+/** The problems of one port. Control thread only. */
+export class PortProblems {
+  /** The port, or its listener, for what outlives a front-end. */
+  readonly #name: string;
+  readonly #told: Set<string>;
+  readonly #offersIommu: boolean;
+  readonly #log: (level: "info" | "warn", event: string, message: string) => void;
+  #session: Session | null = null;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** What the last look found, and whether it was said: each connection says a thing once. */
+  #seen: PortProblem | null = null;
+  #memory: PortProblem | null = null;
+  #said = false;
+  #leaving: PortProblem | null = null;
+  /** Guest addresses in no region, by virtqueue. */
+  readonly #strays = new Map<number, number>();
+  /** Kicks of each virtqueue before it was started: VMMs may give a first one themselves. */
+  readonly #kicksBefore = new Map<number, number>();
+  /** Requests of this connection: the first, whether it became the owner, when the last came. */
+  #first = 0;
+  #owned = false;
+  #lastAt = 0;
+
+  /** @param owner what all ports of a switch share */
+  constructor(
+    name: string,
+    owner: object,
+    offer: Offer,
+    log: (level: "info" | "warn", event: string, message: string) => void,
+  ) {
+    this.#name = name;
+    this.#told = told.get(owner) ?? new Set();
+    told.set(owner, this.#told);
+    this.#offersIommu = hasFeature(offer.features, VIRTIO_F_ACCESS_PLATFORM);
+    this.#log = log;
+  }
+
+  /** What is wrong now. */
+  get list(): PortProblem[] {
+    return [this.#memory, this.#leaving].filter((problem) => problem !== null);
+  }
+
+  /** A front-end is there. */
+  begin(session: Session): void {
+    this.#session = session;
+    this.#first = 0;
+    this.#owned = false;
+    this.#said = false;
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  /** It is gone, or about to be. */
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#session = null;
+    this.#seen = null;
+    this.#memory = null;
+    this.#strays.clear();
+    this.#kicksBefore.clear();
+  }
+
+  /** A virtqueue is about to be started. @param kickFd its descriptor, or below 0 */
+  starts(vring: number, kickFd: number): void {
+    this.#kicksBefore.set(vring, kicksOf(kickFd));
+    this.#strays.delete(vring);
+  }
+
+  /** A message came. */
+  heard(request: number): void {
+    if (this.#first === 0) this.#first = request;
+    if (request === VHOST_USER_SET_OWNER) this.#owned = true;
+    if (request === VHOST_USER_SET_FEATURES) {
+      this.#owned = false;
+      this.#first = request;
+      this.#leaving = null;
+      this.#told.delete(this.#name);
+    }
+    this.#lastAt = performance.now();
+  }
+
+  /**
+   * The front-end hung up. QEMU does so at once when its device is to be behind an IOMMU and the
+   * offer has no VIRTIO_F_ACCESS_PLATFORM: it has asked for the features, become the owner and never
+   * chosen any. Whoever only looks (a probe, a health check) does not become the owner; DPDK,
+   * rust-vmm and User-Mode Linux become it before they ask for anything.
+   */
+  hungUp(): void {
+    const left = this.#first === VHOST_USER_GET_FEATURES && this.#owned;
+    if (!left || this.#offersIommu || performance.now() - this.#lastAt > LEAVES_MS_MAX) return;
+    this.#leaving = IOMMU;
+    if (this.#told.has(this.#name)) return;
+    this.#told.add(this.#name);
+    this.#log("warn", IOMMU.code, `${IOMMU.text}: ${IOMMU.hint}`);
+  }
+
+  /** The data plane met what is wrong with a driver. @returns false: that is not what it says */
+  told({ kind, vring, value }: DataPlaneEvent): boolean {
+    if (kind === EVENT.stray) this.#strays.set(vring, value);
+    else if (kind === EVENT.badChain) this.#badChain(vring, value);
+    else return false;
+    return true;
+  }
+
+  #badChain(vring: number, reason: number): void {
+    const [code, meaning] = CHAIN_REASON_ROWS[reason] ?? ["unknown", ""];
+    this.#log("warn", "bad-chain", `chains of vring ${vring} go back unused: ${code}, ${meaning}`);
+  }
+
+  /** What there is to say of a virtqueue that broke, to be put behind the reason. */
+  brokenText(vring: number, reason: string): string {
+    const address = this.#strays.get(vring);
+    if (reason !== BAD_ADDRESS || address === undefined) return "";
+    this.#memory = strayProblem(vring, address);
+    this.#said = true;
+    return `: ${strayText(address)}: ${SHARE_HINT}`;
+  }
+
+  /** Looks whether memory is there; what two looks in a row see is so. */
+  look(): void {
+    const session = this.#session;
+    if (session === null) return;
+    const found = this.#brokenBuffers(session) ?? noMemory(session) ?? strayAreas(session) ??
+      this.#privateMemory(session);
+    const stands = found !== null && this.#seen?.text === found.text;
+    this.#seen = found;
+    if (found === null) this.#clear();
+    else if (stands) this.#find(found);
+  }
+
+  #find(problem: PortProblem): void {
+    this.#memory = problem;
+    if (this.#said) return;
+    this.#said = true;
+    this.#log("warn", problem.code, `${problem.text}: ${problem.hint}`);
+  }
+
+  #clear(): void {
+    if (this.#memory === null) return;
+    this.#memory = null;
+    this.#log("info", "memory-shared", "guest memory is where it should be now");
+  }
+
+  /**
+   * A driver that kicks has written something before, in every ring it uses: if all of them are
+   * zeros from end to end, it writes elsewhere. Idle guests do not kick, others are told by a word.
+   */
+  #privateMemory({ vrings, packed }: Session): PortProblem | null {
+    const runs = (vring: VringState): boolean => vring.running && !vring.held;
+    const all = vrings.every((vring) => !runs(vring) || isUntouched(vring, packed));
+    const driven = all &&
+      vrings.some((vring, index) =>
+        runs(vring) && (vring.broken === AVAIL_JUMP ||
+          kicksOf(vring.kickFd) > (this.#kicksBefore.get(index) ?? Infinity))
+      );
+    return driven ? notShared("its driver kicks and its rings stay empty") : null;
+  }
+
+  #brokenBuffers(session: Session): PortProblem | null {
+    for (const [vring, address] of this.#strays) {
+      if (session.vrings[vring]?.broken === BAD_ADDRESS) return strayProblem(vring, address);
+    }
+    return null;
+  }
+}
+
+function strayText(address: number): string {
+  return `address 0x${address.toString(16)} is in no shared region`;
+}
+
+function strayProblem(vring: number, address: number): PortProblem {
+  return notShared(`vring ${vring}: ${strayText(address)}`);
+}
+
+/** Rings that only lack memory: all else about them is known. */
+function waitsForMemory(vring: VringState): boolean {
+  return vring.started && !vring.running && vring.size > 0 && vring.addresses !== null;
+}
+
+/** QEMU sends nothing at all if no region has a file and it may send regions one by one. */
+function noMemory(session: Session): PortProblem | null {
+  if (session.memory.regions.length > 0 || !session.vrings.some(waitsForMemory)) return null;
+  return notShared("its rings are set up and no memory came");
+}
+
+function strayAreas(session: Session): PortProblem | null {
+  if (session.iotlb !== null) return null;
+  for (const [index, vring] of session.vrings.entries()) {
+    if (!waitsForMemory(vring) || vring.addresses === null) continue;
+    const detail = strayRing(session.memory, vring.addresses)?.replace(`: ${SHARE_HINT}`, "");
+    if (detail) return notShared(`vring ${index}: ${detail}`);
+  }
+  return null;
+}
+
+function isUntouched({ areas, size }: VringState, packed: boolean): boolean {
+  if (areas === null) return false;
+  const { desc, driver } = areaBytes(size, packed);
+  return isZero(areas.descAddress, desc) && isZero(areas.driverAddress, driver);
+}
+
+/** Reads what the data plane reads, and no more pages than that. */
+function isZero(address: number, sizeBytes: number): boolean {
+  const view = new DataView(viewMemory(address, Math.min(sizeBytes, LOOK_BYTES)));
+  for (let at = 0; at + 2 <= view.byteLength; at += 2) {
+    if (view.getUint16(at) !== 0) return false;
+  }
+  return true;
+}
+
+/** Kicks so far: nobody ever reads a kick descriptor, so its value is their number. */
+function kicksOf(kickFd: number): number {
+  if (kickFd < 0) return 0;
+  try {
+    const text = Deno.readTextFileSync(`/proc/self/fdinfo/${kickFd}`);
+    return parseInt(/eventfd-count:\s*([0-9a-f]+)/.exec(text)?.[1] ?? "0", 16);
+  } catch {
+    return 0;
+  }
+}

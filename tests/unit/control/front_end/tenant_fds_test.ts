@@ -1,0 +1,147 @@
+/** Descriptors whose owner makes a call on them block: nobody else waits for that. */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import {
+  createEventFd,
+  drainEventFd,
+  fdKind,
+  signalEventFd,
+  socketPair,
+} from "../../../../ffi/mod.ts";
+import { libc } from "../../../../ffi/symbols.ts";
+import { Reactor } from "../../../../lib/control/reactor.ts";
+import {
+  BlockingPool,
+  CALLS_MAX,
+  TenantFds,
+} from "../../../../lib/control/front_end/tenant_fds.ts";
+import { WAIT_MS_MAX } from "../../../harness/until.ts";
+import { held, untilHeld, untilIdle } from "../support.ts";
+import { until } from "../../../harness/until.ts";
+
+/** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
+function fullEventFd(): number {
+  const fd = libc.eventfd(0, 0o2000000);
+  ok(fd >= 0);
+  equal(libc.eventfd_write(fd, 0xffff_ffff_ffff_fffen), 0);
+  return fd;
+}
+
+Deno.test("TenantFds closes eventfds at once and other descriptors soon", async () => {
+  const before = held();
+  const pool = new BlockingPool();
+  const fds = new TenantFds(pool);
+  const eventFd = createEventFd();
+  fds.close(eventFd);
+  equal(fdKind(eventFd), "other", "it is closed");
+  for (const fd of socketPair()) fds.close(fd);
+  equal(fds.waiting, 2);
+  await untilIdle(pool);
+  equal(fds.waiting, 0);
+  await untilHeld(before);
+});
+
+Deno.test("TenantFds signals an eventfd before it closes it", async () => {
+  const order: string[] = [];
+  const releases: (() => void)[] = [];
+  const call = (what: string) => (fd: number): Promise<void> => {
+    order.push(`${what} ${fd}`);
+    return new Promise((resolve) => releases.push(resolve));
+  };
+  const pool = new BlockingPool({ close: call("close"), signal: call("signal") });
+  const fds = new TenantFds(pool);
+  fds.signal(1001);
+  fds.close(1001);
+  fds.close(1002);
+  deepEqual(order, ["signal 1001"]);
+  for (const expected of [2, 3, 3]) {
+    releases.shift()?.();
+    await until("the next call is made", () => order.length === expected);
+  }
+  deepEqual(order, ["signal 1001", "close 1001", "close 1002"]);
+  await until("nothing waits", () => fds.waiting === 0);
+});
+
+Deno.test("BlockingPool bounds calls under way and gives ports turns", async () => {
+  const calls: number[] = [];
+  const releases: (() => void)[] = [];
+  const pool = new BlockingPool({
+    close: (fd) => {
+      calls.push(fd);
+      return new Promise((resolve) => releases.push(resolve));
+    },
+    signal: () => Promise.resolve(),
+  });
+  // No descriptors of this process: numbers far beyond them.
+  const ports = Array.from({ length: CALLS_MAX + 5 }, () => new TenantFds(pool));
+  for (let round = 0; round < 3; round++) {
+    ports.forEach((port, i) => port.close(10_000 + 100 * i + round));
+  }
+  equal(pool.running, CALLS_MAX);
+  equal(new Set(calls.map((fd) => Math.floor(fd / 100))).size, CALLS_MAX, "one call per port");
+  while (releases.length > 0) {
+    releases.shift()?.();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    ok(pool.running <= CALLS_MAX);
+  }
+  equal(calls.length, 3 * ports.length);
+  for (const [i, port] of ports.entries()) {
+    equal(port.waiting, 0);
+    const mine = calls.filter((fd) => Math.floor((fd - 10_000) / 100) === i);
+    deepEqual(mine, [0, 1, 2].map((round) => 10_000 + 100 * i + round), "first in, first out");
+  }
+});
+
+Deno.test("a tenant that blocks every call on its descriptors keeps the reactor going", async () => {
+  const before = held();
+  const pool = new BlockingPool();
+  const ports = Array.from({ length: 40 }, () => new TenantFds(pool));
+  const full = ports.map((port) => {
+    const fd = fullEventFd();
+    port.signal(fd);
+    return fd;
+  });
+  await until("as many calls as may block do", () => pool.running === CALLS_MAX);
+  // The reactor waits on the same pool of threads.
+  const reactor = new Reactor((error) => {
+    throw error;
+  });
+  const fd = createEventFd();
+  let turns = 0;
+  reactor.add(fd, () => {
+    drainEventFd(fd);
+    if (++turns < 100) signalEventFd(fd);
+  });
+  signalEventFd(fd);
+  await until("the reactor made its turns", () => turns === 100);
+  reactor.remove(fd);
+  await reactor.close();
+  full.forEach((eventFd, i) => {
+    libc.read(eventFd, new BigUint64Array(1).buffer, 8n);
+    ports[i]?.close(eventFd);
+  });
+  new TenantFds(pool).close(fd);
+  // Emptied, each takes its signal and is closed.
+  await untilIdle(pool);
+  ok(ports.every((port) => port.waiting === 0));
+  await untilHeld(before);
+});
+
+Deno.test("BlockingPool tells when the last call has ended, and waits no longer than is allowed", async () => {
+  const releases: (() => void)[] = [];
+  const blocked = (): Promise<void> => new Promise((resolve) => releases.push(resolve));
+  const pool = new BlockingPool({ close: blocked, signal: blocked });
+  equal(await pool.idle(0), true, "nothing was begun");
+  const [one, two] = [new TenantFds(pool), new TenantFds(pool)];
+  for (const fds of [one, one, two]) fds.signal(10_000);
+  equal(await pool.idle(1), false, "a tenant blocks them");
+  let idle = false;
+  const over = pool.idle(WAIT_MS_MAX).then((is) => idle = is);
+  for (let ended = 0; ended < 3; ended++) {
+    equal(idle, false, `${ended} of three calls have ended`);
+    await until("a call is under way", () => releases.length > 0);
+    releases.shift()?.();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await over;
+  deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
+});
