@@ -20,6 +20,7 @@ import {
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
 
+import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
 import { REASON_ROWS } from "../vhost/reasons.ts";
@@ -123,6 +124,15 @@ function codeTable(title: string, rows: readonly (readonly [string, string])[]):
   return table([title, "meaning"], rows.map(([code, meaning]) => [`\`${code}\``, meaning]));
 }
 
+/** Options of a port. */
+function optionTable(): string {
+  const rows = Object.entries(PORT_OPTIONS).map(([name, { meaning }]) => [
+    `\`${optionForm(name)}\``.replaceAll("|", "\\|"),
+    meaning,
+  ]);
+  return table(["option of a port", "what it does"], rows);
+}
+
 /** Documents of JSON, and who prints them. */
 function documentTable(): string {
   const rows = Object.entries(DOCUMENTS).map(([name, { json, uses }]) => {
@@ -136,6 +146,7 @@ function documentTable(): string {
 /** Tables by page and by the name that stands in their marks. */
 const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "docs/protocol.md": { protocol: protocolTables },
+  "docs/operate.md": { "port options": optionTable },
   "docs/reference.md": {
     "port counters": () => counterTable(PORT_ROWS),
     "virtqueue counters": () => counterTable(VRING_ROWS),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { OPTION_NAMES, optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 import type { AnyView, OutputFlags } from "./view.ts";
 
@@ -80,12 +81,8 @@ const OTHER_PORT: Argument = { ...PORT, brief: "name of the other port" };
 const MAYBE_PORT: Argument = { ...PORT, optional: true };
 const SPEC: Argument = {
   placeholder: "SPEC",
-  brief: "NAME[=PATH][,mode=listen|connect][,multi=N][,mtu=N][,queues=N]" +
-    "[,mac=ADDRESS][,offer=WORD+…][,announce=off][,forward=WORD+…]; " +
-    "mode=connect: the front-end listens and the switch connects; multi=N: N front-ends at once, " +
-    "NAME has {n} for their numbers; announce=off: do not offer GUEST_ANNOUNCE; " +
-    "forward=lldp+lacp+eapol: let these (stp too, or 0e of 01:80:c2:00:00:0e) pass between ports " +
-    "that both have them",
+  brief: `NAME[=PATH]${OPTION_NAMES.map((name) => `[,${optionForm(name)}]`).join("")}; ` +
+    Object.entries(PORT_OPTIONS).map(([name, { brief }]) => `${name}: ${brief}`).join("; "),
 };
 
 type Show = typeof import("./show.ts");

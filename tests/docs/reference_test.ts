@@ -7,7 +7,6 @@ import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
 import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
-import { OPTION_NAMES } from "../../lib/control/config/port_spec.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
 import { FDB_COUNTERS } from "../../lib/switch/fdb.ts";
 import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
@@ -73,11 +72,6 @@ Deno.test("the reference has every route of the control API", () => {
   const rows = rowsOf("## Control API");
   const words = rows.map((row) => row.replace(/^(\w+) \/v1\/(\w+).*/, "$1 $2"));
   deepEqual(new Set(words), new Set(["GET /healthz", ...routeNames()]));
-});
-
-Deno.test("the page on operating has every option of a port", () => {
-  const page = Deno.readTextFileSync(`${ROOT}docs/operate.md`);
-  for (const name of OPTION_NAMES) ok(page.includes(`| \`${name}=`), `docs/operate.md: ${name}=`);
 });
 
 /** Flags of other programs that pages name. */

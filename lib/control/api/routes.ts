@@ -24,7 +24,8 @@
 import { resolve } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { VERSION } from "../../version.ts";
-import { checkPort, OPTION_NAMES, readOptions } from "../config/port_spec.ts";
+import { OPTION_NAMES, readOptions } from "../config/port_options.ts";
+import { checkPort } from "../config/port_spec.ts";
 import type { JsonSchema } from "../schema/builder.ts";
 import { allSchemas, documentSchema } from "../schema/mod.ts";
 import { ControlError, type PortConfig, type SwitchControl } from "../types.ts";

@@ -7,7 +7,8 @@
 import { dirname, resolve } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { readText, tomlFix } from "./config_file.ts";
-import { checkPort, OPTION_NAMES, readOptions } from "./port_spec.ts";
+import { OPTION_NAMES, readOptions } from "./port_options.ts";
+import { checkPort } from "./port_spec.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 

@@ -1,0 +1,183 @@
+/**
+ * The options of a port: each has one row here, from which its reader, the errors, the help of the
+ * commands and the table in docs/operate.md come.
+ *
+ * @module
+ */
+import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../../base/limits.ts";
+import { formatMac, parseMac } from "../../base/mac.ts";
+import { didYouMean } from "../../base/nearest.ts";
+import {
+  MAC_CONTROL_DIGIT,
+  RESERVED_WORDS,
+  reservedDigit,
+  reservedName,
+} from "../../switch/reserved.ts";
+import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
+import { OFFER_WORDS, type OfferWord } from "../../vhost/offer.ts";
+import { ControlError, type PortConfig } from "../types.ts";
+
+/** One option. */
+export interface PortOption {
+  /** How its value is written. */
+  readonly form: string;
+  /** What it does, for the help of a command. */
+  readonly brief: string;
+  /** What it does, in full, Markdown. */
+  readonly meaning: string;
+  /** Reads its value: text in a specification, anything in a file or a request. */
+  readonly read: (value: unknown) => Partial<PortConfig>;
+}
+
+/** Checks a number, or its digits. @throws {ControlError} */
+function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  const fits = typeof number === "number" && Number.isInteger(number);
+  if (fits && number >= min && number <= max) return number;
+  throw new ControlError("invalid", `${name} ${value} must be a number from ${min} to ${max}`);
+}
+
+/** Checks who listens. @throws {ControlError} */
+function checkMode(value: unknown): "listen" | "connect" {
+  if (value === "listen" || value === "connect") return value;
+  throw new ControlError(
+    "invalid",
+    `mode "${value}" must be listen (the switch binds the socket) or connect (the front-end does)`,
+  );
+}
+
+/** Bit 0 of an address's first byte: a group of stations. */
+const GROUP_BIT = 1;
+
+/** Checks a MAC address. @throws {ControlError} */
+function checkMac(value: unknown): string {
+  const mac = typeof value === "string" ? parseMac(value) : null;
+  if (mac && (mac.low & GROUP_BIT) === 0 && (mac.low | mac.high) !== 0) {
+    return formatMac(mac.low, mac.high);
+  }
+  throw new ControlError(
+    "invalid",
+    `mac ${value} must be the address of one station, such as 52:54:00:00:00:01`,
+  );
+}
+
+/** Checks the words of an offer. @throws {ControlError} */
+function checkOffer(value: unknown): OfferWord[] {
+  const words: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  return words.map((given) => {
+    const word = OFFER_WORDS.find((known) => known === given);
+    if (word) return word;
+    const known = OFFER_WORDS.join(", ");
+    const fix = didYouMean(String(given), OFFER_WORDS);
+    throw new ControlError(
+      "invalid",
+      `offer "${given}" is unknown${fix ? `, ${fix}` : `; known: ${known}`}`,
+    );
+  });
+}
+
+/** Checks which reserved addresses pass; each once, by its word if it has one. */
+function checkForward(value: unknown): string[] {
+  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const names = given.map((each) => {
+    const digit = typeof each === "string" ? reservedDigit(each) : null;
+    if (digit === MAC_CONTROL_DIGIT) {
+      throw new ControlError(
+        "invalid",
+        `forward "${each}" is the address of PAUSE frames, which must not be forwarded: leave it out`,
+      );
+    }
+    if (digit !== null) return reservedName(digit);
+    throw new ControlError(
+      "invalid",
+      `forward "${each}" is unknown; known: ${RESERVED_WORDS.join(", ")}, or the last byte of ` +
+        `01:80:c2:00:00:0x such as "0e"`,
+    );
+  });
+  return [...new Set(names)];
+}
+
+/** Checks what is on or off. @throws {ControlError} */
+function checkSwitch(name: string, value: unknown): boolean {
+  if (value === "on" || value === true) return true;
+  if (value === "off" || value === false) return false;
+  throw new ControlError("invalid", `${name} ${value} must be on or off`);
+}
+
+/** Options of a port by their name in a specification, a configuration file and the control API. */
+export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
+  mode: {
+    form: "listen|connect",
+    brief: "who makes the socket, the switch or the front-end",
+    meaning: "who makes the socket, see [attach](attach.md#who-listens-and-for-how-many)",
+    read: (value) => ({ mode: checkMode(value) }),
+  },
+  multi: {
+    form: "N",
+    brief: "N front-ends at once, NAME has {n} for their numbers",
+    meaning: "N front-ends at one socket, `{n}` in NAME",
+    read: (value) => ({ multi: checkNumber("multi", value, 1, PORTS_MAX) }),
+  },
+  mtu: {
+    form: "N",
+    brief: "offered to the guest and enforced",
+    meaning:
+      `offered to the guest (${MTU_MIN}-${MTU_MAX}) and enforced: frames of N + 22 bytes pass ` +
+      "(Ethernet header and two VLAN tags). A larger one of the front-end's is refused, or said in " +
+      "the log if it waits for no answer",
+    read: (value) => ({ mtu: checkNumber("mtu", value, MTU_MIN, MTU_MAX) }),
+  },
+  queues: {
+    form: "N",
+    brief: "queue pairs at most",
+    meaning: `queue pairs at most, 1-${QUEUE_PAIRS_MAX} (${QUEUE_PAIRS_MAX})`,
+    read: (value) => ({ queuePairs: checkNumber("queues", value, 1, QUEUE_PAIRS_MAX) }),
+  },
+  mac: {
+    form: "ADDRESS",
+    brief: "the address in the device's configuration space",
+    meaning: "the address a front-end finds in its device's configuration space",
+    read: (value) => ({ mac: checkMac(value) }),
+  },
+  announce: {
+    form: "on|off",
+    brief: "off leaves GUEST_ANNOUNCE out",
+    meaning: "`off` leaves GUEST_ANNOUNCE out; User-Mode Linux needs that, and `queues=1`",
+    read: (value) => ({ announce: checkSwitch("announce", value) }),
+  },
+  forward: {
+    form: "WORD+…",
+    brief:
+      `${RESERVED_WORDS.join("+")}: let these, or 0e of 01:80:c2:00:00:0e, pass between ports ` +
+      "that both have them",
+    meaning:
+      "let frames to these reserved addresses pass between ports that both have them: `lldp` " +
+      "(…:0e), `lacp` (…:02, all slow protocols), `eapol` (…:03), `stp` (…:00), or another one by " +
+      "its last byte, such as `0d`; without it they are dropped (`rxDroppedReserved`)",
+    read: (value) => ({ forward: checkForward(value) }),
+  },
+  offer: {
+    form: "WORD+…",
+    brief: `${OFFER_WORDS.join("+")}: offer what is off by default`,
+    meaning: "offer what is off by default: `iommu`, `inband` notifications, `gpa` addresses, " +
+      "`skip-drain`, `ring-reset`",
+    read: (value) => ({ offer: checkOffer(value) }),
+  },
+};
+
+/** Names of all options. */
+export const OPTION_NAMES: readonly string[] = Object.keys(PORT_OPTIONS);
+
+/** An option and a form of its values. */
+export function optionForm(name: string): string {
+  return `${name}=${PORT_OPTIONS[name]?.form ?? ""}`;
+}
+
+/** Reads those of a table's entries that are options. @throws {ControlError} naming the fix */
+export function readOptions(table: Readonly<Record<string, unknown>>): Partial<PortConfig> {
+  let read: Partial<PortConfig> = {};
+  for (const [name, option] of Object.entries(PORT_OPTIONS)) {
+    if (table[name] !== undefined) read = { ...read, ...option.read(table[name]) };
+  }
+  return read;
+}
