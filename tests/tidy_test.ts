@@ -185,7 +185,7 @@ Deno.test("the rings cite the specification, the links of README and docs lead s
   for (const path of ["lib/virtio/split.ts", "lib/virtio/packed.ts", "lib/virtio/deliver.ts"]) {
     assert.match(text(path), /virtio-v1\.3 §\d/);
   }
-  for (const name of ["session", "requests/table", "device/vring"]) {
+  for (const name of ["session", "device", "requests/table", "device/vring"]) {
     const path = `lib/vhost/${name}.ts`;
     assert.match(text(path), /vhost-user\.rst[\s*]*«/);
   }

@@ -67,7 +67,7 @@ export function reasonCodes(): string[] {
     /\bcode:\s*"([a-z-]+)"/g,
     /\bcode = [^;]*?\? "([a-z-]+)"/g,
     /\bcode = [^;]*? : "([a-z-]+)"/g,
-    /[rR]efuse\(\s*(?:fd,\s*)?"([a-z]+(?:-[a-z]+)*)"/g,
+    /(?:[rR]efuse|\bends)\(\s*(?:fd,\s*)?"([a-z]+(?:-[a-z]+)*)"/g,
     /\breason: "([a-z-]+)"/g,
   ]);
 }

@@ -72,7 +72,7 @@ export type Step =
   | { readonly do: "moved"; readonly ring: number; readonly by: number }
   | { readonly do: "refuse"; readonly memory: boolean };
 
-const numbers = [...REQUESTS].filter(([, { handle }]) => handle).map(([number]) => number);
+const numbers = [...REQUESTS].filter(([, { decode }]) => decode).map(([number]) => number);
 const RING_REQUESTS = [8, 9, 10, 11, 12, 13, 14, 18];
 const kinds = fc.constantFrom<FdKind>("eventfd", "socket", "other");
 
@@ -142,7 +142,7 @@ class Talk {
 
   /** The payload a good front-end might send now. */
   #payload(request: number, ring: number, choice: number): Uint8Array {
-    const { offer } = this.session;
+    const { offer } = this.session.device;
     const without = (...bits: number[]): bigint =>
       bits.reduce((word, bit) => word & ~(1n << BigInt(bit)), offer.features);
     const split = choice % 2 === 0
@@ -178,7 +178,7 @@ class Talk {
 
   /** Addresses are the guest's own, on both sides. */
   get #physical(): boolean {
-    const { protocolFeatures } = this.session;
+    const { protocolFeatures } = this.session.device;
     return f.hasFeature(protocolFeatures, f.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
   }
 
@@ -269,7 +269,7 @@ class Talk {
   /** Everything that must be so between any two messages. */
   check(): void {
     const { host, session } = this;
-    const owned = session.vrings.flatMap((v) => [v.kickFd, v.callFd, v.errFd]);
+    const owned = session.device.vrings.flatMap((v) => [v.kickFd, v.callFd, v.errFd]);
     if (host.backEnd >= 0) owned.push(host.backEnd);
     const held = owned.filter((fd) => fd >= 0);
     assert.equal(new Set(held).size, held.length, "descriptors are owned once");
@@ -277,29 +277,29 @@ class Talk {
     assert(held.every((fd) => host.open.has(fd)), "what is owned is open");
     assert(more.length <= this.#logFds, `descriptors ${more} are nobody's`);
     assert.equal(host.prepared, null, "no memory is left half prepared");
-    assert.deepEqual(session.memory.regions, host.regions);
-    for (const [index, vring] of session.vrings.entries()) {
+    assert.deepEqual(session.device.memory.regions, host.regions);
+    for (const [index, vring] of session.device.vrings.entries()) {
       assert.equal(vring.running, host.running.has(index));
       if (vring.running) this.#checkRing(index);
       if (!vring.started) assert.equal(vring.running, false, "only what was kicked runs");
     }
-    const pairs = session.vrings.map((v) => v.running && v.enabled && v.broken === null);
+    const pairs = session.device.vrings.map((v) => v.running && v.enabled && v.broken === null);
     assert.equal(host.link, pairs.some((ok, i) => i % 2 === 0 && ok && pairs[i + 1]));
   }
 
   #checkRing(index: number): void {
     const { host, session } = this;
-    const vring = session.vring(index);
+    const vring = session.device.vring(index);
     const start = host.running.get(index);
-    assert(start && session.featuresSet);
+    assert(start && session.device.featuresSet);
     assert.equal(host.enabled.get(index), vring.enabled);
     const inBand = f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
-    if (!f.hasFeature(session.protocolFeatures, inBand)) {
+    if (!f.hasFeature(session.device.protocolFeatures, inBand)) {
       assert.equal(host.calls.get(index), vring.callFd);
       assert.equal(start.kickFd, vring.kickFd);
     }
     const { size, packed } = start;
-    assert.equal(packed, f.hasFeature(session.features, f.VIRTIO_F_RING_PACKED));
+    assert.equal(packed, f.hasFeature(session.device.features, f.VIRTIO_F_RING_PACKED));
     assert(size > 0 && size <= 32768 && (packed || (size & (size - 1)) === 0), `size ${size}`);
     const { availIndex, usedIndex, availWrap, usedWrap } = start.position;
     if (packed) assert(availIndex < size && usedIndex < size, "positions lie in the ring");
@@ -380,7 +380,9 @@ export function runSession(
     if (one.do === "say") talk.say(one);
     else if (one.do === "start") talk.start(one.packed, one.choice);
     else if (one.do === "broken") {
-      if (one.ring < talk.session.vrings.length) talk.session.ringBroken(one.ring, "bad-index");
+      if (one.ring < talk.session.device.vrings.length) {
+        talk.session.device.ringBroken(one.ring, "bad-index");
+      }
     } else if (one.do === "moved") talk.moved(one.ring, one.by);
     else {
       talk.host.refuseMemory = one.memory

@@ -4,15 +4,14 @@
  *
  * @module
  */
-import { tellFrontEnd } from "../../vhost/requests/back_end_channel.ts";
+import { tellFrontEnd } from "../../vhost/device/back_end_channel.ts";
 import {
   iotlbMessage,
   VHOST_ACCESS_RO,
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_MISS,
 } from "../../vhost/wire/back_end_message.ts";
-import { askForRing } from "../../vhost/requests/iotlb.ts";
-import type { Session } from "../../vhost/session.ts";
+import type { Device } from "../../vhost/device.ts";
 import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { DataPlane } from "../../worker/wire.ts";
@@ -28,15 +27,15 @@ export type IotlbPlane = Pick<
 export class PortIotlb {
   readonly #plane: IotlbPlane;
   readonly #port: number;
-  /** The session of the front-end that is connected, or null. */
-  readonly #session: () => Session | null;
+  /** The device of the front-end that is connected, or null. */
+  readonly #device: () => Device | null;
   readonly #requests: IotlbQuestions;
   #replyDue = false;
 
-  constructor(plane: IotlbPlane, port: number, session: () => Session | null) {
+  constructor(plane: IotlbPlane, port: number, device: () => Device | null) {
     this.#plane = plane;
     this.#port = port;
-    this.#session = session;
+    this.#device = device;
     this.#requests = new IotlbQuestions({
       ask: (page, permission, again) => this.#miss(page, permission, again),
       again: () => this.#again(),
@@ -77,7 +76,7 @@ export class PortIotlb {
     const permission = value % IOTLB_PAGE_BYTES;
     const page = value - permission;
     // It may have been stopped, or its front-end may have gone, before the news got here.
-    if (!this.#session()?.vrings[vring]?.running) return;
+    if (!this.#device()?.vrings[vring]?.running) return;
     if (kind === EVENT.miss) this.#requests.miss(page, permission, false);
     else if (kind === EVENT.missAgain) this.#requests.miss(page, permission, true);
     else if (kind === EVENT.accessFail) this.#accessFail(vring, page, permission);
@@ -89,16 +88,16 @@ export class PortIotlb {
    * that stands still owes it for long.
    */
   #miss(page: number, permission: number, again: boolean): void {
-    const session = this.#session();
-    if (!session?.iotlb) return;
+    const device = this.#device();
+    if (!device?.iotlb) return;
     const message = iotlbMessage(VHOST_IOTLB_MISS, page, permission);
     if (!again || this.#replyDue) {
-      tellFrontEnd(session, message);
+      tellFrontEnd(device, message);
       return;
     }
-    const { host } = session;
+    const { host } = device;
     this.#replyDue = true;
-    const sent = tellFrontEnd(session, message, (value) => {
+    const sent = tellFrontEnd(device, message, (value) => {
       this.#replyDue = false;
       if (value === null || value === 0n) return;
       const what = `the front-end cannot translate 0x${page.toString(16)}: ${value}`;
@@ -108,23 +107,23 @@ export class PortIotlb {
   }
 
   #accessFail(vring: number, page: number, permission: number): void {
-    const session = this.#session();
-    if (!session?.iotlb) return;
-    const { host } = session;
+    const device = this.#device();
+    if (!device?.iotlb) return;
+    const { host } = device;
     const what = `vring ${vring} may not ${permission === VHOST_ACCESS_RO ? "read" : "write"}`;
     host.log("warn", "iotlb-access", `${what} 0x${page.toString(16)}`);
     const message = iotlbMessage(VHOST_IOTLB_ACCESS_FAIL, page, permission);
-    tellFrontEnd(session, message, (value) => {
+    tellFrontEnd(device, message, (value) => {
       if (value !== null) host.log("debug", "iotlb-access", `the front-end answered ${value}`);
     });
   }
 
   /** Asks for all that is waited for. @returns whether that is anything */
   #again(): boolean {
-    const session = this.#session();
-    if (!session?.iotlb) return false;
+    const device = this.#device();
+    if (!device?.iotlb) return false;
     let any = this.#plane.askAgain({ port: this.#port }) > 0;
-    for (const index of session.vrings.keys()) if (askForRing(session, index)) any = true;
+    for (const index of device.vrings.keys()) if (device.askForRing(index)) any = true;
     return any;
   }
 

@@ -1,6 +1,6 @@
 /**
  * What a port takes along when its guest moves to another back-end: collected from the data plane
- * and the session, and put in force there.
+ * and the device, and put in force there.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import {
   STATE_BYTES_MAX,
 } from "../../vhost/wire/device_state.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
-import type { Session } from "../../vhost/session.ts";
+import type { Device } from "../../vhost/device.ts";
 import { PORT_COUNTERS } from "../../switch/counters.ts";
 import { hasFeature, VHOST_USER_PROTOCOL_F_DEVICE_STATE } from "../../virtio/features.ts";
 import type { DataPlaneThread } from "../../worker/supervisor.ts";
@@ -38,8 +38,8 @@ export interface MovingStateHost {
   readonly fds: TenantFds;
   /** Number of the port. */
   readonly number: number;
-  /** The connected front-end's session, or null. */
-  session(): Session | null;
+  /** The connected front-end's device, or null. */
+  device(): Device | null;
   log(level: "info", event: string, message: string): void;
 }
 
@@ -62,7 +62,7 @@ export class MovingState {
   }
 
   #mayMove(): boolean {
-    const protocol = this.#host.session()?.protocolFeatures ?? 0n;
+    const protocol = this.#host.device()?.protocolFeatures ?? 0n;
     return hasFeature(protocol, VHOST_USER_PROTOCOL_F_DEVICE_STATE);
   }
 
@@ -102,7 +102,7 @@ export class MovingState {
 
   #save(): Uint8Array<ArrayBuffer> {
     const { plane, number } = this.#host;
-    const session = this.#host.session();
+    const device = this.#host.device();
     const awaySeconds = Math.floor((performance.now() - this.#left.atMs) / 1000);
     const learned = new Map<string, LearnedMac>();
     for (const mac of this.#left.macs) {
@@ -111,9 +111,9 @@ export class MovingState {
     }
     for (const mac of plane.portMacs(number)) learned.set(`${mac.macLo} ${mac.macHi}`, mac);
     return encodeDeviceState({
-      mac: session?.config.mac ?? null,
-      mtu: session?.config.mtu ?? null,
-      queuePairs: Math.ceil(((session?.vrings.findLastIndex((v) => v.size > 0) ?? -1) + 1) / 2),
+      mac: device?.config.mac ?? null,
+      mtu: device?.config.mtu ?? null,
+      queuePairs: Math.ceil(((device?.vrings.findLastIndex((v) => v.size > 0) ?? -1) + 1) / 2),
       learned: [...learned.values()],
       counters: plane.portCounters(number),
     });
@@ -122,9 +122,9 @@ export class MovingState {
   /** @returns why this port cannot go on with it; nothing has changed then */
   #load(state: DeviceState): Refusal | null {
     const { plane, number, log } = this.#host;
-    const session = this.#host.session();
-    if (!session) return { code: "no-state", detail: "the front-end is gone" };
-    const { config, offer } = session;
+    const device = this.#host.device();
+    if (!device) return { code: "no-state", detail: "the front-end is gone" };
+    const { config, offer } = device;
     if (state.queuePairs > offer.queuePairs) {
       const detail = `${state.queuePairs} queue pairs, this port has ${offer.queuePairs}`;
       return { code: "bad-state", detail };
@@ -135,7 +135,7 @@ export class MovingState {
     if (state.mac !== null) config.mac = state.mac;
     if (state.mtu !== null) {
       config.mtu = state.mtu;
-      session.host.setMtu(state.mtu);
+      device.host.setMtu(state.mtu);
     }
     const macs = state.learned.map((mac) => ({
       ...mac,

@@ -16,6 +16,7 @@ import type { SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import { callInBand } from "../../vhost/device/in_band.ts";
 import { makeOffer, type Offer } from "../../vhost/offer.ts";
+import type { Device } from "../../vhost/device.ts";
 import { Session } from "../../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { DataPlane, VringStart } from "../../worker/wire.ts";
@@ -99,11 +100,11 @@ export class SwitchPort {
     this.number = number;
     this.#memory = new PortMemory(pool, (regions) => commands.setMemory({ port: number, regions }));
     this.#dirtyLog = new PortDirtyLog(commands, pool, this.#memory, number);
-    const session = (): Session | null => this.#attachment?.session ?? null;
-    this.#iotlb = new PortIotlb(commands, number, session);
+    const device = (): Device | null => this.#attachment?.session.device ?? null;
+    this.#iotlb = new PortIotlb(commands, number, device);
     this.#state = new MovingState({
       ...{ plane: thread, reactor: context.reactor, fds: this.#tenantFds },
-      ...{ number, session },
+      ...{ number, device },
       log: (level, event, message) => this.#visitLog(level, event, message),
     });
     this.#visits = adoption?.visits ?? new Visits((...line) => this.#log(...line));
@@ -187,7 +188,7 @@ export class SwitchPort {
     const visit = new Visit(this.#visits, (...line) => this.#log(...line), peer);
     const arrival = new Arrival(() => this.#announce(visit), () => this.#stays(visit));
     this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd: null };
-    this.#problems.begin(session);
+    this.#problems.begin(session.device);
     return null;
   }
 
@@ -203,7 +204,7 @@ export class SwitchPort {
 
   #logLinkUp(): void {
     const { session } = present(this.#attachment, "a front-end");
-    this.#visitLog("info", "link-up", linkUpText(session, this.#memory));
+    this.#visitLog("info", "link-up", linkUpText(session.device, this.#memory));
   }
 
   #makeRecords(): RingRecords {
@@ -319,12 +320,12 @@ export class SwitchPort {
     else this.#socket.open(this.#attachment !== null);
     this.#admin = admin;
     this.#plane.setPortUp({ port: this.number, up: admin === "up" });
-    if (admin === "up") this.#attachment?.session.setLinkStatus(true);
+    if (admin === "up") this.#attachment?.session.device.setLinkStatus(true);
     this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
   }
 
   #goDown(): void {
-    const told = this.#attachment?.session.setLinkStatus(false) ?? false;
+    const told = this.#attachment?.session.device.setLinkStatus(false) ?? false;
     if (this.#adoption && !told) {
       throw new ControlError(
         "conflict",
@@ -347,7 +348,7 @@ export class SwitchPort {
   ringBroken(vring: number, reason: string): void {
     const text = this.#problems.brokenText(vring, reason);
     this.#history.failed(reason, `vring ${vring} stopped${text}`);
-    this.#attachment?.session.ringBroken(vring, reason, text);
+    this.#attachment?.session.device.ringBroken(vring, reason, text);
   }
 
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
@@ -360,8 +361,8 @@ export class SwitchPort {
 
   /** The data plane needs something of the front-end; see events.ts for the kinds. */
   dataPlaneEvent(event: DataPlaneEvent): void {
-    const session = this.#attachment?.session;
-    if (session && event.kind === EVENT.call) callInBand(session, event.vring);
+    const device = this.#attachment?.session.device;
+    if (device && event.kind === EVENT.call) callInBand(device, event.vring);
     else if (!this.#problems.told(event)) this.#iotlb.event(event);
   }
 
@@ -384,7 +385,7 @@ export class SwitchPort {
   status(relations: PortRelations = ALONE): PortStatus {
     return portStatus({
       config: this.config,
-      session: this.#attachment?.session ?? null,
+      device: this.#attachment?.session.device ?? null,
       peer: this.#attachment?.peer ?? null,
       linkUp: this.#linkUp && this.#admin === "up",
       admin: this.#admin,
@@ -401,12 +402,9 @@ export class SwitchPort {
 
   /** For `vring show`. */
   vrings(): VringStatus[] {
-    const session = this.#attachment?.session;
-    if (!session) return [];
-    return vringStatus(
-      session,
-      (vring) => this.plane.thread.vringCounters(this.number, vring),
-    );
+    const device = this.#attachment?.session.device;
+    if (!device) return [];
+    return vringStatus(device, (vring) => this.plane.thread.vringCounters(this.number, vring));
   }
 
   /** Disconnects the front-end, closes the socket, frees the number. Call once. */

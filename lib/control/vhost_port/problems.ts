@@ -17,7 +17,7 @@ import {
 } from "../../vhost/wire/message.ts";
 import type { Offer } from "../../vhost/offer.ts";
 import { SHARE_HINT, strayRing } from "../../vhost/device/ring_places.ts";
-import type { Session } from "../../vhost/session.ts";
+import type { Device } from "../../vhost/device.ts";
 import { areaBytes, type VringState } from "../../vhost/device/vring.ts";
 import { CHAIN_REASON_ROWS } from "../../virtio/bad_chain.ts";
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
@@ -60,7 +60,7 @@ export class PortProblems {
   readonly #told: Set<string>;
   readonly #offersIommu: boolean;
   readonly #log: (level: "info" | "warn", event: string, message: string) => void;
-  #session: Session | null = null;
+  #device: Device | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
   /** What the last look found, and whether it was said: each connection says a thing once. */
   #seen: PortProblem | null = null;
@@ -96,8 +96,8 @@ export class PortProblems {
   }
 
   /** A front-end is there. */
-  begin(session: Session): void {
-    this.#session = session;
+  begin(device: Device): void {
+    this.#device = device;
     this.#first = 0;
     this.#owned = false;
     this.#said = false;
@@ -108,7 +108,7 @@ export class PortProblems {
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#session = null;
+    this.#device = null;
     this.#seen = null;
     this.#memory = null;
     this.#strays.clear();
@@ -173,10 +173,10 @@ export class PortProblems {
 
   /** Looks whether memory is there; what two looks in a row see is so. */
   look(): void {
-    const session = this.#session;
-    if (session === null) return;
-    const found = this.#brokenBuffers(session) ?? noMemory(session) ?? strayAreas(session) ??
-      this.#privateMemory(session);
+    const device = this.#device;
+    if (device === null) return;
+    const found = this.#brokenBuffers(device) ?? noMemory(device) ?? strayAreas(device) ??
+      this.#privateMemory(device);
     const stands = found !== null && this.#seen?.text === found.text;
     this.#seen = found;
     if (found === null) this.#clear();
@@ -200,7 +200,7 @@ export class PortProblems {
    * A driver that kicks has written something before, in every ring it uses: if all of them are
    * zeros from end to end, it writes elsewhere. Idle guests do not kick, others are told by a word.
    */
-  #privateMemory({ vrings, packed }: Session): PortProblem | null {
+  #privateMemory({ vrings, packed }: Device): PortProblem | null {
     const runs = (vring: VringState): boolean => vring.running && !vring.held;
     const all = vrings.every((vring) => !runs(vring) || isUntouched(vring, packed));
     const driven = all &&
@@ -211,9 +211,9 @@ export class PortProblems {
     return driven ? notShared("its driver kicks and its rings stay empty") : null;
   }
 
-  #brokenBuffers(session: Session): PortProblem | null {
+  #brokenBuffers(device: Device): PortProblem | null {
     for (const [vring, address] of this.#strays) {
-      if (session.vrings[vring]?.broken === BAD_ADDRESS) return strayProblem(vring, address);
+      if (device.vrings[vring]?.broken === BAD_ADDRESS) return strayProblem(vring, address);
     }
     return null;
   }
@@ -233,16 +233,16 @@ function waitsForMemory(vring: VringState): boolean {
 }
 
 /** QEMU sends nothing at all if no region has a file and it may send regions one by one. */
-function noMemory(session: Session): PortProblem | null {
-  if (session.memory.regions.length > 0 || !session.vrings.some(waitsForMemory)) return null;
+function noMemory(device: Device): PortProblem | null {
+  if (device.memory.regions.length > 0 || !device.vrings.some(waitsForMemory)) return null;
   return notShared("its rings are set up and no memory came");
 }
 
-function strayAreas(session: Session): PortProblem | null {
-  if (session.iotlb !== null) return null;
-  for (const [index, vring] of session.vrings.entries()) {
+function strayAreas(device: Device): PortProblem | null {
+  if (device.iotlb !== null) return null;
+  for (const [index, vring] of device.vrings.entries()) {
     if (!waitsForMemory(vring) || vring.addresses === null) continue;
-    const detail = strayRing(session.memory, vring.addresses)?.replace(`: ${SHARE_HINT}`, "");
+    const detail = strayRing(device.memory, vring.addresses)?.replace(`: ${SHARE_HINT}`, "");
     if (detail) return notShared(`vring ${index}: ${detail}`);
   }
   return null;

@@ -1,12 +1,12 @@
 /**
  * What operators see of a port: the JSON of `port list` and `vring show`, put together from its
- * session and the data plane's counters.
+ * device and the data plane's counters.
  *
  * @module
  */
 import { featureNames, protocolFeatureNames } from "../../virtio/features.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
-import type { Session } from "../../vhost/session.ts";
+import type { Device } from "../../vhost/device.ts";
 import type { PortHistory } from "./history.ts";
 import { portVerdict } from "./verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "../types.ts";
@@ -25,8 +25,8 @@ export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [], prob
 /** What a port knows of itself. */
 export interface PortFacts {
   readonly config: PortConfig;
-  /** The connected front-end's session and who it is, or null. */
-  readonly session: Session | null;
+  /** The connected front-end's device and who it is, or null. */
+  readonly device: Device | null;
   readonly peer: PortStatus["peer"];
   readonly linkUp: boolean;
   readonly admin: PortStatus["admin"];
@@ -40,53 +40,53 @@ export interface PortFacts {
   readonly problems: PortStatus["problems"];
 }
 
-/** Kind and size of a session's rings, such as `split/256`, or null while they do not run. */
-export function ringText(session: Session): string | null {
-  const vring = session.vring(0);
-  return vring.running ? `${session.packed ? "packed" : "split"}/${vring.size}` : null;
+/** Kind and size of a device's rings, such as `split/256`, or null while they do not run. */
+export function ringText(device: Device): string | null {
+  const vring = device.vring(0);
+  return vring.running ? `${device.packed ? "packed" : "split"}/${vring.size}` : null;
 }
 
 /** Queue pairs that frames flow through in at least one direction. */
-function pairsInUse(session: Session): number {
-  return session.vrings.filter((vring, index) => index % 2 === 0 && vring.running && vring.enabled)
+function pairsInUse(device: Device): number {
+  return device.vrings.filter((vring, index) => index % 2 === 0 && vring.running && vring.enabled)
     .length;
 }
 
 /** The negotiated virtio features an operator cares for, by name. */
-export function featuresText(session: Session): string {
-  return featureNames(session.features).filter((name) => name !== "PROTOCOL_FEATURES").join(" ");
+export function featuresText(device: Device): string {
+  return featureNames(device.features).filter((name) => name !== "PROTOCOL_FEATURES").join(" ");
 }
 
 /** What the log says of a link that came up. */
 export function linkUpText(
-  session: Session,
+  device: Device,
   memory: { readonly regions: readonly MemoryRegion[]; readonly sizeBytes: number },
 ): string {
   const { regions: { length }, sizeBytes } = memory;
   const text = `${length} region${length === 1 ? "" : "s"} of ${
     Math.round(sizeBytes / 2 ** 20)
   } MiB`;
-  return `link up, ring ${ringText(session)}, ${featuresText(session)}, ${text}`;
+  return `link up, ring ${ringText(device)}, ${featuresText(device)}, ${text}`;
 }
 
 /** For `port list` and `port show`. */
 export function portStatus(facts: PortFacts): PortStatus {
-  const { config, session, history } = facts;
+  const { config, device, history } = facts;
   const status = {
     name: config.name,
-    link: session ? (facts.linkUp ? "up" as const : "down" as const) : "wait" as const,
+    link: device ? (facts.linkUp ? "up" as const : "down" as const) : "wait" as const,
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
     mode: config.mode ?? "listen",
     admin: facts.admin,
-    retry: session ? null : facts.retry,
+    retry: device ? null : facts.retry,
     listener: facts.listener,
     linkedTo: facts.relations.linkedTo,
-    queuePairs: session ? pairsInUse(session) : 0,
-    ring: session ? ringText(session) : null,
-    features: session ? `0x${session.features.toString(16)}` : null,
-    featureNames: session ? featureNames(session.features) : [],
-    protocolFeatures: session ? `0x${session.protocolFeatures.toString(16)}` : null,
-    protocolFeatureNames: session ? protocolFeatureNames(session.protocolFeatures) : [],
+    queuePairs: device ? pairsInUse(device) : 0,
+    ring: device ? ringText(device) : null,
+    features: device ? `0x${device.features.toString(16)}` : null,
+    featureNames: device ? featureNames(device.features) : [],
+    protocolFeatures: device ? `0x${device.protocolFeatures.toString(16)}` : null,
+    protocolFeatureNames: device ? protocolFeatureNames(device.protocolFeatures) : [],
     peer: facts.peer,
     mtu: facts.mtu,
     forward: config.forward ?? [],
@@ -104,17 +104,17 @@ export function portStatus(facts: PortFacts): PortStatus {
     })),
     sharesMemoryWith: facts.relations.sharesMemoryWith,
   };
-  const broken = (session?.vrings ?? [])
+  const broken = (device?.vrings ?? [])
     .flatMap((vring, index) => vring.broken === null ? [] : [{ index, error: vring.broken }]);
   return { ...status, verdict: portVerdict(status, broken) };
 }
 
 /** For `vring show`. @param countersOf a virtqueue's counters, with `lastAvail` and `lastUsed` */
 export function vringStatus(
-  session: Session,
+  device: Device,
   countersOf: (vring: number) => Record<string, number>,
 ): VringStatus[] {
-  return session.vrings.flatMap((vring, index) => {
+  return device.vrings.flatMap((vring, index) => {
     // Of the many a front-end may use, those it uses; the first pair always.
     if (index > 1 && vring.size === 0) return [];
     const { lastAvail = 0, lastUsed = 0, ...counters } = countersOf(index);
@@ -126,7 +126,7 @@ export function vringStatus(
       direction: index % 2 === 0 ? "to guest" : "from guest",
       state,
       size: vring.size,
-      packed: session.packed,
+      packed: device.packed,
       lastAvail,
       lastUsed,
       counters,

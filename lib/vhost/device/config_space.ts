@@ -13,9 +13,8 @@
 import type { Mac } from "../../base/mac.ts";
 import type { Refusal } from "../reasons.ts";
 import type { Offer } from "../offer.ts";
+import { VHOST_USER_MAX_CONFIG_SIZE } from "../wire/payloads.ts";
 
-/** Bytes of the space: as much as any front-end may ask for at once. */
-export const VHOST_USER_MAX_CONFIG_SIZE = 256;
 /** Smallest and largest MTU (virtio-v1.3 §5.1.4.1). */
 export const MTU_MIN = 68;
 export const MTU_MAX = 65535;

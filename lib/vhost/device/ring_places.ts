@@ -1,22 +1,38 @@
 /**
- * Where a session's virtqueues lie: ring addresses are user addresses, or I/O
- * virtual ones behind an IOMMU.
+ * Where a device's virtqueues lie: ring addresses are user addresses, or I/O virtual ones behind an
+ * IOMMU.
  *
  * @module
  */
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../../virtio/ring.ts";
 import type { MemoryTable } from "./memory_table.ts";
+import type { SessionHost } from "../host.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
-import { RingIotlb } from "./ring_iotlb.ts";
-import type { Session } from "../session.ts";
-import { placeAreas, type PlacedAreas, type VringAddresses, type VringState } from "./vring.ts";
+import type { RingIotlb } from "./ring_iotlb.ts";
+import type { VringAddresses } from "../wire/payloads.ts";
+import { placeAreas, type PlacedAreas, type VringState } from "./vring.ts";
+
+/** What ring addresses are looked up in, and what they mean there. */
+export interface RingSpace {
+  readonly host: SessionHost;
+  readonly memory: MemoryTable;
+  /** Addresses are I/O virtual. */
+  readonly iotlb: RingIotlb | null;
+  readonly packed: boolean;
+  /** Negotiated virtio features. */
+  readonly features: bigint;
+}
 
 /** Whether a running ring's areas stay where they are with this memory table. */
-export function staysIn(session: Session, vring: VringState, memory: MemoryTable): boolean {
+export function staysIn(
+  { iotlb, packed }: RingSpace,
+  vring: VringState,
+  memory: MemoryTable,
+): boolean {
   if (vring.addresses === null || vring.areas === null) return false;
-  const source = session.iotlb?.over(memory) ?? memory;
-  const areas = placeAreas(source, vring.addresses, vring.size, session.packed);
+  const source = iotlb?.over(memory) ?? memory;
+  const areas = placeAreas(source, vring.addresses, vring.size, packed);
   return !isRefusal(areas) && areas.descAddress === vring.areas.descAddress &&
     areas.driverAddress === vring.areas.driverAddress &&
     areas.deviceAddress === vring.areas.deviceAddress;
@@ -35,11 +51,10 @@ export function strayRing(memory: MemoryTable, addresses: VringAddresses): strin
 
 /** Where a ring's areas are now; null: not all of them are translated, which was asked for. */
 export function placeRing(
-  session: Session,
+  { host, iotlb, memory, packed }: RingSpace,
   vring: VringState,
   addresses: VringAddresses,
 ): PlacedAreas | Refusal | null {
-  const { iotlb, memory, packed } = session;
   if (iotlb === null) {
     const areas = placeAreas(memory, addresses, vring.size, packed);
     const detail = isRefusal(areas) ? strayRing(memory, addresses) : null;
@@ -48,23 +63,12 @@ export function placeRing(
   const source = iotlb.over(memory);
   const areas = placeAreas(source, addresses, vring.size, packed);
   if (source.missing.length === 0) return areas;
-  for (const page of source.missing) session.host.askForRing(page);
+  for (const page of source.missing) host.askForRing(page);
   return null;
 }
 
 /** Where the data plane logs a ring's device area. Behind an IOMMU QEMU gives its IOVA instead. */
-export function ringLog({ features }: Session, { logGuestAddr }: VringState): number {
+export function ringLog({ features }: RingSpace, { logGuestAddr }: VringState): number {
   if (logGuestAddr === null) return LOG_OFF;
   return hasFeature(features, VIRTIO_F_ACCESS_PLATFORM) ? LOG_BY_PLACE : logGuestAddr;
-}
-
-/**
- * Addresses are I/O virtual from now on, with nothing translated, or no more. Every virtqueue is
- * stopped. Also done to forget everything: QEMU does not tell a device that stands still what its
- * guest unmaps.
- */
-export function useIotlb(session: Session, on: boolean): void {
-  if (!on && session.iotlb === null) return;
-  session.iotlb = on ? new RingIotlb() : null;
-  session.host.setIotlb(on);
 }

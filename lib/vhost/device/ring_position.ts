@@ -1,38 +1,44 @@
 /**
- * Where a virtqueue that starts stands: by its records, by what the session knows, by the
+ * Where a virtqueue that starts stands: by its records, by what the device knows, by the
  * front-end's word, in this order.
  *
  * @module
  */
 import type { VringPosition } from "../../worker/wire.ts";
-import type { PlacedVring } from "../host.ts";
+import type { PlacedVring, SessionHost } from "../host.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
-import { regionOf } from "../requests/inflight.ts";
-import type { Session } from "../session.ts";
+import { type InflightArea, regionOf } from "./inflight_area.ts";
 import { claimsNew, decodePacked, type PlacedAreas, type VringState } from "./vring.ts";
 
 /** Offset of the flags of descriptor 0, and the USED flag there. */
 const PACKED_SLOT0_FLAGS = 14;
 const PACKED_USED_FLAG = 1 << 15;
 
+/** A device as far as the positions of its rings go. */
+export interface RingKeeper {
+  readonly host: SessionHost;
+  readonly packed: boolean;
+  readonly inflight: InflightArea | null;
+}
+
 /** Finds out where a ring stands whose areas are known. */
 export function placeVring(
-  session: Session,
+  keeper: RingKeeper,
   index: number,
+  vring: VringState,
   areas: PlacedAreas,
 ): PlacedVring | Refusal {
-  const vring = session.vring(index);
-  const { packed } = session;
+  const { host, inflight, packed } = keeper;
   const { size } = vring;
   const exact = vring.resumeAt !== null;
-  const position = vring.resumeAt ?? claimedPosition(session, vring, areas);
+  const position = vring.resumeAt ?? claimedPosition(keeper, vring, areas);
   if (packed && (position.availIndex >= size || position.usedIndex >= size)) {
     return { code: "bad-ring-base", detail: `vring ${index}: base beyond ${size} entries` };
   }
-  const region = regionOf(session.inflight, index, size, packed);
+  const region = regionOf(inflight, index, size, packed);
   if (region !== null && isRefusal(region)) return region;
   const claimedNew = !vring.told && claimsNew(vring.base);
-  return session.host.placeVring(index, {
+  return host.placeVring(index, {
     ...areas,
     ...{ size, packed, position, exact, claimedNew, region },
   });
@@ -40,7 +46,7 @@ export function placeVring(
 
 /** Where the front-end says it stands; a split ring says so itself. */
 function claimedPosition(
-  { host, packed }: Session,
+  { host, packed }: RingKeeper,
   vring: VringState,
   { descAddress, deviceAddress }: PlacedAreas,
 ): VringPosition {

@@ -1,5 +1,5 @@
 /**
- * One virtqueue of a session: what the front-end said about it so far, where its areas lie
+ * One virtqueue of a device: what the front-end said about it so far, where its areas lie
  * (virtio-v1.3 §2.7, §2.8), and the encodings of its position on the wire (vhost-user.rst
  * «VHOST_USER_SET_VRING_BASE»).
  *
@@ -8,14 +8,8 @@
 import { PACKED_EVENT_BYTES, packedDescBytes } from "../../virtio/packed_queue.ts";
 import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../virtio/split_queue.ts";
 import type { VringPosition } from "../../worker/wire.ts";
+import type { VringAddresses } from "../wire/payloads.ts";
 import type { Refusal } from "../reasons.ts";
-
-/** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
-export interface VringAddresses {
-  readonly desc: number;
-  readonly used: number;
-  readonly avail: number;
-}
 
 /** State of a virtqueue. Two independent axes: started or stopped, enabled or disabled. */
 export class VringState {

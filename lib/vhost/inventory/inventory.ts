@@ -125,7 +125,7 @@ function entry(
 
 function answerTo(kind: EntryKind, number: number): Answer | null {
   const request = kind === "front-end message" ? REQUESTS.get(number) : undefined;
-  if (!request?.handle) return null;
+  if (!request?.decode) return null;
   return request.replies ? present(ANSWERS[request.name], request.name) : ACKNOWLEDGED;
 }
 
@@ -140,7 +140,7 @@ function messages(known: readonly Entry[]): Entry[] {
     const name = `VHOST_USER_${request.name}`;
     const gate = known.find((e) => e.kind === "protocol feature" && e.number === request.gate);
     const needed = NEEDED_FEATURES[name] ?? gate?.name ?? null;
-    const offered = request.handle ? status(needed) : NOT_OFFERED;
+    const offered = request.decode ? status(needed) : NOT_OFFERED;
     return entry("front-end message", number, name, offered, needed);
   });
   const sent = constants(backEnd, BACK_END_MESSAGE);

@@ -1,47 +1,24 @@
 /**
- * The back-end channel as the session sees it: SET_BACKEND_REQ_FD, and what goes out on it
- * (vhost-user.rst «Back-end message types»).
+ * The request that brings the back-end channel (vhost-user.rst «VHOST_USER_SET_BACKEND_REQ_FD»).
  *
  * @module
  */
-import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../virtio/features.ts";
-import type { BackEndMessage } from "../wire/back_end_message.ts";
-import type { Message } from "../wire/message.ts";
-import type { Result } from "./table.ts";
-import type { Session } from "../session.ts";
-
-/** SET_BACKEND_REQ_FD: a socket, in place of an earlier one. */
-export function setBackendReqFd(session: Session, message: Message): Result {
-  const [fd] = message.fds;
-  if (fd === undefined) {
-    return { code: "fd-count", detail: "SET_BACKEND_REQ_FD without descriptor" };
-  }
-  if (session.host.fdKind(fd) !== "socket") {
-    session.closeFds(message.fds);
-    return { code: "not-socket", detail: "the back-end channel is no socket" };
-  }
-  session.host.setBackEndChannel(fd);
-  return null;
-}
+import type { Device } from "../device.ts";
+import { callInBand, inBand } from "../device/in_band.ts";
+import { type Call, DONE, ends, type Result } from "./result.ts";
 
 /**
- * Sends a message of our own accord, unless every ring is stopped: a suspended back-end keeps
- * silent (vhost-user.rst «Suspended device state»).
- * @param answered told the reply's value, or null if there will be none: the front-end hung up,
- * or did not negotiate VHOST_USER_PROTOCOL_F_REPLY_ACK
- * @returns whether it was sent
+ * SET_BACKEND_REQ_FD: a socket, in place of an earlier one. Calls that got lost with that are made
+ * up for.
  */
-export function tellFrontEnd(
-  session: Session,
-  message: BackEndMessage,
-  answered?: (value: bigint | null) => void,
-): boolean {
-  if (!session.vrings.some((vring) => vring.started)) return false;
-  if (!answered) return session.host.tellFrontEnd(message);
-  if (hasFeature(session.protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
-    return session.host.tellFrontEnd(message, answered);
+export function setBackendReqFd(device: Device, _: object, { fds }: Call): Result {
+  const [fd] = fds;
+  if (fd === undefined) return ends("fd-count", "SET_BACKEND_REQ_FD without descriptor");
+  if (device.host.fdKind(fd) !== "socket") {
+    device.closeFds(fds);
+    return ends("not-socket", "the back-end channel is no socket");
   }
-  const sent = session.host.tellFrontEnd(message);
-  if (sent) answered(null);
-  return sent;
+  device.host.setBackEndChannel(fd);
+  if (inBand(device)) { for (const index of device.vrings.keys()) callInBand(device, index); }
+  return DONE;
 }

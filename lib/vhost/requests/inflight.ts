@@ -2,111 +2,74 @@
  * Requests about inflight tracking (vhost-user.rst «Inflight I/O tracking»): the back-end makes the
  * area, the front-end keeps it, and gives it to the next back-end before the rings start.
  *
- * ```
- * payload   mmap_size u64@0  mmap_offset u64@8  num_queues u16@16  queue_size u16@18  padding
- * ```
- *
  * @module
  */
 import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
+import type { Device } from "../device.ts";
+import type { InflightArea } from "../device/inflight_area.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
-import { exactU64, type Message } from "../wire/message.ts";
-import type { Failure, Result } from "./table.ts";
-import type { Session } from "../session.ts";
+import { INFLIGHT_PAYLOAD_BYTES, type InflightShape } from "../wire/payloads.ts";
+import { type Call, ends, endsIf, reply, type Result } from "./result.ts";
 
-/** Bytes of the payload, padding included. */
-export const INFLIGHT_PAYLOAD_BYTES = 24;
-
-/** An area as the front-end describes it. */
-export interface InflightArea {
-  /** Virtqueues 0 to before this one have a region. */
-  readonly queues: number;
-  /** Entries of each region. */
-  readonly entries: number;
-  readonly sizeBytes: number;
-}
-
-function bad(detail: string): Failure {
+function bad(detail: string): Refusal {
   return { code: "bad-inflight", detail };
 }
 
-/** The numbers of queues and entries, checked. */
-function decode(
-  session: Session,
-  payload: DataView,
-): { queues: number; entries: number } | Failure {
-  const queues = payload.getUint16(16, true);
-  const entries = payload.getUint16(18, true);
-  if (queues === 0 || queues > session.vrings.length) {
-    return bad(`${queues} queues of ${session.vrings.length}`);
+/** What is wrong with the numbers of queues and entries, or null. */
+function refuseShape(device: Device, { queues, entries }: InflightShape): Refusal | null {
+  if (queues === 0 || queues > device.vrings.length) {
+    return bad(`${queues} queues of ${device.vrings.length}`);
   }
-  if (entries === 0 || entries > VIRTQUEUE_SIZE_MAX) return bad(`${entries} entries`);
-  return { queues, entries };
+  return entries === 0 || entries > VIRTQUEUE_SIZE_MAX ? bad(`${entries} entries`) : null;
 }
 
 /** GET_INFLIGHT_FD: a new area, all zeros. It is the front-end's: nothing of it is kept here. */
-export function getInflightFd(session: Session, message: Message): Result {
-  const shape = decode(session, message.payload);
-  if (isRefusal(shape)) return shape;
+export function getInflightFd(device: Device, shape: InflightShape): Result {
+  const refusal = refuseShape(device, shape);
+  if (refusal) return endsIf(refusal);
   const { queues, entries } = shape;
   // Before SET_FEATURES the kind of ring is not known: the larger regions do for both.
-  const sizeBytes = queues * inflightBytes(session.packed || !session.featuresSet, entries);
-  const fd = session.host.createInflight(sizeBytes);
-  if (typeof fd !== "number") return fd;
-  const bytes = new Uint8Array(new ArrayBuffer(INFLIGHT_PAYLOAD_BYTES));
-  const view = new DataView(bytes.buffer);
+  const sizeBytes = queues * inflightBytes(device.packed || !device.featuresSet, entries);
+  const fd = device.host.createInflight(sizeBytes);
+  if (typeof fd !== "number") return endsIf(fd);
+  const payload = new Uint8Array(new ArrayBuffer(INFLIGHT_PAYLOAD_BYTES));
+  const view = new DataView(payload.buffer);
   view.setBigUint64(0, BigInt(sizeBytes), true);
   view.setUint16(16, queues, true);
   view.setUint16(18, entries, true);
-  return { payload: bytes, fds: [fd] };
+  return reply(payload, [fd]);
 }
 
 /** SET_INFLIGHT_FD: tracking from now on, in this area; what it says is honoured at ring start. */
-export function setInflightFd(session: Session, message: Message): Result {
-  const [fd] = message.fds;
-  if (fd === undefined) return { code: "fd-count", detail: "no descriptor of an inflight area" };
-  const area = decodeArea(session, message.payload);
+export function setInflightFd(device: Device, shape: InflightShape, { fds }: Call): Result {
+  const [fd] = fds;
+  if (fd === undefined) return ends("fd-count", "no descriptor of an inflight area");
+  const area = checkArea(device, shape);
   if (isRefusal(area)) {
-    session.closeFds(message.fds);
-    return area;
+    device.closeFds(fds);
+    return endsIf(area);
   }
-  const refusal = session.host.prepareInflight(fd, area.offset, area.sizeBytes);
-  if (refusal) return refusal;
-  session.vrings.forEach((_, index) => session.suspend(index));
-  session.host.commitInflight();
-  session.inflight = area;
-  return session.resumeAll();
+  const refusal = device.host.prepareInflight(fd, area.offset, area.sizeBytes);
+  if (refusal) return endsIf(refusal);
+  device.vrings.forEach((_, index) => device.suspend(index));
+  device.host.commitInflight();
+  device.inflight = area;
+  return endsIf(device.resumeAll());
 }
 
-function decodeArea(
-  session: Session,
-  payload: DataView,
-): (InflightArea & { readonly offset: number }) | Failure {
-  const shape = decode(session, payload);
-  if (isRefusal(shape)) return shape;
-  const sizeBytes = exactU64(payload, 0);
-  const offset = exactU64(payload, 8);
+function checkArea(
+  device: Device,
+  shape: InflightShape,
+): (InflightArea & { readonly offset: number }) | Refusal {
+  const refusal = refuseShape(device, shape);
+  if (refusal) return refusal;
+  const { queues, entries, sizeBytes, mmapOffset: offset } = shape;
   if (sizeBytes === null || offset === null || offset % INFLIGHT_ALIGN !== 0) {
     return bad("size or offset is none that an area can have");
   }
   // Split regions are the smaller ones; packed rings are checked again when they start.
-  const least = shape.queues * inflightBytes(session.packed, shape.entries);
+  const least = queues * inflightBytes(device.packed, entries);
   if (sizeBytes < least) return bad(`${sizeBytes} bytes, ${least} needed`);
-  return { ...shape, sizeBytes, offset };
-}
-
-/** Where a ring's region starts in the area, null if it has none, or why the area is no good. */
-export function regionOf(
-  area: InflightArea | null,
-  index: number,
-  size: number,
-  packed: boolean,
-): { readonly offset: number; readonly entries: number } | null | Refusal {
-  if (area === null || index >= area.queues) return null;
-  const bytes = inflightBytes(packed, area.entries);
-  if (size > area.entries || (index + 1) * bytes > area.sizeBytes) {
-    return bad(`vring ${index}: a ring of ${size}, regions of ${area.entries} entries`);
-  }
-  return { offset: index * bytes, entries: area.entries };
+  return { queues, entries, sizeBytes, offset };
 }

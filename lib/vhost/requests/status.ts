@@ -11,9 +11,10 @@ import {
   VIRTIO_F_RING_RESET,
   VIRTIO_F_VERSION_1,
 } from "../../virtio/features.ts";
-import { encodeU64, type Message } from "../wire/message.ts";
-import type { Result } from "./table.ts";
-import type { Session } from "../session.ts";
+import type { Device } from "../device.ts";
+import { encodeU64 } from "../wire/message.ts";
+import type { Word } from "../wire/payloads.ts";
+import { DONE, reply, type Result } from "./result.ts";
 
 const FEATURES_OK = 0x8;
 const STATUS_MASK = 0xffn;
@@ -26,7 +27,7 @@ const NEED_VERSION_1 = [
 ];
 
 /** Whether the device can be what was negotiated. */
-function acceptable({ features, featuresSet }: Session): boolean {
+function acceptable({ features, featuresSet }: Device): boolean {
   if (!featuresSet) return false;
   const modern = hasFeature(features, VIRTIO_F_VERSION_1);
   return modern || !NEED_VERSION_1.some((bit) => hasFeature(features, bit));
@@ -38,19 +39,24 @@ function acceptable({ features, featuresSet }: Session): boolean {
  * 0 is a reset of the device, but QEMU 7.2 sends it before it asks for the rings' positions: the
  * rings stay as they are until GET_VRING_BASE stops them.
  */
-export function setStatus(session: Session, message: Message): Result {
-  session.status = Number(message.payload.getBigUint64(0, true) & STATUS_MASK);
-  return null;
+export function setStatus(device: Device, { value }: Word): Result {
+  device.status = Number(value & STATUS_MASK);
+  return DONE;
 }
 
 /** GET_STATUS. FEATURES_OK is off if the features do not go together: that is how a driver is told. */
-export function getStatus(session: Session): Result {
-  const { status } = session;
-  return encodeU64(BigInt(acceptable(session) ? status : status & ~FEATURES_OK));
+export function getStatus(device: Device): Result {
+  const { status } = device;
+  return reply(encodeU64(BigInt(acceptable(device) ? status : status & ~FEATURES_OK)));
 }
 
 /** RESET_DEVICE. */
-export function resetDevice(session: Session): Result {
-  session.reset();
-  return null;
+export function resetDevice(device: Device): Result {
+  device.reset();
+  return DONE;
+}
+
+/** SET_OWNER, and RESET_OWNER, which is deprecated and of no meaning any more: the session goes on. */
+export function changeOwner(): Result {
+  return DONE;
 }

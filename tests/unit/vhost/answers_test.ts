@@ -141,7 +141,7 @@ Deno.test("QEMU's SET_LOG_BASE carries no NEED_REPLY, and is answered all the sa
 });
 
 Deno.test("every message with an answer of its own says what front-ends expect of it", () => {
-  const served = [...REQUESTS.values()].filter(({ handle, replies }) => handle && replies);
+  const served = [...REQUESTS.values()].filter(({ decode, replies }) => decode && replies);
   deepEqual(Object.keys(ANSWERS).sort(), served.map(({ name }) => name).sort());
   for (const answer of [ACKNOWLEDGED, ...Object.values(ANSWERS)]) {
     for (const text of [answer.payload, answer.failure, answer.readers]) ok(text.length > 0);

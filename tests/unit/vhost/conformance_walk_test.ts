@@ -103,7 +103,7 @@ Deno.test("every message in every state has its one right outcome, and leaves no
 });
 
 Deno.test("a request has a rule if it is served, and only then", () => {
-  const served = [...REQUESTS].filter(([, { handle }]) => handle).map(([number]) => number);
+  const served = [...REQUESTS].filter(([, { decode }]) => decode).map(([number]) => number);
   // Missing here: say in walk_rules.ts what must come of it.
   deepEqual(Object.keys(RULES).map(Number).sort((a, b) => a - b), served);
 });

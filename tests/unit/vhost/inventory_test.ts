@@ -91,7 +91,7 @@ Deno.test("what the list says is offered is what a session offers, option by opt
 Deno.test("a message is implemented if it has a handler and can be negotiated", () => {
   for (const { name, number, status, requires } of of("front-end message")) {
     const request = REQUESTS.get(number);
-    equal(status !== "not-offered", request?.handle !== null, `${name}: handler and offer`);
+    equal(status !== "not-offered", request?.decode !== null, `${name}: handler and offer`);
     if (requires === null) continue;
     const feature = entries.find((entry) => entry.name === requires);
     equal(feature?.status, status, `${name} and ${requires}`);

@@ -1,7 +1,8 @@
 /** Memory tables: what is refused, and translation against a naive model. */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { MemoryRegion } from "../../../lib/vhost/host.ts";
-import { decodeMemoryTable, MemoryTable } from "../../../lib/vhost/device/memory_table.ts";
+import { MemoryTable } from "../../../lib/vhost/device/memory_table.ts";
+import { decodeMemoryTable } from "../../../lib/vhost/wire/memory_regions.ts";
 import { isRefusal } from "../../../lib/vhost/reasons.ts";
 import { table, words } from "./fake_host.ts";
 

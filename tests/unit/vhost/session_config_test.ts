@@ -33,7 +33,7 @@ class Bench {
 
   /** Negotiates every protocol feature but these. */
   connect(without = 0n): this {
-    const protocol = this.session.offer.protocolFeatures & ~without;
+    const protocol = this.session.device.offer.protocolFeatures & ~without;
     accept(this.session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
     return this;
   }
@@ -94,7 +94,7 @@ Deno.test("GET_CONFIG gives address, link, queue pairs and MTU where the specifi
   deepEqual(b.bytes(24, 232), new Array(232).fill(0));
   deepEqual(b.bytes(2, 3), [0, 0, 0]);
   deepEqual(b.bytes(5, 2), [7, 1]);
-  equal(b.session.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 32n);
+  equal(b.session.device.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 32n);
   // Some front-ends leave the room for the data out.
   equal(b.read(0, 24, 0).byteLength, 36);
   b.end();
@@ -104,7 +104,7 @@ Deno.test("GET_CONFIG without MAC or MTU of the operator's: none, and the MTU ev
   const b = new Bench().connect();
   deepEqual(b.bytes(0, 6), [0, 0, 0, 0, 0, 0]);
   equal(b.mtu(), 1500);
-  equal(b.session.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 0n);
+  equal(b.session.device.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 0n);
   equal(b.host.mtu, null);
   b.end();
 });
@@ -251,12 +251,12 @@ function started(features: bigint): Bench {
 Deno.test("a link taken down is told on the back-end channel and read as down", () => {
   const b = started(QEMU_SPLIT | F_STATUS);
   deepEqual(b.bytes(6, 2), [1, 0]);
-  equal(b.session.setLinkStatus(false), true);
+  equal(b.session.device.setLinkStatus(false), true);
   deepEqual(b.told(), [VHOST_USER_BACKEND_CONFIG_CHANGE_MSG]);
   equal(b.host.told[0]?.message.payload.length, 0);
   equal(b.host.told[0]?.answered, null, "nobody waits for an answer");
   deepEqual(b.bytes(6, 2), [0, 0]);
-  equal(b.session.setLinkStatus(true), true);
+  equal(b.session.device.setLinkStatus(true), true);
   deepEqual([b.bytes(6, 2), b.told().length], [[1, 0], 2]);
   b.end();
 });
@@ -265,7 +265,7 @@ Deno.test("a link taken down while suspended is told when the first ring starts"
   const b = started(QEMU_SPLIT | F_STATUS);
   getBase(b.session, 0);
   getBase(b.session, 1);
-  equal(b.session.setLinkStatus(false), true);
+  equal(b.session.device.setLinkStatus(false), true);
   deepEqual(b.told(), [], "a suspended back-end keeps silent");
   deepEqual(b.bytes(6, 2), [0, 0]);
   accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [b.host.fd()]));
@@ -282,21 +282,21 @@ Deno.test("a front-end that cannot be told of its link is not said to be", () =>
     return b;
   };
   const plain = started(QEMU_SPLIT);
-  equal(plain.session.setLinkStatus(false), false, "the driver has no status field");
+  equal(plain.session.device.setLinkStatus(false), false, "the driver has no status field");
   const silent = [
     plain,
     without(f.VHOST_USER_PROTOCOL_F_CONFIG),
     without(f.VHOST_USER_PROTOCOL_F_BACKEND_REQ),
   ];
   for (const b of silent) {
-    equal(b.session.setLinkStatus(false), false);
+    equal(b.session.device.setLinkStatus(false), false);
     deepEqual(b.told(), []);
     b.end();
   }
   const hungUp = started(QEMU_SPLIT | F_STATUS);
   hungUp.host.closeFd(hungUp.host.backEnd);
   hungUp.host.backEnd = -1;
-  equal(hungUp.session.setLinkStatus(false), false, "it closed its channel");
+  equal(hungUp.session.device.setLinkStatus(false), false, "it closed its channel");
   ok(hungUp.host.link, "frames go on: what to do is the port's decision");
   hungUp.end();
 });

@@ -76,7 +76,7 @@ Deno.test("session starts split rings of QEMU 7.2, enabled before they are set u
   equal(host.link, true);
   // The call descriptor that came after the start is the one in use, and was signalled once.
   for (const [vring, call] of host.calls) {
-    equal(session.vring(vring).callFd, call);
+    equal(session.device.vring(vring).callFd, call);
     equal(host.signalled.includes(call), true);
   }
   finish(session, host);
@@ -406,16 +406,16 @@ Deno.test("session signals the err descriptor of a broken ring and keeps the con
   qemuConnect(session, host);
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
-  const err = session.vring(1).errFd;
+  const err = session.device.vring(1).errFd;
   host.signalled.length = 0;
-  session.ringBroken(1, "chain-loop");
+  session.device.ringBroken(1, "chain-loop");
   deepEqual(host.signalled, [err]);
   equal(host.link, false);
-  equal(session.vring(1).broken, "chain-loop");
+  equal(session.device.vring(1).broken, "chain-loop");
   qemuStop(session);
-  equal(session.vring(1).broken, null);
+  equal(session.device.vring(1).broken, null);
   // News of a ring that was stopped meanwhile concerns nobody.
-  session.ringBroken(1, "chain-loop");
+  session.device.ringBroken(1, "chain-loop");
   equal(host.signalled.length, 1);
   qemuStart(session, host, { features: QEMU_SPLIT });
   equal(host.link, true);

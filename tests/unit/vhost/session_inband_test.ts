@@ -31,7 +31,7 @@ class Bench {
 
   constructor(...offer: OfferWord[]) {
     this.session = new Session(this.host, makeOffer({ offer }));
-    const protocol = this.session.offer.protocolFeatures;
+    const protocol = this.session.device.offer.protocolFeatures;
     accept(this.session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
     accept(this.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
   }
@@ -101,7 +101,7 @@ Deno.test("VRING_KICK starts a ring, and kicks one that runs", () => {
 Deno.test("VRING_KICK of a ring that cannot run yet starts it as soon as it can", () => {
   const b = new Bench("inband").channel().kick(0, 1);
   equal(b.host.running.size, 0);
-  equal(b.session.suspended, false);
+  equal(b.session.device.suspended, false);
   b.configure();
   equal(b.host.running.size, 2);
   b.end();
@@ -125,35 +125,35 @@ Deno.test("descriptors go before messages; no descriptor at all means polling", 
   accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(1), [kick]));
   deepEqual([b.host.running.get(0)?.kickFd, b.host.running.get(0)?.callFd], [-1, -1]);
   deepEqual([b.host.running.get(1)?.kickFd, b.host.running.get(1)?.callFd], [kick, IN_BAND]);
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   deepEqual(b.told(), [], "its driver polls");
-  callInBand(b.session, 1);
+  callInBand(b.session.device, 1);
   deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 1]]);
   b.end();
 });
 
 Deno.test("one call of a ring is under way at a time; more become one more", () => {
   const b = new Bench("inband").channel().configure().kick(0, 1);
-  for (let i = 0; i < 1000; i++) callInBand(b.session, 0);
-  callInBand(b.session, 1);
+  for (let i = 0; i < 1000; i++) callInBand(b.session.device, 0);
+  callInBand(b.session.device, 1);
   deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 0], [VHOST_USER_BACKEND_VRING_CALL, 1]]);
   b.answer(0);
   equal(b.told().length, 3, "there was more after the first");
   b.answer(2);
   b.answer(1);
   equal(b.told().length, 3);
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   equal(b.told().length, 4);
   b.end();
 });
 
 Deno.test("calls without a channel, or lost with one, are made up for by the next channel", () => {
   const b = new Bench("inband").configure().kick(0, 1);
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   deepEqual(b.told(), []);
   b.channel();
   equal(b.told().length, 2, "one each: nobody knows what was lost");
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   b.answer(0, null);
   equal(b.told().length, 2, "the channel is gone: nothing is sent on it");
   b.channel();
@@ -164,37 +164,37 @@ Deno.test("calls without a channel, or lost with one, are made up for by the nex
 Deno.test("no call of a stopped ring, and none while suspended", () => {
   const b = new Bench("inband").channel().configure().kick(0, 1);
   b.session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(0, 0)));
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   b.session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(1, 0)));
-  callInBand(b.session, 1);
+  callInBand(b.session.device, 1);
   deepEqual(b.told(), []);
   b.kick(0);
-  callInBand(b.session, 0);
+  callInBand(b.session.device, 0);
   equal(b.told().length, 1);
   b.end();
 });
 
 Deno.test("a broken ring without err descriptor is told in a message", () => {
   const b = new Bench("inband").channel().configure().kick(0, 1);
-  b.session.ringBroken(1, "chain-loop");
+  b.session.device.ringBroken(1, "chain-loop");
   deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_ERR, 1]]);
   const err = b.host.fd();
   accept(b.session, message(id.VHOST_USER_SET_VRING_ERR, words(0), [err]));
-  b.session.ringBroken(0, "chain-loop");
+  b.session.device.ringBroken(0, "chain-loop");
   deepEqual([b.told().length, b.host.signalled], [1, [err]]);
   b.end();
   const plain = new Bench().channel().configure();
   for (const index of [0, 1]) {
     accept(plain.session, message(id.VHOST_USER_SET_VRING_KICK, words(index), [plain.host.fd()]));
   }
-  plain.session.ringBroken(1, "chain-loop");
+  plain.session.device.ringBroken(1, "chain-loop");
   deepEqual(plain.told(), []);
   plain.end();
 });
 
 Deno.test("in-band and guest addresses are settled before the first ring starts", () => {
   const b = new Bench("inband", "gpa");
-  const all = b.session.offer.protocolFeatures;
+  const all = b.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     b.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
   for (const bit of [14n, 21n]) equal(set(all & ~(1n << bit)), undefined);
@@ -220,7 +220,7 @@ Deno.test("GET_VRING_BASE_SKIP_DRAIN stops a ring, and needs what it leaves fram
   equal(b.session.handle(message(SKIP, state(64, 0))).close?.code, "bad-index");
   b.end();
   const other = new Bench("skip-drain");
-  const all = other.session.offer.protocolFeatures;
+  const all = other.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     other.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
   for (const bit of [12n, 20n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
@@ -248,7 +248,7 @@ Deno.test("with guest addresses, a region has one address: by table, by slot, an
   b.end();
   // The table came first, the feature after it.
   const late = new Bench("gpa");
-  const protocol = late.session.offer.protocolFeatures;
+  const protocol = late.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     late.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
   equal(set(protocol & ~(1n << 21n)), undefined);

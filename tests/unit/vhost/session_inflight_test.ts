@@ -122,13 +122,13 @@ Deno.test("what the host refuses is refused, and the old area stays", () => {
   host.refuseMemory = { code: "region-past-eof", detail: "too short" };
   const given = area(2, 256, 65536n);
   equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, given), "region-past-eof");
-  equal(session.inflight, null);
+  equal(session.device.inflight, null);
   finish(session, host);
 });
 
 Deno.test("without the protocol feature there is no tracking", () => {
   const { session, host } = running(QEMU_SPLIT);
-  session.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
+  session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
   equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "not-negotiated");
   equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n)), "not-negotiated");
   finish(session, host);

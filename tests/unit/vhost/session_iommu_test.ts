@@ -280,11 +280,11 @@ Deno.test("a ring whose pages do not lie side by side is not run, and the sessio
   for (const at of [desc, ...others]) page(front, at);
   page(front, desc + PAGE, desc + 2 * PAGE);
   equal(host.running.size, 0);
-  equal(session.vring(0).broken, "bad-ring-address");
+  equal(session.device.vring(0).broken, "bad-ring-address");
   equal(host.signalled.length > 0, true, "the front-end is told on the err descriptor");
   page(front, desc + PAGE);
   equal(host.running.get(0)?.descAddress, HOST_BASE);
-  equal(session.vring(0).broken, null);
+  equal(session.device.vring(0).broken, null);
 
   finish(session, host);
 });

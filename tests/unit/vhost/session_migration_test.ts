@@ -125,7 +125,7 @@ Deno.test("session stops logging when the device is reset", () => {
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT | LOG_ALL)));
   accept(session, message(id.VHOST_USER_RESET_DEVICE));
   equal(host.logAll, false);
-  equal(session.vring(0).logGuestAddr, null);
+  equal(session.device.vring(0).logGuestAddr, null);
   finish(session, host);
 });
 
@@ -261,7 +261,7 @@ Deno.test("session has a ring behind an IOMMU logged by its place: its log addre
   qemuConnect(session, host);
   qemuEnable(session, 1, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
-  session.features |= 1n << 33n;
+  session.device.features |= 1n << 33n;
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
   equal(host.ringLogs.get(0), LOG_BY_PLACE);
   finish(session, host);

@@ -88,7 +88,7 @@ function probe(which: State, request: number, bytes: number, fds: number, flags:
 }
 
 function served(): [number, Request][] {
-  return [...REQUESTS].filter(([, request]) => request.handle !== null);
+  return [...REQUESTS].filter(([, request]) => request.decode !== null);
 }
 
 Deno.test("REQUESTS has every number of the specification once, in order", () => {
@@ -413,7 +413,7 @@ Deno.test("session survives 2,000 random conversations without leaking or throwi
         checkOutcome(given, outcome);
         for (const fd of outcome.fds ?? []) host.closeFd(fd);
         if (host.running.size > 0) started++;
-        if (next() % 40 === 0) session.ringBroken(next() % 2, "bad-index");
+        if (next() % 40 === 0) session.device.ringBroken(next() % 2, "bad-index");
         if (outcome.close) break;
       }
       finish(session, host);

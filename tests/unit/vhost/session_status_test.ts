@@ -67,13 +67,13 @@ Deno.test("RESET_OWNER changes nothing, RESET_DEVICE all but connection and memo
   accept(session, message(id.VHOST_USER_RESET_OWNER));
   equal(host.running.size, 2);
   equal(host.link, true);
-  equal(session.suspended, false);
+  equal(session.device.suspended, false);
   accept(session, message(id.VHOST_USER_RESET_DEVICE));
   equal(host.running.size, 0);
-  equal(session.suspended, true);
+  equal(session.device.suspended, true);
   equal(status(session), 0);
   equal(host.regions.length, 1);
-  equal(session.protocolFeatures, session.offer.protocolFeatures);
+  equal(session.device.protocolFeatures, session.device.offer.protocolFeatures);
   // All over again, on the same connection.
   qemuEnable(session, 1, false);
   qemuStart(session, host, { features: QEMU_PACKED });

@@ -189,7 +189,7 @@ export const RULES: Readonly<Record<number, Rule>> = {
 export function payloadOf({ facts, request, payload }: Cell): Uint8Array {
   const row = REQUESTS.get(request);
   const rule = RULES[request];
-  if (!row?.handle) {
+  if (!row?.decode) {
     const bytes = { short: 0, exact: 8, long: 4096, hostile: 8 }[payload];
     return new Uint8Array(bytes).fill(payload === "hostile" ? 0xff : 0);
   }
@@ -211,7 +211,7 @@ export function payloadOf({ facts, request, payload }: Cell): Uint8Array {
 /** Payloads a request can have. */
 export function payloadsOf(request: number): Payload[] {
   const row = REQUESTS.get(request);
-  if (!row?.handle) return ["short", "exact", "long", "hostile"];
+  if (!row?.decode) return ["short", "exact", "long", "hostile"];
   const few: Payload[] = row.bytesMin > 0 ? ["short"] : [];
   return [...few, "exact", "long", ...(row.bytesMax > 0 ? ["hostile" as const] : [])];
 }
@@ -219,7 +219,7 @@ export function payloadsOf(request: number): Payload[] {
 /** Numbers of descriptors to try: none, one less than due, due, all that may be, too many. */
 export function fdCountsOf(request: number): number[] {
   const row = REQUESTS.get(request);
-  if (!row?.handle) return [0, 1, 8];
+  if (!row?.decode) return [0, 1, 8];
   const due = RULES[request]?.fds ?? 0;
   const counts = [0, due - 1, due, due + 1, row.fdsMax, row.fdsMax + 1, 253];
   return [...new Set(counts)].filter((count) => count >= 0);
@@ -230,11 +230,11 @@ export function expect(cell: Cell): Expected {
   const { facts, request, payload, fds, needReply } = cell;
   const row = REQUESTS.get(request);
   const open = (row?.gate ?? null) === null || hasFeature(facts.protocol, row?.gate ?? 0);
-  if (row?.handle) {
+  if (row?.decode) {
     if (payload === "short" || payload === "long") return { kind: "close", codes: ["bad-size"] };
     if (fds > row.fdsMax) return { kind: "close", codes: ["fd-count"] };
   }
-  if (!row?.handle || !open) {
+  if (!row?.decode || !open) {
     const code = row ? "not-negotiated" : "unknown-request";
     // A front-end that waits for a reply of its own kind cannot be given an error.
     if (row?.replies || !needReply) return { kind: "close", codes: [code] };

@@ -200,7 +200,7 @@ export function regionPayload(region: typeof REGION): Uint8Array {
 }
 
 function broken(walk: Walk): void {
-  walk.run().session.ringBroken(0, "bad-index");
+  walk.run().session.device.ringBroken(0, "bad-index");
 }
 
 function unmapped(walk: Walk): void {

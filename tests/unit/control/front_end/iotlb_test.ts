@@ -36,7 +36,7 @@ class Port implements Disposable {
     const socket = this.host.fd("socket");
     accept(this.session, message(id.VHOST_USER_SET_BACKEND_REQ_FD, words(), [socket]));
     translateRings(front);
-    this.iotlb = new PortIotlb(this.plane.commands, this.number, () => this.session);
+    this.iotlb = new PortIotlb(this.plane.commands, this.number, () => this.session.device);
   }
 
   event(kind: number, value: number): void {
@@ -95,7 +95,7 @@ Deno.test("a miss that is repeated wants a reply, one at a time, and the reason 
 
 Deno.test("where replies were not negotiated none is wanted", () => {
   using port = new Port();
-  port.session.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+  port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
   for (let i = 0; i < 3; i++) port.event(EVENT.missAgain, 0x1000 + READ);
   deepEqual(port.told().map(([, , , reply]) => reply), [false, false, false]);
 });
@@ -107,7 +107,7 @@ Deno.test("a refused access is told, with a reply only where that was negotiated
   deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x3000n, WRITE, true]]);
   first?.answered?.(5n);
   equal(port.host.journal.filter((line) => line === "log iotlb-access").length, 2);
-  port.session.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+  port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
   port.event(EVENT.accessFail, 0x4000 + READ);
   deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x4000n, READ, false]]);
 });

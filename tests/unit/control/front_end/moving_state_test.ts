@@ -35,10 +35,10 @@ class Bench {
   readonly state: MovingState;
 
   constructor(reactor: Reactor) {
-    this.session.protocolFeatures = this.session.offer.protocolFeatures;
+    this.session.device.protocolFeatures = this.session.device.offer.protocolFeatures;
     this.state = new MovingState({
       ...{ plane: this.plane, reactor, fds: this.fds, number: this.number },
-      session: () => this.session,
+      device: () => this.session.device,
       log: (_level, event, message) => this.log.push(`${event} ${message}`),
     });
   }
@@ -95,8 +95,8 @@ Deno.test("MovingState saves what the port has learned, had before its link went
     deepEqual([...ages.keys()].sort(), [1, 2]);
     ok((ages.get(1) ?? 0) >= 7);
     deepEqual(state.counters, { rxFrames: 1 });
-    deepEqual([state.mac, state.mtu, state.queuePairs], [b.session.offer.mac, 4000, 0]);
-    b.session.vring(3).size = 256;
+    deepEqual([state.mac, state.mtu, state.queuePairs], [b.session.device.offer.mac, 4000, 0]);
+    b.session.device.vring(3).size = 256;
     b.state.linkChanges(true);
     const later = await b.save();
     deepEqual(later.learned, [TWO], "a link that came up again has what it has");
@@ -106,11 +106,11 @@ Deno.test("MovingState saves what the port has learned, had before its link went
 Deno.test("MovingState remembers nothing for a front-end that cannot ask for it, or is gone", () =>
   bench(async (b) => {
     b.plane.macs.set(b.number, [ONE]);
-    b.session.protocolFeatures = 0n;
+    b.session.device.protocolFeatures = 0n;
     b.state.linkChanges(false);
     b.plane.commands.flushPort({ port: b.number });
     deepEqual((await b.save()).learned, []);
-    b.session.protocolFeatures = b.session.offer.protocolFeatures;
+    b.session.device.protocolFeatures = b.session.device.offer.protocolFeatures;
     b.plane.macs.set(b.number, [ONE]);
     b.state.linkChanges(false);
     b.plane.commands.flushPort({ port: b.number });
@@ -127,7 +127,11 @@ Deno.test("MovingState puts a state in force as a whole", () =>
       learned: [{ ...TWO, ageSeconds: 2 ** 32 - 1 }, ONE],
     };
     equal(await b.load(state), null);
-    deepEqual([b.session.config.mac, b.session.config.mtu, b.host.mtu], [state.mac, 1400, 1400]);
+    deepEqual([b.session.device.config.mac, b.session.device.config.mtu, b.host.mtu], [
+      state.mac,
+      1400,
+      1400,
+    ]);
     const expected = PORT_COUNTERS.map((
       name,
     ) => ({ rxFrames: 5, txBytes: 6 }[name as "txBytes"] ?? 0));
@@ -137,7 +141,7 @@ Deno.test("MovingState puts a state in force as a whole", () =>
     const again = await b.load({ ...EMPTY, learned: [{ ...TWO, ageSeconds: 2 ** 32 - 1 }] });
     equal(again, null);
     equal(b.plane.portMacs(b.number)[1]?.ageSeconds, 1_000_000, "an age the FDB can hold");
-    deepEqual(b.session.config.mac, state.mac, "a state without an address leaves it");
+    deepEqual(b.session.device.config.mac, state.mac, "a state without an address leaves it");
   }));
 
 Deno.test("MovingState refuses what this port cannot go on with, and changes nothing", () =>
@@ -146,7 +150,10 @@ Deno.test("MovingState refuses what this port cannot go on with, and changes not
     equal((await b.load({ ...EMPTY, mtu: 4001, learned: [ONE] }))?.code, "bad-state");
     equal((await b.state.finish())?.code, "no-state", "there is nothing more to ask about");
     deepEqual([b.plane.portMacs(b.number), b.plane.added.size, b.host.mtu], [[], 0, null]);
-    deepEqual([b.session.config.mtu, b.session.config.mac], [4000, b.session.offer.mac]);
+    deepEqual([b.session.device.config.mtu, b.session.device.config.mac], [
+      4000,
+      b.session.device.offer.mac,
+    ]);
   }));
 
 Deno.test("MovingState ends an earlier transfer when another one begins", () =>

@@ -1,16 +1,16 @@
 /** Who leaves early, and whether an IOMMU may be the reason: by what was asked, in which order. */
 import { deepEqual, equal } from "node:assert/strict";
 import { PortProblems } from "../../../../lib/control/vhost_port/problems.ts";
+import { Device } from "../../../../lib/vhost/device.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
-import { makeOffer } from "../../../../lib/vhost/offer.ts";
-import { Session } from "../../../../lib/vhost/session.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../../lib/vhost/offer.ts";
 import { FakeHost } from "../../vhost/fake_host.ts";
 
 const QEMU = [id.VHOST_USER_GET_FEATURES, id.VHOST_USER_GET_PROTOCOL_FEATURES];
 const OWNED = [...QEMU, id.VHOST_USER_SET_OWNER, id.VHOST_USER_GET_FEATURES];
 
 function leave(problems: PortProblems, requests: readonly number[]): void {
-  problems.begin(new Session(new FakeHost()));
+  problems.begin(new Device(new FakeHost(), DEFAULT_OFFER));
   for (const request of requests) problems.heard(request);
   problems.end();
   problems.hungUp();

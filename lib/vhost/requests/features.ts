@@ -1,10 +1,14 @@
 /**
- * Negotiation of protocol features (vhost-user.rst «Protocol features»).
+ * Negotiation of virtio features and protocol features (vhost-user.rst «Feature negotiation»,
+ * «Protocol features»).
  *
  * @module
  */
+import { QUEUE_PAIRS_MAX } from "../../base/limits.ts";
 import {
   hasFeature,
+  VHOST_F_LOG_ALL,
+  VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
   VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
@@ -13,11 +17,15 @@ import {
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
 } from "../../virtio/features.ts";
-import { QUEUE_PAIRS_MAX } from "../../base/limits.ts";
+import type { Device } from "../device.ts";
 import type { MemoryRegion } from "../host.ts";
-import { encodeU64, type Message } from "../wire/message.ts";
-import type { Failure, Result } from "./table.ts";
-import type { Session } from "../session.ts";
+import type { Refusal } from "../reasons.ts";
+import { encodeU64 } from "../wire/message.ts";
+import type { Word } from "../wire/payloads.ts";
+import { ends, endsIf, reply, type Result } from "./result.ts";
+
+/** These two may come and go while rings run; anything else changes what the rings mean. */
+const FREE = (1n << BigInt(VHOST_F_LOG_ALL)) | (1n << BigInt(VHOST_USER_F_PROTOCOL_FEATURES));
 
 /** Protocol features that mean nothing without others. */
 const NEEDS: readonly (readonly [number, readonly number[]])[] = [
@@ -36,16 +44,36 @@ const NEEDS: readonly (readonly [number, readonly number[]])[] = [
 const NOT_WHILE_STARTED = (1n << BigInt(VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)) |
   (1n << BigInt(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES));
 
+/** GET_FEATURES. */
+export function getFeatures(device: Device): Result {
+  return reply(encodeU64(device.offer.features));
+}
+
+/** SET_FEATURES. */
+export function setFeatures(device: Device, { value: features }: Word): Result {
+  const unknown = features & ~device.offer.features;
+  if (unknown !== 0n) {
+    return ends("bad-features", `bits 0x${unknown.toString(16)} were not offered`);
+  }
+  if (((features ^ device.features) & ~FREE) !== 0n) {
+    if (device.vrings.some((vring) => device.inUse(vring))) {
+      return ends("features-while-running", `0x${features.toString(16)}`);
+    }
+    device.vrings.forEach((vring, index) => vring.running && device.stop(index));
+  }
+  device.setFeatures(features);
+  return endsIf(device.resumeAll());
+}
+
 /** GET_PROTOCOL_FEATURES. */
-export function getProtocolFeatures(session: Session): Result {
-  return encodeU64(session.offer.protocolFeatures);
+export function getProtocolFeatures(device: Device): Result {
+  return reply(encodeU64(device.offer.protocolFeatures));
 }
 
 /** SET_PROTOCOL_FEATURES. What cannot be negotiated ends the connection: there is no other way. */
-export function setProtocolFeatures(session: Session, message: Message): Result {
-  const features = message.payload.getBigUint64(0, true);
-  const refuse = (detail: string): Failure => ({ code: "bad-protocol-features", detail });
-  const unknown = features & ~session.offer.protocolFeatures;
+export function setProtocolFeatures(device: Device, { value: features }: Word): Result {
+  const refuse = (detail: string): Result => ends("bad-protocol-features", detail);
+  const unknown = features & ~device.offer.protocolFeatures;
   if (unknown !== 0n) return refuse(`protocol bits 0x${unknown.toString(16)} were not offered`);
   for (const [bit, needed] of NEEDS) {
     const missing = needed.find((other) => !hasFeature(features, other));
@@ -53,12 +81,12 @@ export function setProtocolFeatures(session: Session, message: Message): Result 
       return refuse(`protocol bit ${bit} without bit ${missing}`);
     }
   }
-  const changed = features ^ session.protocolFeatures;
-  if ((changed & NOT_WHILE_STARTED) !== 0n && !session.suspended) {
+  const changed = features ^ device.protocolFeatures;
+  if ((changed & NOT_WHILE_STARTED) !== 0n && !device.suspended) {
     return refuse(`protocol bits 0x${changed.toString(16)} changed while rings are started`);
   }
-  session.protocolFeatures = features;
-  return refuseAddresses(session, session.memory.regions);
+  device.protocolFeatures = features;
+  return endsIf(refuseAddresses(device, device.memory.regions));
 }
 
 /**
@@ -66,18 +94,18 @@ export function setProtocolFeatures(session: Session, message: Message): Result 
  * region's user address is its guest address: what translates user addresses translates these.
  */
 export function refuseAddresses(
-  session: Session,
+  device: Device,
   regions: readonly MemoryRegion[],
-): Failure | null {
-  if (!hasFeature(session.protocolFeatures, VHOST_USER_PROTOCOL_F_GPA_ADDRESSES)) return null;
+): Refusal | null {
+  if (!hasFeature(device.protocolFeatures, VHOST_USER_PROTOCOL_F_GPA_ADDRESSES)) return null;
   const index = regions.findIndex((region) => region.userAddr !== region.guestAddr);
   if (index < 0) return null;
   return { code: "bad-region", detail: `user and guest address of region ${index} differ` };
 }
 
 /** GET_QUEUE_NUM. */
-export function getQueueNum(session: Session): Result {
+export function getQueueNum(device: Device): Result {
   // QEMU compares it with queue pairs, Cloud Hypervisor with virtqueues: never more than either
   // may use, and all virtqueues where that is so.
-  return encodeU64(BigInt(Math.min(session.vrings.length, QUEUE_PAIRS_MAX)));
+  return reply(encodeU64(BigInt(Math.min(device.vrings.length, QUEUE_PAIRS_MAX))));
 }

@@ -1,0 +1,39 @@
+/**
+ * What a device tells its front-end of its own accord, on the back-end channel (vhost-user.rst
+ * «Back-end message types»).
+ *
+ * @module
+ */
+import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../virtio/features.ts";
+import type { SessionHost } from "../host.ts";
+import type { BackEndMessage } from "../wire/back_end_message.ts";
+import type { VringState } from "./vring.ts";
+
+/** A device as far as its back-end channel goes. */
+export interface Speaker {
+  readonly host: SessionHost;
+  readonly protocolFeatures: bigint;
+  readonly vrings: readonly VringState[];
+}
+
+/**
+ * Sends a message, unless every ring is stopped: a suspended back-end keeps silent (vhost-user.rst
+ * «Suspended device state»).
+ * @param answered told the reply's value, or null if there will be none: the front-end hung up,
+ * or did not negotiate VHOST_USER_PROTOCOL_F_REPLY_ACK
+ * @returns whether it was sent
+ */
+export function tellFrontEnd(
+  { host, protocolFeatures, vrings }: Speaker,
+  message: BackEndMessage,
+  answered?: (value: bigint | null) => void,
+): boolean {
+  if (!vrings.some((vring) => vring.started)) return false;
+  if (!answered) return host.tellFrontEnd(message);
+  if (hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
+    return host.tellFrontEnd(message, answered);
+  }
+  const sent = host.tellFrontEnd(message);
+  if (sent) answered(null);
+  return sent;
+}

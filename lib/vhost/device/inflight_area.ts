@@ -1,0 +1,38 @@
+/**
+ * The inflight area that a front-end keeps for its device (vhost-user.rst «Inflight I/O tracking»).
+ *
+ * @module
+ */
+import { inflightBytes } from "../../virtio/inflight.ts";
+import type { Refusal } from "../reasons.ts";
+
+/** An area, checked. */
+export interface InflightArea {
+  /** Virtqueues 0 to before this one have a region. */
+  readonly queues: number;
+  /** Entries of each region. */
+  readonly entries: number;
+  readonly sizeBytes: number;
+}
+
+/** A ring's part of the area; offset in bytes. */
+export interface InflightRegion {
+  readonly offset: number;
+  readonly entries: number;
+}
+
+/** Where a ring's region starts in the area, null if it has none, or why the area is no good. */
+export function regionOf(
+  area: InflightArea | null,
+  index: number,
+  size: number,
+  packed: boolean,
+): InflightRegion | null | Refusal {
+  if (area === null || index >= area.queues) return null;
+  const bytes = inflightBytes(packed, area.entries);
+  if (size > area.entries || (index + 1) * bytes > area.sizeBytes) {
+    const detail = `vring ${index}: a ring of ${size}, regions of ${area.entries} entries`;
+    return { code: "bad-inflight", detail };
+  }
+  return { offset: index * bytes, entries: area.entries };
+}
