@@ -21,7 +21,10 @@ export const ENOTDIR = 20;
 export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
+export const ENOSPC = 28;
+export const EROFS = 30;
 export const EPIPE = 32;
+export const ELOOP = 40;
 export const EPROTOTYPE = 91;
 export const EADDRINUSE = 98;
 export const ECONNRESET = 104;
@@ -41,7 +44,10 @@ const NAMES: Readonly<Record<number, string>> = {
   [EINVAL]: "EINVAL",
   [ENFILE]: "ENFILE",
   [EMFILE]: "EMFILE",
+  [ENOSPC]: "ENOSPC",
+  [EROFS]: "EROFS",
   [EPIPE]: "EPIPE",
+  [ELOOP]: "ELOOP",
   [EPROTOTYPE]: "EPROTOTYPE",
   [EADDRINUSE]: "EADDRINUSE",
   [ECONNRESET]: "ECONNRESET",

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { plainText } from "../base/plain_text.ts";
 import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
 
 /** Which way to print. */
@@ -43,6 +44,14 @@ export function view<Flags, Name extends DocumentName>(
   return { document: () => document, read, draw };
 }
 
+/** Names of processes are their own choice, and stand in many texts. */
+function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value),
+    (_, each) => typeof each === "string" ? plainText(each) : each,
+  );
+}
+
 /** Does what a command says, and prints. Watched, JSON is a document a line. */
 export async function showView(
   { read, draw }: AnyView,
@@ -55,7 +64,7 @@ export async function showView(
     const value = await read(flags as never, ...words);
     let text: string;
     if (output === "json") text = `${JSON.stringify(value, null, watch ? 0 : 2)}\n`;
-    else text = draw(value as never);
+    else text = draw(plain(value) as never);
     if (watch && output === "table") {
       text = (Deno.stdout.isTerminal() ? CLEAR : round > 0 ? "\n" : "") + text;
     }

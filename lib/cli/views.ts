@@ -27,10 +27,9 @@ function socketText(port: PortStatus): string {
   return `${port.socket} (${port.retry.reason}, retry ${port.retry.afterMs / 1000} s)`;
 }
 
-/** A front-end's name is its own choice: no control character of it reaches a terminal. */
 function peerText(peer: PortStatus["peer"]): string {
   if (peer === null) return "-";
-  return `${peer.pid} ${peer.command.replaceAll(/[\p{Cc}\u2028\u2029]/gu, "?")}`;
+  return `${peer.pid} ${peer.command}`;
 }
 
 function listenerRow(listener: ListenerStatus): string[] {

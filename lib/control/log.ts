@@ -5,6 +5,7 @@
  * @module
  */
 import { Epoll, EPOLLOUT } from "../../ffi/mod.ts";
+import { plainText } from "../base/plain_text.ts";
 
 const STDERR = 2;
 
@@ -112,9 +113,8 @@ function formatLine(
       ...fields,
     });
   }
-  // A tenant's text must not break the line.
-  // deno-lint-ignore no-control-regex
-  const plain = message.replace(/[\x00-\x1f\x7f]/g, "?");
+  // A tenant's text must neither break the line nor steer the terminal that shows it.
+  const plain = plainText(message);
   const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
   if (format === "journal") return `${JOURNAL_PREFIX[level]}${component}: ${plain}${extra}`;
   const clock = time.toTimeString().slice(0, 8);

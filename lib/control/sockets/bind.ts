@@ -12,9 +12,12 @@ import {
   EACCES,
   EADDRINUSE,
   EEXIST,
+  ELOOP,
   ENOENT,
+  ENOSPC,
   ENOTDIR,
   EPERM,
+  EROFS,
   isSocketHeld,
   listenUnix,
   nameFile,
@@ -133,6 +136,23 @@ export function bindError(path: string, error: unknown): unknown {
       "name a socket in a folder",
     );
   }
+  if (is(ELOOP, "ELOOP")) {
+    return new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: links of ${folder} lead to one another`,
+      `see where they lead: namei ${folder}`,
+    );
+  }
+  if (is(EROFS, "EROFS") || is(ENOSPC, "ENOSPC")) {
+    const [why, fix] = code === EROFS || code === "EROFS"
+      ? ["is read-only", "mount it writable, or choose another folder"]
+      : ["has no room", "make room in it, or choose another folder"];
+    return new ControlError(
+      "invalid",
+      `Cannot listen on ${path}: the file system of ${folder} ${why}`,
+      fix,
+    );
+  }
   if (is(ENOENT, "ENOENT")) {
     return new ControlError(
       "invalid",
@@ -149,7 +169,11 @@ export function bindError(path: string, error: unknown): unknown {
   }
   if (is(EADDRINUSE, "EADDRINUSE") || is(EEXIST, "EEXIST")) return busy(path, "is in use");
   if (!(error instanceof SystemError) && typeof code !== "string") return error;
-  return new ControlError("invalid", `Cannot listen on ${path}: ${(error as Error).message}`);
+  return new ControlError(
+    "invalid",
+    `Cannot listen on ${path}: ${(error as Error).message}`,
+    "choose another path",
+  );
 }
 
 /** What is in the way. */

@@ -174,8 +174,11 @@ Deno.test("the logger formats, filters and limits", () => {
   };
   const text = createLogger("info", "text", write, () => now);
   text.debug("port a", "x", "not shown");
-  text.info("port a", "up", "link\nup\x1b[2J", { rings: 2 });
-  assert.match(lines[0] ?? "", /^\d\d:\d\d:\d\d\.\d{3} info {2}port a: link\?up\?\[2J rings=2\n$/);
+  text.info("port a", "up", "link\nup\x1b[2J\u009b2J\u2028", { rings: 2 });
+  assert.match(
+    lines[0] ?? "",
+    /^\d\d:\d\d:\d\d\.\d{3} info {2}port a: link\?up\?\[2J\?2J\? rings=2\n$/,
+  );
   for (let i = 0; i < 100; i++) text.warn("port a", "closed", "again");
   assert.equal(lines.length, 21);
   now = 1500;

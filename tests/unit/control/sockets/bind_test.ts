@@ -5,10 +5,19 @@ import {
   closeFd,
   connectUnix,
   EAGAIN,
+  ENOMEM,
+  ENOSPC,
+  EROFS,
   isSocketHeld,
   listenUnix,
+  SystemError,
 } from "../../../../ffi/mod.ts";
-import { listenAt, socketIdentity, unlinkSocket } from "../../../../lib/control/sockets/bind.ts";
+import {
+  bindError,
+  listenAt,
+  socketIdentity,
+  unlinkSocket,
+} from "../../../../lib/control/sockets/bind.ts";
 import { ControlError } from "../../../../lib/control/types.ts";
 
 const ACCESS = { mode: 0o660, group: null };
@@ -219,3 +228,28 @@ Deno.test("unlinkSocket() removes the socket it is told of and no other", () =>
     closeFd(ours);
     closeFd(theirs);
   }));
+
+Deno.test("listenAt() says of a link that leads to itself where to look", () =>
+  inFolder((folder) => {
+    Deno.symlinkSync("round", `${folder}/round`);
+    refused(`${folder}/round/vm`, /links of .*\/round lead to one another/);
+  }));
+
+Deno.test("whatever keeps a socket from being bound has a fix, and a name in words", () => {
+  for (
+    const [code, name, why] of [
+      [EROFS, "EROFS", /file system of \/run\/vm is read-only/],
+      [ENOSPC, "ENOSPC", /file system of \/run\/vm has no room/],
+      [ENOMEM, "ENOMEM", /bind failed with ENOMEM/],
+    ] as const
+  ) {
+    for (
+      const error of [new SystemError("bind", code), Object.assign(new Error(), { code: name })]
+    ) {
+      const told = bindError("/run/vm/a.sock", error);
+      ok(told instanceof ControlError, name);
+      if (error instanceof SystemError || code !== ENOMEM) match(told.message, why);
+      ok(told.hint !== null, name);
+    }
+  }
+});
