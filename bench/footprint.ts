@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { NetGuest } from "../lib/guest/net_guest.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
@@ -66,9 +67,9 @@ try {
   {
     using _one = await NetGuest.start({ socket: `${folder}/a.sock`, mac: "02:00:00:00:00:01" });
     using _two = await NetGuest.start({ socket: `${folder}/b.sock`, mac: "02:00:00:00:00:02" });
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await delay(1000);
     const before = cpuSeconds(child.pid);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    await delay(IDLE_MS);
     const busy = (cpuSeconds(child.pid) - before) / (IDLE_MS / 1000);
     const { anonymous, file } = residentMib(child.pid);
     console.log(`two idle guests: ${(100 * busy).toFixed(1)} % of a core`);

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { callSwitch } from "../lib/cli/client.ts";
 import { NetGuest } from "../lib/guest/net_guest.ts";
 import { KNOCKERS, Knocking } from "../tests/harness/knocking.ts";
@@ -50,8 +51,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 function fail(message: string): never {
   console.error(`${message}\n${USAGE}\nkinds: ${Object.keys(KINDS).join(" ")}`);
   Deno.exit(2);
@@ -91,7 +90,7 @@ function percentile(sorted: readonly number[], share: number): string {
 /** Calls the API until the time is over. @returns ms each call took, sorted */
 async function callTimes(ctl: string, ms: number): Promise<number[]> {
   const times: number[] = [];
-  for (const end = performance.now() + ms; performance.now() < end; await sleep(CALL_MS)) {
+  for (const end = performance.now() + ms; performance.now() < end; await delay(CALL_MS)) {
     const from = performance.now();
     await callSwitch(ctl, "GET", "/v1/ports");
     times.push(performance.now() - from);
@@ -121,7 +120,7 @@ async function measure(name: string, kind: Kind, seconds: number): Promise<void>
   // The first seconds by themselves: what a tenant may do in a burst shows there alone.
   const first = await callTimes(ctl, WARM_UP_MS);
   const [before, from, linesBefore] = [threadTimes(child.pid), performance.now(), lines];
-  await sleep(seconds * 1000);
+  await delay(seconds * 1000);
   const used = shares(child.pid, before, performance.now() - from);
   const said = (lines - linesBefore) / (performance.now() - from) * 1000;
   // The calls cost the control thread something: they are not part of its share.

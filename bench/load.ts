@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { Testpmd, type TestpmdStats } from "../lib/demo/testpmd.ts";
 
 /** One kind of load. The same for every switch. */
@@ -100,9 +101,9 @@ export async function drive(
   await awaitSwitch(testpmd, burst);
   const lostBefore = sum(await testpmd.stats(), missingFrames);
   await testpmd.commands(`start tx_first ${Math.max(1, Math.floor(FRAMES_ROUND / burst))}`);
-  await sleep(window.warmUpMs);
+  await delay(window.warmUpMs);
   await testpmd.stats();
-  await sleep(window.measureMs);
+  await delay(window.measureMs);
   const mpps = sum(await testpmd.stats(), (port) => port.rxPps) / 1e6;
   await testpmd.commands("stop");
   await drain(testpmd);
@@ -119,7 +120,7 @@ async function awaitSwitch(testpmd: Testpmd, burst: number): Promise<void> {
   const deadline = performance.now() + START_MS_MAX;
   for (;;) {
     await testpmd.commands("start tx_first 1");
-    await sleep(100);
+    await delay(100);
     await testpmd.commands("stop");
     const received = (await testpmd.stats()).map((port) => port.rxPackets);
     await drain(testpmd);
@@ -135,7 +136,7 @@ async function drain(testpmd: Testpmd): Promise<void> {
   await testpmd.commands("set fwd rxonly", "start");
   let quiet = 0;
   for (let last = -1; quiet < QUIET_LOOKS;) {
-    await sleep(20);
+    await delay(20);
     const now = sum(await testpmd.stats(), (port) => port.rxPackets);
     quiet = now === last ? quiet + 1 : 0;
     last = now;
@@ -149,8 +150,4 @@ function missingFrames(port: TestpmdStats): number {
 
 function sum(ports: readonly TestpmdStats[], value: (port: TestpmdStats) => number): number {
   return ports.reduce((total, port) => total + value(port), 0);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { exists, type Rival, type RivalKind } from "./rival.ts";
 
 const DAEMON = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk";
@@ -32,7 +33,7 @@ async function end(pidFile: string): Promise<void> {
       // It ended in this moment.
     }
     if (Date.now() > deadline) signal = "SIGKILL";
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await delay(20);
   }
 }
 

@@ -45,7 +45,12 @@ function under(path: string, ...folders: string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder));
 }
 
-/** For each place: what it may import of ours, and whether it may import packages. */
+/** What the data plane's thread runs loads no package. */
+const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/switch/", "lib/worker/"];
+/** Of all files the only one that imports a CLI framework, this one or the next. */
+const CLI_FILE = "lib/cli/app.ts";
+
+/** For each place: what it may import of ours. */
 const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["main.ts", ["lib/cli/"]],
   ["ffi/", ["ffi/"]],
@@ -87,7 +92,8 @@ Deno.test("imports point one way", () => {
       if (rule && own && !under(to, ...rule[1])) bad.push(`${path} imports ${to}`);
       if (/^(npm|jsr|https?):/.test(to)) bad.push(`${path} names ${to} outside deno.json`);
       if (FOR_TESTS.includes(to) && !under(path, "tests/")) bad.push(`${path} imports ${to}`);
-      if (to === "@stricli/core" && path !== "lib/cli/app.ts") bad.push(`${path} imports ${to}`);
+      if (/^@(stricli|cliffy)\//.test(to) && path !== CLI_FILE) bad.push(`${path} imports ${to}`);
+      if (!own && under(path, ...WITHOUT_PACKAGES)) bad.push(`${path} imports ${to}`);
     }
   }
   assert.deepEqual(bad, []);
@@ -143,6 +149,23 @@ function longFunctions(path: string, lines: readonly string[]): string[] {
   }
   return bad;
 }
+
+Deno.test("what std has is not written again", () => {
+  const again: readonly [RegExp, string][] = [
+    [/new Promise(?:<\w+>)?\(\((\w+)\) =>\s*setTimeout\(\1,/, "@std/async/delay"],
+    [/from "node:timers\/promises"/, "@std/async/delay"],
+    [/padStart\(2, "0"\)\)\.join\(""\)/, "@std/encoding/hex"],
+    [
+      /new Uint8Array\(\w+\.reduce\(\(sum, (\w+)\) => sum \+ \1\.length, 0\)\)/,
+      "@std/bytes/concat",
+    ],
+  ];
+  const bad: string[] = [];
+  for (const { path, text } of files) {
+    for (const [own, name] of again) if (own.test(text)) bad.push(`${path} writes ${name} anew`);
+  }
+  assert.deepEqual(bad, []);
+});
 
 Deno.test("every file says what it is, in the field's words", () => {
   const bad: string[] = [];

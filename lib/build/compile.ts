@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { format } from "@std/fmt/bytes";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MS_MAX = 30_000;
@@ -24,6 +25,7 @@ export class NoRuntimeError extends Error {
 async function writeConfig(folder: string): Promise<string> {
   const { imports, compilerOptions } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
   for (const name of FOR_TESTS) delete imports[name];
+  delete compilerOptions.types;
   await Deno.copyFile(`${ROOT}deno.lock`, `${folder}/deno.lock`);
   const path = `${folder}/deno.json`;
   await Deno.writeTextFile(path, JSON.stringify({ imports, compilerOptions }));
@@ -95,8 +97,8 @@ if (import.meta.main) {
   try {
     await compile(output);
     const version = await tryOut(output);
-    const mib = (Deno.statSync(output).size / 2 ** 20).toFixed(1);
-    console.log(`${output}: ${version}, ${mib} MiB, starts and ends well`);
+    const size = format(Deno.statSync(output).size, { binary: true });
+    console.log(`${output}: ${version}, ${size}, starts and ends well`);
   } catch (error) {
     console.error(`Cannot build vuswitch: ${error instanceof Error ? error.message : error}`);
     Deno.exit(1);

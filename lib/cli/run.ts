@@ -4,7 +4,7 @@
  * @module
  */
 import { basename } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async/delay";
 import { serveApi } from "../control/api/server.ts";
 import {
   checkRange,

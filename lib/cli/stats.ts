@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async/delay";
 import type { DocumentOf } from "../control/schema/mod.ts";
 import type { ListenerStatus, PortStatus, SwitchStatus } from "../control/types.ts";
 import { type CounterRow, FDB_ROWS, PORT_ROWS, WORKER_ROWS } from "../switch/counter_rows.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concat } from "@std/bytes/concat";
 
 /** One file, folder (mode 040755) or link of the archive. */
 export interface CpioEntry {
@@ -29,11 +30,5 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array<ArrayBuffer
     const head = new TextEncoder().encode(header);
     parts.push(head, path, pad(head.length + path.length), data, pad(data.length));
   }
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return concat(parts);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import {
   answer,
   arpReplyFrom,
@@ -52,7 +53,7 @@ export async function builtinDemo(
         const ms = (performance.now() - start).toFixed(3);
         io.print(`${BYTES + 8} bytes from ${other.ip}: seq=${sequence} time=${ms} ms`);
       }
-      await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+      await delay(INTERVAL_MS);
     }
     const lost = ((COUNT - received) / COUNT) * 100;
     io.print(`${COUNT} packets transmitted, ${received} packets received, ${lost}% packet loss`);

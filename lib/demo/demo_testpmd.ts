@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import type { DemoIo } from "./demo_qemu.ts";
 import { hasTestpmd, Testpmd } from "./testpmd.ts";
 
@@ -33,7 +34,7 @@ export async function testpmdDemo(
   io.print("testpmd> start tx_first 8");
   await testpmd.commands("set fwd io", "start tx_first 8");
   await testpmd.stats();
-  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+  await delay(SECONDS * 1000);
   const stats = await testpmd.stats();
   await testpmd.commands("stop");
   for (const port of stats) {

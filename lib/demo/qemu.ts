@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { retry } from "@std/async/retry";
 import type { GuestImage } from "./guest_image.ts";
 
 /** How a guest is made. */
@@ -62,6 +63,7 @@ const KERNEL_WORDS = [
 const READY = "@@READY@@";
 const HELLO = "@@HELLO@@";
 const READY_MS_MAX = 120_000;
+const CONNECT_PAUSE_MS = 50;
 
 function qemuArguments(options: GuestOptions): string[] {
   const memory = options.memoryMib ?? 160;
@@ -152,14 +154,15 @@ export class QemuGuest implements AsyncDisposable {
   }
 
   async #connect(end: number): Promise<void> {
-    while (this.#serial === null) {
-      try {
-        const path = `${this.options.folder}/${this.options.name}.cmd`;
-        this.#serial = await Deno.connect({ transport: "unix", path });
-      } catch {
-        if (this.#exited || Date.now() > end) throw await this.#failure("did not start");
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+    const path = `${this.options.folder}/${this.options.name}.cmd`;
+    try {
+      this.#serial ??= await retry(() => Deno.connect({ transport: "unix", path }), {
+        ...{ minTimeout: CONNECT_PAUSE_MS, multiplier: 1, jitter: 0 },
+        maxAttempts: Number.MAX_SAFE_INTEGER,
+        isRetriable: () => !this.#exited && Date.now() <= end,
+      });
+    } catch {
+      throw await this.#failure("did not start");
     }
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { closeFd, connectUnix, EAGAIN, receive, send } from "../../ffi/mod.ts";
 import * as id from "../vhost/wire/message.ts";
 
@@ -86,7 +87,7 @@ export class FrontEnd implements Disposable {
       if (reply) return reply;
       if (!open) throw new Error("The switch closed the connection");
       if (Date.now() > end) throw new Error("The switch does not answer");
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await delay(1);
     }
   }
 
@@ -116,7 +117,7 @@ export class FrontEnd implements Disposable {
       // Whether it closed the connection, the reply says.
       else if (taken !== -EAGAIN) return;
       else if (Date.now() > end) throw new Error("The switch does not read");
-      else await new Promise((resolve) => setTimeout(resolve, 1));
+      else await delay(1);
     }
   }
 
@@ -125,7 +126,7 @@ export class FrontEnd implements Disposable {
     const end = Date.now() + ANSWER_MS_MAX;
     while (this.#read()) {
       if (Date.now() > end) return false;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await delay(1);
     }
     return true;
   }

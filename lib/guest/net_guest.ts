@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
+import { concat } from "@std/bytes/concat";
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/wire/message.ts";
 import {
@@ -360,13 +362,7 @@ export class NetGuest implements Disposable {
     }
     const { parts } = this.#merged;
     this.#merged = null;
-    const frame = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      frame.set(part, at);
-      at += part.length;
-    }
-    frames.push(frame);
+    frames.push(concat(parts));
   }
 
   /** Calls that came for a ring since the last look. */
@@ -389,7 +385,7 @@ export class NetGuest implements Disposable {
       const frame = this.receive().find(wanted);
       if (frame) return frame;
       if (Date.now() > end) return null;
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await delay(0);
     }
   }
 

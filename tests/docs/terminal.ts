@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { firstMissing, type Step } from "./fences.ts";
 
 /** Generous: guests boot by emulation, perhaps on a busy machine. */
@@ -48,7 +49,7 @@ export class Terminal {
         const why = this.#ended ? "ended without saying" : "does not say";
         throw new Error(`it ${why} "${what}":\n${this.#output.slice(from).slice(-4000)}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
   }
 

@@ -4,6 +4,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
 import { FrontEnd, PLAIN } from "../../lib/guest/front_end.ts";
 import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/wire/message.ts";
 import { closeFd, listenUnix } from "../../ffi/mod.ts";
@@ -170,7 +172,7 @@ Deno.test("a closed stdout and stderr do not stop a switch", async () => {
     for (let i = 0; i < 600; i++) {
       const list = await vuswitch("port", "list", "--ctl", folder.file("c.sock"));
       if (list.code === 0) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
     assert.fail("the switch does not answer");
   } finally {
@@ -178,19 +180,6 @@ Deno.test("a closed stdout and stderr do not stop a switch", async () => {
     assert.equal((await child.status).code, 0);
   }
 });
-
-/** An answer, or an error where none comes. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the switch stands still")), WAIT_MS_MAX);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 Deno.test("a log that nobody reads any more does not stop a switch", async () => {
   using folder = new TempFolder();
@@ -216,7 +205,10 @@ Deno.test("a log that nobody reads any more does not stop a switch", async () =>
     await frontEnd.ask(VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
     frontEnd.close();
     await until("it to be seen", async () => {
-      const port = await inTime(callSwitch(running.ctl, "GET", "/v1/ports/a")) as PortStatus;
+      const port = await deadline(
+        callSwitch(running.ctl, "GET", "/v1/ports/a"),
+        WAIT_MS_MAX,
+      ) as PortStatus;
       return port.connects === i + 1 && port.link === "wait";
     });
   }

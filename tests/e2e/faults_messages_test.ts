@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { closeFd, createEventFd } from "../../ffi/mod.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { PLAIN } from "../../lib/guest/front_end.ts";
@@ -57,7 +58,7 @@ Deno.test("hostile bytes", async (t) => {
     using frontEnd = siege.frontEnd();
     for (const byte of id.encodeMessage(id.VHOST_USER_GET_FEATURES, PLAIN, new Uint8Array())) {
       frontEnd.raw(new Uint8Array([byte]));
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await delay(10);
     }
     assert.notEqual((await frontEnd.reply()).payload.getBigUint64(0, true), 0n);
   });

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { closeFd, createMemoryFile } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { MESSAGES_BURST_MAX } from "../../lib/control/front_end/connection.ts";
@@ -35,7 +36,7 @@ async function storm(deed: () => void): Promise<void> {
   const end = performance.now() + STORM_MS;
   while (performance.now() < end) {
     for (let i = 0; i < 200; i++) deed();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
@@ -88,7 +89,7 @@ async function whileReplacing(guest: NetGuest, work: () => Promise<void>): Promi
       assert.equal(await guest.setMemory(), 0n);
       replaced++;
       // A front-end may send 1,000 requests a second for ever.
-      await new Promise((resolve) => setTimeout(resolve, 3));
+      await delay(3);
     }
   })();
   try {

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { SwitchStatus } from "../../lib/control/types.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
@@ -86,7 +87,7 @@ for (const kind of ["silent-listener", "garbage-listener"]) {
     });
     for (let tries = 0; tries < 3; tries++) {
       const { at } = (await running.port("vm1")).lastError ?? { at: "" };
-      if (kind === "silent-listener") await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (kind === "silent-listener") await delay(1000);
       else {
         await until("one more try", async () => (await running.port("vm1")).lastError?.at !== at);
       }

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import { cpuSeconds, SwitchProcess, vuswitch } from "../harness/switch_process.ts";
@@ -62,7 +63,7 @@ class Knockers implements Disposable {
         await knocker.closedBySwitch();
       } catch {
         // The listener's queue is full.
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await delay(10);
       }
     }
   }
@@ -85,7 +86,7 @@ Deno.test("ten that knock at a taken port cost nothing and get a line; one is in
   const before = cpuSeconds(running.pid);
   const since = performance.now();
   using knockers = new Knockers(socket, 10);
-  await new Promise((resolve) => setTimeout(resolve, 5000));
+  await delay(5000);
   const busy = (cpuSeconds(running.pid) - before) / (performance.now() - since) * 1000;
   console.log(`    ${knockers.tries} tries in 5 s, ${(100 * busy).toFixed(1)} % of a processor`);
   assert(knockers.tries <= 80, `${knockers.tries} tries`);

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { qemuDemo } from "../../lib/demo/demo_qemu.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
@@ -59,7 +60,7 @@ peerTest("QEMU split rings: 1,000 pings, 64 MiB, idle, reboot", missing, async (
   await withGuests([{}, {}], async (guests, running) => {
     await talk(guests, 1000, 64);
     const before = cpuSeconds(running.pid);
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    await delay(5000);
     const share = (cpuSeconds(running.pid) - before) / 5;
     console.log(`    idle: ${(share * 100).toFixed(1)} % of a core`);
     assert(share < 0.02, `an idle switch used ${share} of a core`);

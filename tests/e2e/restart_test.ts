@@ -6,6 +6,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
 import {
@@ -70,7 +71,7 @@ async function killAndStart(portWords: string, chardev: readonly string[]): Prom
         await pingMeanwhile(first, addressOf(2)),
         await pingMeanwhile(third, addressOf(2)),
       ];
-      await new Promise((resolve) => setTimeout(resolve, 200 + 150 * kill));
+      await delay(200 + 150 * kill);
       // An update of the switch ends it in order; QEMU is not asked then either.
       await running.stop(kill === 2 ? "SIGTERM" : "SIGKILL");
       running = await SwitchProcess.start(folder.path, ports);

@@ -6,6 +6,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import {
   closeFd,
@@ -288,7 +289,7 @@ export class PortBench {
       while (left.length > 0) {
         const sent = send(fd, new Uint8Array(left), fds);
         if (sent === -EAGAIN) {
-          await new Promise((resolve) => setTimeout(resolve, 1));
+          await delay(1);
           this.#readReplies(fd);
           continue;
         }
@@ -355,7 +356,7 @@ export class PortBench {
       const { fds, maps } = held();
       if (fds <= this.#before.fds && maps <= this.#before.maps) return;
       assert(performance.now() < end, `${fds} descriptors and ${maps} mappings are left`);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await delay(1);
     }
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { closeFd, connectUnix } from "../../ffi/mod.ts";
 
 const worker = self as unknown as {
@@ -29,7 +30,7 @@ async function knock(): Promise<void> {
         // The listener's queue is full.
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
   }
   worker.postMessage(count);
 }

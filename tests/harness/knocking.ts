@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import { closeFd, connectUnix } from "../../ffi/mod.ts";
 
 /** How many knock at once. */
@@ -18,8 +19,6 @@ const GARBAGE = new Uint8Array(12).fill(0xff);
 
 let count = 0;
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Connects, says something, and waits until the switch hangs up. */
 async function knockOnce(path: string, words: Uint8Array): Promise<void> {
   try {
@@ -30,7 +29,7 @@ async function knockOnce(path: string, words: Uint8Array): Promise<void> {
     while (await connection.read(bytes) !== null);
   } catch {
     // It hung up with something unread, or its queue is full.
-    await sleep(1);
+    await delay(1);
   }
 }
 
@@ -38,14 +37,14 @@ async function manyKnock(path: string, words: Uint8Array, pauseMs: number): Prom
   await Promise.all(Array.from({ length: KNOCKERS }, async () => {
     for (;;) {
       await knockOnce(path, words);
-      if (pauseMs > 0) await sleep(pauseMs);
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }));
 }
 
 /** As fast as one process can. */
 async function hangUp(path: string): Promise<void> {
-  for (;; await sleep(0)) {
+  for (;; await delay(0)) {
     for (let i = 0; i < ROUND; i++) {
       try {
         closeFd(connectUnix(path));

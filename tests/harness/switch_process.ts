@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
 import { WAIT_MS_MAX } from "./until.ts";
 
@@ -75,7 +76,7 @@ export class SwitchProcess implements AsyncDisposable {
     while (!/^ready /m.test(running.#output)) {
       const ended = await Promise.race([
         process.status.then(() => true),
-        new Promise<false>((resolve) => setTimeout(() => resolve(false), 10)),
+        delay(10).then(() => false),
       ]);
       if (ended || Date.now() > end) throw new Error(`The switch did not start: ${running.#log}`);
     }

@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { Testpmd, type TestpmdOptions, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { compareFrames, type Comparison, decodePcap, encodePcap, randomFrames } from "./pcap.ts";
@@ -122,7 +123,7 @@ export class Journey implements AsyncDisposable {
       if (now >= goal) break;
       if (now !== last) stalled = 0;
       last = now;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
     await this.testpmd.commands("stop");
   }

@@ -5,6 +5,7 @@
  */
 import { WAIT_MS_MAX } from "./until.ts";
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import { ethernet } from "../../lib/guest/frames.ts";
 import type { NetGuest } from "../../lib/guest/net_guest.ts";
 
@@ -36,7 +37,7 @@ export function isNumbered(frame: Uint8Array): boolean {
 
 /** Lets timers, sockets and the switch have their turn. */
 export function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return delay(0);
 }
 
 /** How a frame gets into the transmit ring; false if there is no room now. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 
 /**
  * How long a test waits for something that must happen, ms. Only a failure takes that long, so it
@@ -22,6 +23,6 @@ export async function until(what: string, check: () => boolean | Promise<boolean
     const holds = check();
     if (typeof holds === "boolean" ? holds : await holds) return;
     if (performance.now() > end) throw new Error(`Waited too long for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await delay(pauseMs);
   }
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { deadline } from "@std/async/deadline";
 import { ControlError } from "../types.ts";
 
 /** A configuration of the most ports takes a tenth of it. */
@@ -17,18 +18,11 @@ function unreadable(path: string, why: string): ControlError {
 
 /** The text of a file or pipe. @throws {ControlError} one line with the fix */
 export async function readText(path: string): Promise<string> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const why = `nothing ends it within ${READ_MS_MAX / 1000} s: name a file`;
-    timer = setTimeout(() => reject(unreadable(path, why)), READ_MS_MAX);
-  });
   try {
-    const bytes = await Promise.race([readBytes(path), late]);
+    const bytes = await deadline(readBytes(path), READ_MS_MAX);
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw error instanceof ControlError ? error : unreadable(path, reason(error));
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -49,6 +43,9 @@ async function readBytes(path: string): Promise<Uint8Array> {
 }
 
 function reason(error: unknown): string {
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return `nothing ends it within ${READ_MS_MAX / 1000} s: name a file`;
+  }
   if (error instanceof TypeError) return "it is not UTF-8 text";
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
   if (error instanceof Deno.errors.NotADirectory) return "a part of its path is not a folder";

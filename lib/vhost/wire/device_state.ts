@@ -17,6 +17,7 @@
  * @module
  */
 import { crc32 } from "node:zlib";
+import { concat } from "@std/bytes/concat";
 import type { Mac } from "../../base/mac.ts";
 import type { LearnedMac } from "../../worker/wire.ts";
 import { isRefusal, type ReasonCode, type Refusal } from "../reasons.ts";
@@ -121,13 +122,7 @@ function encodeCounters(counters: Readonly<Record<string, number>>): Uint8Array 
     );
     return bytes;
   });
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return concat(parts);
 }
 
 function refuse(code: ReasonCode, detail: string): Refusal {

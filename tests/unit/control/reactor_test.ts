@@ -1,5 +1,6 @@
 /** The reactor: events of closed descriptors reach nobody, a handler's error stops nobody. */
 import { deepEqual, equal } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../../ffi/mod.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
 import { held, untilHeld } from "./support.ts";
@@ -28,7 +29,7 @@ Deno.test("Reactor keeps an event of a removed descriptor from the next one of i
   signalEventFd(first);
   signalEventFd(second);
   await until("one handler ran", () => calls.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await delay(20);
   equal(calls.length, 1, calls.join());
   signalEventFd(replacement);
   await until("the replacement's own event comes", () => calls.length > 1);

@@ -1,5 +1,6 @@
 /** Bytes of messages and of vring positions. */
 import { deepEqual, equal } from "node:assert/strict";
+import { encodeHex } from "@std/encoding/hex";
 import {
   decodeHeader,
   encodeMessage,
@@ -20,7 +21,7 @@ import { words } from "./fake_host.ts";
 Deno.test("encodeMessage() lays a reply out as on the wire", () => {
   const bytes = encodeMessage(17, 0x5, encodeU64(0x0102030405060708n));
   const expected = "11000000" + "05000000" + "08000000" + "0807060504030201";
-  equal(Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""), expected);
+  equal(encodeHex(bytes), expected);
   const header = { request: 17, flags: 5, sizeBytes: 8 };
   deepEqual(decodeHeader(new DataView(bytes.buffer)), header);
 });

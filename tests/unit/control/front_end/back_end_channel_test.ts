@@ -1,5 +1,6 @@
 /** The back-end channel over real sockets: order, replies, hang-ups, and peers that misbehave. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import { closeFd, createEventFd, receive, send, socketPair } from "../../../../ffi/mod.ts";
 import {
   BackEndChannel,
@@ -112,7 +113,7 @@ Deno.test("replies go to who asked, in order and in any pieces", () =>
     const reply = encodeMessage(VHOST_USER_BACKEND_IOTLB_MSG, REPLY, encodeU64(7n));
     for (let i = 0; i < reply.length; i++) {
       send(b.peer, reply.subarray(i, i + 1));
-      if (i % 6 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (i % 6 === 0) await delay(1);
     }
     await until("the second reply", () => answers.length === 2);
     deepEqual(answers, ["config 0", "miss 7"]);

@@ -1,5 +1,6 @@
 /** Connections over real sockets: putting messages together, limits, and giving everything back. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import { closeFd, fdKind, send, socketPair } from "../../../../ffi/mod.ts";
 import { libc } from "../../../../ffi/symbols.ts";
 import { Connection, MESSAGES_BURST_MAX } from "../../../../lib/control/front_end/connection.ts";
@@ -92,7 +93,7 @@ Deno.test("Connection takes a message byte by byte, its descriptors with the fir
     const fds = eventFds(3);
     for (let i = 0; i < bytes.length; i++) {
       equal(send(b.client.fd, bytes.subarray(i, i + 1), i === 0 ? fds : []), 1);
-      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (i % 10 === 0) await delay(1);
     }
     await until("the message is whole", () => b.seen.length === 1);
     const [seen] = b.seen;
@@ -126,7 +127,7 @@ Deno.test("Connection takes more messages in one send than it handles in a turn,
     for (let at = 0; at < all.length;) {
       const sent = send(b.client.fd, all.subarray(at));
       if (sent > 0) at += sent;
-      else await new Promise((resolve) => setTimeout(resolve, 1));
+      else await delay(1);
     }
     await until("all messages came", () => b.seen.length === count);
     b.seen.forEach((seen, i) => {
@@ -204,7 +205,7 @@ Deno.test("Connection ends a message that is not finished in time, with its desc
 Deno.test("Connection lets a silent front-end be between messages", () =>
   bench(async (b) => {
     b.client.send(1);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await delay(2500);
     b.client.send(1);
     await until("the second message came", () => b.seen.length === 2);
     equal(b.end, undefined);
@@ -325,7 +326,7 @@ Deno.test("Connection keeps messages waiting behind one that takes its time", ()
     equal(await b.client.u64(1), 1n);
     await until("the slow one is begun", () => finish.length === 1);
     b.connection.poll();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await delay(5);
     deepEqual(b.seen.map(({ request }) => request), [1, 43]);
     b.client.send(3);
     finish[0]?.({ reply: encodeMessage(43, 5, encodeU64(7n)) });
@@ -345,7 +346,7 @@ Deno.test("Connection ends when the peer goes while a message takes its time", (
     b.client.close();
     await b.ended(null);
     finish({ reply: encodeMessage(43, 5, encodeU64(0n)) });
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await delay(1);
     equal(b.seen.length, 1);
   }));
 

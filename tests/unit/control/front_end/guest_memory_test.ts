@@ -1,5 +1,6 @@
 /** Tenants' memory files: the gate, sharing, budgets, and the order in which memory goes. */
 import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import {
   closeFd,
   createEventFd,
@@ -129,7 +130,7 @@ Deno.test("PortMemory.replace() maps the same file of two ports once", () => {
 Deno.test("PortMemory.replace() knows a file again whose pages were touched meanwhile", async () => {
   const fd = memoryFile(MIB);
   // Longer than a tick of the clock that files have.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await delay(20);
   check([fd], ({ plane, port }) => {
     const [address = 0] = mapped(port().replace([region(0, MIB)], [fd]));
     new Uint8Array(viewMemory(address, MIB)).fill(1);

@@ -1,5 +1,6 @@
 /** A state on its way through real pipes and sockets, and other ends that do not do their part. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import {
   closeFd,
   createPipe,
@@ -197,7 +198,7 @@ Deno.test("StateTransfer is not held up by a pipe that is made blocking again", 
     const transfer = b.save(into, pattern(MIB));
     for (let i = 0; i < 2000; i++) libc.fcntl(again, 4, 0);
     // A write that blocked would never let this thread come here: nobody reads yet.
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await delay(1);
     const over = transfer.over(LONG_MS);
     closeFd(again);
     deepEqual(await readAll(out), pattern(MIB));

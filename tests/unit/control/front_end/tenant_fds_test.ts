@@ -1,5 +1,6 @@
 /** Descriptors whose owner makes a call on them block: nobody else waits for that. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import {
   createEventFd,
   drainEventFd,
@@ -80,7 +81,7 @@ Deno.test("BlockingPool bounds calls under way and gives ports turns", async () 
   equal(new Set(calls.map((fd) => Math.floor(fd / 100))).size, CALLS_MAX, "one call per port");
   while (releases.length > 0) {
     releases.shift()?.();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
     ok(pool.running <= CALLS_MAX);
   }
   equal(calls.length, 3 * ports.length);
@@ -140,7 +141,7 @@ Deno.test("BlockingPool tells when the last call has ended, and waits no longer 
     equal(idle, false, `${ended} of three calls have ended`);
     await until("a call is under way", () => releases.length > 0);
     releases.shift()?.();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
   }
   await over;
   deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
