@@ -5,11 +5,15 @@
  *
  * @module
  */
+import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { portBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring, setKicks } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
+import {
+  type Datapath,
+  type DatapathHost,
+  pollVring,
+  setKicks,
+} from "../../lib/switch/datapath.ts";
 import type { Port, Vring } from "../../lib/switch/port.ts";
 import { askAgain, forgetWaiting, rangeTranslated } from "../../lib/switch/untranslated.ts";
 import { Iotlb, IOTLB_PAGE_BYTES } from "../../lib/virtio/iotlb.ts";
@@ -312,12 +316,15 @@ class World {
       new GoodGuest(this.arena, 1, one.goodPacked, true),
       new GoodGuest(this.arena, 2, !one.goodPacked, false),
     ];
-    const options = {
-      ...{ entriesMax: FDB_ENTRIES, portEntriesMax: FDB_ENTRIES / 4, ageSeconds: 0, seed: 5 },
-    };
-    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(FDB_ENTRIES)), options);
-    this.path = new Datapath(3, fdb, new Float64Array(portBase(3, VRINGS)), {
-      call: () => {},
+    const ports = [this.bad, ...this.good].map(({ port }) => port);
+    this.path = makeDatapath(ports, {
+      ...{ vringsPerPort: VRINGS, entriesMax: FDB_ENTRIES, portEntriesMax: FDB_ENTRIES / 4 },
+      host: this.#host(),
+    });
+  }
+
+  #host(): Partial<DatapathHost> {
+    return {
       // Now and then there is no room for news.
       badChain: ({ port, queue }, reason) => {
         assert.equal(port, this.bad.port, "good guests make no bad chains");
@@ -336,9 +343,7 @@ class World {
         assert.notEqual(vring.queue.broken, RING_OK);
         this.#broken.push(vring);
       },
-    });
-    for (const { port } of [this.bad, ...this.good]) this.path.ports[port.index] = port;
-    this.path.refresh();
+    };
   }
 
   /** Something is to be done in the next visit, after as many looks. */

@@ -10,7 +10,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 /** What the fuzzers need of the project. */
 const PARTS = [
   ...["deno.json", "deno.lock", "ffi", "lib", "tests/fuzz", "tests/unit/vhost"],
-  ...["tests/unit/control", "tests/harness/until.ts", "tests/model"],
+  ...["tests/unit/control", "tests/harness", "tests/model"],
 ];
 /** A fault must be found within as many cases; most are in a tenth of that. */
 const CASES_MAX = 20_000;

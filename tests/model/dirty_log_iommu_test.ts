@@ -4,11 +4,10 @@
  *
  * @module
  */
+import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { portBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
+import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { DirtyLog } from "../../lib/virtio/dirty_log.ts";
 import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
 import { windowView } from "../../lib/virtio/window.ts";
@@ -68,21 +67,14 @@ class Logged {
 }
 
 function makePath(guests: readonly IommuGuest[]): Datapath {
-  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-  const path = new Datapath(2, fdb, new Float64Array(portBase(2, 2)), {
-    call: () => {},
-    ringBroken: ({ queue }) => assert.fail(`a ring broke: ${queue.broken}`),
-    badChain: () => true,
-    untranslated: ({ port }, page, permission) => {
-      guests[port.index]?.questions.push({ page, permission });
-      return true;
+  return makeDatapath(guests.map(({ port }) => port), {
+    host: {
+      untranslated: ({ port }, page, permission) => {
+        guests[port.index]?.questions.push({ page, permission });
+        return true;
+      },
     },
-    accessFailed: () => assert.fail("every access is allowed"),
   });
-  for (const guest of guests) path.ports[guest.port.index] = guest.port;
-  path.refresh();
-  return path;
 }
 
 function frameOf(bytes: number): Uint8Array {

@@ -4,32 +4,25 @@
  *
  * @module
  */
+import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { PORT, portBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
+import { PORT } from "../../lib/switch/counters.ts";
+import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { askAgain } from "../../lib/switch/untranslated.ts";
 import { IommuGuest } from "./iommu_guest.ts";
 
 function makePath(guests: readonly IommuGuest[]): Datapath {
-  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-  const path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
-    call: () => {},
-    ringBroken: ({ port, number, queue }) =>
-      assert.fail(`vring ${number} of port ${port.index} broke: ${queue.broken}`),
-    badChain: () => true,
-    untranslated: ({ port }, page, permission) => {
-      guests[port.index]?.questions.push({ page, permission });
-      return true;
+  return makeDatapath(guests.map(({ port }) => port), {
+    portsMax: 4,
+    host: {
+      untranslated: ({ port }, page, permission) => {
+        guests[port.index]?.questions.push({ page, permission });
+        return true;
+      },
     },
-    accessFailed: () => assert.fail("every access is allowed"),
   });
-  for (const guest of guests) path.ports[guest.port.index] = guest.port;
-  path.refresh();
-  return path;
 }
 
 function frameOf(serial: number, bytes: number): Uint8Array {

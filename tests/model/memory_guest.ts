@@ -3,13 +3,13 @@
  *
  * @module
  */
+import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { GuestRam, type RingDriver } from "../../lib/guest/driver.ts";
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
+import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { Port } from "../../lib/switch/port.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
 import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
@@ -99,18 +99,7 @@ export class MemoryGuest {
 
 /** A datapath with these guests on their ports. */
 export function makePath(guests: readonly MemoryGuest[]): Datapath {
-  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-  const path = new Datapath(guests.length, fdb, new Float64Array(portBase(guests.length, VRINGS)), {
-    call: () => {},
-    ringBroken: ({ number, queue }) => assert.fail(`vring ${number} broke: ${queue.broken}`),
-    badChain: () => true,
-    untranslated: () => true,
-    accessFailed: () => {},
-  });
-  for (const guest of guests) path.ports[guest.port.index] = guest.port;
-  path.refresh();
-  return path;
+  return makeDatapath(guests.map(({ port }) => port), { vringsPerPort: VRINGS });
 }
 
 /** Serves every transmit queue once. @returns frames taken */

@@ -3,13 +3,13 @@
  *
  * @module
  */
+import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.ts";
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Fdb } from "../../lib/switch/fdb.ts";
+import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
 import { Port, type Vring } from "../../lib/switch/port.ts";
 import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
@@ -177,25 +177,20 @@ export class Bench {
 
 /** A datapath over benches; a broken ring fails the test. */
 export function makePath(benches: readonly Bench[]): Datapath {
-  const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-  const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-  const path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
-    call: ({ port, number }) => {
-      const bench = benches.find((each) => each.port === port);
-      if (bench && number === 0) bench.calls++;
+  const benchOf = (port: Port): Bench | undefined => benches.find((each) => each.port === port);
+  return makeDatapath(benches.map(({ port }) => port), {
+    portsMax: 4,
+    host: {
+      call: ({ port, number }) => {
+        const bench = benchOf(port);
+        if (bench && number === 0) bench.calls++;
+      },
+      badChain: ({ port, number }, reason) => {
+        benchOf(port)?.badChains.push(`${number} ${CHAIN_REASON_ROWS[reason]?.[0]}`);
+        return true;
+      },
     },
-    ringBroken: ({ port, queue }) => assert.fail(`port ${port.index} broke: ${queue.broken}`),
-    badChain: ({ port, number }, reason) => {
-      const bench = benches.find((each) => each.port === port);
-      bench?.badChains.push(`${number} ${CHAIN_REASON_ROWS[reason]?.[0]}`);
-      return true;
-    },
-    untranslated: () => true,
-    accessFailed: () => {},
   });
-  for (const bench of benches) path.ports[bench.port.index] = bench.port;
-  path.refresh();
-  return path;
 }
 
 /** Serves a sender's transmit queue once. @returns frames taken */

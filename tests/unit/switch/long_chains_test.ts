@@ -1,8 +1,7 @@
 /** A port whose guest sends chains without end costs the others no more than its share. */
+import { makeDatapath } from "../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { portBase } from "../../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../../lib/switch/datapath.ts";
-import { Fdb } from "../../../lib/switch/fdb.ts";
+import { pollVring } from "../../../lib/switch/datapath.ts";
 import { Arena, type Kind, makePort, makeVring, regionOf, VRINGS } from "../../fuzz/arena.ts";
 
 const SIZE = 256;
@@ -13,21 +12,10 @@ Deno.test("a port's visits are left out for the descriptors it had read beyond i
   const arena = new Arena(1 << 20);
   const piece = arena.take(1 << 16);
   const port = makePort(0, [regionOf(arena, 0, piece)]);
-  const path = new Datapath(
-    1,
-    new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), {
-      ...{ entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 1 },
-    }),
-    new Float64Array(portBase(1, VRINGS)),
-    {
-      call: () => {},
-      ringBroken: () => assert.fail("it breaks no rule"),
-      badChain: () => true,
-      untranslated: () => false,
-      accessFailed: () => {},
-    },
-  );
-  path.ports[0] = port;
+  const path = makeDatapath([port], {
+    vringsPerPort: VRINGS,
+    host: { untranslated: () => false },
+  });
   const kind: Kind = {
     ...{ packed: false, size: SIZE, mergeable: true, eventIdx: false, indirect: true },
     headerBytes: 12,

@@ -1,9 +1,9 @@
 /** Addresses that move between ports: what is counted where, and what is a flap. */
+import { makeDatapath } from "../../harness/datapath.ts";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { counterBytes, PORT, portBase } from "../../../lib/switch/counters.ts";
-import { Datapath } from "../../../lib/switch/datapath.ts";
-import { Fdb } from "../../../lib/switch/fdb.ts";
+import type { Fdb } from "../../../lib/switch/fdb.ts";
 import { Port } from "../../../lib/switch/port.ts";
 
 const PORTS = 4;
@@ -23,17 +23,13 @@ class Table {
   readonly #counters = new Float64Array(counterBytes(PORTS, 2) / 8);
 
   constructor(entriesMax = 64, seed = 7) {
-    const limits = { entriesMax, portEntriesMax: entriesMax, ageSeconds: 0, seed };
-    this.fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(entriesMax)), limits);
-    const path = new Datapath(PORTS, this.fdb, this.#counters, {
-      call: () => {},
-      ringBroken: () => {},
-      badChain: () => true,
-      untranslated: () => true,
-      accessFailed: () => {},
-      macFlap: (macLo, macHi, from, to) => void this.flaps.push({ macLo, macHi, from, to }),
-    });
-    for (let i = 0; i < PORTS; i++) path.ports[i] = new Port(i, portBase(i, 2), 2);
+    const ports = Array.from({ length: PORTS }, (_, i) => new Port(i, portBase(i, 2), 2));
+    this.fdb = makeDatapath(ports, {
+      ...{ entriesMax, seed, counters: this.#counters },
+      host: {
+        macFlap: (macLo, macHi, from, to) => void this.flaps.push({ macLo, macHi, from, to }),
+      },
+    }).fdb;
   }
 
   /** The address is seen at ports 1 and 2 in turn, once at each of these seconds. */

@@ -1,8 +1,8 @@
 /** Virtqueues that wait for a translation which comes late, wrong or never; and who does not wait. */
+import { makeDatapath } from "../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { PORT, portBase } from "../../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../../lib/switch/datapath.ts";
-import { Fdb } from "../../../lib/switch/fdb.ts";
+import { PORT } from "../../../lib/switch/counters.ts";
+import { type Datapath, pollVring } from "../../../lib/switch/datapath.ts";
 import { PARK_BYTES_MAX, PARK_FRAMES_MAX } from "../../../lib/switch/park.ts";
 import type { Vring } from "../../../lib/switch/port.ts";
 import {
@@ -41,22 +41,19 @@ class Net {
   constructor(packed = false) {
     this.waiter = new IommuGuest(1, packed, 64, true);
     const guests = [this.sender, this.waiter, this.other];
-    const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 7 };
-    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
-    this.path = new Datapath(4, fdb, new Float64Array(portBase(4, 2)), {
-      call: () => {},
-      ringBroken: ({ port, number }) => void this.events.push(`broken ${port.index}/${number}`),
-      badChain: () => true,
-      untranslated: ({ port }, page, permission, again) => {
-        if (this.deaf) return false;
-        if (again) this.repeated++;
-        guests[port.index]?.questions.push({ page, permission });
-        return true;
+    this.path = makeDatapath(guests.map(({ port }) => port), {
+      portsMax: 4,
+      host: {
+        ringBroken: ({ port, number }) => void this.events.push(`broken ${port.index}/${number}`),
+        untranslated: ({ port }, page, permission, again) => {
+          if (this.deaf) return false;
+          if (again) this.repeated++;
+          guests[port.index]?.questions.push({ page, permission });
+          return true;
+        },
+        accessFailed: ({ port, number }) => void this.events.push(`denied ${port.index}/${number}`),
       },
-      accessFailed: ({ port, number }) => void this.events.push(`denied ${port.index}/${number}`),
     });
-    for (const guest of guests) this.path.ports[guest.port.index] = guest.port;
-    this.path.refresh();
     for (const [guest, mac] of [[this.waiter, 0x21], [this.other, 0x22]] as const) {
       while (guest.offer([1536], false));
       this.path.fdb.learn(2, mac << 8, guest.port.index, 0);

@@ -1,8 +1,8 @@
 /** Commands on ports and their virtqueues: what changes, and what does not when they fail. */
+import { makeDatapath } from "../../harness/datapath.ts";
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { PORT_COUNTERS, portBase } from "../../../lib/switch/counters.ts";
-import { Datapath } from "../../../lib/switch/datapath.ts";
-import { Fdb } from "../../../lib/switch/fdb.ts";
+import type { Datapath } from "../../../lib/switch/datapath.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
 import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import { Commands } from "../../../lib/worker/commands/mod.ts";
@@ -18,15 +18,10 @@ class Bench {
   readonly #commands: Commands;
 
   constructor() {
-    const options = { entriesMax: 16, portEntriesMax: 16, ageSeconds: 0, seed: 1 };
-    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(16)), options);
-    const counters = new Float64Array(portBase(PORTS, VRINGS_PER_PORT));
-    this.path = new Datapath(PORTS, fdb, counters, {
-      call: () => {},
-      ringBroken: () => {},
-      badChain: () => true,
-      untranslated: () => true,
-      accessFailed: () => {},
+    this.path = makeDatapath([], {
+      portsMax: PORTS,
+      vringsPerPort: VRINGS_PER_PORT,
+      entriesMax: 16,
     });
     const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
     this.#commands = new Commands(this.path, host);

@@ -3,11 +3,10 @@
  *
  * @module
  */
+import { makeDatapath } from "../../harness/datapath.ts";
 import { equal } from "node:assert/strict";
 import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../ffi/mod.ts";
-import { portBase } from "../../../lib/switch/counters.ts";
-import { Datapath } from "../../../lib/switch/datapath.ts";
-import { Fdb } from "../../../lib/switch/fdb.ts";
+import type { Datapath } from "../../../lib/switch/datapath.ts";
 import type { Iotlb } from "../../../lib/virtio/iotlb.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
 import { Commands } from "../../../lib/worker/commands/mod.ts";
@@ -30,15 +29,7 @@ export class MappedPort implements Disposable {
 
   /** @param behindIommu addresses of buffers are I/O virtual */
   constructor(behindIommu: boolean) {
-    const options = { entriesMax: 16, portEntriesMax: 16, ageSeconds: 0, seed: 1 };
-    const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(16)), options);
-    this.path = new Datapath(1, fdb, new Float64Array(portBase(1, VRINGS_PER_PORT)), {
-      call: () => {},
-      ringBroken: () => {},
-      badChain: () => true,
-      untranslated: () => true,
-      accessFailed: () => {},
-    });
+    this.path = makeDatapath([], { portsMax: 1, vringsPerPort: VRINGS_PER_PORT });
     const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
     this.#commands = new Commands(this.path, host);
     this.#fd = createMemoryFile("port", BYTES);
