@@ -1,37 +1,26 @@
 /**
  * What this back-end knows of the vhost-user protocol: every message and every feature bit, served
- * or not, and why. It is derived from the tables that the code itself goes by; reasons and tests
- * are in `rows.ts`, and `tests/unit/vhost/inventory_test.ts` compares all of them.
+ * or not, and why. It is derived from the tables that the code itself goes by: of requests, with all
+ * that is to be said of them, and of feature bits, whose reasons and tests are in `rows.ts`; `tests/unit/vhost/inventory_test.ts` compares all of them.
  *
  * @module
  */
-import { present } from "../../base/assert.ts";
 import * as bits from "../../virtio/features.ts";
-import { ACKNOWLEDGED, type Answer, ANSWERS } from "./answers.ts";
+import { makeOffer, type Offer } from "../offer.ts";
+import { ACKNOWLEDGED, type Answer } from "../requests/answers.ts";
+import { REQUESTS } from "../requests/table.ts";
 import * as backEnd from "../wire/back_end_message.ts";
+import { type Proof, REFUSAL } from "./proofs.ts";
 import {
   COVERING_TESTS,
+  ENTRY_KINDS,
+  type EntryKind,
+  type ListedKind,
   NOT_BY_DEFAULT,
-  NOTES,
   OFFER_CHOICES,
-  REFUSING_TESTS,
-  type Row,
 } from "./rows.ts";
-import { makeOffer, type Offer } from "../offer.ts";
-import { REQUESTS } from "../requests/table.ts";
 
-export { ACKNOWLEDGED };
-
-/** What an entry is about. `number` is a message's id or a bit. */
-export const ENTRY_KINDS = [
-  "front-end message",
-  "back-end message",
-  "protocol feature",
-  "virtio feature",
-] as const;
-
-/** One of {@linkcode ENTRY_KINDS}. */
-export type EntryKind = (typeof ENTRY_KINDS)[number];
+export { ACKNOWLEDGED, ENTRY_KINDS, type EntryKind };
 
 /** A test that shows an entry at work: its file, and how its name starts. */
 export interface CoveringTest {
@@ -60,9 +49,8 @@ export interface Entry {
   readonly tests: readonly CoveringTest[];
 }
 
-/** Features that a message needs and the table of requests does not say. */
+/** Features without which a back-end message is not sent. */
 const NEEDED_FEATURES: Readonly<Record<string, string>> = {
-  VHOST_USER_IOTLB_MSG: "VIRTIO_F_ACCESS_PLATFORM",
   VHOST_USER_BACKEND_IOTLB_MSG: "VIRTIO_F_ACCESS_PLATFORM",
   VHOST_USER_BACKEND_CONFIG_CHANGE_MSG: "VHOST_USER_PROTOCOL_F_CONFIG",
   VHOST_USER_BACKEND_VRING_CALL: "VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS",
@@ -93,7 +81,7 @@ function statusOf(word: (offer: Offer) => bigint, bit: number): Status {
 
 /** The constants of a kind and the rows of what has no constant, by number. */
 function features(
-  kind: EntryKind,
+  kind: ListedKind,
   pattern: RegExp,
   word: (offer: Offer) => bigint,
 ): Entry[] {
@@ -104,51 +92,56 @@ function features(
   );
 }
 
-function reasonOf(kind: EntryKind, name: string): string | null {
-  return NOT_BY_DEFAULT[kind].find((row: Row) => row[1] === name)?.[2] ?? null;
+function listedReason(kind: ListedKind, name: string): string | null {
+  return NOT_BY_DEFAULT[kind].find((row) => row[1] === name)?.[2] ?? null;
 }
 
+/** A feature bit or a back-end message. @param inherited the reason of the feature it needs */
 function entry(
-  kind: EntryKind,
+  kind: ListedKind,
   number: number,
   name: string,
   status: Status,
   requires: string | null,
+  inherited: string | null = null,
 ): Entry {
-  const reason = reasonOf(kind, name);
-  const proofs = status.status === "not-offered" ? REFUSING_TESTS[kind] : COVERING_TESTS[name];
-  const tests = (proofs ?? []).map(([file, title]) => ({ file, name: title }));
-  const note = NOTES[name] ?? null;
-  const answer = answerTo(kind, number);
-  return { kind, number, name, ...status, requires, reason, note, answer, tests };
+  const refusing = kind === "back-end message" ? [] : [REFUSAL];
+  const proofs = status.status === "not-offered" ? refusing : COVERING_TESTS[name] ?? [];
+  const reason = listedReason(kind, name) ?? inherited;
+  const plain = { note: null, answer: null, tests: proofs.map(covering) };
+  return { kind, number, name, ...status, requires, reason, ...plain };
 }
 
-function answerTo(kind: EntryKind, number: number): Answer | null {
-  const request = kind === "front-end message" ? REQUESTS.get(number) : undefined;
-  if (!request?.decode) return null;
-  return request.replies ? present(ANSWERS[request.name], request.name) : ACKNOWLEDGED;
+function covering([file, name]: Proof): CoveringTest {
+  return { file, name };
 }
 
 /** A message is offered with the feature that it needs; of two steps apart, the nearer decides. */
 function messages(known: readonly Entry[]): Entry[] {
+  const feature = (name: string | null): Entry | undefined =>
+    known.find((each) => each.name === name);
   const status = (needed: string | null): Status => {
     if (needed === null) return IMPLEMENTED;
-    const feature = known.find(({ name }) => name === needed);
-    return feature ? { status: feature.status, option: feature.option } : NOT_OFFERED;
+    const { status, option } = feature(needed) ?? NOT_OFFERED;
+    return { status, option };
   };
-  const front = [...REQUESTS].map(([number, request]) => {
-    const name = `VHOST_USER_${request.name}`;
-    const gate = known.find((e) => e.kind === "protocol feature" && e.number === request.gate);
-    const needed = NEEDED_FEATURES[name] ?? gate?.name ?? null;
-    const offered = request.decode ? status(needed) : NOT_OFFERED;
-    return entry("front-end message", number, name, offered, needed);
+  const front = [...REQUESTS].map(([number, { name, gate, decode, about }]): Entry => {
+    const bit = known.find((each) => each.kind === "protocol feature" && each.number === gate);
+    const requires = about.needs ?? bit?.name ?? null;
+    return {
+      ...{ kind: "front-end message", number, name: `VHOST_USER_${name}`, requires },
+      ...(decode ? status(requires) : NOT_OFFERED),
+      reason: about.why ?? feature(requires)?.reason ?? null,
+      ...{ note: about.note ?? null, answer: about.answer, tests: about.tests.map(covering) },
+    };
   });
   const sent = constants(backEnd, BACK_END_MESSAGE);
   for (const [number, name] of NOT_BY_DEFAULT["back-end message"]) sent.set(name, number);
   const back = [...sent].map(([name, number]) => {
     const needed = NEEDED_FEATURES[name] ?? null;
     const offered = needed === null ? NOT_OFFERED : status(needed);
-    return entry("back-end message", number, name, offered, needed);
+    const inherited = feature(needed)?.reason ?? null;
+    return entry("back-end message", number, name, offered, needed, inherited);
   });
   return [...front, ...back];
 }
