@@ -5,6 +5,9 @@
  * @module
  */
 
+/** It was gone at once, had a link in between, or was there for a while. */
+export type Stay = "short" | "linked" | "long";
+
 /** How long one may be silent before it is told of, ms. Whoever stays as long is no storm. */
 const SILENT_MS_MAX = 1000;
 /** Whoever stays as long is no news of the minute, ms. */
@@ -15,7 +18,7 @@ export class Arrival {
   readonly #announce: () => void;
   #timer: ReturnType<typeof setTimeout>;
   #announced = false;
-  #worthy = false;
+  #stay: Stay = "short";
 
   /**
    * @param announce called once, when the connection is a front-end
@@ -24,7 +27,7 @@ export class Arrival {
   constructor(announce: () => void, stays: (() => void) | null = null) {
     this.#announce = announce;
     this.#timer = setTimeout(() => {
-      this.#worthy = true;
+      this.#stay = "long";
       this.announce();
       if (stays !== null) this.#timer = setTimeout(stays, STAY_MS - SILENT_MS_MAX);
     }, SILENT_MS_MAX);
@@ -39,7 +42,7 @@ export class Arrival {
 
   /** Its rings run. */
   prove(): void {
-    this.#worthy = true;
+    if (this.#stay === "short") this.#stay = "linked";
   }
 
   /** Whether it was told of. */
@@ -47,9 +50,9 @@ export class Arrival {
     return this.#announced;
   }
 
-  /** It had a link or stayed for a while: whoever comes next need not be slowed down. */
-  get isWorthy(): boolean {
-    return this.#worthy;
+  /** How it stayed so far. */
+  get stay(): Stay {
+    return this.#stay;
   }
 
   /** The connection is over. @param told something is to be said of it, even if it was silent */

@@ -6,6 +6,7 @@
  */
 import type { ReasonCode } from "../../vhost/reasons.ts";
 import type { PortProblem, PortStatus } from "../types.ts";
+import type { Stay } from "./arrival.ts";
 
 /** Why a front-end was not taken: a reason code, and words for people. */
 export interface TurnedAway {
@@ -17,8 +18,7 @@ export interface TurnedAway {
 export interface Visited {
   /** Its process, 0 if the kernel cannot tell. */
   readonly pid: number;
-  /** It had a link, or stayed for a while: whoever comes next need not be slowed down. */
-  readonly worthy: boolean;
+  readonly stay: Stay;
   /** Its connection was closed for a fault of it. */
   readonly faulty: boolean;
 }

@@ -306,7 +306,7 @@ export class SwitchPort {
       visit.leave(refusal);
     }
     const faulty = refusal !== null;
-    this.#socket.freed({ pid: peer?.pid ?? 0, worthy: arrival.isWorthy, faulty });
+    this.#socket.freed({ pid: peer?.pid ?? 0, stay: arrival.stay, faulty });
   }
 
   /**

@@ -120,9 +120,26 @@ Deno.test("Pace slows down who comes again and again, not who stays", () => {
   for (let i = 0; i < 1000; i++) {
     ok(pace.mayTake());
     pace.took();
-    pace.ended({ pid: 7, worthy: true, faulty: true });
+    pace.ended({ pid: 7, stay: "long", faulty: true });
   }
-  ok(pace.mayTakeFrom(7), "whoever had a link is in nobody's way");
+  ok(pace.mayTakeFrom(7), "whoever stayed is in nobody's way");
+});
+
+Deno.test("Pace lets nobody bring links up and down without end", () => {
+  let now = 0;
+  const pace = new Pace(1, () => now);
+  const visits = (): number => {
+    let count = 0;
+    for (; count < 10_000 && pace.mayTake(); count++) {
+      pace.took();
+      pace.ended({ pid: 7, stay: "linked", faulty: count % 2 === 0 });
+    }
+    return count;
+  };
+  equal(visits(), 403);
+  now += 5000;
+  equal(visits(), 200, "forty a second");
+  ok(pace.mayTakeFrom(7), "that is no fault");
 });
 
 Deno.test("Pace has a process wait whose connections had to be closed, and no other one", () => {
@@ -130,20 +147,20 @@ Deno.test("Pace has a process wait whose connections had to be closed, and no ot
   const pace = new Pace(1, () => now);
   const faults = (pid: number): number => {
     let count = 0;
-    for (; pace.mayTakeFrom(pid); count++) pace.ended({ pid, worthy: false, faulty: true });
+    for (; pace.mayTakeFrom(pid); count++) pace.ended({ pid, stay: "short", faulty: true });
     return count;
   };
-  for (let i = 0; i < 1000; i++) pace.ended({ pid: 7, worthy: false, faulty: false });
+  for (let i = 0; i < 1000; i++) pace.ended({ pid: 7, stay: "short", faulty: false });
   ok(pace.mayTakeFrom(7), "it left by itself");
   equal(faults(7), 50);
   ok(pace.mayTakeFrom(8));
   now += 10_000;
   equal(faults(7), 10, "one a second");
   // Of as many as there may be, the one that was quiet for longest is forgotten.
-  for (let pid = 100; pid < 164; pid++) pace.ended({ pid, worthy: false, faulty: true });
+  for (let pid = 100; pid < 164; pid++) pace.ended({ pid, stay: "short", faulty: true });
   ok(pace.mayTakeFrom(7));
   // Processes that cannot be told apart do not suffer for each other.
-  for (let i = 0; i < 100; i++) pace.ended({ pid: 0, worthy: false, faulty: true });
+  for (let i = 0; i < 100; i++) pace.ended({ pid: 0, stay: "short", faulty: true });
   ok(pace.mayTakeFrom(0));
 });
 
@@ -255,10 +272,16 @@ Deno.test("Arrival tells of who speaks or stays, once", async () => {
   talks.announce();
   equal(told, 1);
   talks.end(true);
-  ok(!talks.isWorthy);
+  equal(talks.stay, "short");
   const stays = new Arrival(() => told++);
   await until("who stays is told of", () => stays.isAnnounced);
-  ok(stays.isWorthy);
+  equal(stays.stay, "long");
   equal(told, 2);
+  stays.prove();
+  equal(stays.stay, "long", "a link makes it no shorter");
   stays.end(false);
+  const linked = new Arrival(() => told++);
+  linked.prove();
+  equal(linked.stay, "linked");
+  linked.end(false);
 });
