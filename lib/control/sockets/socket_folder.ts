@@ -7,6 +7,9 @@
 import { dirname } from "node:path";
 import { ControlError } from "../types.ts";
 
+/** May replace what it wants anyway. */
+const ROOT = 0;
+
 /** A folder as it was. */
 interface FolderFacts {
   readonly path: string;
@@ -33,11 +36,14 @@ export function describeFolder(path: string): FolderFacts[] {
 /**
  * Makes what is missing of a folder. Only what would belong to the same user and group by itself: to
  * give folders away by their names, where others may write, would give away anything.
- * @throws {ControlError} with the command that makes it
+ * @throws {ControlError} with the command that makes it, or somebody else has made one meanwhile
  */
 export function remakeFolder(facts: readonly FolderFacts[]): void {
   for (const { path, mode, uid, gid } of facts) {
-    if (exists(path)) continue;
+    if (exists(path)) {
+      checkOwner(path, uid);
+      continue;
+    }
     const parentGid = inheritedGroup(dirname(path));
     const mine = uid === Deno.uid() && gid === parentGid && (mode & ~0o777) === 0;
     const made = mine && make(path, mode);
@@ -45,6 +51,32 @@ export function remakeFolder(facts: readonly FolderFacts[]): void {
       const how = `install -d -o ${uid} -g ${gid} -m ${mode.toString(8).padStart(4, "0")} ${path}`;
       throw new ControlError("invalid", `its folder ${path} is gone`, how);
     }
+  }
+}
+
+/**
+ * Who owns a folder can replace the sockets in it: in /tmp anybody may make it once it is gone.
+ * @param before its owner when the switch began
+ */
+function checkOwner(path: string, before: number): void {
+  // Of a link as well: whoever made it can have it lead elsewhere later.
+  for (const look of [Deno.lstatSync, Deno.statSync]) {
+    const now = ownerOf(path, look);
+    if (now === null || now === before || now === Deno.uid() || now === ROOT) continue;
+    throw new ControlError(
+      "invalid",
+      `its folder ${path} belongs to user ${now} now`,
+      "move it away unless you trust that user",
+    );
+  }
+}
+
+/** Null: that cannot be told, and nothing be bound there. */
+function ownerOf(path: string, look: typeof Deno.statSync): number | null {
+  try {
+    return look(path).uid;
+  } catch {
+    return null;
   }
 }
 

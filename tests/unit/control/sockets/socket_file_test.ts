@@ -283,3 +283,38 @@ Deno.test("SocketWatch looks at folders, and at files only when one of them has 
       watch.remove(file);
     }
   }));
+
+Deno.test("a folder that somebody else has made meanwhile gets no socket, nor does his link", () => {
+  // Only root may give folders away.
+  if (Deno.uid() !== 0) return;
+  const STRANGER = 61_788;
+  const makes: ((path: string, folder: string) => void)[] = [
+    (path) => {
+      Deno.mkdirSync(path, { mode: 0o777 });
+      Deno.chownSync(path, STRANGER, STRANGER);
+    },
+    (path, folder) => {
+      Deno.mkdirSync(`${folder}/elsewhere`);
+      Deno.symlinkSync(`${folder}/elsewhere`, path);
+      ok(new Deno.Command("chown", { args: ["-h", String(STRANGER), path] }).outputSync().success);
+    },
+  ];
+  for (const make of makes) {
+    bench((subject, run) => {
+      Deno.renameSync(run, `${run}.old`);
+      make(run, `${run}.old`);
+      for (let look = 0; look < 3; look++) subject.watch.look();
+      equal(socketIdentity(subject.path), null, "nothing is bound there");
+      match(
+        subject.file.problem?.text ?? "",
+        /nobody finds it: its folder .*run belongs to user 61788 now/,
+      );
+      match(subject.file.problem?.hint ?? "", /^move it away/);
+      equal(subject.lines.length, 1);
+      Deno.removeSync(run);
+      subject.watch.look();
+      subject.reaches();
+      equal(subject.file.problem, null);
+    });
+  }
+});
