@@ -52,7 +52,8 @@ export function noteBadChain(queue: BadChains, reason: number): void {
 /**
  * Entries that an indirect table may have in any ring, and more if the ring has more. The
  * specification ends at the ring's size (virtio-v1.3 §2.7.5.3.1), Linux and FreeBSD do not: in a
- * small ring their tables are longer than it. QEMU takes as many as this.
+ * small ring their tables may be longer than it. Linux's have as many entries as a frame has pieces,
+ * FreeBSD's 64 at most whatever the ring. QEMU takes as many as this.
  */
 export const TABLE_ENTRIES_MAX = 1024;
 

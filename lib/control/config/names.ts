@@ -11,8 +11,15 @@ function invalid(message: string): ControlError {
   return new ControlError("invalid", message);
 }
 
-/** A port that is not there. @param names those that are */
+/** A port that is not there. @param names those that are, and templates of those that may come */
 export function noSuchPort(name: string, names: readonly string[]): ControlError {
+  if (names.includes(name)) {
+    return new ControlError(
+      "not-found",
+      `"${name}" is a socket for many front-ends, and only each of its ports has that`,
+      "name one of them, see: vuswitch port list",
+    );
+  }
   const hint = didYouMean(name, names);
   const list = names.length === 0
     ? "there is none: vuswitch port add NAME"
