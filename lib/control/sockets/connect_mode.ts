@@ -130,6 +130,8 @@ async function attempt(path: string): Promise<number | string> {
     return isSocket ? "nobody listens there, or for others" : "it is not a socket";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "there is no such socket";
+    if (error instanceof Deno.errors.NotADirectory) return "a part of its path is no folder";
+    if (error instanceof Deno.errors.FilesystemLoop) return "links of its path go round";
     return "it is out of reach: check permissions";
   }
 }
