@@ -51,7 +51,41 @@ const REPLY_FLAGS = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
 const ACK = 0n;
 const NACK = 1n;
 
-/** One front-end's session. Control thread only. */
+/**
+ * One front-end's session. Control thread only.
+ *
+ * @example What a front-end asks first, and what it hears
+ * ```ts
+ * import { strict as assert } from "node:assert";
+ * import type { SessionHost } from "./host.ts";
+ * import * as wire from "./wire/message.ts";
+ *
+ * // A front-end that only asks needs nothing of the host but its log.
+ * const host = { log: () => {} } as unknown as SessionHost;
+ * const session = new Session(host);
+ * const say = (request: number, payload = new Uint8Array(), flags = 0): Outcome =>
+ *   session.handle({
+ *     request,
+ *     flags: wire.VHOST_USER_VERSION | flags,
+ *     payload: new DataView(payload.buffer),
+ *     fds: [],
+ *   });
+ *
+ * // A request with a reply of its own: a header of 12 bytes and a u64.
+ * const { reply } = say(wire.VHOST_USER_GET_FEATURES);
+ * assert.equal(new DataView(reply!.buffer).getBigUint64(12, true), session.device.offer.features);
+ *
+ * // One without: acknowledged only where that was negotiated.
+ * const { VHOST_USER_SET_OWNER, VHOST_USER_NEED_REPLY_MASK } = wire;
+ * assert.deepEqual(say(VHOST_USER_SET_OWNER, new Uint8Array(), VHOST_USER_NEED_REPLY_MASK), {});
+ * say(wire.VHOST_USER_SET_PROTOCOL_FEATURES, wire.encodeU64(0b1000n));
+ * const acked = say(VHOST_USER_SET_OWNER, new Uint8Array(), VHOST_USER_NEED_REPLY_MASK);
+ * assert.equal(acked.reply?.at(12), 0);
+ *
+ * // What can be no message ends the connection, with a code of reasons.ts.
+ * assert.equal(say(wire.VHOST_USER_SET_VRING_NUM).close?.code, "bad-size");
+ * ```
+ */
 export class Session {
   readonly device: Device;
 

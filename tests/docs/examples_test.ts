@@ -1,0 +1,30 @@
+/** Examples in the docstrings of lib/ and ffi/ are type-checked and run. */
+import { ok } from "node:assert/strict";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Files that have one. */
+function* withExamples(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) yield* withExamples(path);
+    else if (/^ *\* ```ts$/m.test(Deno.readTextFileSync(ROOT + path))) yield path;
+  }
+}
+
+const paths = [...withExamples("lib"), ...withExamples("ffi")];
+
+Deno.test("examples in docstrings run", async (t) => {
+  ok(paths.includes("lib/vhost/session.ts"));
+  for (const path of paths) {
+    await t.step(path, async () => {
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["test", "--doc", "--check", "--quiet", path],
+        cwd: ROOT,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      ok(success && /^ok \| [1-9]\d* passed/m.test(said), said);
+    });
+  }
+});
