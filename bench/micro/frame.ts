@@ -5,16 +5,18 @@
  * @module
  */
 import { copyMemory, createMemoryFile, Mapping, setThreadCpus, viewMemory } from "../../ffi/mod.ts";
-import { counterBytes, portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Datapath, pollVring } from "../../lib/switch/datapath.ts";
+import { counterBytes, PORT, portBase, vringBase } from "../../lib/switch/counters.ts";
+import { Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
-import { Port, type Queue, type Vring } from "../../lib/switch/port.ts";
+import { NullPort } from "../../lib/switch/null_port.ts";
+import type { Port } from "../../lib/switch/port.ts";
+import { VhostPort } from "../../lib/switch/vhost_port.ts";
+import { Vring } from "../../lib/switch/vring.ts";
 import { openFrames } from "../../lib/virtio/burst.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { JOURNAL_RECEIVES, journalBytes, PackedJournal } from "../../lib/virtio/packed_journal.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split.ts";
+import { JOURNAL_RECEIVES, journalBytes } from "../../lib/virtio/packed_journal.ts";
 import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { makeVirtqueue, type Virtqueue } from "../../lib/virtio/virtqueue.ts";
 import { copyBytes, useHostCopy, WindowSet } from "../../lib/virtio/window.ts";
 
 const SIZE = 128;
@@ -28,9 +30,9 @@ const START = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
 
 /** A port whose driver is this file: every ring is full again with one `refill`. */
 class LocalGuest {
-  readonly port: Port;
-  readonly rx: Queue;
-  readonly tx: Queue;
+  readonly port: VhostPort;
+  readonly rx: Virtqueue;
+  readonly tx: Virtqueue;
   readonly windows: WindowSet;
   readonly #packed: boolean;
   readonly #frameBytes: number;
@@ -53,12 +55,12 @@ class LocalGuest {
       windows: this.windows,
       mappingOffset: 0,
     };
-    this.port = new Port(number, portBase(number, 2), 2);
+    this.port = new VhostPort(number, portBase(number, 2), 2);
     this.port.memory = new GuestMemory([region]);
     this.rx = this.#queue(buffer, RX_RING);
     this.tx = this.#queue(buffer, TX_RING);
     for (const [index, queue] of [this.rx, this.tx].entries()) {
-      this.port.vrings[index] = vring(this.port, index, queue, vringBase(number, index, 2));
+      this.port.vrings[index] = new Vring(this.port, index, queue, vringBase(number, index, 2));
     }
     const bytes = new Uint8Array(buffer);
     for (let i = 0; i < SIZE; i++) {
@@ -69,13 +71,13 @@ class LocalGuest {
     }
   }
 
-  #queue(buffer: ArrayBuffer, at: number): Queue {
+  #queue(buffer: ArrayBuffer, at: number): Virtqueue {
     const area = (offset: number): { buffer: ArrayBuffer; offset: number } => ({ buffer, offset });
     const shape = {
       ...{ size: SIZE, eventIdx: false, indirect: true, mergeable: true, headerBytes: 12 },
       ...{ desc: area(at), driver: area(at + 0x8000), device: area(at + 0x10000) },
     };
-    return this.#packed ? new PackedQueue(shape, START) : new SplitQueue(shape, START);
+    return makeVirtqueue(this.#packed, shape, START);
   }
 
   #describe(ring: number, slot: number, buffers: number, bytes: number, flags: number): void {
@@ -105,10 +107,6 @@ class LocalGuest {
   }
 }
 
-function vring(port: Port, number: number, queue: Queue, counterBase: number): Vring {
-  return { port, number, queue, callFd: -1, callIsSocket: false, kickFd: -1, counterBase };
-}
-
 /** The least of many short times: other processes that want the processor are not measured. */
 function best(frames: number, run: () => void): string {
   for (let i = 0; i < 3000; i++) run();
@@ -122,15 +120,14 @@ function best(frames: number, run: () => void): string {
 }
 
 /** As in a switch that keeps a journal of its packed rings. */
-function keepJournal(queue: Queue, index: number): void {
-  if (!(queue instanceof PackedQueue)) return;
+function keepJournal(queue: Virtqueue, index: number): void {
   const { address } = Mapping.map(createMemoryFile("journal", 4096), 0, 4096);
   const view = viewMemory(address, journalBytes(SIZE));
   new Int32Array(view)[JOURNAL_RECEIVES] = index === 0 ? 1 : 0;
-  queue.ledger = new PackedJournal(view, 0, SIZE);
+  queue.keepJournal({ buffer: view, offset: 0 }, SIZE);
 }
 
-function whole(packed: boolean, bytes: number, journal: boolean): void {
+function makePath(ports: readonly Port[]): Datapath {
   const options = { entriesMax: 64, portEntriesMax: 64, ageSeconds: 0, seed: 5 };
   const fdb = new Fdb(new ArrayBuffer(Fdb.bytesFor(64)), options);
   const path = new Datapath(2, fdb, new Float64Array(counterBytes(2, 2) / 8), {
@@ -140,31 +137,49 @@ function whole(packed: boolean, bytes: number, journal: boolean): void {
     untranslated: () => true,
     accessFailed: () => {},
   });
-  const guests = [0, 1].map((number) => new LocalGuest(number, packed, bytes));
-  for (const guest of guests) {
-    path.ports[guest.port.index] = guest.port;
-    if (journal) [guest.rx, guest.tx].forEach(keepJournal);
-  }
+  for (const port of ports) path.ports[port.index] = port;
   path.refresh();
+  return path;
+}
+
+function whole(packed: boolean, bytes: number, journal: boolean): void {
+  const guests = [0, 1].map((number) => new LocalGuest(number, packed, bytes));
+  if (journal) { for (const guest of guests) [guest.rx, guest.tx].forEach(keepJournal); }
+  const path = makePath(guests.map(({ port }) => port));
   const ns = best(2 * SIZE, () => {
     for (const guest of guests) guest.refill();
-    for (const vring of path.transmitters) pollVring(path, vring);
+    for (const source of path.sources) pollSource(path, source);
   });
   const refill = best(2 * SIZE, () => guests.forEach((guest) => guest.refill()));
   const ring = journal ? "packed, journal" : packed ? "packed" : "split ";
   console.log(`${ring} ${String(bytes).padStart(4)} B  ${ns} ns a frame, refill ${refill} of it`);
 }
 
+/** A frame's way without its last piece: to a port that swallows. */
+function swallowed(packed: boolean, bytes: number): void {
+  const guest = new LocalGuest(0, packed, bytes);
+  const path = makePath([guest.port, new NullPort(1, portBase(1, 2))]);
+  path.fdb.learn(0x02, 0x0200, 1, 0);
+  const ns = best(SIZE, () => {
+    guest.refill();
+    for (const source of path.sources) pollSource(path, source);
+  });
+  const sent = path.counters[portBase(0, 2) + PORT.rxFrames];
+  if (path.counters[portBase(1, 2) + PORT.txFrames] !== sent) throw new Error("not all arrived");
+  console.log(`${packed ? "packed" : "split "} ${String(bytes).padStart(4)} B to nowhere ${ns}`);
+}
+
 function stages(bytes: number): void {
   const guest = new LocalGuest(0, false, bytes);
   const { port, windows } = guest;
-  const [rx, tx] = [guest.rx as SplitQueue, guest.tx as SplitQueue];
+  const { rx, tx } = guest;
+  if (!(rx instanceof SplitQueue && tx instanceof SplitQueue)) throw new Error("split rings");
   const list = new Uint16Array(SIZE).map((_, i) => i);
   const outcomes = new Int32Array(5);
   guest.refill();
   const take = (): void => {
     tx.lastAvail = 0;
-    takeSplit(tx, port.memory, SIZE);
+    tx.take(port.memory, SIZE);
   };
   const open = (): void => {
     take();
@@ -176,10 +191,10 @@ function stages(bytes: number): void {
   open();
   const deliver = (): void => {
     rx.lastAvail = rx.lastUsed = 0;
-    deliverSplit(rx, port.memory, list, 0, SIZE, outcomes);
+    rx.deliver(port.memory, list, 0, SIZE, outcomes);
   };
   console.log(`  deliver     ${best(SIZE, deliver)}`);
-  console.log(`  finish      ${best(SIZE, () => finishSplit(tx, SIZE))}`);
+  console.log(`  finish      ${best(SIZE, () => tx.finish(SIZE))}`);
   const window = windows.window(0);
   for (const size of [48, 64, 112, 1484]) {
     const copy = (): void => {
@@ -198,3 +213,4 @@ for (const [packed, journal] of [[false, false], [true, false], [true, true]] as
   for (const bytes of [64, 1500]) whole(packed, bytes, journal);
 }
 stages(64);
+for (const packed of [false, true]) swallowed(packed, 64);

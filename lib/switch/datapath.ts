@@ -3,44 +3,59 @@
 /**
  * A frame's way: ring -> frame -> FDB -> ring.
  *
- * `pollVring` takes a burst from one transmit queue, classifies it (learn the source, look up
- * the destination), delivers to each destination the frames that go there, and gives the buffers
- * back. One copy, from the sender's memory into the receiver's; nobody waits for a slow receiver.
+ * `pollSource` takes a burst from one source, classifies it (learn the source, look up the
+ * destination), delivers to each destination the frames that go there, and gives the buffers back.
+ * One copy, from the sender's memory into the receiver's; nobody waits for a slow receiver. What is
+ * at either end, a ring of either kind or no ring at all, is asked once a burst (port.ts).
+ *
+ * A burst's life, and the arrays that carry it from step to step. They are the thread's, not
+ * anybody's object: there is one burst at a time, and a frame is its number in it.
+ *
+ * ```
+ *   step               what it writes, by                            who reads it
+ *
+ *   source.take        frame   frameId frameSlots frameBytes         all below
+ *     (take, open)     frame   frameSegment..frameSegmentEnd --+
+ *                      frame   frameHead: 16 bytes, checked    |     classify, writeHead, flowHash
+ *                      segment segmentWindow segmentOffset <---+     copyBytes, flowHash
+ *                              segmentBytes, from TAKEN_SEGMENTS on
+ *        |
+ *   classify           port    list, listCount: frames for it        deliverListed
+ *     (or listLinked)          touched: ports in turn                forward
+ *        |
+ *   deliverListed      port    list, without what its MTU forbids
+ *     (shareOut)       queue   share: those of one receive queue
+ *        |  for each port touched, for each of its receive queues:
+ *   sink.deliver       buffer  bufferId bufferBytes bufferSlots      the used ring
+ *     (Vring.fill)     segment the same three, BUFFER_SEGMENTS on    writeHead, copyBytes
+ *     (queue.deliver)          outcomes: what became of them         Vring.fill, which counts it
+ *        |
+ *   source.finish              frameId, frameSlots go to the used ring: all is free again
+ * ```
+ *
+ * A window (segmentWindow) is a view of somebody's memory, window.ts; frame* and buffer* are in
+ * burst.ts and deliver.ts, segment* in memory.ts, the rest is the {@linkcode Datapath}'s.
  *
  * Data-plane thread only; nothing here allocates, throws or blocks per frame.
  *
  * @module
  */
 import * as burst from "../virtio/burst.ts";
-import * as delivery from "../virtio/deliver.ts";
-import { PackedQueue } from "../virtio/packed_queue.ts";
-import * as packedRing from "../virtio/packed.ts";
-import * as packedQueue from "../virtio/packed_queue.ts";
-import * as ring from "../virtio/ring.ts";
-import * as splitRing from "../virtio/split.ts";
-import * as splitQueue from "../virtio/split_queue.ts";
-import { tellBadChains } from "./bad_chains.ts";
 import * as counters from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
 import * as link from "./link.ts";
 import { PortMoves } from "./moves.ts";
-import { NOT_LINKED, type Port, type Queue, type Vring } from "./port.ts";
+import { NOT_LINKED, type Port, type Source } from "./port.ts";
 import * as spreading from "./spread.ts";
-import { giveUp, leaveFrames } from "./untranslated.ts";
+import type { Vring } from "./vring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
-const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS, openFrames } = burst;
-const { BUFFER_TOO_SMALL, DELIVERED, NO_BUFFER, SPENT_BUFFERS } = delivery;
-const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
-const { PORT, VRING, WORKER, WORKER_BASE } = counters;
+const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;
+const { PORT, WORKER, WORKER_BASE } = counters;
 const { flowHash } = flow;
 const { listLinked } = link;
 const { DROP, RESERVED, spread } = spreading;
-const { deliverPacked, finishPacked, takePacked } = packedRing;
-const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
-const { deliverSplit, finishSplit, takeSplit } = splitRing;
-const { splitHasWork, splitSetKicks, splitWantsCall } = splitQueue;
 
 /** What the datapath needs from its thread. */
 export interface DatapathHost {
@@ -66,17 +81,14 @@ const RESERVED_REST_MASK = 0xf0ff;
 const UNLINKED = NOT_LINKED;
 const FLOOD = -1;
 
-/** No call descriptor: the driver polls. */
-const NO_CALL = -1;
-
 /** The switch: its ports, and the frames of the burst sorted by destination. */
 export class Datapath {
   readonly ports: (Port | null)[];
   readonly fdb: Fdb;
   readonly counters: Float64Array;
   readonly host: DatapathHost;
-  /** Transmit queues in service: what is polled. */
-  readonly transmitters: Vring[] = [];
+  /** Transmit queues and whatever else is polled. */
+  readonly sources: Source[] = [];
   /** Ports that floods go to now, and how many. */
   readonly deliverable: Int32Array;
   deliverableCount = 0;
@@ -89,7 +101,6 @@ export class Datapath {
   /** Destinations of this burst in the order they came up. */
   readonly touched: Int32Array;
   touchedCount = 0;
-  readonly outcomes: Int32Array = new Int32Array(5);
   /** Frames of a port with several receive queues, those of one queue at a time. */
   readonly share: Uint16Array = new Uint16Array(BURST_FRAMES);
   /** Receive queue of each of these frames. */
@@ -108,19 +119,14 @@ export class Datapath {
     this.touched = new Int32Array(portsMax);
   }
 
-  /** See fillQueue: for frames that come from elsewhere than a transmit queue. */
-  deliverBurst(vring: Vring, list: Uint16Array, start: number, count: number): number {
-    return fillQueue(this, vring, list, start, count);
-  }
-
   /** Finds out anew what is polled and which ports take frames. Call after any change to a port. */
   refresh(): void {
     this.deliverableCount = 0;
-    this.transmitters.length = 0;
+    this.sources.length = 0;
     for (const port of this.ports) {
       if (port === null) continue;
       port.refresh();
-      port.appendTransmitters(this.transmitters);
+      port.appendSources(this.sources);
       // A linked port hears nobody but its peer.
       if (port.receivers.length === 0 || port.linkedTo !== NOT_LINKED) continue;
       this.deliverable[this.deliverableCount++] = port.index;
@@ -128,27 +134,17 @@ export class Datapath {
   }
 }
 
-/** Serves one transmit queue once. @returns frames taken */
-export function pollVring(path: Datapath, vring: Vring): number {
-  const { port, queue } = vring;
-  if (queue.broken !== RING_OK) return 0;
-  if (port.debt > 0) return port.payBack();
-  const count = queue instanceof PackedQueue
-    ? takePacked(queue, port.memory, BURST_FRAMES)
-    : takeSplit(queue, port.memory, BURST_FRAMES);
-  if (count > 0) {
-    port.charge(STEPS_MAX - walk[WALK_STEPS]!);
-    if (queue.enabled && port.adminUp) {
-      openFrames(count, queue.headerBytes);
-      forward(path, port, count);
-    } else {
-      // Started but disabled (vhost-user.rst «Ring states»), or out of service: taken, discarded.
-      path.counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
-    }
-    finish(path, vring, queue, count);
-    if (queue.badChains > 0) tellBadChains(path, vring);
-  }
-  if (queue.broken !== RING_OK) giveUp(path, vring);
+/** Serves one source once. @returns frames taken */
+export function pollSource(path: Datapath, source: Source): number {
+  const count = source.take(path);
+  if (count === 0) return 0;
+  const { counters } = path;
+  const { port } = source;
+  if (source.enabled) forward(path, port, count);
+  else counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
+  source.finish(path, count);
+  counters[WORKER_BASE + WORKER.frames]! += count;
+  counters[WORKER_BASE + WORKER.bursts]!++;
   return count;
 }
 
@@ -156,48 +152,8 @@ export function pollVring(path: Datapath, vring: Vring): number {
 export function forward(path: Datapath, port: Port, count: number): void {
   if (port.linkedTo === UNLINKED) classify(path, port, count);
   else listLinked(path, port, count);
-  for (let i = 0; i < path.touchedCount; i++) deliver(path, path.touched[i]!);
+  for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!);
   path.touchedCount = 0;
-}
-
-function finish(path: Datapath, vring: Vring, queue: Queue, count: number): void {
-  let wanted: boolean;
-  if (queue instanceof PackedQueue) {
-    finishPacked(queue, count);
-    wanted = packedWantsCall(queue);
-  } else {
-    finishSplit(queue, count);
-    wanted = splitWantsCall(queue);
-  }
-  const counters = path.counters;
-  counters[WORKER_BASE + WORKER.frames]! += count;
-  counters[WORKER_BASE + WORKER.bursts]!++;
-  notify(path, vring, queue, count, wanted);
-}
-
-/** One decision to call the driver per burst, and the ring's counters. */
-function notify(
-  path: Datapath,
-  vring: Vring,
-  queue: Queue,
-  frames: number,
-  wanted: boolean,
-): void {
-  const counters = path.counters;
-  const base = vring.counterBase;
-  counters[base + VRING.frames]! += frames;
-  counters[base + VRING.bursts]!++;
-  if (queue instanceof PackedQueue) {
-    counters[base + VRING.lastAvail] = queue.availSlot;
-    counters[base + VRING.lastUsed] = queue.usedSlot;
-  } else {
-    counters[base + VRING.lastAvail] = queue.lastAvail;
-    counters[base + VRING.lastUsed] = queue.lastUsed;
-  }
-  if (wanted && vring.callFd !== NO_CALL) {
-    counters[base + VRING.calls]!++;
-    path.host.call(vring);
-  } else counters[base + VRING.callsSuppressed]!++;
 }
 
 /** Decides for each frame of the burst where it goes, and sorts them by destination. */
@@ -278,8 +234,8 @@ function decide(
   return fdb.lookup(word0, rest, now);
 }
 
-/** Delivers the frames listed for one port, to the one receive queue that most ports have. */
-function deliver(path: Datapath, destination: number): void {
+/** Delivers the frames listed for one port, to the one receiver that most ports have. */
+function deliverListed(path: Datapath, destination: number): void {
   const listed = path.listCount[destination]!;
   path.listCount[destination] = 0;
   const port = path.ports[destination]!;
@@ -290,7 +246,8 @@ function deliver(path: Datapath, destination: number): void {
   }
   const start = destination * BURST_FRAMES;
   const count = keepFitting(path, port, start, listed);
-  if (port.receivers.length === 1) fill(path, port.receivers[0]!, path.list, start, count);
+  if (count === 0) return;
+  if (port.receivers.length === 1) port.receivers[0]!.deliver(path, path.list, start, count);
   else shareOut(path, port, start, count);
 }
 
@@ -304,51 +261,8 @@ function shareOut(path: Datapath, port: Port, start: number, count: number): voi
     for (let i = 0; i < count; i++) {
       if (shareOf[i] === queue) share[part++] = list[start + i]!;
     }
-    if (part > 0) fill(path, port.receivers[queue]!, share, 0, part);
+    if (part > 0) port.receivers[queue]!.deliver(path, share, 0, part);
   }
-}
-
-/** Delivers frames into one receive queue, or keeps them for it while it waits. */
-function fill(path: Datapath, vring: Vring, list: Uint16Array, start: number, count: number): void {
-  let done = 0;
-  if (vring.queue.broken === RING_OK) {
-    done = fillQueue(path, vring, list, start, count);
-    if (done === count) return;
-    giveUp(path, vring, vring.queue.headerBytes + frameBytes[list[start + done]!]!);
-  }
-  leaveFrames(path, vring, list, start + done, count - done);
-}
-
-/** What does not fit is dropped and counted. @returns frames dealt with: all, or the queue broke */
-function fillQueue(
-  path: Datapath,
-  vring: Vring,
-  list: Uint16Array,
-  start: number,
-  count: number,
-): number {
-  const { port, queue } = vring;
-  const { counters, outcomes } = path;
-  const base = port.counterBase;
-  outcomes.fill(0);
-  let wanted = false;
-  if (queue instanceof PackedQueue) {
-    deliverPacked(queue, port.memory, list, start, count, outcomes);
-    if (outcomes[DELIVERED]! + outcomes[SPENT_BUFFERS]! > 0) wanted = packedWantsCall(queue);
-  } else {
-    deliverSplit(queue, port.memory, list, start, count, outcomes);
-    if (outcomes[DELIVERED]! + outcomes[SPENT_BUFFERS]! > 0) wanted = splitWantsCall(queue);
-  }
-  if (queue.badChains > 0) tellBadChains(path, vring);
-  const delivered = outcomes[DELIVERED]!;
-  if (delivered + outcomes[SPENT_BUFFERS]! > 0) notify(path, vring, queue, delivered, wanted);
-  counters[base + PORT.txFrames]! += delivered;
-  counters[base + PORT.txBytes]! += outcomes[3]!;
-  if (delivered === count) return count;
-  counters[base + PORT.txDroppedNoBuffer]! += outcomes[NO_BUFFER]!;
-  counters[base + PORT.txDroppedBufferTooSmall]! += outcomes[BUFFER_TOO_SMALL]!;
-  if (queue.broken === RING_OK) return count;
-  return delivered + outcomes[NO_BUFFER]! + outcomes[BUFFER_TOO_SMALL]!;
 }
 
 /** Leaves only frames the port's MTU allows in its list. @returns how many are left */
@@ -365,20 +279,11 @@ function keepFitting(path: Datapath, port: Port, start: number, listed: number):
 }
 
 /**
- * Asks the drivers of all transmit queues for kicks, before the thread sleeps, or no more.
- * @returns whether a queue has work already, so that sleeping would lose a wake-up
+ * Asks all sources to wake the thread, before it sleeps, or no more.
+ * @returns whether one has frames already, so that sleeping would lose a wake-up
  */
 export function setKicks(path: Datapath, wanted: boolean): boolean {
   let work = false;
-  for (const { queue } of path.transmitters) {
-    if (queue.broken !== RING_OK) continue;
-    if (queue instanceof PackedQueue) {
-      packedSetKicks(queue, wanted);
-      if (wanted && packedHasWork(queue)) work = true;
-    } else {
-      splitSetKicks(queue, wanted);
-      if (wanted && splitHasWork(queue)) work = true;
-    }
-  }
+  for (const source of path.sources) if (source.setKicks(wanted)) work = true;
   return work;
 }

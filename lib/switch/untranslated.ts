@@ -11,12 +11,12 @@
  */
 import { BURST_FRAMES, CHAIN_BYTES_MAX, frameBytes } from "../virtio/burst.ts";
 import { AHEAD_MAX, IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
-import { lookAhead } from "../virtio/look_ahead.ts";
 import { RING_ACCESS, RING_BAD_ADDRESS, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { Park } from "./park.ts";
-import type { Port, Vring } from "./port.ts";
+import type { VhostPort } from "./vhost_port.ts";
+import type { Vring } from "./vring.ts";
 
 /** A question is not repeated before this, and at the longest, ms. */
 const AGAIN_MS = 200;
@@ -107,7 +107,7 @@ function waitsForTranslation(path: Datapath, vring: Vring, bytes: number): boole
   askFor(path, vring, waiting);
   // What is to be sent is there already; for what will be received one can only guess.
   const chains = vring.number % 2 === 1 ? AHEAD_MAX : iotlb.takeAhead();
-  lookAhead(queue, port.memory, iotlb, chains, bytes, (page, permission) => {
+  queue.lookAhead(port.memory, iotlb, chains, bytes, (page, permission) => {
     ask(path, vring, page, permission);
   });
   return true;
@@ -168,7 +168,7 @@ export function forgetWaiting(path: Datapath, vring: Vring): void {
 /** A range was translated: queues that waited for an address in it go on. */
 export function rangeTranslated(
   path: Datapath,
-  port: Port,
+  port: VhostPort,
   start: number,
   sizeBytes: number,
 ): void {
@@ -181,7 +181,7 @@ export function rangeTranslated(
   }
 }
 
-function permitted(port: Port, waiting: Waiting): boolean {
+function permitted(port: VhostPort, waiting: Waiting): boolean {
   const known = port.memory.iotlb?.entries.permissionAt(waiting.address) ?? 0;
   return (known & waiting.permission) !== 0;
 }
@@ -219,7 +219,7 @@ const everyFrame = Uint16Array.from({ length: BURST_FRAMES }, (_, i) => i);
 function unpark(path: Datapath, vring: Vring, park: Park): void {
   while (park.count > 0) {
     const count = park.load();
-    const done = path.deliverBurst(vring, everyFrame, 0, count);
+    const done = vring.fill(path, everyFrame, 0, count);
     park.drop(done);
     if (done === count) continue;
     giveUp(path, vring, vring.queue.headerBytes + frameBytes[done]!);
@@ -247,7 +247,7 @@ export function releaseVring(path: Datapath, vring: Vring): void {
  * Says once more what each queue of a port waits for, because news and questions can be lost, and
  * drops what has waited for too long. @returns how many queues wait
  */
-export function askAgain(path: Datapath, port: Port): number {
+export function askAgain(path: Datapath, port: VhostPort): number {
   const now = performance.now();
   let count = 0;
   for (const [number, waiting] of port.waiting) {

@@ -43,6 +43,10 @@ export const BUFFER_TOO_SMALL = 2;
 export const BUFFER_UNUSABLE: number = -2;
 /** Where chains that went back so are counted: they are published too, and may want a call. */
 export const SPENT_BUFFERS: number = 4;
+/** Where bytes delivered are counted, without virtio-net headers. */
+export const DELIVERED_BYTES: number = 3;
+/** Numbers in what a delivery counts: the outcomes of frames first. */
+export const OUTCOMES: number = 5;
 
 /**
  * Receive buffers (chains) gathered: those of the frame at hand, and in a packed ring, behind the

@@ -71,23 +71,18 @@ class Wanted {
 }
 
 /**
- * Asks for what the next chains of a queue need and the IOTLB of its guest lacks.
- * @param chains how many at most @param bytes of each buffer that will be used, as far as one can tell
+ * Asks for what the next chains of a split ring need and the IOTLB of its guest lacks.
+ * @param most chains to look at @param bytes of each buffer that will be used, as far as one can tell
  */
-export function lookAhead(
-  queue: SplitQueue | PackedQueue,
+export function lookAheadSplit(
+  queue: SplitQueue,
   memory: GuestMemory,
   iotlb: Iotlb,
-  chains: number,
+  most: number,
   bytes: number,
   ask: Ask,
 ): void {
   const wanted = new Wanted(iotlb, bytes, ask);
-  if (queue.packed) aheadPacked(queue, memory, chains, wanted);
-  else aheadSplit(queue, memory, chains, wanted);
-}
-
-function aheadSplit(queue: SplitQueue, memory: GuestMemory, most: number, wanted: Wanted): void {
   const { avail, desc, mask, size } = queue;
   const available = (Atomics.load(avail, 1) - queue.lastAvail) & 0xffff;
   const chains = Math.min(available, most, size);
@@ -111,7 +106,16 @@ function aheadSplit(queue: SplitQueue, memory: GuestMemory, most: number, wanted
   }
 }
 
-function aheadPacked(queue: PackedQueue, memory: GuestMemory, most: number, wanted: Wanted): void {
+/** The same for a packed ring. @param most slots to look at @param bytes as above */
+export function lookAheadPacked(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  iotlb: Iotlb,
+  most: number,
+  bytes: number,
+  ask: Ask,
+): void {
+  const wanted = new Wanted(iotlb, bytes, ask);
   const { desc, size } = queue;
   const slots = availableSlots(queue, most);
   for (let i = 0; i < slots && !wanted.enough; i++) {

@@ -47,6 +47,7 @@ const {
   bufferId,
   bufferSlots,
   DELIVERED,
+  DELIVERED_BYTES,
   NO_BUFFER,
   openBuffers,
   SPENT_BUFFERS,
@@ -235,8 +236,8 @@ function noteGiven(queue: PackedQueue): void {
 
 /**
  * Delivers frames of the burst into a receive queue and publishes them together. The outcome of
- * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`; bytes delivered go to
- * `outcomes[3]`, chains that went back with nothing in them to `outcomes[SPENT_BUFFERS]`.
+ * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`, and so are DELIVERED_BYTES
+ * and chains that went back with nothing in them, SPENT_BUFFERS.
  * @param list frame numbers, from `listStart` on, `count` of them
  */
 export function deliverPacked(
@@ -300,7 +301,7 @@ export function deliverPacked(
     deliveredBytes += frameBytes[frame]!;
   }
   outcomes[DELIVERED]! += delivered;
-  outcomes[3]! += deliveredBytes;
+  outcomes[DELIVERED_BYTES]! += deliveredBytes;
   if (filled > 0) giveBack(queue, filled, bufferId, bufferBytes, bufferSlots);
 }
 

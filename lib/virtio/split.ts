@@ -40,6 +40,7 @@ const {
   bufferBytes,
   bufferId,
   DELIVERED,
+  DELIVERED_BYTES,
   NO_BUFFER,
   openBuffers,
   SPENT_BUFFERS,
@@ -159,8 +160,8 @@ function publish(queue: SplitQueue, index: number, received: boolean): void {
 
 /**
  * Delivers frames of the burst into a receive queue and publishes them together. The outcome of
- * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`; bytes delivered go to
- * `outcomes[3]`, chains that went back with nothing in them to `outcomes[SPENT_BUFFERS]`.
+ * each (DELIVERED, NO_BUFFER, BUFFER_TOO_SMALL) is counted in `outcomes`, and so are DELIVERED_BYTES
+ * and chains that went back with nothing in them, SPENT_BUFFERS.
  * @param list frame numbers, from `listStart` on, `count` of them
  */
 export function deliverSplit(
@@ -235,7 +236,7 @@ export function deliverSplit(
     deliveredBytes += frameBytes[frame]!;
   }
   outcomes[DELIVERED]! += delivered;
-  outcomes[3]! += deliveredBytes;
+  outcomes[DELIVERED_BYTES]! += deliveredBytes;
   if (used !== queue.lastUsed) publish(queue, used, true);
 }
 

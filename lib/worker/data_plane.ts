@@ -21,10 +21,10 @@ import {
 import { AssertionError } from "../base/assert.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
-import { Datapath, pollVring, setKicks } from "../switch/datapath.ts";
+import { Datapath, pollSource, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
-import type { Vring } from "../switch/port.ts";
-import { askAgain } from "../switch/untranslated.ts";
+import { VhostPort } from "../switch/vhost_port.ts";
+import type { Vring } from "../switch/vring.ts";
 import { stray } from "../virtio/memory.ts";
 import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
 import { useHostCopy } from "../virtio/window.ts";
@@ -106,13 +106,11 @@ class DataPlaneLoop {
     let emptyRounds = 0;
     let rounds = 0;
     let busyUntil = 0;
-    const transmitters = this.#path.transmitters;
+    const { sources } = this.#path;
     while (this.#running) {
       if (this.#mailbox.waiting) this.#obey();
       let frames = 0;
-      for (let i = 0; i < transmitters.length; i++) {
-        frames += pollVring(this.#path, transmitters[i]!);
-      }
+      for (let i = 0; i < sources.length; i++) frames += pollSource(this.#path, sources[i]!);
       if (this.#stale) this.#refresh();
       if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
       this.#events.flush();
@@ -134,9 +132,7 @@ class DataPlaneLoop {
     if (seconds === this.#path.now) return;
     this.#path.now = seconds;
     this.#path.fdb.sweep(seconds, SWEEP_SLOTS);
-    for (const port of this.#path.ports) {
-      if (port !== null && port.waiting.size > 0) askAgain(this.#path, port);
-    }
+    for (const port of this.#path.ports) port?.tick(this.#path);
   }
 
   /** Sleeps until a driver kicks or the control thread wakes us. No wake-up is lost: kicks are
@@ -160,7 +156,8 @@ class DataPlaneLoop {
   #countKick(tag: number): void {
     if (tag === WAKE_TAG) return;
     const port = this.#path.ports[Math.floor(tag / VRINGS_PER_PORT)];
-    const vring = port?.vrings[tag % VRINGS_PER_PORT];
+    if (!(port instanceof VhostPort)) return;
+    const vring = port.vrings[tag % VRINGS_PER_PORT];
     if (vring) this.#path.counters[vring.counterBase + VRING.kicks]!++;
   }
 
@@ -173,7 +170,7 @@ class DataPlaneLoop {
       failed = error;
     }
     this.#path.counters[WORKER_BASE + WORKER.commands]!++;
-    this.#withoutKick = this.#path.transmitters.some((vring) => vring.kickFd === -1);
+    this.#withoutKick = this.#path.sources.some((source) => source.polled);
     if (failed === null) this.#mailbox.answerDone();
     else this.#answerFailed(failed);
   }

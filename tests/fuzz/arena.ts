@@ -10,11 +10,11 @@ import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { Port, type Vring } from "../../lib/switch/port.ts";
+import { VhostPort } from "../../lib/switch/vhost_port.ts";
+import { Vring } from "../../lib/switch/vring.ts";
 import { GuestMemory, type GuestRegion } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import type { VringPosition } from "../../lib/virtio/ring.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
 const GUARD_BYTES = 4096;
@@ -111,7 +111,7 @@ export interface Kind {
 /** A virtqueue of the switch over areas at these offsets of the arena. */
 export function makeVring(
   arena: Arena,
-  port: Port,
+  port: VhostPort,
   number: number,
   kind: Kind,
   areas: readonly [number, number, number],
@@ -120,14 +120,15 @@ export function makeVring(
   const [desc, driver, device] = areas.map((offset) => ({ buffer: arena.buffer, offset }));
   assert(desc && driver && device);
   const shape = { ...kind, desc, driver, device };
-  const queue = kind.packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
-  const counterBase = vringBase(port.index, number, VRINGS);
-  return { port, number, queue, callFd: 1, callIsSocket: false, kickFd: -1, counterBase };
+  const queue = makeVirtqueue(kind.packed, shape, position);
+  const vring = new Vring(port, number, queue, vringBase(port.index, number, VRINGS));
+  vring.callFd = 1;
+  return vring;
 }
 
 /** A port of the switch. */
-export function makePort(index: number, regions: readonly GuestRegion[]): Port {
-  const port = new Port(index, portBase(index, VRINGS), VRINGS);
+export function makePort(index: number, regions: readonly GuestRegion[]): VhostPort {
+  const port = new VhostPort(index, portBase(index, VRINGS), VRINGS);
   port.memory = new GuestMemory(regions);
   return port;
 }
@@ -147,7 +148,7 @@ const FILLING = Buffer.alloc(65536, MAGIC);
 
 /** A guest that keeps every rule; what it has and what it gets is watched. */
 export class GoodGuest {
-  readonly port: Port;
+  readonly port: VhostPort;
   readonly piece: Piece;
   #sent = 0;
   readonly #arena: Arena;

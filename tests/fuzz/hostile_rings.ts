@@ -11,13 +11,15 @@ import fc from "fast-check";
 import {
   type Datapath,
   type DatapathHost,
-  pollVring,
+  pollSource,
   setKicks,
 } from "../../lib/switch/datapath.ts";
-import type { Port, Vring } from "../../lib/switch/port.ts";
+import type { VhostPort } from "../../lib/switch/vhost_port.ts";
+import type { Vring } from "../../lib/switch/vring.ts";
 import { askAgain, forgetWaiting, rangeTranslated } from "../../lib/switch/untranslated.ts";
 import { Iotlb, IOTLB_PAGE_BYTES } from "../../lib/virtio/iotlb.ts";
 import { packedDescBytes, PackedQueue } from "../../lib/virtio/packed_queue.ts";
+import { SplitQueue } from "../../lib/virtio/split_queue.ts";
 import {
   RING_OK,
   RING_REASONS,
@@ -91,7 +93,7 @@ interface BadRing {
 
 /** The guest that breaks every rule. */
 class BadGuest {
-  readonly port: Port;
+  readonly port: VhostPort;
   readonly #arena: Arena;
   readonly #kind: Kind;
   readonly #pieces: readonly Piece[];
@@ -246,7 +248,7 @@ class BadGuest {
     const { size } = this.#kind;
     const ring = this.#rings[number];
     const queue = this.port.vrings[number]?.queue;
-    if (!queue || queue instanceof PackedQueue) return;
+    if (!(queue instanceof SplitQueue)) return;
     if (((ring.next - queue.lastAvail) & 0xffff) >= size) return;
     const chosen = head === null ? ring.next % size : head < 64 ? head % size : head;
     this.#word(ring.areas[1] + 4 + 2 * (ring.next % size), chosen);
@@ -279,6 +281,7 @@ class BadGuest {
         assert.equal(queue.usedSlot, queue.availSlot, "nothing is held between two visits");
         continue;
       }
+      assert(queue instanceof SplitQueue);
       assert.equal(queue.lastUsed, queue.lastAvail, "nothing is held between two visits");
       if (this.#scribbles) continue;
       const used = Math.min(
@@ -356,7 +359,7 @@ class World {
   #poll(vring: Vring): number {
     const races = this.#races.splice(0);
     let taken = 0;
-    if (races.length === 0) return pollVring(this.path, vring);
+    if (races.length === 0) return pollSource(this.path, vring);
     const queues = this.bad.port.vrings.flatMap((bad) => bad ? [bad.queue] : []);
     let looks = 0;
     const look = (): void => {
@@ -364,7 +367,7 @@ class World {
       for (const { after, op } of races) if (after === looks) this.bad.act(op);
     };
     betweenLooks(queues, this.arena.windows.window(0), look, () => {
-      taken = pollVring(this.path, vring);
+      taken = pollSource(this.path, vring);
     });
     return taken;
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Queue } from "../../lib/switch/port.ts";
+import type { Virtqueue } from "../../lib/virtio/virtqueue.ts";
 import { windowView } from "../../lib/virtio/window.ts";
 
 /** What stands for an array of a queue, and that array. */
@@ -49,7 +49,7 @@ const FIELDS = [
  * window. Slow: for the queues of one guest, for a moment.
  */
 export function betweenLooks(
-  queues: readonly Queue[],
+  queues: readonly Virtqueue[],
   window: number,
   look: () => void,
   run: () => void,

@@ -7,7 +7,7 @@
 import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
+import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { DirtyLog } from "../../lib/virtio/dirty_log.ts";
 import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
 import { windowView } from "../../lib/virtio/window.ts";
@@ -107,7 +107,7 @@ Deno.test("behind an IOMMU every page that changes is logged, translations comin
         for (const bytes of sizes) assert(sender.guest.send(frameOf(bytes), [100], indirect));
         for (const one of both) one.look();
         do {
-          pollVring(path, transmit);
+          pollSource(path, transmit);
           path.refresh();
         } while (both.map(({ guest }) => guest.answer(path)).includes(true));
         assert(sender.check() > 0 && receiver.check() > 0);

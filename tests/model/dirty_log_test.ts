@@ -14,8 +14,6 @@ import {
   QueueLog,
 } from "../../lib/virtio/dirty_log.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue, packedSetKicks } from "../../lib/virtio/packed_queue.ts";
-import { splitSetKicks } from "../../lib/virtio/split_queue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
@@ -87,8 +85,7 @@ class Migrating {
   setKicks(wanted: boolean): void {
     for (const vring of this.bench.port.vrings) {
       assert(vring);
-      if (vring.queue instanceof PackedQueue) packedSetKicks(vring.queue, wanted);
-      else splitSetKicks(vring.queue, wanted);
+      vring.queue.setKicks(wanted);
     }
   }
 

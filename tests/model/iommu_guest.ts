@@ -11,14 +11,14 @@ import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import type { Datapath } from "../../lib/switch/datapath.ts";
-import { Port } from "../../lib/switch/port.ts";
+import { VhostPort } from "../../lib/switch/vhost_port.ts";
+import { Vring } from "../../lib/switch/vring.ts";
 import { rangeTranslated } from "../../lib/switch/untranslated.ts";
 import { DirtyLog } from "../../lib/virtio/dirty_log.ts";
 import { Iotlb, IOTLB_READ, IOTLB_WRITE } from "../../lib/virtio/iotlb.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
 import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
 const PAGE = 4096;
@@ -42,7 +42,7 @@ export interface Question {
 }
 
 export class IommuGuest {
-  readonly port: Port;
+  readonly port: VhostPort;
   readonly rx: RingDriver;
   readonly tx: RingDriver;
   /** Questions that are not answered yet, oldest first. */
@@ -68,7 +68,7 @@ export class IommuGuest {
     }
     this.#freePhysical.sort((a, b) => (a * 7919) % RAM_BYTES - (b * 7919) % RAM_BYTES);
     for (let n = 0; n < 1024; n++) this.#freeIova.push(IOVA_BASE - 8 * PAGE * n);
-    this.port = new Port(index, portBase(index, 2), 2);
+    this.port = new VhostPort(index, portBase(index, 2), 2);
     const features = { eventIdx: true, indirect: true };
     const ring = (): RingDriver =>
       packed
@@ -84,13 +84,11 @@ export class IommuGuest {
         ...{ desc, driver: drv, device: dev },
       };
       const start = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
-      const queue = packed ? new PackedQueue(shape, start) : new SplitQueue(shape, start);
+      const queue = makeVirtqueue(packed, shape, start);
       queue.descArea = { windows: this.#windows, mappingOffset: desc.offset };
       queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
-      this.port.vrings[number] = {
-        ...{ port: this.port, number, queue, callFd: -1, callIsSocket: false, kickFd: -1 },
-        counterBase: vringBase(index, number, 2),
-      };
+      const counterBase = vringBase(index, number, 2);
+      this.port.vrings[number] = new Vring(this.port, number, queue, counterBase);
     }
     this.replaceMemory();
   }

@@ -9,7 +9,7 @@ import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { PORT } from "../../lib/switch/counters.ts";
-import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
+import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { askAgain } from "../../lib/switch/untranslated.ts";
 import { IommuGuest } from "./iommu_guest.ts";
 
@@ -89,7 +89,7 @@ class Journey {
   poll(): void {
     const vring = this.guests[0].port.vrings[1];
     assert(vring);
-    pollVring(this.path, vring);
+    pollSource(this.path, vring);
     this.path.refresh();
   }
 

@@ -9,11 +9,11 @@ import { GuestRam, type RingDriver } from "../../lib/guest/driver.ts";
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Port } from "../../lib/switch/port.ts";
+import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
+import { VhostPort } from "../../lib/switch/vhost_port.ts";
+import { Vring } from "../../lib/switch/vring.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
 const RAM_BYTES = 4 << 20;
@@ -22,7 +22,7 @@ const SIZE = 64;
 
 /** A guest in plain memory with any number of queue pairs. */
 export class MemoryGuest {
-  readonly port: Port;
+  readonly port: VhostPort;
   readonly rings: RingDriver[] = [];
   readonly #ram: GuestRam;
   readonly #buffers: Map<number, number>[] = [];
@@ -31,7 +31,7 @@ export class MemoryGuest {
     const buffer = new ArrayBuffer(RAM_BYTES);
     this.#ram = new GuestRam(buffer, 0);
     const windows = new WindowSet(0, RAM_BYTES, () => buffer);
-    this.port = new Port(index, portBase(index, VRINGS), VRINGS);
+    this.port = new VhostPort(index, portBase(index, VRINGS), VRINGS);
     const region = { guestAddr: 0, sizeBytes: RAM_BYTES, windows, mappingOffset: 0 };
     this.port.memory = new GuestMemory([region]);
     const features = { eventIdx: true, indirect: true };
@@ -57,11 +57,8 @@ export class MemoryGuest {
     };
     const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
     const port = this.port;
-    port.vrings[number] = {
-      ...{ port, number, callFd: -1, callIsSocket: false, kickFd: -1 },
-      queue: packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position),
-      counterBase: vringBase(index, number, VRINGS),
-    };
+    const queue = makeVirtqueue(packed, shape, position);
+    port.vrings[number] = new Vring(port, number, queue, vringBase(index, number, VRINGS));
   }
 
   /** Fills all receive queues. */
@@ -104,5 +101,5 @@ export function makePath(guests: readonly MemoryGuest[]): Datapath {
 
 /** Serves every transmit queue once. @returns frames taken */
 export function pollAll(path: Datapath): number {
-  return path.transmitters.reduce((sum, vring) => sum + pollVring(path, vring), 0);
+  return path.sources.reduce((sum, vring) => sum + pollSource(path, vring), 0);
 }

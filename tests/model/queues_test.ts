@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { ethernet } from "../../lib/guest/frames.ts";
 import { PORT } from "../../lib/switch/counters.ts";
-import { pollVring } from "../../lib/switch/datapath.ts";
+import { pollSource } from "../../lib/switch/datapath.ts";
 import { makePath, MemoryGuest, pollAll } from "./memory_guest.ts";
 
 const FROM = "02:00:00:00:00:01";
@@ -50,7 +50,7 @@ Deno.test("a flow keeps its receive queue and its order, and flows spread over 1
         for (let flow = 0; flow < 64; flow++) {
           assert(sender.send(flow % 4, flowFrame(flow, round)));
         }
-        for (const vring of path.transmitters) pollVring(path, vring);
+        for (const vring of path.sources) pollSource(path, vring);
         for (let pair = 0; pair < pairs; pair++) {
           for (const frame of receiver.received(pair)) {
             const view = new DataView(frame.buffer);

@@ -9,12 +9,12 @@ import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { type Datapath, pollVring } from "../../lib/switch/datapath.ts";
-import { Port, type Vring } from "../../lib/switch/port.ts";
+import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
+import { VhostPort } from "../../lib/switch/vhost_port.ts";
+import { Vring } from "../../lib/switch/vring.ts";
 import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
 import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/window.ts";
 
 const RAM_BYTES = 8 << 20;
@@ -38,7 +38,7 @@ export class Bench {
   readonly ram: GuestRam;
   readonly rx: RingDriver;
   readonly tx: RingDriver;
-  readonly port: Port;
+  readonly port: VhostPort;
   readonly #buffers = new Map<number, readonly Segment[]>();
   /** Receive chains that came back with nothing in them. */
   returnedEmpty = 0;
@@ -57,7 +57,7 @@ export class Bench {
     this.ram = new GuestRam(buffer, guestBase);
     const windows = new WindowSet(0, ramBytes, () => buffer);
     this.#windows = windows;
-    this.port = new Port(index, portBase(index, 2), 2);
+    this.port = new VhostPort(index, portBase(index, 2), 2);
     this.port.memory = new GuestMemory([
       { guestAddr: guestBase, sizeBytes: ramBytes, windows, mappingOffset: 0 },
     ]);
@@ -88,13 +88,12 @@ export class Bench {
     const position = packed
       ? { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 }
       : { availIndex: start, availWrap: 1, usedIndex: start, usedWrap: 1 };
-    const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+    const queue = makeVirtqueue(packed, shape, position);
     queue.descArea = { windows: this.#windows, mappingOffset: desc.offset };
     queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
-    const counterBase = vringBase(index, number, 2);
-    const port = this.port;
-    const call = { callFd: 0, callIsSocket: false, kickFd: -1 };
-    return { port, number, queue, ...call, counterBase };
+    const vring = new Vring(this.port, number, queue, vringBase(index, number, 2));
+    vring.callFd = 0;
+    return vring;
   }
 
   /** Offers a receive chain of the given sizes, filled with a canary. */
@@ -177,7 +176,8 @@ export class Bench {
 
 /** A datapath over benches; a broken ring fails the test. */
 export function makePath(benches: readonly Bench[]): Datapath {
-  const benchOf = (port: Port): Bench | undefined => benches.find((each) => each.port === port);
+  const benchOf = (port: VhostPort): Bench | undefined =>
+    benches.find((each) => each.port === port);
   return makeDatapath(benches.map(({ port }) => port), {
     portsMax: 4,
     host: {
@@ -197,7 +197,7 @@ export function makePath(benches: readonly Bench[]): Datapath {
 export function poll(path: Datapath, sender: Bench): number {
   const vring = sender.port.vrings[1];
   assert(vring);
-  return pollVring(path, vring);
+  return pollSource(path, vring);
 }
 
 /** A frame of `bytes` with a content of its own. */

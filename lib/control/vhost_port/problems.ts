@@ -18,7 +18,8 @@ import {
 import type { Offer } from "../../vhost/offer.ts";
 import { SHARE_HINT, strayRing } from "../../vhost/device/ring_places.ts";
 import type { Device } from "../../vhost/device.ts";
-import { areaBytes, type VringState } from "../../vhost/device/vring.ts";
+import type { VringState } from "../../vhost/device/vring.ts";
+import { areaBytes } from "../../virtio/areas.ts";
 import { CHAIN_REASON_ROWS } from "../../virtio/bad_chain.ts";
 import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";

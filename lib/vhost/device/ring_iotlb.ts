@@ -9,7 +9,8 @@ import { Translations } from "../../virtio/translations.ts";
 import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
 import { VHOST_ACCESS_RW } from "../wire/back_end_message.ts";
 import type { MemoryTable } from "./memory_table.ts";
-import { areaBytes, type AreaSource, type VringState } from "./vring.ts";
+import { areaBytes } from "../../virtio/areas.ts";
+import type { AreaSource, VringState } from "./vring.ts";
 
 /** Translations kept; rings of 256 entries need three pages each. */
 const ENTRIES_MAX = 4096;

@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { PACKED_EVENT_BYTES, packedDescBytes } from "../../virtio/packed_queue.ts";
-import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../virtio/split_queue.ts";
+import { areaBytes } from "../../virtio/areas.ts";
 import type { VringPosition } from "../../worker/wire.ts";
 import type { VringAddresses } from "../wire/payloads.ts";
 import type { Refusal } from "../reasons.ts";
@@ -102,16 +101,6 @@ const EVENT_INDEX_BYTES = 2;
 export interface AreaSource {
   /** Host address of `sizeBytes` at an address, all in one piece and aligned, or null. */
   translate(address: number, sizeBytes: number, align: number): number | null;
-}
-
-/** Bytes of a ring's three areas, named as the data plane does. */
-export function areaBytes(
-  size: number,
-  packed: boolean,
-): { readonly desc: number; readonly driver: number; readonly device: number } {
-  return packed
-    ? { desc: packedDescBytes(size), driver: PACKED_EVENT_BYTES, device: PACKED_EVENT_BYTES }
-    : { desc: splitDescBytes(size), driver: splitAvailBytes(size), device: splitUsedBytes(size) };
 }
 
 /**

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Port } from "../../switch/port.ts";
 import { askAgain, holdVring, rangeTranslated, releaseVring } from "../../switch/untranslated.ts";
+import type { VhostPort } from "../../switch/vhost_port.ts";
 import { Iotlb } from "../../virtio/iotlb.ts";
 import { GuestMemory } from "../../virtio/memory.ts";
 import type { Given, Handlers } from "../wire.ts";
@@ -23,17 +23,17 @@ export function iotlbCommands(place: Place): Pick<
 > {
   const { path } = place;
   return {
-    setIotlb: ({ port, on }) => setTranslated(place.port(port), on),
+    setIotlb: ({ port, on }) => setTranslated(place.vhostPort(port), on),
     updateIotlb: (given) => update(place, given),
     invalidateIotlb: ({ port, iova, sizeBytes }) =>
-      place.port(port).memory.iotlb?.invalidate(iova, sizeBytes),
+      place.vhostPort(port).memory.iotlb?.invalidate(iova, sizeBytes),
     holdVring: ({ port, vring }) => holdVring(place.vring(port, vring)),
     releaseVring: ({ port, vring }) => releaseVring(path, place.vring(port, vring)),
-    askAgain: ({ port }) => askAgain(path, place.port(port)),
+    askAgain: ({ port }) => askAgain(path, place.vhostPort(port)),
   };
 }
 
-function setTranslated(port: Port, on: boolean): void {
+function setTranslated(port: VhostPort, on: boolean): void {
   const memory = new GuestMemory(port.memory.regions);
   if (on) memory.iotlb = new Iotlb(memory.regions);
   port.memory = memory;
@@ -42,7 +42,7 @@ function setTranslated(port: Port, on: boolean): void {
 
 function update(place: Place, given: Given<"updateIotlb">): void {
   const { iova, sizeBytes, hostAddress, permission } = given;
-  const port = place.port(given.port);
+  const port = place.vhostPort(given.port);
   if (!port.memory.iotlb?.update(iova, sizeBytes, hostAddress, permission)) {
     throw new Error(`0x${iova.toString(16)} leads to no memory of the port`);
   }

@@ -32,7 +32,7 @@ export function memoryCommands(
 }
 
 function setMemory(place: Place, { port: index, regions }: Given<"setMemory">): void {
-  const port = place.port(index);
+  const port = place.vhostPort(index);
   const memory = new GuestMemory(regions.map(({ guestAddr, sizeBytes, address, mapping }) => {
     const windows = place.mapping(mapping);
     return { guestAddr, sizeBytes, windows, mappingOffset: address - windows.address };
@@ -44,7 +44,7 @@ function setMemory(place: Place, { port: index, regions }: Given<"setMemory">): 
 }
 
 function setLog(place: Place, { port: index, log, logAll }: Given<"setLog">): void {
-  const port = place.port(index);
+  const port = place.vhostPort(index);
   const next = log && dirtyLog(place, log);
   port.logAll = logAll;
   port.log = next;

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { present } from "../../base/assert.ts";
+import { assert, present } from "../../base/assert.ts";
 import type { Datapath } from "../../switch/datapath.ts";
-import type { Port, Vring } from "../../switch/port.ts";
+import type { Port } from "../../switch/port.ts";
+import { VhostPort } from "../../switch/vhost_port.ts";
+import type { Vring } from "../../switch/vring.ts";
 import type { MappedArea, RingArea } from "../../virtio/ring.ts";
 import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/window.ts";
 
@@ -34,9 +36,16 @@ export class Place {
     return present(this.path.ports[index], `port ${index}`);
   }
 
+  /** A port with a front-end, by number. @throws {AssertionError} there is none, or another kind */
+  vhostPort(index: number): VhostPort {
+    const port = this.port(index);
+    assert(port instanceof VhostPort, `port ${index} has a front-end`);
+    return port;
+  }
+
   /** A virtqueue that was started. @throws {AssertionError} */
   vring(port: number, number: number): Vring {
-    return present(this.port(port).vrings[number], `started vring ${number} of port ${port}`);
+    return present(this.vhostPort(port).vrings[number], `started vring ${number} of port ${port}`);
   }
 
   /** A mapping by number. @throws {AssertionError} */

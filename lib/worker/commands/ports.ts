@@ -6,9 +6,10 @@
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { portBase } from "../../switch/counters.ts";
 import { forward } from "../../switch/datapath.ts";
-import { NOT_LINKED, Port } from "../../switch/port.ts";
+import { NOT_LINKED } from "../../switch/port.ts";
 import { composeRarp } from "../../switch/rarp.ts";
 import { forgetWaiting } from "../../switch/untranslated.ts";
+import { VhostPort } from "../../switch/vhost_port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import type { Place } from "./place.ts";
@@ -54,13 +55,13 @@ function addPort({ path }: Place): number | null {
   if (index < 0) return null;
   const base = portBase(index, VRINGS_PER_PORT);
   path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
-  path.ports[index] = new Port(index, base, VRINGS_PER_PORT);
+  path.ports[index] = new VhostPort(index, base, VRINGS_PER_PORT);
   return index;
 }
 
 function removePort(place: Place, index: number): void {
   const { path } = place;
-  for (const vring of place.port(index).vrings) {
+  for (const vring of place.vhostPort(index).vrings) {
     if (!vring) continue;
     forgetWaiting(path, vring);
     forgetKick(place, vring);

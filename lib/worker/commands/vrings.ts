@@ -6,26 +6,14 @@
 import { fdKind } from "../../../ffi/mod.ts";
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { VRING, VRING_COUNTERS, vringBase } from "../../switch/counters.ts";
-import type { Queue, Vring } from "../../switch/port.ts";
 import { forgetWaiting } from "../../switch/untranslated.ts";
-import {
-  PACKED_EVENT_BYTES,
-  packedDescBytes,
-  PackedQueue,
-  packedSetKicks,
-} from "../../virtio/packed_queue.ts";
-import type { VringShape } from "../../virtio/ring.ts";
-import {
-  splitAvailBytes,
-  splitDescBytes,
-  SplitQueue,
-  splitSetKicks,
-  splitUsedBytes,
-} from "../../virtio/split_queue.ts";
+import { Vring } from "../../switch/vring.ts";
+import { areaBytes } from "../../virtio/areas.ts";
+import { makeVirtqueue, type Virtqueue } from "../../virtio/virtqueue.ts";
 import type { Given, Handlers, VringPosition, VringStart } from "../wire.ts";
 import { forgetKick, watchKick } from "./kicks.ts";
 import type { Place } from "./place.ts";
-import { attachRecord, logWhole } from "./records.ts";
+import { attachRecord } from "./records.ts";
 
 /** What the data plane does with virtqueues. */
 export function vringCommands(place: Place): Pick<
@@ -46,7 +34,7 @@ export function vringCommands(place: Place): Pick<
     setVringCall: ({ port, vring, callFd }) => setCall(place.vring(port, vring), callFd),
     setVringLog: ({ port, vring, logGuestAddr }) => {
       place.vring(port, vring).queue.logGuestAddr = logGuestAddr;
-      place.port(port).refreshLogs();
+      place.vhostPort(port).refreshLogs();
     },
     kickVring: ({ port, vring }) => {
       // That it arrived has woken the thread; the next round looks at every ring.
@@ -65,43 +53,30 @@ function startVring(
   place: Place,
   { port: index, vring: number, start }: Given<"startVring">,
 ): void {
-  const port = place.port(index);
+  const port = place.vhostPort(index);
   const queue = makeQueue(place, start);
-  const { kickFd, callFd } = start;
-  const vring: Vring = {
-    port,
-    number,
-    queue,
-    callFd: -1,
-    callIsSocket: false,
-    kickFd,
-    counterBase: vringBase(index, number, VRINGS_PER_PORT),
-  };
-  setCall(vring, callFd);
+  const counterBase = vringBase(index, number, VRINGS_PER_PORT);
+  const vring = new Vring(port, number, queue, counterBase, start.kickFd);
+  setCall(vring, start.callFd);
   watchKick(place, vring);
   port.vrings[number] = vring;
   port.refreshLogs();
-  logWhole(queue);
+  // What a process before us may have written, and not come to log.
+  queue.logWhole();
   // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
-  if (queue instanceof PackedQueue) packedSetKicks(queue, false);
-  else splitSetKicks(queue, false);
+  queue.setKicks(false);
   showPosition(place, vring);
 }
 
-function makeQueue(place: Place, start: VringStart): Queue {
+function makeQueue(place: Place, start: VringStart): Virtqueue {
   const { size, packed, position } = start;
-  const descBytes = packed ? packedDescBytes(size) : splitDescBytes(size);
-  const desc = place.area(start.descAddress, descBytes);
-  const driverBytes = packed ? PACKED_EVENT_BYTES : splitAvailBytes(size);
-  const driver = place.area(start.driverAddress, driverBytes);
-  const deviceBytes = packed ? PACKED_EVENT_BYTES : splitUsedBytes(size);
-  const device = place.area(start.deviceAddress, deviceBytes);
+  const bytes = areaBytes(size, packed);
+  const desc = place.area(start.descAddress, bytes.desc);
+  const driver = place.area(start.driverAddress, bytes.driver);
+  const device = place.area(start.deviceAddress, bytes.device);
   const { eventIdx, indirect, mergeable, headerBytes } = start;
-  const shape: VringShape = {
-    ...{ size, eventIdx, indirect, mergeable, headerBytes },
-    ...{ desc, driver, device },
-  };
-  const queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+  const shape = { size, eventIdx, indirect, mergeable, headerBytes, desc, driver, device };
+  const queue = makeVirtqueue(packed, shape, position);
   queue.enabled = start.enabled;
   queue.logGuestAddr = start.logGuestAddr;
   queue.descArea = desc;
@@ -114,7 +89,7 @@ function stopVring(place: Place, { port, vring: number }: Given<"stopVring">): V
   const vring = place.vring(port, number);
   const position = vring.queue.position();
   forgetWaiting(place.path, vring);
-  place.port(port).vrings[number] = null;
+  place.vhostPort(port).vrings[number] = null;
   forgetKick(place, vring);
   return position;
 }

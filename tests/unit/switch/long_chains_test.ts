@@ -1,7 +1,7 @@
 /** A port whose guest sends chains without end costs the others no more than its share. */
 import { makeDatapath } from "../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { pollVring } from "../../../lib/switch/datapath.ts";
+import { pollSource } from "../../../lib/switch/datapath.ts";
 import { Arena, type Kind, makePort, makeVring, regionOf, VRINGS } from "../../fuzz/arena.ts";
 
 const SIZE = 256;
@@ -38,7 +38,7 @@ Deno.test("a port's visits are left out for the descriptors it had read beyond i
   let most = 0;
   for (let visit = 0; visit < VISITS; visit++) {
     arena.view.setUint16(avail + 2, (index + SIZE) & 0xffff, true);
-    const taken = pollVring(path, vring);
+    const taken = pollSource(path, vring);
     index += taken;
     chains += taken;
     most = Math.max(most, taken);

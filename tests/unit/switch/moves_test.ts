@@ -4,7 +4,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { counterBytes, PORT, portBase } from "../../../lib/switch/counters.ts";
 import type { Fdb } from "../../../lib/switch/fdb.ts";
-import { Port } from "../../../lib/switch/port.ts";
+import { VhostPort } from "../../../lib/switch/vhost_port.ts";
 
 const PORTS = 4;
 const START = 1000;
@@ -23,7 +23,7 @@ class Table {
   readonly #counters = new Float64Array(counterBytes(PORTS, 2) / 8);
 
   constructor(entriesMax = 64, seed = 7) {
-    const ports = Array.from({ length: PORTS }, (_, i) => new Port(i, portBase(i, 2), 2));
+    const ports = Array.from({ length: PORTS }, (_, i) => new VhostPort(i, portBase(i, 2), 2));
     this.fdb = makeDatapath(ports, {
       ...{ entriesMax, seed, counters: this.#counters },
       host: {

@@ -2,9 +2,9 @@
 import { makeDatapath } from "../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { PORT } from "../../../lib/switch/counters.ts";
-import { type Datapath, pollVring } from "../../../lib/switch/datapath.ts";
+import { type Datapath, pollSource } from "../../../lib/switch/datapath.ts";
 import { PARK_BYTES_MAX, PARK_FRAMES_MAX } from "../../../lib/switch/park.ts";
-import type { Vring } from "../../../lib/switch/port.ts";
+import type { Vring } from "../../../lib/switch/vring.ts";
 import {
   askAgain,
   forgetWaiting,
@@ -19,6 +19,7 @@ import {
   RING_OK,
   RING_UNTRANSLATED,
 } from "../../../lib/virtio/ring.ts";
+import { SplitQueue } from "../../../lib/virtio/split_queue.ts";
 import { WINDOW_STRIDE, WINDOWS_MAX, WindowSet } from "../../../lib/virtio/window.ts";
 import { IommuGuest } from "../../model/iommu_guest.ts";
 
@@ -72,7 +73,7 @@ class Net {
     frame.set([2, 0, 0, 0, 0, to === "waiter" ? 0x21 : 0x22, 2, 0, 0, 0, 0, 1]);
     assert(this.sender.send(frame, [], false));
     do {
-      pollVring(this.path, this.vring(this.sender, 1));
+      pollSource(this.path, this.vring(this.sender, 1));
       this.path.refresh();
     } while (this.sender.answer(this.path));
     assert.equal(this.sender.reclaim(), 1, "the sender has its buffer back");
@@ -179,13 +180,13 @@ Deno.test("a question that found no room is asked as soon as there is some", () 
   const frame = new Uint8Array(60).fill(7);
   frame.set([2, 0, 0, 0, 0, 0x21, 2, 0, 0, 0, 0, 1]);
   waiter.send(frame, [], false);
-  pollVring(path, net.vring(waiter, 1));
+  pollSource(path, net.vring(waiter, 1));
   assert.equal(waiter.questions.length, 0);
   net.deaf = false;
   later(1000, () => askAgain(path, waiter.port));
   assert.equal(waiter.questions.length, 1);
   assert(waiter.answer(path));
-  assert.equal(pollVring(path, net.vring(waiter, 1)), 1);
+  assert.equal(pollSource(path, net.vring(waiter, 1)), 1);
 });
 
 Deno.test("a permission that is refused three times breaks the ring, which the front-end is told", () => {
@@ -283,12 +284,13 @@ Deno.test("an address that no IOMMU has is a fault, also beside one that only wa
   const queue = net.vring(waiter, 1).queue;
   const frame = new Uint8Array(60);
   assert(waiter.send(frame, [], false));
+  assert(queue instanceof SplitQueue);
   queue.desc[1] = 1 << 22;
-  pollVring(path, net.vring(waiter, 1));
+  pollSource(path, net.vring(waiter, 1));
   assert.deepEqual(events, ["broken 1/1"]);
   assert.equal(queue.broken, RING_BAD_ADDRESS);
   assert.equal(net.vring(waiter, 0).queue.broken, RING_UNTRANSLATED);
-  pollVring(path, net.vring(waiter, 1));
+  pollSource(path, net.vring(waiter, 1));
   assert.deepEqual(events, ["broken 1/1"], "once");
 });
 

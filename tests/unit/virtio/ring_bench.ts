@@ -7,11 +7,8 @@ import { GuestRam, type RingDriver, type Segment } from "../../../lib/guest/driv
 import { PackedDriver } from "../../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../../lib/guest/driver_split.ts";
 import { GuestMemory } from "../../../lib/virtio/memory.ts";
-import { deliverPacked, finishPacked, takePacked } from "../../../lib/virtio/packed.ts";
-import { PackedQueue, packedSetKicks, packedWantsCall } from "../../../lib/virtio/packed_queue.ts";
 import type { VringShape } from "../../../lib/virtio/ring.ts";
-import { deliverSplit, finishSplit, takeSplit } from "../../../lib/virtio/split.ts";
-import { SplitQueue, splitSetKicks, splitWantsCall } from "../../../lib/virtio/split_queue.ts";
+import { makeVirtqueue, type Virtqueue } from "../../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../../lib/virtio/window.ts";
 
 const RAM_BYTES = 1 << 22;
@@ -29,7 +26,7 @@ export interface Setting {
 export class Bench {
   readonly ram: GuestRam;
   readonly driver: RingDriver;
-  readonly queue: SplitQueue | PackedQueue;
+  readonly queue: Virtqueue;
   readonly memory: GuestMemory;
   readonly #windows: WindowSet;
 
@@ -62,7 +59,7 @@ export class Bench {
     };
     const at = packed ? 0 : start;
     const position = { availIndex: at, availWrap: 1, usedIndex: at, usedWrap: 1 };
-    this.queue = packed ? new PackedQueue(shape, position) : new SplitQueue(shape, position);
+    this.queue = makeVirtqueue(packed, shape, position);
   }
 
   /** A chain of pieces in fresh memory. */
@@ -71,31 +68,23 @@ export class Bench {
   }
 
   take(most: number): number {
-    return this.queue instanceof PackedQueue
-      ? takePacked(this.queue, this.memory, most)
-      : takeSplit(this.queue, this.memory, most);
+    return this.queue.take(this.memory, most);
   }
 
   finish(count: number): void {
-    if (this.queue instanceof PackedQueue) finishPacked(this.queue, count);
-    else finishSplit(this.queue, count);
+    this.queue.finish(count);
   }
 
   deliver(list: Uint16Array, count: number, outcomes: Int32Array): void {
-    if (this.queue instanceof PackedQueue) {
-      deliverPacked(this.queue, this.memory, list, 0, count, outcomes);
-    } else deliverSplit(this.queue, this.memory, list, 0, count, outcomes);
+    this.queue.deliver(this.memory, list, 0, count, outcomes);
   }
 
   wantsCall(): boolean {
-    return this.queue instanceof PackedQueue
-      ? packedWantsCall(this.queue)
-      : splitWantsCall(this.queue);
+    return this.queue.wantsCall();
   }
 
   setKicks(wanted: boolean): void {
-    if (this.queue instanceof PackedQueue) packedSetKicks(this.queue, wanted);
-    else splitSetKicks(this.queue, wanted);
+    this.queue.setKicks(wanted);
   }
 
   release(): void {

@@ -8,7 +8,7 @@ import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import { Commands } from "../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../lib/worker/wire.ts";
 import { LOG_OFF, RING_OK } from "../../../lib/virtio/ring.ts";
-import { BYTES, MappedPort, PORT } from "./mapped_port.ts";
+import { BYTES, MappedPort } from "./mapped_port.ts";
 
 const PORTS = 3;
 const MAC = { macLo: 0x10005452, macHi: 0x0100 };
@@ -96,8 +96,8 @@ Deno.test("a virtqueue that cannot start leaves its port as it was", () => {
     () => bench.start(false, LOG_OFF, bench.address + BYTES - 64),
     (error: Error) => error.name === "Error" && /no mapping holds \d+ bytes/.test(error.message),
   );
-  deepEqual(bench.path.ports[PORT]?.vrings.filter((vring) => vring), []);
-  deepEqual(bench.path.transmitters, []);
+  deepEqual(bench.port?.vrings.filter((vring) => vring), []);
+  deepEqual(bench.path.sources, []);
   bench.start();
   equal(bench.broken, RING_OK);
 });

@@ -1,7 +1,8 @@
 /** In-band calls: none is lost, and one driver's do not crowd the others' events out. */
 import { deepEqual, equal } from "node:assert/strict";
-import { Port, type Vring } from "../../../lib/switch/port.ts";
-import { SplitQueue } from "../../../lib/virtio/split_queue.ts";
+import { VhostPort } from "../../../lib/switch/vhost_port.ts";
+import { Vring } from "../../../lib/switch/vring.ts";
+import { makeVirtqueue } from "../../../lib/virtio/virtqueue.ts";
 import { createEvents, EVENT, EventReader, EventWriter } from "../../../lib/worker/events.ts";
 import { InBandCalls } from "../../../lib/worker/in_band_calls.ts";
 import { IN_BAND } from "../../../lib/worker/wire.ts";
@@ -15,15 +16,9 @@ function vring(port: number): Vring {
     ...{ desc: AREA, driver: AREA, device: AREA },
   };
   const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
-  const made = {
-    port: new Port(port, 0, 2),
-    number: 0,
-    queue: new SplitQueue(shape, position),
-    callFd: IN_BAND,
-    callIsSocket: false,
-    kickFd: IN_BAND,
-    counterBase: 0,
-  };
+  const queue = makeVirtqueue(false, shape, position);
+  const made = new Vring(new VhostPort(port, 0, 2), 0, queue, 0, IN_BAND);
+  made.callFd = IN_BAND;
   made.port.vrings[0] = made;
   return made;
 }

@@ -7,6 +7,7 @@ import { makeDatapath } from "../../harness/datapath.ts";
 import { equal } from "node:assert/strict";
 import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../ffi/mod.ts";
 import type { Datapath } from "../../../lib/switch/datapath.ts";
+import { VhostPort } from "../../../lib/switch/vhost_port.ts";
 import type { Iotlb } from "../../../lib/virtio/iotlb.ts";
 import { LOG_OFF } from "../../../lib/virtio/ring.ts";
 import { Commands } from "../../../lib/worker/commands/mod.ts";
@@ -72,12 +73,17 @@ export class MappedPort implements Disposable {
     return this.#commands.run(name, given);
   }
 
+  get port(): VhostPort | null {
+    const port = this.path.ports[PORT];
+    return port instanceof VhostPort ? port : null;
+  }
+
   get iotlb(): Iotlb | null | undefined {
-    return this.path.ports[PORT]?.memory.iotlb;
+    return this.port?.memory.iotlb;
   }
 
   get broken(): number | undefined {
-    return this.path.ports[PORT]?.vrings[0]?.queue.broken;
+    return this.port?.vrings[0]?.queue.broken;
   }
 
   [Symbol.dispose](): void {

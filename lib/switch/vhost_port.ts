@@ -1,0 +1,91 @@
+/**
+ * A port behind which a vhost-user front-end is: guest memory, its virtqueues, what they wait for.
+ *
+ * @module
+ */
+import type { DirtyLog } from "../virtio/dirty_log.ts";
+import { QueueLog } from "../virtio/dirty_log.ts";
+import { GuestMemory } from "../virtio/memory.ts";
+import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
+import type { Datapath } from "./datapath.ts";
+import { Port, type Source } from "./port.ts";
+import { askAgain, type Waiting } from "./untranslated.ts";
+import type { Vring } from "./vring.ts";
+
+/**
+ * Descriptors of chains that a visit may read, 30 us; for more, later visits are left out. A whole
+ * visit may read 16 times as many, half a millisecond in each round and for each queue. Frames of
+ * one descriptor are not counted.
+ */
+const STEPS_A_TURN = 4096;
+
+/** One port with a guest. Data-plane thread only. */
+export class VhostPort extends Port {
+  memory: GuestMemory = new GuestMemory([]);
+  /** Virtqueues in service, by number. */
+  readonly vrings: (Vring | null)[];
+  /** Descriptors read for it beyond its turns; its transmit queues are left out until it is even. */
+  debt = 0;
+  /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
+  log: DirtyLog | null = null;
+  logAll = false;
+  /** Virtqueues that wait, or waited, for a translation, by number. */
+  readonly waiting: Map<number, Waiting> = new Map();
+
+  constructor(index: number, counterBase: number, vringsMax: number) {
+    super(index, counterBase);
+    this.vrings = new Array<Vring | null>(vringsMax).fill(null);
+  }
+
+  /** A visit to a transmit queue has read this many descriptors of chains. */
+  charge(steps: number): void {
+    if (steps > STEPS_A_TURN) this.debt = steps - STEPS_A_TURN;
+  }
+
+  /** A visit is left out. @returns frames taken */
+  payBack(): number {
+    this.debt -= STEPS_A_TURN;
+    return 0;
+  }
+
+  /** Receive queues that take frames now, lowest number first. */
+  override refresh(): void {
+    this.receivers.length = 0;
+    if (!this.adminUp) return;
+    for (let number = 0; number < this.vrings.length; number += 2) {
+      const vring = this.vrings[number];
+      if (!vring || !vring.queue.enabled) continue;
+      // Frames for a queue that waits for a translation are kept for it.
+      const { broken } = vring.queue;
+      if (broken === RING_OK || broken === RING_UNTRANSLATED) this.receivers.push(vring);
+    }
+  }
+
+  /** Transmit queues in service, broken ones left out. */
+  override appendSources(list: Source[]): void {
+    for (let number = 1; number < this.vrings.length; number += 2) {
+      const vring = this.vrings[number];
+      if (vring && vring.queue.broken === RING_OK) list.push(vring);
+    }
+  }
+
+  override tick(path: Datapath): void {
+    if (this.waiting.size > 0) askAgain(path, this);
+  }
+
+  /** Finds out anew what each virtqueue logs. Call after any change to memory, log or virtqueues. */
+  refreshLogs(): void {
+    for (const vring of this.vrings) {
+      if (!vring) continue;
+      const { queue } = vring;
+      const { descArea, deviceArea, logGuestAddr } = queue;
+      // Only receive buffers are written; whatever the guest sends stays as it is.
+      const payload = this.logAll && vring.number % 2 === 0 ? this.log : null;
+      const ring = logGuestAddr !== LOG_OFF ? this.log : null;
+      const { memory } = this;
+      queue.log = payload === null && ring === null
+        ? null
+        : new QueueLog(memory, descArea, deviceArea, payload, ring, logGuestAddr);
+    }
+  }
+}

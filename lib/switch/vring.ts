@@ -1,0 +1,150 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * A virtqueue in service, as frames come from it and go to it: its driver is told, what it does is
+ * counted, and what it cannot take is kept or dropped.
+ *
+ * Data-plane thread only; nothing here allocates, throws or blocks per frame.
+ *
+ * @module
+ */
+import * as burst from "../virtio/burst.ts";
+import * as delivery from "../virtio/deliver.ts";
+import * as ring from "../virtio/ring.ts";
+import type { Virtqueue } from "../virtio/virtqueue.ts";
+import { tellBadChains } from "./bad_chains.ts";
+import * as counters from "./counters.ts";
+import type { Datapath } from "./datapath.ts";
+import type { Sink, Source } from "./port.ts";
+import { giveUp, leaveFrames } from "./untranslated.ts";
+import type { VhostPort } from "./vhost_port.ts";
+
+// Own constants are folded into optimised code; an import is read and checked at every use.
+const { BURST_FRAMES, frameBytes, openFrames } = burst;
+const { BUFFER_TOO_SMALL, DELIVERED, DELIVERED_BYTES, NO_BUFFER, OUTCOMES, SPENT_BUFFERS } =
+  delivery;
+const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
+const { PORT, VRING } = counters;
+
+/** {@linkcode Vring.callFd} without a descriptor: the driver polls. */
+const NO_CALL = -1;
+/** {@linkcode Vring.kickFd} without a descriptor: the driver does not kick. */
+const NO_KICK = -1;
+
+/** What became of the frames that are being delivered. */
+const outcomes = new Int32Array(OUTCOMES);
+
+/** One virtqueue of a port. Data-plane thread only. */
+export class Vring implements Source, Sink {
+  readonly port: VhostPort;
+  /** Its number on the port: even, the guest receives; odd, the guest transmits. */
+  readonly number: number;
+  readonly queue: Virtqueue;
+  /** Where its counters stand. */
+  readonly counterBase: number;
+  /** Eventfd of the driver's kick, -1: the ring must be polled, or below that: a message kicks it. */
+  readonly kickFd: number;
+  /** Eventfd or socket of the driver's call, -1, or below that: a message calls it. */
+  callFd: number = NO_CALL;
+  /** The call descriptor is a socket, as User-Mode Linux sends. */
+  callIsSocket = false;
+
+  constructor(
+    port: VhostPort,
+    number: number,
+    queue: Virtqueue,
+    counterBase: number,
+    kickFd: number = NO_KICK,
+  ) {
+    this.port = port;
+    this.number = number;
+    this.queue = queue;
+    this.counterBase = counterBase;
+    this.kickFd = kickFd;
+  }
+
+  /** Otherwise it is started but disabled (vhost-user.rst «Ring states»), or out of service. */
+  get enabled(): boolean {
+    return this.queue.enabled && this.port.adminUp;
+  }
+
+  get polled(): boolean {
+    return this.kickFd === NO_KICK;
+  }
+
+  take(path: Datapath): number {
+    const { port, queue } = this;
+    if (queue.broken !== RING_OK) return 0;
+    if (port.debt > 0) return port.payBack();
+    const count = queue.take(port.memory, BURST_FRAMES);
+    if (count > 0) {
+      port.charge(STEPS_MAX - walk[WALK_STEPS]!);
+      if (this.enabled) openFrames(count, queue.headerBytes);
+    } else if (queue.broken !== RING_OK) giveUp(path, this);
+    return count;
+  }
+
+  finish(path: Datapath, count: number): void {
+    const { queue } = this;
+    queue.finish(count);
+    settle(path, this, count);
+    if (queue.badChains > 0) tellBadChains(path, this);
+    if (queue.broken !== RING_OK) giveUp(path, this);
+  }
+
+  setKicks(wanted: boolean): boolean {
+    const { queue } = this;
+    if (queue.broken !== RING_OK) return false;
+    queue.setKicks(wanted);
+    return wanted && queue.hasWork();
+  }
+
+  /** Fills receive buffers, or keeps the frames while it waits for a translation. */
+  deliver(path: Datapath, list: Uint16Array, start: number, count: number): void {
+    let done = 0;
+    if (this.queue.broken === RING_OK) {
+      done = this.fill(path, list, start, count);
+      if (done === count) return;
+      giveUp(path, this, this.queue.headerBytes + frameBytes[list[start + done]!]!);
+    }
+    leaveFrames(path, this, list, start + done, count - done);
+  }
+
+  /**
+   * Fills receive buffers; what does not fit is dropped and counted.
+   * @returns frames dealt with: all, or the queue broke
+   */
+  fill(path: Datapath, list: Uint16Array, start: number, count: number): number {
+    const { port, queue } = this;
+    const { counters } = path;
+    const base = port.counterBase;
+    outcomes.fill(0);
+    queue.deliver(port.memory, list, start, count, outcomes);
+    const delivered = outcomes[DELIVERED]!;
+    if (delivered + outcomes[SPENT_BUFFERS]! > 0) settle(path, this, delivered);
+    if (queue.badChains > 0) tellBadChains(path, this);
+    counters[base + PORT.txFrames]! += delivered;
+    counters[base + PORT.txBytes]! += outcomes[DELIVERED_BYTES]!;
+    if (delivered === count) return count;
+    counters[base + PORT.txDroppedNoBuffer]! += outcomes[NO_BUFFER]!;
+    counters[base + PORT.txDroppedBufferTooSmall]! += outcomes[BUFFER_TOO_SMALL]!;
+    if (queue.broken === RING_OK) return count;
+    return delivered + outcomes[NO_BUFFER]! + outcomes[BUFFER_TOO_SMALL]!;
+  }
+}
+
+/** Buffers are published: one decision to call the driver per burst, and the ring's counters. */
+function settle(path: Datapath, vring: Vring, frames: number): void {
+  const { queue } = vring;
+  const { counters } = path;
+  const base = vring.counterBase;
+  const wanted = queue.wantsCall();
+  counters[base + VRING.frames]! += frames;
+  counters[base + VRING.bursts]!++;
+  counters[base + VRING.lastAvail] = queue.availIndex;
+  counters[base + VRING.lastUsed] = queue.usedIndex;
+  if (wanted && vring.callFd !== NO_CALL) {
+    counters[base + VRING.calls]!++;
+    path.host.call(vring);
+  } else counters[base + VRING.callsSuppressed]!++;
+}
