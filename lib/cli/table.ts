@@ -4,10 +4,11 @@
  * @module
  */
 
-/** Rows under a heading, columns aligned; columns whose cells are all numbers go right. */
+/** Rows under a heading, columns aligned; columns of numbers, or dashes for none, go right. */
 export function formatTable(heading: readonly string[], rows: readonly string[][]): string {
   const numeric = heading.map((_, column) =>
-    rows.length > 0 && rows.every((row) => /^-?[\d.]+[kMG%s]?$/.test(row[column] ?? ""))
+    rows.some((row) => row[column] !== "-") &&
+    rows.every((row) => /^(-?[\d.]+[kMG%s]?|-)$/.test(row[column] ?? ""))
   );
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length))

@@ -22,6 +22,11 @@ function linkText(port: PortStatus): string {
   return port.linkedTo === null ? port.link : `${port.link} = ${port.linkedTo}`;
 }
 
+/** The same, and what is wrong: a port that is up is not always well. */
+function linkCell(port: PortStatus): string {
+  return [linkText(port), ...port.problems.map(({ code }) => code)].join(", ");
+}
+
 function socketText(port: PortStatus): string {
   if (port.retry === null) return port.socket;
   return `${port.socket} (${port.retry.reason}, retry ${port.retry.afterMs / 1000} s)`;
@@ -43,7 +48,7 @@ function listenerRow(listener: ListenerStatus): string[] {
 export function portTable({ ports, listeners }: DocumentOf<"port-list">): string {
   const rows = ports.map((port) => [
     port.name,
-    linkText(port),
+    linkCell(port),
     port.mode,
     String(port.queuePairs),
     port.ring ?? "-",
@@ -81,6 +86,11 @@ function memoryText(port: PortStatus): string {
   return `${mebibytes(bytes)} shared in ${length} region${length === 1 ? "" : "s"}${with_}`;
 }
 
+function ringText({ ring, queuePairs, mtu }: PortStatus): string {
+  const pairs = `${queuePairs} queue pair${queuePairs === 1 ? "" : "s"}`;
+  return `${ring ?? "none"}, ${pairs}, mtu ${mtu ?? "any"}`;
+}
+
 function counts(entries: readonly (readonly [string, number])[]): string {
   return entries.length === 0 ? "none" : entries.map(([name, n]) => `${name} ${n}`).join(", ");
 }
@@ -93,7 +103,7 @@ function peerFacts({ peer, connectedAt, connects }: PortStatus): string {
 function problemFacts({ problems }: Pick<PortStatus, "problems">): [string, string][] {
   return problems.map(({ code, text, hint }) => [
     "problem",
-    `${code}: ${text}${hint === null ? "" : ` (${hint})`}`,
+    `${code}: ${text}${hint === null ? "" : `: ${hint}`}`,
   ]);
 }
 
@@ -129,7 +139,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["front-end", peerFacts(port)],
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
-    ["ring", `${port.ring ?? "none"}, ${port.queuePairs} queue pairs, mtu ${port.mtu ?? "any"}`],
+    ["ring", ringText(port)],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
     [
       "protocol",

@@ -34,7 +34,7 @@ Deno.test("a port's verdict and its times follow what happens to it", async () =
   const after = await running.port("vm1");
   assert.match(after.verdict, /none is connected since 20/);
   assert.equal((await vuswitch("port", "down", "vm1", "--ctl", running.ctl)).code, 0);
-  assert.match((await running.port("vm1")).verdict, /^down by operator/);
+  assert.match((await running.port("vm1")).verdict, /^down by operator: vuswitch port up vm1 /);
   const { at, startedAt, uptimeSeconds } = await running.status();
   assert(startedAt <= waiting.linkSince && after.linkSince <= at);
   assert(Math.abs(Date.parse(at) - Date.parse(startedAt) - 1000 * uptimeSeconds) < 2000);

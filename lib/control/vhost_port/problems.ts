@@ -43,11 +43,11 @@ const IOMMU: PortProblem = {
   hint: "if its guest has an IOMMU (iommu_platform=on), add offer=iommu to the port",
 };
 
-function notShared(text: string): PortProblem {
+function notShared(text: string, hint = SHARE_HINT): PortProblem {
   return {
     code: NOT_SHARED,
     text: `guest memory is not shared with us: ${text}`,
-    hint: SHARE_HINT,
+    hint,
   };
 }
 
@@ -236,7 +236,9 @@ function waitsForMemory(vring: VringState): boolean {
 /** QEMU sends nothing at all if no region has a file and it may send regions one by one. */
 function noMemory(device: Device): PortProblem | null {
   if (device.memory.regions.length > 0 || !device.vrings.some(waitsForMemory)) return null;
-  return notShared("its rings are set up and no memory came");
+  // A backend that is shared and that no node names is not the guest's memory.
+  const hint = `${SHARE_HINT}, and let -numa name that backend (memdev=)`;
+  return notShared("its rings are set up and no memory came", hint);
 }
 
 function strayAreas(device: Device): PortProblem | null {

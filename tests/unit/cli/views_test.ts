@@ -1,8 +1,10 @@
 /**
- * What tables show of a document that is not every day's.
+ * What tables show of a document that is not every day's, and how their columns stand.
  */
-import { deepEqual } from "node:assert/strict";
-import { vringTable } from "../../../lib/cli/views.ts";
+import { deepEqual, equal, match } from "node:assert/strict";
+import { formatTable } from "../../../lib/cli/table.ts";
+import { portTable, portView, vringTable } from "../../../lib/cli/views.ts";
+import type { PortStatus } from "../../../lib/control/types.ts";
 
 type List = Parameters<typeof vringTable>[0];
 
@@ -23,4 +25,37 @@ Deno.test("vring show says how many chains were bad, beside what became of the r
     "broken: bad-index",
     "broken: bad-index, 2 bad chains",
   ]);
+});
+
+function port(problems: readonly string[], more: Partial<PortStatus> = {}): PortStatus {
+  return {
+    ...{ name: "vm1", link: "up", admin: "up", linkedTo: null, mode: "listen", queuePairs: 1 },
+    ...{ ring: "split/256", mtu: null, counters: {}, peer: null, socket: "vm1.sock", retry: null },
+    ...{ lastError: null, errors: {}, featureNames: [], protocolFeatureNames: [], memory: [] },
+    problems: problems.map((code) => ({ code, text: "a guest", hint: "mend it (both)" })),
+    ...more,
+  } as unknown as PortStatus;
+}
+
+Deno.test("port list says what is wrong with a port that is up; port show says it with its hint", () => {
+  const link = (status: PortStatus): string | undefined =>
+    portTable({ ports: [status], listeners: [] }).split("\n")[1]?.split(/ {2,}/)[1];
+  equal(link(port([])), "up");
+  equal(link(port(["mac-flap", "closing"])), "up, mac-flap, closing");
+  equal(link(port(["mac-flap"], { linkedTo: "vm2" })), "up = vm2, mac-flap");
+  equal(link(port(["socket-gone"], { admin: "down" })), "admin-down, socket-gone");
+  match(portView(port(["mac-flap"])), /^problem +mac-flap: a guest: mend it \(both\)$/m);
+});
+
+Deno.test("port show counts one queue pair and several", () => {
+  match(portView(port([])), /^ring +split\/256, 1 queue pair, mtu any$/m);
+  match(portView(port([], { queuePairs: 2, mtu: 1500 })), /, 2 queue pairs, mtu 1500$/m);
+});
+
+Deno.test("a column of numbers goes right, with dashes for what has none; one of words or dashes left", () => {
+  const table = (...cells: string[]): string[] =>
+    formatTable(["A", "COUNT"], cells.map((cell) => ["x", cell])).trimEnd().split("\n");
+  deepEqual(table("12.0", "-"), ["A  COUNT", "x   12.0", "x      -"]);
+  deepEqual(table("-", "-"), ["A  COUNT", "x  -", "x  -"]);
+  deepEqual(table("1", "one"), ["A  COUNT", "x  1", "x  one"]);
 });
