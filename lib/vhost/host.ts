@@ -143,6 +143,11 @@ export interface SessionHost {
   finishStateTransfer(): Refusal | null | Promise<Refusal | null>;
   /** Something an operator may want to read; `level` as in the log. */
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
+  /**
+   * A request is answered with a failure, and the connection goes on.
+   * @param event in the log @param refusal counted by its code; its detail is what is logged
+   */
+  refused(event: string, refusal: Refusal): void;
   /** Both directions of a queue pair run and are enabled, or no longer. */
   linkChanged(up: boolean): void;
 }

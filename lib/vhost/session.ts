@@ -133,11 +133,10 @@ export class Session {
       case "failed":
         // Whoever waits for an answer of its own kind cannot be told otherwise.
         if (request.replies && !heard) return { close: result.refusal };
-        this.device.host.log(
-          "warn",
-          "refused",
-          `${request.name} refused: ${result.refusal.detail}`,
-        );
+        this.device.host.refused("refused", {
+          ...result.refusal,
+          detail: `${request.name} refused: ${result.refusal.detail}`,
+        });
         return heard ? reply(number, encodeU64(NACK)) : {};
     }
   }
@@ -157,7 +156,7 @@ export class Session {
       return this.#close(message, { code, detail });
     }
     this.device.closeFds(message.fds);
-    this.device.host.log("warn", code, `${detail} refused`);
+    this.device.host.refused(code, { code, detail: `${detail} refused` });
     return reply(message.request, encodeU64(NACK));
   }
 

@@ -51,6 +51,8 @@ export function eventNames(): string[] {
     /[lL]og\(\s*"(?:debug|info|warn|error)",\s*((?!\s|\.\.\.)[^,]+),/g,
     /[lL]ogger(?:\)|\?)?\.(?:debug|info|warn|error)\(\s*[^,()]+,\s*([^,]+),/g,
     /[lL]ogger\[\w+\]\(\s*[^,]+,\s*([^,]+),/g,
+    // What a session's host logs and counts.
+    /\.refused\(\s*([^,()]+),/g,
   ]);
   const names = called.flatMap((word) => {
     const [, fixed] = /^"([a-z-]+)"$/.exec(word) ?? [];

@@ -73,6 +73,9 @@ Deno.test("config: longer frames than a port's MTU reach nobody and are counted,
       assert.equal(await say(refused), 1n);
       assert.equal((await bed.port(1)).mtu, 1000);
     }
+    const { errors, lastError } = await bed.port(1);
+    assert.deepEqual(errors, { "bad-mtu": 5 });
+    assert.match(lastError?.detail ?? "", /^NET_SET_MTU refused: MTU 65536,/);
     assert.equal(await say(1400), 0n);
     // Nobody hears an answer: the operator is told once, and the port's own is in force.
     for (let pair = 0; pair < 3; pair++) {

@@ -6,6 +6,7 @@
  */
 import { fdKind, setNonBlocking, viewMemory } from "../../../ffi/mod.ts";
 import type { SessionHost } from "../../vhost/host.ts";
+import type { Refusal } from "../../vhost/reasons.ts";
 import type { DataPlane, VringPosition } from "../../worker/wire.ts";
 import type { PortMemory } from "./guest_memory.ts";
 import type { PortIotlb } from "./iotlb.ts";
@@ -31,11 +32,14 @@ export interface SessionParts {
   readonly iotlb: PortIotlb;
   readonly state: MovingState;
   readonly records: RingRecords;
+  /** Counts what a request was refused for. */
+  readonly history: { refused(refusal: Refusal): void };
 }
 
 /** The host of one connection's session. Control thread only. */
 export function sessionHost(parts: SessionParts, duties: PortDuties): SessionHost {
-  const { plane, number: port, memory, dirtyLog, tenantFds, iotlb, state, records } = parts;
+  const { plane, number: port, memory, dirtyLog, tenantFds, iotlb, state, records, history } =
+    parts;
   const closeFd = (fd: number): void => tenantFds.close(fd);
   return {
     prepareMemory: (regions, fds) => {
@@ -78,6 +82,10 @@ export function sessionHost(parts: SessionParts, duties: PortDuties): SessionHos
     askForRing: (page) => iotlb.askForRing(page),
     startStateTransfer: (direction, fd) => state.start(direction, fd),
     finishStateTransfer: () => state.finish(),
+    refused: (event, refusal) => {
+      history.refused(refusal);
+      duties.log("warn", event, refusal.detail);
+    },
     ...duties,
   };
 }

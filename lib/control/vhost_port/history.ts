@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Refusal } from "../../vhost/reasons.ts";
 import type { PortStatus } from "../types.ts";
 
 /** The history of one port. Times are ISO 8601 in UTC. Control thread only. */
@@ -11,11 +12,14 @@ export class PortHistory {
   connectedAt: string | null = null;
   linkSince: string = now();
   lastError: PortStatus["lastError"] = null;
+  /** What the front-end that is there, or was last, was refused last, for people. */
+  refusal: string | null = null;
   readonly #errors = new Map<string, number>();
 
   /** A front-end came. */
   connected(): void {
     this.connects++;
+    this.refusal = null;
     this.connectedAt = now();
     this.linkSince = this.connectedAt;
   }
@@ -37,6 +41,12 @@ export class PortHistory {
   failed(code: string, detail: string): void {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
     this.lastError = { code, detail, at: now() };
+  }
+
+  /** A request was answered with a failure; the front-end stays. */
+  refused({ code, detail }: Refusal): void {
+    this.failed(code, detail);
+    this.refusal = detail;
   }
 
   /** How often it went wrong, by reason code. */

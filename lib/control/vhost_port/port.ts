@@ -221,7 +221,7 @@ export class SwitchPort {
     const parts: SessionParts = {
       ...{ plane: this.#plane, number: this.number, records },
       ...{ memory: this.#memory, dirtyLog: this.#dirtyLog, tenantFds: this.#tenantFds },
-      ...{ iotlb: this.#iotlb, state: this.#state },
+      ...{ iotlb: this.#iotlb, state: this.#state, history: this.#history },
     };
     return sessionHost(parts, {
       startVring: (vring, start) => this.#startVring(vring, start),

@@ -106,7 +106,7 @@ export function portStatus(facts: PortFacts): PortStatus {
   };
   const broken = (device?.vrings ?? [])
     .flatMap((vring, index) => vring.broken === null ? [] : [{ index, error: vring.broken }]);
-  return { ...status, verdict: portVerdict(status, broken) };
+  return { ...status, verdict: portVerdict(status, broken, history.refusal) };
 }
 
 /** For `vring show`. @param countersOf a virtqueue's counters, with `lastAvail` and `lastUsed` */

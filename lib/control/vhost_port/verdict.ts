@@ -5,21 +5,27 @@
  */
 import type { PortStatus, VringStatus } from "../types.ts";
 
-/** One line about a port. @param broken its virtqueues that were stopped */
+/**
+ * One line about a port.
+ * @param broken its virtqueues that were stopped
+ * @param refusal what its front-end was refused last, for people
+ */
 export function portVerdict(
   port: Omit<PortStatus, "verdict">,
   broken: readonly Pick<VringStatus, "index" | "error">[],
+  refusal: string | null,
 ): string {
-  if (port.admin === "down") return "down by operator: vuswitch port up puts it back";
+  if (port.admin === "down") return `down by operator: vuswitch port up ${port.name} puts it back`;
   if (port.link === "wait") return waiting(port);
   const [problem] = port.problems;
   if (problem) return `${problem.text}${problem.hint === null ? "" : `: ${problem.hint}`}`;
   const [first] = broken;
   if (first) return `vring ${first.index} stopped: ${first.error}`;
   if (port.link === "down") {
-    return port.memory.length === 0
-      ? "front-end connected, guest memory not shared yet: its driver has not started"
-      : "front-end connected, virtqueues not running: its driver has not started";
+    const lacks = port.memory.length === 0
+      ? "guest memory not shared yet"
+      : "virtqueues not running";
+    return `front-end connected, ${lacks}: ${refusal ?? "its driver has not started"}`;
   }
   const { txDroppedNoBuffer: late = 0, rxFrames = 0, txFrames = 0 } = port.counters;
   if (late > 0) {

@@ -31,7 +31,8 @@ export function iotlbMsg(device: Device, given: IotlbMessage): Result {
   else if (given.type === VHOST_IOTLB_INVALIDATE) refusal = invalidate(device, given);
   else refusal = { code: "bad-iotlb", detail: `type ${given.type}` };
   if (refusal === null) return reply(encodeU64(CARRIED_OUT));
-  device.host.log("warn", "refused", `IOTLB_MSG refused: ${refusal.detail}`);
+  const detail = `IOTLB_MSG refused: ${refusal.detail}`;
+  device.host.refused("refused", { ...refusal, detail });
   return reply(encodeU64(REFUSED));
 }
 

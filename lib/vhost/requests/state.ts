@@ -58,6 +58,9 @@ export function checkDeviceState(device: Device): Result {
 
 /** The reply: these bits, and whether something was wrong, which is logged. */
 function judge(device: Device, refusal: Refusal | null, bits = 0n): Uint8Array {
-  if (refusal) device.host.log("warn", refusal.code, `device state refused: ${refusal.detail}`);
+  if (refusal) {
+    const detail = `device state refused: ${refusal.detail}`;
+    device.host.refused(refusal.code, { ...refusal, detail });
+  }
   return encodeU64(bits | (refusal ? FAILED : 0n));
 }

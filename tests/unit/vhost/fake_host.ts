@@ -277,6 +277,10 @@ export class FakeHost implements SessionHost {
     this.journal.push(`log ${event}`);
   }
 
+  refused(event: string, { detail }: Refusal): void {
+    this.log("warn", event, detail);
+  }
+
   linkChanged(up: boolean): void {
     ok(up !== this.link, "the link is reported when it changes");
     this.link = up;
