@@ -20,7 +20,10 @@ import {
 import { STATES, Walk } from "./walk_states.ts";
 
 /** Numbers that no specification knows; one is a known number if only 16 bits are looked at. */
-const UNKNOWN = [0, 46, 47, 100, 255, 0x10001, 2 ** 31 + 1, 2 ** 32 - 1];
+const FIRST_UNKNOWN = REQUESTS.size + 1;
+const UNKNOWN = [
+  ...[0, FIRST_UNKNOWN, FIRST_UNKNOWN + 1, 100, 255, 0x10001, 2 ** 31 + 1, 2 ** 32 - 1],
+];
 
 /** What came, in the words of what is expected. */
 function judge(request: number, { reply, close }: Outcome, own: boolean): Expected {
