@@ -40,13 +40,18 @@ Deno.test("hostile bytes", async (t) => {
       () => closes(siege, (f) => void f.message(request)),
     );
   }
-  await step("300 unknown requests that want an answer get one each", null, async () => {
-    using frontEnd = siege.frontEnd();
-    for (let request = REQUESTS.size + 1; request <= REQUESTS.size + 300; request++) {
-      assert.notEqual(await frontEnd.ask(request), 0n);
-    }
-    assert.notEqual(await frontEnd.ask(id.VHOST_USER_GET_FEATURES), 0n);
-  });
+  await step(
+    "300 unknown requests that want an answer get one each",
+    "unknown-request",
+    async () => {
+      using frontEnd = siege.frontEnd();
+      for (let request = REQUESTS.size + 1; request <= REQUESTS.size + 300; request++) {
+        assert.notEqual(await frontEnd.ask(request), 0n);
+      }
+      assert.notEqual(await frontEnd.ask(id.VHOST_USER_GET_FEATURES), 0n);
+    },
+    300,
+  );
   for (const size of [0xffffffff, 0x80000000, 4097]) {
     await step(
       `a payload of ${size} bytes is announced`,

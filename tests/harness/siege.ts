@@ -77,14 +77,15 @@ export class Siege implements AsyncDisposable {
   }
 
   /**
-   * Runs one attack. @param reason code to be counted once, or null: no error
+   * Runs one attack. @param reason code to be counted, or null: no error
    * @param attack returns when it is over and has closed what it opened
+   * @param times how often `reason` is counted
    */
-  async attack(reason: string | null, attack: () => Promise<void>): Promise<void> {
+  async attack(reason: string | null, attack: () => Promise<void>, times = 1): Promise<void> {
     const before = (await this.port()).errors;
     await attack();
     const wanted = { ...before };
-    if (reason !== null) wanted[reason] = (before[reason] ?? 0) + 1;
+    if (reason !== null) wanted[reason] = (before[reason] ?? 0) + times;
     await until("the port to be free", async () => (await this.port()).link === "wait");
     assert.deepEqual((await this.port()).errors, wanted);
     await this.bystanders.check();
@@ -115,11 +116,12 @@ export type Step = (
   name: string,
   reason: string | null,
   run: () => Promise<void>,
+  times?: number,
 ) => Promise<boolean>;
 
 /** Names steps and runs each as an attack. */
 export function steps(t: Deno.TestContext, siege: Siege): Step {
-  return (name, reason, run) => t.step(name, () => siege.attack(reason, run));
+  return (name, reason, run, times) => t.step(name, () => siege.attack(reason, run, times));
 }
 
 /** Something said on a bare connection that makes the switch close it. */
