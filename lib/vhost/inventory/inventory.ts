@@ -129,8 +129,9 @@ function messages(known: readonly Entry[]): Entry[] {
     const bit = known.find((each) => each.kind === "protocol feature" && each.number === gate);
     const requires = about.needs ?? bit?.name ?? null;
     return {
-      ...{ kind: "front-end message", number, name: `VHOST_USER_${name}`, requires },
+      ...{ kind: "front-end message", number, name: `VHOST_USER_${name}` },
       ...(decode ? status(requires) : NOT_OFFERED),
+      requires,
       reason: about.why ?? feature(requires)?.reason ?? null,
       ...{ note: about.note ?? null, answer: about.answer, tests: about.tests.map(covering) },
     };
