@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { PEERS_REQUIRED } from "./peers.ts";
 import { type CommandResult, vuswitchWords } from "./switch_process.ts";
 import { TempFolder } from "./temp.ts";
 import { until } from "./until.ts";
@@ -10,10 +11,14 @@ import { until } from "./until.ts";
 /** A user without a name, a home or a process. */
 export const OTHER_UID = 61_788;
 
-/** Whether this process may run another user's; says so loudly if not. */
+/**
+ * Whether this process may act for another user; says so loudly if not.
+ * @throws where nothing may be skipped
+ */
 export function canBeOther(): boolean {
   if (Deno.uid() === 0) return true;
-  console.log("    SKIPPED: this needs root, to run as another user");
+  if (PEERS_REQUIRED) throw new Error("Another user is required here, and this is not root");
+  console.log("    SKIPPED: this needs root, to act for another user");
   return false;
 }
 

@@ -3,7 +3,8 @@
  * and one that comes, is thrown out or leaves, and comes again would cost it without end.
  *
  * Allowances of the socket, whoever comes, and one of each process whose connections had to be
- * closed. A process that has used its own up waits before each further try, and nobody else does.
+ * closed. A process that has used its own up waits before each further try, and nobody else does; one of
+ * another PID namespace has none, and shares the socket's.
  * Front-ends that stayed for a while cost nothing, those that had a link and left at once half.
  *
  * @module

@@ -1,4 +1,5 @@
 /** Socket files that are removed or replaced under who listens: noticed, said, and made again. */
+import { canBeOther, OTHER_UID } from "../../../harness/other_user.ts";
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { acceptUnix, closeFd, connectUnix, EAGAIN, listenUnix } from "../../../../ffi/mod.ts";
 import { bindSocket, socketIdentity } from "../../../../lib/control/sockets/bind.ts";
@@ -286,17 +287,16 @@ Deno.test("SocketWatch looks at folders, and at files only when one of them has 
 
 Deno.test("a folder that somebody else has made meanwhile gets no socket, nor does his link", () => {
   // Only root may give folders away.
-  if (Deno.uid() !== 0) return;
-  const STRANGER = 61_788;
+  if (!canBeOther()) return;
   const makes: ((path: string, folder: string) => void)[] = [
     (path) => {
       Deno.mkdirSync(path, { mode: 0o777 });
-      Deno.chownSync(path, STRANGER, STRANGER);
+      Deno.chownSync(path, OTHER_UID, OTHER_UID);
     },
     (path, folder) => {
       Deno.mkdirSync(`${folder}/elsewhere`);
       Deno.symlinkSync(`${folder}/elsewhere`, path);
-      ok(new Deno.Command("chown", { args: ["-h", String(STRANGER), path] }).outputSync().success);
+      ok(new Deno.Command("chown", { args: ["-h", String(OTHER_UID), path] }).outputSync().success);
     },
   ];
   for (const make of makes) {
@@ -307,7 +307,7 @@ Deno.test("a folder that somebody else has made meanwhile gets no socket, nor do
       equal(socketIdentity(subject.path), null, "nothing is bound there");
       match(
         subject.file.problem?.text ?? "",
-        /nobody finds it: its folder .*run belongs to user 61788 now/,
+        new RegExp(`nobody finds it: its folder .*run belongs to user ${OTHER_UID} now`),
       );
       match(subject.file.problem?.hint ?? "", /^move it away/);
       equal(subject.lines.length, 1);
