@@ -263,7 +263,13 @@ Deno.test("hot files stay hot", () => {
 
 Deno.test("the rings cite the specification, the links of README and docs lead somewhere", () => {
   const text = (path: string): string => Deno.readTextFileSync(ROOT + path);
-  for (const path of ["lib/virtio/split.ts", "lib/virtio/packed.ts", "lib/virtio/deliver.ts"]) {
+  for (
+    const path of [
+      "lib/virtio/split/frames.ts",
+      "lib/virtio/packed/frames.ts",
+      "lib/virtio/deliver.ts",
+    ]
+  ) {
     assert.match(text(path), /virtio-v1\.3 §\d/);
   }
   for (const name of ["session", "device", "requests/table", "device/vring"]) {

@@ -8,16 +8,16 @@ import { copyMemory, createMemoryFile, Mapping, setThreadCpus, viewMemory } from
 import { counterBytes, PORT, portBase, vringBase } from "../../lib/switch/counters.ts";
 import { Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
-import { NullPort } from "../../lib/switch/null_port.ts";
-import type { Port } from "../../lib/switch/port.ts";
-import { VhostPort } from "../../lib/switch/vhost_port.ts";
-import { Vring } from "../../lib/switch/vring.ts";
+import { NullPort } from "../../lib/switch/ports/null_port.ts";
+import type { Port } from "../../lib/switch/ports/port.ts";
+import { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
+import { Vring } from "../../lib/switch/ports/vring.ts";
 import { openFrames } from "../../lib/virtio/burst.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { JOURNAL_RECEIVES, journalBytes } from "../../lib/virtio/packed_journal.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
+import { JOURNAL_RECEIVES, journalBytes } from "../../lib/virtio/packed/journal.ts";
+import { SplitQueue } from "../../lib/virtio/split/queue.ts";
 import { makeVirtqueue, type Virtqueue } from "../../lib/virtio/virtqueue.ts";
-import { copyBytes, useHostCopy, WindowSet } from "../../lib/virtio/window.ts";
+import { copyBytes, useHostCopy, WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const SIZE = 128;
 const RAM_BYTES = 64 << 20;

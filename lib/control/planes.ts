@@ -7,7 +7,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import type { Mac } from "../base/mac.ts";
-import { LINK_WAITING, NOT_LINKED } from "../switch/port.ts";
+import { LINK_WAITING, NOT_LINKED } from "../switch/ports/port.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import { MappingPool } from "./front_end/guest_memory.ts";
 

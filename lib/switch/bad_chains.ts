@@ -8,7 +8,7 @@
 import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";
 import { VRING } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
-import type { Vring } from "./vring.ts";
+import type { Vring } from "./ports/vring.ts";
 
 /** Counts and tells of the bad chains that a visit to a virtqueue met. */
 export function tellBadChains(path: Datapath, vring: Vring): void {

@@ -34,7 +34,7 @@
  * ```
  *
  * A window (segmentWindow) is a view of somebody's memory, window.ts; frame* and buffer* are in
- * burst.ts and deliver.ts, segment* in memory.ts, the rest is the {@linkcode Datapath}'s.
+ * burst.ts and deliver.ts, segment* in guest_memory.ts, the rest is the {@linkcode Datapath}'s.
  *
  * Data-plane thread only; nothing here allocates, throws or blocks per frame.
  *
@@ -46,9 +46,9 @@ import type { Fdb } from "./fdb.ts";
 import * as flow from "./flow.ts";
 import * as link from "./link.ts";
 import { PortMoves } from "./moves.ts";
-import { NOT_LINKED, type Port, type Source } from "./port.ts";
+import { NOT_LINKED, type Port, type Source } from "./ports/port.ts";
 import * as spreading from "./spread.ts";
-import type { Vring } from "./vring.ts";
+import type { Vring } from "./ports/vring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;

@@ -11,8 +11,8 @@
  * @module
  */
 import * as burst from "../virtio/burst.ts";
-import * as memory from "../virtio/memory.ts";
-import * as window from "../virtio/window.ts";
+import * as memory from "../virtio/memory/guest_memory.ts";
+import * as window from "../virtio/memory/window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { frameHead, frameSegment, frameSegmentEnd, HEAD_BYTES, HEAD_WORDS } = burst;

@@ -9,7 +9,7 @@
 import * as burst from "../virtio/burst.ts";
 import * as counters from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
-import type { Port } from "./port.ts";
+import type { Port } from "./ports/port.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;

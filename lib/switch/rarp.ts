@@ -21,9 +21,9 @@ import {
   HEAD_WORDS,
   TAKEN_SEGMENTS,
 } from "../virtio/burst.ts";
-import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/guest_memory.ts";
 import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
-import { PRIVATE_BYTES, PRIVATE_WINDOW, privateView } from "../virtio/window.ts";
+import { PRIVATE_BYTES, PRIVATE_WINDOW, privateView } from "../virtio/memory/window.ts";
 
 /** Shortest Ethernet frame, without FCS. */
 const RARP_FRAME_BYTES = 60;

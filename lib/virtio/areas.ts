@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { PACKED_EVENT_BYTES, packedDescBytes } from "./packed_queue.ts";
-import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "./split_queue.ts";
+import { PACKED_EVENT_BYTES, packedDescBytes } from "./packed/queue.ts";
+import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "./split/queue.ts";
 
 /** Bytes of a ring's three areas, named as the data plane does. @param size entries, 1-32768 */
 export function areaBytes(

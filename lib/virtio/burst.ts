@@ -10,9 +10,9 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import * as memory from "./memory.ts";
+import * as memory from "./memory/guest_memory.ts";
 import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "./net_header.ts";
-import * as window from "./window.ts";
+import * as window from "./memory/window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { segmentBytes, segmentOffset, segmentWindow } = memory;

@@ -10,9 +10,9 @@
  * @module
  */
 import * as burst from "./burst.ts";
-import * as memory from "./memory.ts";
+import * as memory from "./memory/guest_memory.ts";
 import * as netHeader from "./net_header.ts";
-import * as window from "./window.ts";
+import * as window from "./memory/window.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const {

@@ -9,10 +9,10 @@
  */
 import { isBadTable } from "./bad_chain.ts";
 import { SCRATCH_SEGMENTS } from "./burst.ts";
-import { IOTLB_PAGE_BYTES, IOTLB_READ, IOTLB_WRITE } from "./iotlb.ts";
-import type { Iotlb } from "./iotlb.ts";
-import { copyWordsIn, type GuestMemory } from "./memory.ts";
-import { availableSlots, type PackedQueue } from "./packed_queue.ts";
+import { IOTLB_PAGE_BYTES, IOTLB_READ, IOTLB_WRITE } from "./memory/iotlb.ts";
+import type { Iotlb } from "./memory/iotlb.ts";
+import { copyWordsIn, type GuestMemory } from "./memory/guest_memory.ts";
+import { availableSlots, type PackedQueue } from "./packed/queue.ts";
 import {
   DESC_BYTES,
   indirectTable,
@@ -20,7 +20,7 @@ import {
   VRING_DESC_F_NEXT,
   VRING_DESC_F_WRITE,
 } from "./ring.ts";
-import type { SplitQueue } from "./split_queue.ts";
+import type { SplitQueue } from "./split/queue.ts";
 
 /** Descriptors looked at of each chain. */
 const DESCRIPTORS_MAX = 24;

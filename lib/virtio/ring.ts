@@ -5,7 +5,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { WindowSet } from "./window.ts";
+import type { WindowSet } from "./memory/window.ts";
 
 /** The buffer continues in the next descriptor. */
 export const VRING_DESC_F_NEXT = 1;

@@ -4,27 +4,27 @@
  * alone it is decided which kind a ring is, when it starts; whoever has one asks it, and never what
  * it is. A call costs a look at its kind, once a burst; what runs a frame knows one kind of ring.
  *
- * A kind is its state (split_queue.ts, packed_queue.ts) and functions over it; these classes only
+ * A kind is its state (split/queue.ts, packed/queue.ts) and functions over it; these classes only
  * bring the two together. Data-plane thread only.
  *
  * @module
  */
 import type { BadChains } from "./bad_chain.ts";
-import * as dirtyLog from "./dirty_log.ts";
-import type { QueueLog } from "./dirty_log.ts";
-import { inflightBytes, PackedInflight, SplitInflight } from "./inflight.ts";
-import { heldHeads } from "./inflight_recovery.ts";
-import type { Iotlb } from "./iotlb.ts";
+import * as dirtyLog from "./memory/dirty_log.ts";
+import type { QueueLog } from "./memory/dirty_log.ts";
+import { inflightBytes, PackedInflight, SplitInflight } from "./inflight/region.ts";
+import { heldHeads } from "./inflight/recovery.ts";
+import type { Iotlb } from "./memory/iotlb.ts";
 import { type Ask, lookAheadPacked, lookAheadSplit } from "./look_ahead.ts";
-import type { GuestMemory } from "./memory.ts";
-import * as packed from "./packed.ts";
-import { PackedJournal } from "./packed_journal.ts";
-import * as packedQueue from "./packed_queue.ts";
-import { PackedQueue } from "./packed_queue.ts";
+import type { GuestMemory } from "./memory/guest_memory.ts";
+import * as packed from "./packed/frames.ts";
+import { PackedJournal } from "./packed/journal.ts";
+import * as packedQueue from "./packed/queue.ts";
+import { PackedQueue } from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
-import * as split from "./split.ts";
-import * as splitQueue from "./split_queue.ts";
-import { SplitQueue } from "./split_queue.ts";
+import * as split from "./split/frames.ts";
+import * as splitQueue from "./split/queue.ts";
+import { SplitQueue } from "./split/queue.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { logPackedUsed, logSplitUsed } = dirtyLog;

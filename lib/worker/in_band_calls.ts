@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Vring } from "../switch/vring.ts";
+import type { Vring } from "../switch/ports/vring.ts";
 import { EVENT, type EventWriter } from "./events.ts";
 import { IN_BAND } from "./wire.ts";
 

@@ -12,7 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
-import { LINK_WAITING } from "../switch/port.ts";
+import { LINK_WAITING } from "../switch/ports/port.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
 import { LOG_BY_PLACE, type VringPosition } from "../virtio/ring.ts";
 import {

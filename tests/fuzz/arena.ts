@@ -10,12 +10,12 @@ import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
-import { VhostPort } from "../../lib/switch/vhost_port.ts";
-import { Vring } from "../../lib/switch/vring.ts";
-import { GuestMemory, type GuestRegion } from "../../lib/virtio/memory.ts";
+import { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
+import { Vring } from "../../lib/switch/ports/vring.ts";
+import { GuestMemory, type GuestRegion } from "../../lib/virtio/memory/guest_memory.ts";
 import type { VringPosition } from "../../lib/virtio/ring.ts";
 import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
-import { WindowSet } from "../../lib/virtio/window.ts";
+import { WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const GUARD_BYTES = 4096;
 /** No frame and no guest of a fuzz case has these bytes: who holds them read a guard. */

@@ -14,12 +14,12 @@ import {
   pollSource,
   setKicks,
 } from "../../lib/switch/datapath.ts";
-import type { VhostPort } from "../../lib/switch/vhost_port.ts";
-import type { Vring } from "../../lib/switch/vring.ts";
-import { askAgain, forgetWaiting, rangeTranslated } from "../../lib/switch/untranslated.ts";
-import { Iotlb, IOTLB_PAGE_BYTES } from "../../lib/virtio/iotlb.ts";
-import { packedDescBytes, PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { SplitQueue } from "../../lib/virtio/split_queue.ts";
+import type { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
+import type { Vring } from "../../lib/switch/ports/vring.ts";
+import { askAgain, forgetWaiting, rangeTranslated } from "../../lib/switch/stalled/untranslated.ts";
+import { Iotlb, IOTLB_PAGE_BYTES } from "../../lib/virtio/memory/iotlb.ts";
+import { packedDescBytes, PackedQueue } from "../../lib/virtio/packed/queue.ts";
+import { SplitQueue } from "../../lib/virtio/split/queue.ts";
 import {
   RING_OK,
   RING_REASONS,
@@ -27,7 +27,7 @@ import {
   VRING_DESC_F_WRITE,
 } from "../../lib/virtio/ring.ts";
 import { betweenLooks } from "./looks.ts";
-import { splitAvailBytes, splitDescBytes } from "../../lib/virtio/split_queue.ts";
+import { splitAvailBytes, splitDescBytes } from "../../lib/virtio/split/queue.ts";
 import {
   Arena,
   GoodGuest,

@@ -17,8 +17,8 @@ import { makeOffer, OFFER_WORDS, type OfferOptions } from "../../lib/vhost/offer
 import { REQUESTS } from "../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../lib/vhost/session.ts";
 import * as f from "../../lib/virtio/features.ts";
-import { packedDescBytes } from "../../lib/virtio/packed_queue.ts";
-import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../lib/virtio/split_queue.ts";
+import { packedDescBytes } from "../../lib/virtio/packed/queue.ts";
+import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../lib/virtio/split/queue.ts";
 import {
   FakeHost,
   type FdKind,

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Virtqueue } from "../../lib/virtio/virtqueue.ts";
-import { windowView } from "../../lib/virtio/window.ts";
+import { windowView } from "../../lib/virtio/memory/window.ts";
 
 /** What stands for an array of a queue, and that array. */
 const behind = new WeakMap<object, Int32Array | Uint16Array>();

@@ -7,7 +7,7 @@ import { strict as assert } from "node:assert";
 import { portBase } from "../../lib/switch/counters.ts";
 import { Datapath, type DatapathHost } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
-import type { Port } from "../../lib/switch/port.ts";
+import type { Port } from "../../lib/switch/ports/port.ts";
 
 /** What a test may want otherwise. */
 export interface DatapathOptions {

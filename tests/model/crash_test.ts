@@ -15,23 +15,23 @@ import {
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { frameBytes, openFrames } from "../../lib/virtio/burst.ts";
-import { inflightBytes, PackedInflight, SplitInflight } from "../../lib/virtio/inflight.ts";
+import { inflightBytes, PackedInflight, SplitInflight } from "../../lib/virtio/inflight/region.ts";
 import {
   heldHeads,
   initRegion,
   isFault,
   recoverPacked,
   recoverSplit,
-} from "../../lib/virtio/inflight_recovery.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { deliverPacked, finishPacked, takePacked } from "../../lib/virtio/packed.ts";
-import { journalBytes, PackedJournal } from "../../lib/virtio/packed_journal.ts";
-import { PackedQueue } from "../../lib/virtio/packed_queue.ts";
-import { recoverJournal, resumeJournal, startJournal } from "../../lib/virtio/packed_recovery.ts";
+} from "../../lib/virtio/inflight/recovery.ts";
+import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
+import { deliverPacked, finishPacked, takePacked } from "../../lib/virtio/packed/frames.ts";
+import { journalBytes, PackedJournal } from "../../lib/virtio/packed/journal.ts";
+import { PackedQueue } from "../../lib/virtio/packed/queue.ts";
+import { recoverJournal, resumeJournal, startJournal } from "../../lib/virtio/packed/recovery.ts";
 import { RING_OK, type RingArea, type VringPosition } from "../../lib/virtio/ring.ts";
-import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split.ts";
-import { SplitQueue, splitServeAgain } from "../../lib/virtio/split_queue.ts";
-import { WindowSet } from "../../lib/virtio/window.ts";
+import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split/frames.ts";
+import { SplitQueue, splitServeAgain } from "../../lib/virtio/split/queue.ts";
+import { WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const RAM_BYTES = 1 << 20;
 const SIZE = 8;

@@ -8,9 +8,9 @@ import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
-import { DirtyLog } from "../../lib/virtio/dirty_log.ts";
+import { DirtyLog } from "../../lib/virtio/memory/dirty_log.ts";
 import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
-import { windowView } from "../../lib/virtio/window.ts";
+import { windowView } from "../../lib/virtio/memory/window.ts";
 import { IommuGuest } from "./iommu_guest.ts";
 
 const PAGE_WORDS = 1024;

@@ -12,9 +12,9 @@ import {
   logRange,
   logSplitUsed,
   QueueLog,
-} from "../../lib/virtio/dirty_log.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
-import { WindowSet } from "../../lib/virtio/window.ts";
+} from "../../lib/virtio/memory/dirty_log.ts";
+import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
+import { WindowSet } from "../../lib/virtio/memory/window.ts";
 import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
 const PAGE = 4096;

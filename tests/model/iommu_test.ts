@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { PORT } from "../../lib/switch/counters.ts";
 import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
-import { askAgain } from "../../lib/switch/untranslated.ts";
+import { askAgain } from "../../lib/switch/stalled/untranslated.ts";
 import { IommuGuest } from "./iommu_guest.ts";
 
 function makePath(guests: readonly IommuGuest[]): Datapath {

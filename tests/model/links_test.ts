@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { ethernet } from "../../lib/guest/frames.ts";
 import { PORT, PORT_COUNTERS } from "../../lib/switch/counters.ts";
 import type { Datapath } from "../../lib/switch/datapath.ts";
-import { LINK_WAITING, NOT_LINKED } from "../../lib/switch/port.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../lib/switch/ports/port.ts";
 import { reservedMask } from "../../lib/switch/reserved.ts";
 import { makePath, MemoryGuest, pollAll } from "./memory_guest.ts";
 

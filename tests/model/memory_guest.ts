@@ -10,11 +10,11 @@ import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
-import { VhostPort } from "../../lib/switch/vhost_port.ts";
-import { Vring } from "../../lib/switch/vring.ts";
-import { GuestMemory } from "../../lib/virtio/memory.ts";
+import { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
+import { Vring } from "../../lib/switch/ports/vring.ts";
+import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
-import { WindowSet } from "../../lib/virtio/window.ts";
+import { WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const RAM_BYTES = 4 << 20;
 const VRINGS = 64;

@@ -14,7 +14,7 @@ import {
   SCRATCH_SEGMENTS,
   TAKEN_SEGMENTS,
 } from "../../lib/virtio/burst.ts";
-import { SEGMENTS_MAX } from "../../lib/virtio/memory.ts";
+import { SEGMENTS_MAX } from "../../lib/virtio/memory/guest_memory.ts";
 import { Bench, frameOf, makePath, poll } from "./two_ports.ts";
 
 const shape = fc.record({

@@ -1,7 +1,7 @@
 /** The IOTLB's map against a naive one that knows every address by itself. */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { Translations } from "../../lib/virtio/translations.ts";
+import { Translations } from "../../lib/virtio/memory/translations.ts";
 
 const SPAN = 64;
 

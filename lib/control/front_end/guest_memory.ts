@@ -19,8 +19,8 @@ import {
 import { assert, present } from "../../base/assert.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
-import type { JournalIdentity } from "../../virtio/packed_recovery.ts";
-import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../../virtio/window.ts";
+import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
+import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../../virtio/memory/window.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
 
 const PAGE_BYTES = 4096;

@@ -12,7 +12,7 @@ import {
   VHOST_IOTLB_MISS,
 } from "../../vhost/wire/back_end_message.ts";
 import type { Device } from "../../vhost/device.ts";
-import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
+import { IOTLB_PAGE_BYTES } from "../../virtio/memory/iotlb.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { DataPlane } from "../../worker/wire.ts";
 import { IotlbQuestions } from "./iotlb_questions.ts";

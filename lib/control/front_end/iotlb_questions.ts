@@ -5,7 +5,7 @@
  * @module
  */
 import { VHOST_ACCESS_RW } from "../../vhost/wire/back_end_message.ts";
-import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
+import { IOTLB_PAGE_BYTES } from "../../virtio/memory/iotlb.ts";
 
 /** How often it is looked for what waits, and a question about a ring is not repeated before, ms. */
 const AGAIN_MS = 100;

@@ -3,7 +3,7 @@
  * again: the inflight area the front-end keeps, or, for packed rings without one, a journal in a
  * file beside the control socket.
  *
- * The file belongs to the port, has a record for each ring (packed_journal.ts), and stays when the
+ * The file belongs to the port, has a record for each ring (virtio/packed/journal.ts), and stays when the
  * switch ends in any way: QEMU is never asked where a ring stands then. It goes when nothing in it
  * is of use any more.
  *
@@ -26,15 +26,15 @@ import { dirname, join } from "node:path";
 import { present } from "../../base/assert.ts";
 import type { PlacedVring, VringPlan } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
-import { inflightBytes } from "../../virtio/inflight.ts";
+import { inflightBytes } from "../../virtio/inflight/region.ts";
 import {
   initRegion,
   isFault,
   recoverPacked,
   recoverSplit,
-} from "../../virtio/inflight_recovery.ts";
-import { journalBytes } from "../../virtio/packed_journal.ts";
-import { packedDescBytes } from "../../virtio/packed_queue.ts";
+} from "../../virtio/inflight/recovery.ts";
+import { journalBytes } from "../../virtio/packed/journal.ts";
+import { packedDescBytes } from "../../virtio/packed/queue.ts";
 import {
   atPlace,
   eraseJournal,
@@ -46,9 +46,9 @@ import {
   recoverJournal,
   resumeJournal,
   startJournal,
-} from "../../virtio/packed_recovery.ts";
+} from "../../virtio/packed/recovery.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
-import { splitAvailBytes, splitUsedBytes } from "../../virtio/split_queue.ts";
+import { splitAvailBytes, splitUsedBytes } from "../../virtio/split/queue.ts";
 import type { VringPosition } from "../../worker/wire.ts";
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import type { MappedRegion, MappingPool } from "./guest_memory.ts";

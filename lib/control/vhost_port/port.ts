@@ -10,7 +10,7 @@
  */
 import { setNonBlocking } from "../../../ffi/mod.ts";
 import { present } from "../../base/assert.ts";
-import { frameLimit } from "../../switch/port.ts";
+import { frameLimit } from "../../switch/ports/port.ts";
 import { reservedMask } from "../../switch/reserved.ts";
 import type { SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";

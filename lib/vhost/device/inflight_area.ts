@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { inflightBytes } from "../../virtio/inflight.ts";
+import { inflightBytes } from "../../virtio/inflight/region.ts";
 import type { Refusal } from "../reasons.ts";
 
 /** An area, checked. */

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { Translations } from "../../virtio/translations.ts";
-import { IOTLB_PAGE_BYTES } from "../../virtio/iotlb.ts";
+import { Translations } from "../../virtio/memory/translations.ts";
+import { IOTLB_PAGE_BYTES } from "../../virtio/memory/iotlb.ts";
 import { VHOST_ACCESS_RW } from "../wire/back_end_message.ts";
 import type { MemoryTable } from "./memory_table.ts";
 import { areaBytes } from "../../virtio/areas.ts";

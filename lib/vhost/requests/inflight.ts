@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight.ts";
+import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight/region.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import type { Device } from "../device.ts";
 import type { InflightArea } from "../device/inflight_area.ts";

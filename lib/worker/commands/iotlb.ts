@@ -4,10 +4,15 @@
  *
  * @module
  */
-import { askAgain, holdVring, rangeTranslated, releaseVring } from "../../switch/untranslated.ts";
-import type { VhostPort } from "../../switch/vhost_port.ts";
-import { Iotlb } from "../../virtio/iotlb.ts";
-import { GuestMemory } from "../../virtio/memory.ts";
+import {
+  askAgain,
+  holdVring,
+  rangeTranslated,
+  releaseVring,
+} from "../../switch/stalled/untranslated.ts";
+import type { VhostPort } from "../../switch/ports/vhost_port.ts";
+import { Iotlb } from "../../virtio/memory/iotlb.ts";
+import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
 import type { Given, Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 

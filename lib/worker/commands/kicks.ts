@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Vring } from "../../switch/vring.ts";
+import type { Vring } from "../../switch/ports/vring.ts";
 import type { Place } from "./place.ts";
 
 /** The guest transmits on it: it is polled, and its kicks wake the thread. */

@@ -4,10 +4,10 @@
  * @module
  */
 import { viewMemory } from "../../../ffi/mod.ts";
-import { Iotlb } from "../../virtio/iotlb.ts";
-import { DirtyLog } from "../../virtio/dirty_log.ts";
-import { GuestMemory } from "../../virtio/memory.ts";
-import { WindowSet } from "../../virtio/window.ts";
+import { Iotlb } from "../../virtio/memory/iotlb.ts";
+import { DirtyLog } from "../../virtio/memory/dirty_log.ts";
+import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
+import { WindowSet } from "../../virtio/memory/window.ts";
 import type { Given, Handlers, PlacedLog } from "../wire.ts";
 import type { Place } from "./place.ts";
 

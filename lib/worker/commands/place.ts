@@ -5,11 +5,11 @@
  */
 import { assert, present } from "../../base/assert.ts";
 import type { Datapath } from "../../switch/datapath.ts";
-import type { Port } from "../../switch/port.ts";
-import { VhostPort } from "../../switch/vhost_port.ts";
-import type { Vring } from "../../switch/vring.ts";
+import type { Port } from "../../switch/ports/port.ts";
+import { VhostPort } from "../../switch/ports/vhost_port.ts";
+import type { Vring } from "../../switch/ports/vring.ts";
 import type { MappedArea, RingArea } from "../../virtio/ring.ts";
-import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/window.ts";
+import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/memory/window.ts";
 
 /** What commands may do to the thread besides changing the datapath. */
 export interface CommandHost {

@@ -6,10 +6,10 @@
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { portBase } from "../../switch/counters.ts";
 import { forward } from "../../switch/datapath.ts";
-import { NOT_LINKED } from "../../switch/port.ts";
+import { NOT_LINKED } from "../../switch/ports/port.ts";
 import { composeRarp } from "../../switch/rarp.ts";
-import { forgetWaiting } from "../../switch/untranslated.ts";
-import { VhostPort } from "../../switch/vhost_port.ts";
+import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
+import { VhostPort } from "../../switch/ports/vhost_port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import type { Place } from "./place.ts";

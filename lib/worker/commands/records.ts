@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { inflightBytes } from "../../virtio/inflight.ts";
-import { journalBytes } from "../../virtio/packed_journal.ts";
+import { inflightBytes } from "../../virtio/inflight/region.ts";
+import { journalBytes } from "../../virtio/packed/journal.ts";
 import type { RingArea } from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
 import type { VringRecord } from "../wire.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { FDB_FULL, FDB_PORT_FULL } from "../../switch/fdb.ts";
-import { NOT_LINKED } from "../../switch/port.ts";
+import { NOT_LINKED } from "../../switch/ports/port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 

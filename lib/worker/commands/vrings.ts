@@ -6,8 +6,8 @@
 import { fdKind } from "../../../ffi/mod.ts";
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { VRING, VRING_COUNTERS, vringBase } from "../../switch/counters.ts";
-import { forgetWaiting } from "../../switch/untranslated.ts";
-import { Vring } from "../../switch/vring.ts";
+import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
+import { Vring } from "../../switch/ports/vring.ts";
 import { areaBytes } from "../../virtio/areas.ts";
 import { makeVirtqueue, type Virtqueue } from "../../virtio/virtqueue.ts";
 import type { Given, Handlers, VringPosition, VringStart } from "../wire.ts";

@@ -4,7 +4,7 @@ import { MappingPool } from "../../../lib/control/front_end/guest_memory.ts";
 import { Links } from "../../../lib/control/links.ts";
 import type { Placed } from "../../../lib/control/planes.ts";
 import { ControlError, type LinkStatus } from "../../../lib/control/types.ts";
-import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
 import { FakePlane } from "./fake_plane.ts";
 
 const THREAD = new FakePlane();

@@ -1,7 +1,7 @@
 /** Several data planes behind one switch: what is told to which, and what is shown of all. */
 import { deepEqual, equal, notEqual, throws } from "node:assert/strict";
 import { Planes } from "../../../lib/control/planes.ts";
-import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
 import type { DataPlaneThread } from "../../../lib/worker/supervisor.ts";
 import { FakePlane } from "./fake_plane.ts";
 

@@ -4,7 +4,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { counterBytes, PORT, portBase } from "../../../lib/switch/counters.ts";
 import type { Fdb } from "../../../lib/switch/fdb.ts";
-import { VhostPort } from "../../../lib/switch/vhost_port.ts";
+import { VhostPort } from "../../../lib/switch/ports/vhost_port.ts";
 
 const PORTS = 4;
 const START = 1000;

@@ -6,10 +6,10 @@
 import { GuestRam, type RingDriver, type Segment } from "../../../lib/guest/driver.ts";
 import { PackedDriver } from "../../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../../lib/guest/driver_split.ts";
-import { GuestMemory } from "../../../lib/virtio/memory.ts";
+import { GuestMemory } from "../../../lib/virtio/memory/guest_memory.ts";
 import type { VringShape } from "../../../lib/virtio/ring.ts";
 import { makeVirtqueue, type Virtqueue } from "../../../lib/virtio/virtqueue.ts";
-import { WindowSet } from "../../../lib/virtio/window.ts";
+import { WindowSet } from "../../../lib/virtio/memory/window.ts";
 
 const RAM_BYTES = 1 << 22;
 const BASE = 5 * 2 ** 30;

@@ -3,7 +3,7 @@ import { makeDatapath } from "../../harness/datapath.ts";
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { PORT_COUNTERS, portBase } from "../../../lib/switch/counters.ts";
 import type { Datapath } from "../../../lib/switch/datapath.ts";
-import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/port.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
 import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import { Commands } from "../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../lib/worker/wire.ts";

@@ -1,7 +1,7 @@
 /** In-band calls: none is lost, and one driver's do not crowd the others' events out. */
 import { deepEqual, equal } from "node:assert/strict";
-import { VhostPort } from "../../../lib/switch/vhost_port.ts";
-import { Vring } from "../../../lib/switch/vring.ts";
+import { VhostPort } from "../../../lib/switch/ports/vhost_port.ts";
+import { Vring } from "../../../lib/switch/ports/vring.ts";
 import { makeVirtqueue } from "../../../lib/virtio/virtqueue.ts";
 import { createEvents, EVENT, EventReader, EventWriter } from "../../../lib/worker/events.ts";
 import { InBandCalls } from "../../../lib/worker/in_band_calls.ts";

@@ -20,7 +20,11 @@ import {
 } from "../../../../lib/control/front_end/guest_memory.ts";
 import type { MemoryRegion } from "../../../../lib/vhost/host.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
-import { GUEST_WINDOWS_MAX, WINDOW_STRIDE, WINDOWS_MAX } from "../../../../lib/virtio/window.ts";
+import {
+  GUEST_WINDOWS_MAX,
+  WINDOW_STRIDE,
+  WINDOWS_MAX,
+} from "../../../../lib/virtio/memory/window.ts";
 import { FakePlane } from "../fake_plane.ts";
 import { held, memoryFile } from "../support.ts";
 

@@ -9,14 +9,14 @@
  *
  * @module
  */
-import { BURST_FRAMES, CHAIN_BYTES_MAX, frameBytes } from "../virtio/burst.ts";
-import { AHEAD_MAX, IOTLB_PAGE_BYTES } from "../virtio/iotlb.ts";
-import { RING_ACCESS, RING_BAD_ADDRESS, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
-import { PORT } from "./counters.ts";
-import type { Datapath } from "./datapath.ts";
+import { BURST_FRAMES, CHAIN_BYTES_MAX, frameBytes } from "../../virtio/burst.ts";
+import { AHEAD_MAX, IOTLB_PAGE_BYTES } from "../../virtio/memory/iotlb.ts";
+import { RING_ACCESS, RING_BAD_ADDRESS, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
+import { PORT } from "../counters.ts";
+import type { Datapath } from "../datapath.ts";
 import { Park } from "./park.ts";
-import type { VhostPort } from "./vhost_port.ts";
-import type { Vring } from "./vring.ts";
+import type { VhostPort } from "../ports/vhost_port.ts";
+import type { Vring } from "../ports/vring.ts";
 
 /** A question is not repeated before this, and at the longest, ms. */
 const AGAIN_MS = 200;

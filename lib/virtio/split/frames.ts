@@ -2,25 +2,25 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Frames through a split virtqueue, device side (virtio-v1.3 §2.7): take a burst, give it back,
- * deliver into receive buffers. State, layout and notifications are in split_queue.ts, chains in
- * split_chain.ts.
+ * deliver into receive buffers. State, layout and notifications are in queue.ts, chains in
+ * chain.ts.
  *
  * Everything the driver may change is read once into a local. The indices are read and published
  * with Atomics: once a burst, and what makes the order right on every processor.
  *
  * @module
  */
-import * as badChain from "./bad_chain.ts";
-import * as burst from "./burst.ts";
-import * as deliver from "./deliver.ts";
-import * as dirtyLog from "./dirty_log.ts";
-import * as inflight from "./inflight.ts";
-import * as memory from "./memory.ts";
-import type { GuestMemory } from "./memory.ts";
-import * as ring from "./ring.ts";
-import * as chain from "./split_chain.ts";
-import * as splitQueue from "./split_queue.ts";
-import type { SplitQueue } from "./split_queue.ts";
+import * as badChain from "../bad_chain.ts";
+import * as burst from "../burst.ts";
+import * as deliver from "../deliver.ts";
+import * as dirtyLog from "../memory/dirty_log.ts";
+import * as inflight from "../inflight/region.ts";
+import * as memory from "../memory/guest_memory.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import * as ring from "../ring.ts";
+import * as chain from "./chain.ts";
+import * as splitQueue from "./queue.ts";
+import type { SplitQueue } from "./queue.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;

@@ -2,7 +2,7 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Packed virtqueue, device side: its state, what is available in it, and its notifications
- * (virtio-v1.3 §2.8). What moves frames is in packed.ts.
+ * (virtio-v1.3 §2.8). What moves frames is in frames.ts.
  *
  * ```
  * descriptor ring     16 bytes each: addr u64@0  len u32@8  id u16@12  flags u16@14
@@ -14,13 +14,13 @@
  *
  * @module
  */
-import type { BadChains } from "./bad_chain.ts";
-import * as dirtyLog from "./dirty_log.ts";
-import type { QueueLog } from "./dirty_log.ts";
-import type { PackedInflight } from "./inflight.ts";
-import type { PackedJournal } from "./packed_journal.ts";
-import * as ring from "./ring.ts";
-import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
+import type { BadChains } from "../bad_chain.ts";
+import * as dirtyLog from "../memory/dirty_log.ts";
+import type { QueueLog } from "../memory/dirty_log.ts";
+import type { PackedInflight } from "../inflight/region.ts";
+import type { PackedJournal } from "./journal.ts";
+import * as ring from "../ring.ts";
+import type { MappedArea, VringPosition, VringShape } from "../ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { logPackedKicks } = dirtyLog;

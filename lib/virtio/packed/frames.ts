@@ -2,8 +2,8 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Frames through a packed virtqueue, device side (virtio-v1.3 §2.8): take a burst, give it back,
- * deliver into receive buffers. State and notifications are in packed_queue.ts, chains in
- * packed_chain.ts.
+ * deliver into receive buffers. State and notifications are in queue.ts, chains in
+ * chain.ts.
  *
  * A chain takes consecutive slots; one used descriptor is written over its first slot and the rest
  * are skipped. Everything the driver may change is read once into a local. The flags that let the
@@ -12,19 +12,19 @@
  *
  * @module
  */
-import * as badChain from "./bad_chain.ts";
-import * as burst from "./burst.ts";
-import * as deliver from "./deliver.ts";
-import * as dirtyLog from "./dirty_log.ts";
-import * as inflight from "./inflight.ts";
-import * as memory from "./memory.ts";
-import type { GuestMemory } from "./memory.ts";
-import * as chain from "./packed_chain.ts";
-import * as journal from "./packed_journal.ts";
-import { PackedJournal } from "./packed_journal.ts";
-import * as packedQueue from "./packed_queue.ts";
-import type { PackedQueue } from "./packed_queue.ts";
-import * as ring from "./ring.ts";
+import * as badChain from "../bad_chain.ts";
+import * as burst from "../burst.ts";
+import * as deliver from "../deliver.ts";
+import * as dirtyLog from "../memory/dirty_log.ts";
+import * as inflight from "../inflight/region.ts";
+import * as memory from "../memory/guest_memory.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import * as chain from "./chain.ts";
+import * as journal from "./journal.ts";
+import { PackedJournal } from "./journal.ts";
+import * as packedQueue from "./queue.ts";
+import type { PackedQueue } from "./queue.ts";
+import * as ring from "../ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;

@@ -6,12 +6,12 @@
  *
  * @module
  */
-import * as badChain from "./bad_chain.ts";
-import * as burst from "./burst.ts";
-import * as memory from "./memory.ts";
-import type { GuestMemory } from "./memory.ts";
-import type { PackedQueue } from "./packed_queue.ts";
-import * as ring from "./ring.ts";
+import * as badChain from "../bad_chain.ts";
+import * as burst from "../burst.ts";
+import * as memory from "../memory/guest_memory.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { PackedQueue } from "./queue.ts";
+import * as ring from "../ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { BAD_CHAIN, CHAIN_BAD_DIRECTION, CHAIN_BAD_INDIRECT, isBadTable, noteBadChain } = badChain;

@@ -6,13 +6,13 @@ import {
   portBase,
   WORKER,
   WORKER_BASE,
-} from "../../../lib/switch/counters.ts";
-import { type Datapath, pollSource, setKicks } from "../../../lib/switch/datapath.ts";
-import { LoopPort } from "../../../lib/switch/loop_port.ts";
-import { NullPort } from "../../../lib/switch/null_port.ts";
-import { PARK_FRAMES_MAX } from "../../../lib/switch/park.ts";
-import type { Port } from "../../../lib/switch/port.ts";
-import { Bench, makePath, poll } from "../../model/two_ports.ts";
+} from "../../../../lib/switch/counters.ts";
+import { type Datapath, pollSource, setKicks } from "../../../../lib/switch/datapath.ts";
+import { LoopPort } from "../../../../lib/switch/ports/loop_port.ts";
+import { NullPort } from "../../../../lib/switch/ports/null_port.ts";
+import { PARK_FRAMES_MAX } from "../../../../lib/switch/stalled/park.ts";
+import type { Port } from "../../../../lib/switch/ports/port.ts";
+import { Bench, makePath, poll } from "../../../model/two_ports.ts";
 
 const SHAPE = { packed: false, size: 256, mergeable: true, eventIdx: false, start: 0 };
 const GUEST = [2, 0, 0, 0, 0, 0xa0];

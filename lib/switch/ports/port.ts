@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { FRAME_BYTES_MAX } from "../virtio/burst.ts";
-import type { Datapath } from "./datapath.ts";
+import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
+import type { Datapath } from "../datapath.ts";
 
 /**
  * Where frames come from: a transmit queue, or what an uplink receives. It is polled; each visit is

@@ -11,10 +11,10 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as counters from "./counters.ts";
-import type { Datapath } from "./datapath.ts";
-import { Park } from "./park.ts";
+import * as burst from "../../virtio/burst.ts";
+import * as counters from "../counters.ts";
+import type { Datapath } from "../datapath.ts";
+import { Park } from "../stalled/park.ts";
 import { Port, type Sink, type Source } from "./port.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.

@@ -8,15 +8,15 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as delivery from "../virtio/deliver.ts";
-import * as ring from "../virtio/ring.ts";
-import type { Virtqueue } from "../virtio/virtqueue.ts";
-import { tellBadChains } from "./bad_chains.ts";
-import * as counters from "./counters.ts";
-import type { Datapath } from "./datapath.ts";
+import * as burst from "../../virtio/burst.ts";
+import * as delivery from "../../virtio/deliver.ts";
+import * as ring from "../../virtio/ring.ts";
+import type { Virtqueue } from "../../virtio/virtqueue.ts";
+import { tellBadChains } from "../bad_chains.ts";
+import * as counters from "../counters.ts";
+import type { Datapath } from "../datapath.ts";
 import type { Sink, Source } from "./port.ts";
-import { giveUp, leaveFrames } from "./untranslated.ts";
+import { giveUp, leaveFrames } from "../stalled/untranslated.ts";
 import type { VhostPort } from "./vhost_port.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.

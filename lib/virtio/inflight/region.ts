@@ -20,8 +20,8 @@
  *
  * @module
  */
-import type { PackedQueue } from "./packed_queue.ts";
-import type { SplitQueue } from "./split_queue.ts";
+import type { PackedQueue } from "../packed/queue.ts";
+import type { SplitQueue } from "../split/queue.ts";
 
 /** What `version` is once a region is in use; 0 before. */
 export const INFLIGHT_VERSION = 1;

@@ -1,10 +1,14 @@
 /** Inflight regions that another back-end, or a front-end that means no good, has written. */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { GuestRam, type RingDriver } from "../../../lib/guest/driver.ts";
-import { PackedDriver } from "../../../lib/guest/driver_packed.ts";
-import { SplitDriver } from "../../../lib/guest/driver_split.ts";
-import { frameId } from "../../../lib/virtio/burst.ts";
-import { inflightBytes, PackedInflight, SplitInflight } from "../../../lib/virtio/inflight.ts";
+import { GuestRam, type RingDriver } from "../../../../lib/guest/driver.ts";
+import { PackedDriver } from "../../../../lib/guest/driver_packed.ts";
+import { SplitDriver } from "../../../../lib/guest/driver_split.ts";
+import { frameId } from "../../../../lib/virtio/burst.ts";
+import {
+  inflightBytes,
+  PackedInflight,
+  SplitInflight,
+} from "../../../../lib/virtio/inflight/region.ts";
 import {
   heldHeads,
   initRegion,
@@ -13,14 +17,14 @@ import {
   recoverPacked,
   recoverSplit,
   type RegionFault,
-} from "../../../lib/virtio/inflight_recovery.ts";
-import { GuestMemory } from "../../../lib/virtio/memory.ts";
-import { finishPacked, takePacked } from "../../../lib/virtio/packed.ts";
-import { PackedQueue } from "../../../lib/virtio/packed_queue.ts";
-import { finishSplit, takeSplit } from "../../../lib/virtio/split.ts";
-import { RING_BAD_AVAIL } from "../../../lib/virtio/ring.ts";
-import { SplitQueue, splitServeAgain } from "../../../lib/virtio/split_queue.ts";
-import { WindowSet } from "../../../lib/virtio/window.ts";
+} from "../../../../lib/virtio/inflight/recovery.ts";
+import { GuestMemory } from "../../../../lib/virtio/memory/guest_memory.ts";
+import { finishPacked, takePacked } from "../../../../lib/virtio/packed/frames.ts";
+import { PackedQueue } from "../../../../lib/virtio/packed/queue.ts";
+import { finishSplit, takeSplit } from "../../../../lib/virtio/split/frames.ts";
+import { RING_BAD_AVAIL } from "../../../../lib/virtio/ring.ts";
+import { SplitQueue, splitServeAgain } from "../../../../lib/virtio/split/queue.ts";
+import { WindowSet } from "../../../../lib/virtio/memory/window.ts";
 
 const SIZE = 8;
 const RAM_BYTES = 1 << 16;

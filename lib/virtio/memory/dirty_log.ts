@@ -16,11 +16,11 @@
  *
  * @module
  */
-import * as burst from "./burst.ts";
-import * as deliver from "./deliver.ts";
-import * as memory from "./memory.ts";
-import type { GuestMemory, GuestRegion } from "./memory.ts";
-import type { MappedArea } from "./ring.ts";
+import * as burst from "../burst.ts";
+import * as deliver from "../deliver.ts";
+import * as memory from "./guest_memory.ts";
+import type { GuestMemory, GuestRegion } from "./guest_memory.ts";
+import type { MappedArea } from "../ring.ts";
 import * as window from "./window.ts";
 import type { WindowSet } from "./window.ts";
 

@@ -2,7 +2,7 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Split virtqueue, device side: its state and its notifications (virtio-v1.3 §2.7). What moves
- * frames is in split.ts.
+ * frames is in frames.ts.
  *
  * ```
  * descriptor table   16 bytes each: addr u64@0  len u32@8  flags u16@12  next u16@14
@@ -12,12 +12,12 @@
  *
  * @module
  */
-import type { BadChains } from "./bad_chain.ts";
-import * as dirtyLog from "./dirty_log.ts";
-import type { QueueLog } from "./dirty_log.ts";
-import type { SplitInflight } from "./inflight.ts";
-import * as ring from "./ring.ts";
-import type { MappedArea, VringPosition, VringShape } from "./ring.ts";
+import type { BadChains } from "../bad_chain.ts";
+import * as dirtyLog from "../memory/dirty_log.ts";
+import type { QueueLog } from "../memory/dirty_log.ts";
+import type { SplitInflight } from "../inflight/region.ts";
+import * as ring from "../ring.ts";
+import type { MappedArea, VringPosition, VringShape } from "../ring.ts";
 
 // Own constants are folded into optimised code; an import is read and checked at every use.
 const { logSplitKicks } = dirtyLog;

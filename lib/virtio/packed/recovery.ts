@@ -1,6 +1,6 @@
 /**
  * Finding out where a packed virtqueue stands when its front-end does not know: from what its
- * descriptors say, and from the journal an earlier process left (packed_journal.ts).
+ * descriptors say, and from the journal an earlier process left (journal.ts).
  *
  * In a ring at slot s with wrap counter w, a descriptor with both flags equal was used: with w
  * before s, with 1 - w from s on. One with different flags is available, or was inside a chain, of
@@ -18,8 +18,8 @@ import {
   JOURNAL_RECEIVES,
   JOURNAL_USED,
   JOURNAL_VALID,
-} from "./packed_journal.ts";
-import { DESC_BYTES, VRING_DESC_F_WRITE, type VringPosition } from "./ring.ts";
+} from "./journal.ts";
+import { DESC_BYTES, VRING_DESC_F_WRITE, type VringPosition } from "../ring.ts";
 
 const AVAIL = 1 << 7;
 const USED = 1 << 15;

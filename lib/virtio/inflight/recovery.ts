@@ -16,9 +16,9 @@ import {
   PACKED_HEADER_BYTES,
   SPLIT_ENTRY_BYTES,
   SPLIT_HEADER_BYTES,
-} from "./inflight.ts";
-import { descFlags, isAvailableIn, ringAgrees, setAvailableIn } from "./packed_recovery.ts";
-import type { VringPosition } from "./ring.ts";
+} from "./region.ts";
+import { descFlags, isAvailableIn, ringAgrees, setAvailableIn } from "../packed/recovery.ts";
+import type { VringPosition } from "../ring.ts";
 
 const VERSION = 8;
 const DESC_NUM = 10;

@@ -20,7 +20,7 @@
  *
  * @module
  */
-import type { PackedQueue } from "./packed_queue.ts";
+import type { PackedQueue } from "./queue.ts";
 
 /** Word 0 of a record in use. */
 export const JOURNAL_VALID = 0x76737731;

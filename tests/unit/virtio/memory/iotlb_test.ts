@@ -1,15 +1,20 @@
 /** Translations as the rings use them: permissions by what a segment is for, and windows. */
 import { deepEqual, equal } from "node:assert/strict";
-import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS, TAKEN_SEGMENTS } from "../../../lib/virtio/burst.ts";
-import { Iotlb, IOTLB_ENTRIES_MAX, IOTLB_READ, IOTLB_WRITE } from "../../../lib/virtio/iotlb.ts";
+import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS, TAKEN_SEGMENTS } from "../../../../lib/virtio/burst.ts";
+import {
+  Iotlb,
+  IOTLB_ENTRIES_MAX,
+  IOTLB_READ,
+  IOTLB_WRITE,
+} from "../../../../lib/virtio/memory/iotlb.ts";
 import {
   GuestMemory,
   pushSegments,
   segmentBytes,
   segmentOffset,
   segmentWindow,
-} from "../../../lib/virtio/memory.ts";
-import { WINDOW_STRIDE, WindowSet } from "../../../lib/virtio/window.ts";
+} from "../../../../lib/virtio/memory/guest_memory.ts";
+import { WINDOW_STRIDE, WindowSet } from "../../../../lib/virtio/memory/window.ts";
 
 const PAGE = 4096;
 const SIZE = 3 * WINDOW_STRIDE;

@@ -6,14 +6,14 @@
  *
  * @module
  */
-import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS } from "./burst.ts";
+import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS } from "../burst.ts";
 import {
   type GuestRegion,
   segmentBytes,
   segmentOffset,
   SEGMENTS_MAX,
   segmentWindow,
-} from "./memory.ts";
+} from "./guest_memory.ts";
 import { Translations } from "./translations.ts";
 import { WINDOW_STRIDE } from "./window.ts";
 
@@ -125,7 +125,7 @@ export class Iotlb {
   }
 
   /**
-   * Like pushSegments in memory.ts, for I/O virtual addresses. What the segments are for follows
+   * Like pushSegments in guest_memory.ts, for I/O virtual addresses. What the segments are for follows
    * from where they go: receive buffers are written, all others are read.
    * @returns the index behind the last segment, or -1; then `missed` tells whether asking helps
    */

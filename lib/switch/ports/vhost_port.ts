@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { DirtyLog } from "../virtio/dirty_log.ts";
-import { QueueLog } from "../virtio/dirty_log.ts";
-import { GuestMemory } from "../virtio/memory.ts";
-import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../virtio/ring.ts";
-import type { Datapath } from "./datapath.ts";
+import type { DirtyLog } from "../../virtio/memory/dirty_log.ts";
+import { QueueLog } from "../../virtio/memory/dirty_log.ts";
+import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
+import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
+import type { Datapath } from "../datapath.ts";
 import { Port, type Source } from "./port.ts";
-import { askAgain, type Waiting } from "./untranslated.ts";
+import { askAgain, type Waiting } from "../stalled/untranslated.ts";
 import type { Vring } from "./vring.ts";
 
 /**

@@ -1,27 +1,27 @@
 /** Virtqueues that wait for a translation which comes late, wrong or never; and who does not wait. */
-import { makeDatapath } from "../../harness/datapath.ts";
+import { makeDatapath } from "../../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { PORT } from "../../../lib/switch/counters.ts";
-import { type Datapath, pollSource } from "../../../lib/switch/datapath.ts";
-import { PARK_BYTES_MAX, PARK_FRAMES_MAX } from "../../../lib/switch/park.ts";
-import type { Vring } from "../../../lib/switch/vring.ts";
+import { PORT } from "../../../../lib/switch/counters.ts";
+import { type Datapath, pollSource } from "../../../../lib/switch/datapath.ts";
+import { PARK_BYTES_MAX, PARK_FRAMES_MAX } from "../../../../lib/switch/stalled/park.ts";
+import type { Vring } from "../../../../lib/switch/ports/vring.ts";
 import {
   askAgain,
   forgetWaiting,
   holdVring,
   PARKED_MS_MAX,
   releaseVring,
-} from "../../../lib/switch/untranslated.ts";
-import { IOTLB_READ, IOTLB_WRITE } from "../../../lib/virtio/iotlb.ts";
+} from "../../../../lib/switch/stalled/untranslated.ts";
+import { IOTLB_READ, IOTLB_WRITE } from "../../../../lib/virtio/memory/iotlb.ts";
 import {
   RING_ACCESS,
   RING_BAD_ADDRESS,
   RING_OK,
   RING_UNTRANSLATED,
-} from "../../../lib/virtio/ring.ts";
-import { SplitQueue } from "../../../lib/virtio/split_queue.ts";
-import { WINDOW_STRIDE, WINDOWS_MAX, WindowSet } from "../../../lib/virtio/window.ts";
-import { IommuGuest } from "../../model/iommu_guest.ts";
+} from "../../../../lib/virtio/ring.ts";
+import { SplitQueue } from "../../../../lib/virtio/split/queue.ts";
+import { WINDOW_STRIDE, WINDOWS_MAX, WindowSet } from "../../../../lib/virtio/memory/window.ts";
+import { IommuGuest } from "../../../model/iommu_guest.ts";
 
 const PAGE = 4096;
 

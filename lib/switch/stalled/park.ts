@@ -14,9 +14,9 @@ import {
   HEAD_BYTES,
   HEAD_WORDS,
   TAKEN_SEGMENTS,
-} from "../virtio/burst.ts";
-import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory.ts";
-import { copyBytes, WindowSet } from "../virtio/window.ts";
+} from "../../virtio/burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
+import { copyBytes, WindowSet } from "../../virtio/memory/window.ts";
 
 /** Frames and bytes one park holds. */
 export const PARK_FRAMES_MAX = 512;
