@@ -6,39 +6,62 @@
  * @module
  */
 
+/** Address family of sockets that are files: unix(7). */
 export const AF_UNIX = 1;
+/** Keeps no message boundaries: what is read is split as the kernel likes. */
 export const SOCK_STREAM = 1;
+/** Used only to ask whether a path is held: `isSocketHeld`. */
 export const SOCK_DGRAM = 2;
+/** This socket's calls fail with EAGAIN instead of waiting. */
 export const SOCK_NONBLOCK = 0o4000;
+/** The socket is closed by execve(2). */
 export const SOCK_CLOEXEC = 0o2000000;
+/** Level of `setsockopt`, `getsockopt` and of the control messages below. */
 export const SOL_SOCKET = 1;
+/** Asks for a `struct ucred` of the peer, as it was at connect(2): unix(7). */
 export const SO_PEERCRED = 17;
+/** Control message whose data are descriptors, i32 each. */
 export const SCM_RIGHTS = 1;
+/** Set by recvmsg(2): control data did not fit, and descriptors in it are lost. */
 export const MSG_CTRUNC = 0x8;
+/** This one call does not block. */
 export const MSG_DONTWAIT = 0x40;
+/** EPIPE instead of the signal SIGPIPE where the peer is gone. */
 export const MSG_NOSIGNAL = 0x4000;
+/** Descriptors that arrive are close-on-exec. */
 export const MSG_CMSG_CLOEXEC = 0x40000000;
-export const SHUT_RDWR = 2;
 
+/** Pages may be read: mmap(2). */
 export const PROT_READ = 0x1;
+/** Pages may be written. */
 export const PROT_WRITE = 0x2;
+/** Writes reach the file and everyone who maps it. */
 export const MAP_SHARED = 0x01;
-export const MAP_PRIVATE = 0x02;
-export const MAP_ANONYMOUS = 0x20;
+/** No swap space is set aside: a page is paid for when it is touched. */
 export const MAP_NORESERVE = 0x4000;
 
+/** A child of fork(2) does not get the range: madvise(2). */
 export const MADV_DONTFORK = 10;
+/** The range is left out of core files. */
 export const MADV_DONTDUMP = 16;
+/** memfd_create(2): the descriptor is close-on-exec. */
 export const MFD_CLOEXEC = 0x1;
+/** memfd_create(2): the file takes seals (F_ADD_SEALS). */
 export const MFD_ALLOW_SEALING = 0x2;
 
-export const F_GETFD = 1;
+/** Adds seals (F_SEAL_*), which nobody can take away again. */
 export const F_ADD_SEALS = 1033;
+/** Reads the seals; EINVAL for a file that is not shmem or hugetlbfs. */
 export const F_GET_SEALS = 1034;
+/** Reads the flags of the open file (O_*), which all its descriptors share. */
 export const F_GETFL = 3;
+/** Sets those flags; of the ones here only O_NONBLOCK can change. */
 export const F_SETFL = 4;
+/** Reads and writes fail with EAGAIN instead of waiting. */
 export const O_NONBLOCK = 0o4000;
+/** Opens to read and write. */
 export const O_RDWR = 0o2;
+/** The descriptor is closed by execve(2). */
 export const O_CLOEXEC = 0o2000000;
 /** Fails at a symbolic link; with O_PATH, names the link itself. */
 export const O_NOFOLLOW = 0o400000;
@@ -46,24 +69,39 @@ export const O_NOFOLLOW = 0o400000;
 export const RWF_NOWAIT = 0x8;
 /** A descriptor that names a file and cannot be used otherwise. */
 export const O_PATH = 0o10000000;
+/** No more seals can be added. */
 export const F_SEAL_SEAL = 0x1;
+/** The file cannot shrink: what is mapped of it stays backed. */
 export const F_SEAL_SHRINK = 0x2;
+/** The file cannot grow. */
 export const F_SEAL_GROW = 0x4;
 
+/** eventfd(2): close-on-exec. */
 export const EFD_CLOEXEC = 0o2000000;
+/** eventfd(2): a read at 0 and a write at the top fail with EAGAIN. */
 export const EFD_NONBLOCK = 0o4000;
+/** epoll_create1(2): close-on-exec. */
 export const EPOLL_CLOEXEC = 0o2000000;
+/** Starts to watch a descriptor. */
 export const EPOLL_CTL_ADD = 1;
+/** Stops to watch a descriptor. */
 export const EPOLL_CTL_DEL = 2;
+/** Changes what is watched of a descriptor. */
 export const EPOLL_CTL_MOD = 3;
+/** There is something to read, a connection to accept or the end of the stream. */
 export const EPOLLIN = 0x1;
+/** A write would not block. */
 export const EPOLLOUT = 0x4;
+/** An error stands on the descriptor. Always reported, watched or not. */
 export const EPOLLERR = 0x8;
+/** Both directions have ended. Always reported, watched or not. */
 export const EPOLLHUP = 0x10;
-export const EPOLLRDHUP = 0x2000;
+/** Edge-triggered: reported once for each change, not for as long as it is so. Bit 31. */
 export const EPOLLET = 0x80000000;
 
+/** Names the calling thread: prctl(2). */
 export const PR_SET_NAME = 15;
+/** How many descriptors the process may hold: getrlimit(2). */
 export const RLIMIT_NOFILE = 7;
 
 /** `struct sockaddr_un`: family u16@0, path@2 (108 bytes with its NUL, so 107 usable). */
@@ -76,10 +114,15 @@ export const SIZEOF_IOVEC = 16;
 
 /** `struct msghdr`, 56 bytes: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48. */
 export const SIZEOF_MSGHDR = 56;
+/** Offset of the address of the first iovec, u64. */
 export const MSGHDR_IOV = 16;
+/** Offset of the number of iovecs, u64. */
 export const MSGHDR_IOVLEN = 24;
+/** Offset of the address of the control area, u64. */
 export const MSGHDR_CONTROL = 32;
+/** Offset of its size, u64: in what is there, out what was written. */
 export const MSGHDR_CONTROLLEN = 40;
+/** Offset of the flags recvmsg(2) sets, i32 (MSG_CTRUNC). */
 export const MSGHDR_FLAGS = 48;
 
 /** `struct cmsghdr`, 16 bytes: len u64@0, level i32@8, type i32@12, data@16, aligned to 8. */
@@ -88,17 +131,22 @@ export const SIZEOF_CMSGHDR = 16;
 export const SCM_MAX_FD = 253;
 
 /** `struct epoll_event` is packed on x86-64 alone: events u32@0, data u64@4 (12) or @8 (16). */
-export const SIZEOF_EPOLL_EVENT = Deno.build.arch === "x86_64" ? 12 : 16;
-export const EPOLL_EVENT_DATA = Deno.build.arch === "x86_64" ? 4 : 8;
+export const SIZEOF_EPOLL_EVENT: number = Deno.build.arch === "x86_64" ? 12 : 16;
+/** Offset of the caller's own 64 bits in `struct epoll_event`. */
+export const EPOLL_EVENT_DATA: number = Deno.build.arch === "x86_64" ? 4 : 8;
 
 /**
  * `struct stat`, 144 bytes (x86-64) or 128 (aarch64); st_dev@0, st_ino@8, st_size@48, st_ctim@104
  * (seconds, then nanoseconds) on both.
  */
 export const SIZEOF_STAT = 144;
+/** `st_dev`, u64: the device that holds the file. */
 export const STAT_DEV = 0;
+/** `st_ino`, u64: the file's number on that device. */
 export const STAT_INO = 8;
+/** `st_size`, i64: bytes. */
 export const STAT_SIZE = 48;
+/** `st_ctim`: seconds i64, then nanoseconds i64. */
 export const STAT_CTIME = 104;
 /** `st_blksize`: i64@56 on x86-64, i32@56 on aarch64; the low word is the same. */
 export const STAT_BLKSIZE = 56;

@@ -9,26 +9,47 @@
  */
 import { libc } from "./symbols.ts";
 
+/** Not permitted, whatever the file's mode says. */
 export const EPERM = 1;
+/** Nothing stands at this path. */
 export const ENOENT = 2;
+/** A signal came first; nothing was done. */
 export const EINTR = 4;
+/** No such descriptor, or not opened for this. */
 export const EBADF = 9;
+/** The call would have to wait, or (connect) the backlog is full. */
 export const EAGAIN = 11;
+/** No memory or address space left, or too many mappings. */
 export const ENOMEM = 12;
+/** The file's mode, or that of a folder on the way, forbids it. */
 export const EACCES = 13;
+/** Something stands at this path already. */
 export const EEXIST = 17;
+/** Something on the way is no folder. */
 export const ENOTDIR = 20;
+/** An argument that makes no sense to the call. */
 export const EINVAL = 22;
+/** The machine has no descriptor left. */
 export const ENFILE = 23;
+/** This process has no descriptor left (RLIMIT_NOFILE). */
 export const EMFILE = 24;
+/** The file system is full. */
 export const ENOSPC = 28;
+/** The file system is read-only. */
 export const EROFS = 30;
+/** The peer no longer reads. */
 export const EPIPE = 32;
+/** Too many symbolic links, or one where O_NOFOLLOW forbids it. */
 export const ELOOP = 40;
+/** The socket at this path is of another type: datagram, stream. */
 export const EPROTOTYPE = 91;
+/** A socket is bound to this path already. */
 export const EADDRINUSE = 98;
+/** The peer closed with data of ours unread. */
 export const ECONNRESET = 104;
+/** Nobody listens at this path. */
 export const ECONNREFUSED = 111;
+/** Connecting goes on after the call. */
 export const EINPROGRESS = 115;
 
 const NAMES: Readonly<Record<number, string>> = {
@@ -73,10 +94,13 @@ export function errnoName(code: number): string {
   return NAMES[code] ?? `errno ${code}`;
 }
 
-/** A failed system call. `code` is the errno value, `syscall` the libc function's name. */
+/** A failed system call. */
 export class SystemError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "SystemError";
+  /** errno value, above 0. */
   readonly code: number;
+  /** Name of the libc function. */
   readonly syscall: string;
 
   /** `context` says what was being done to what, for example `"path /run/x.sock"`. */

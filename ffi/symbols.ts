@@ -8,7 +8,8 @@
  * @module
  */
 
-const SYMBOLS = {
+/** For each function its parameters and result, as Deno FFI names their types. */
+export const SYMBOLS = {
   // int *__errno_location(void)
   __errno_location: { parameters: [], result: "pointer" },
   // int close(int fd)

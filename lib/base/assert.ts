@@ -7,6 +7,7 @@
 
 /** A broken invariant: a bug. Ends the process with the message. */
 export class AssertionError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "AssertionError";
 }
 
