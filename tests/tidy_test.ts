@@ -225,6 +225,31 @@ Deno.test("what std has is not written again", () => {
   assert.deepEqual(bad, []);
 });
 
+/** How every test, bench and example asserts; what ships has `lib/base/assert.ts`. */
+const ASSERT_IMPORT = 'import { strict as assert } from "node:assert";';
+
+/** How `text`, which imports these, asserts in another way. */
+function otherAsserts(text: string, imports: readonly string[]): string[] {
+  const all = imports.filter((to) => /(^|[:/])(assert|chai|expect)($|[@/])/.test(to));
+  const right = text.split("\n").filter((line) => line.replace(/^ \* /, "") === ASSERT_IMPORT);
+  const longer = /\bassert\.(?:ok|strict|strictEqual|deepStrictEqual)\b/.exec(text);
+  return [...(all.length > right.length ? all : []), ...(longer ?? [])];
+}
+
+Deno.test("tests assert in one way", () => {
+  const bad = files.filter(({ path }) => path !== "tests/tidy_test.ts")
+    .flatMap(({ path, text, imports }) => otherAsserts(text, imports).map((it) => [path, it]));
+  assert.deepEqual(bad, []);
+  const others = (names: string, from: string): number =>
+    otherAsserts(`import ${names} from "${from}";`, [from]).length;
+  assert.equal(others("{ strict as assert }", "node:assert"), 0);
+  assert.equal(others("{ assert }", "../base/assert.ts"), 0);
+  for (const from of ["node:assert", "node:assert/strict", "@std/assert", "@std/expect"]) {
+    assert.equal(others("{ equal }", from), 1, from);
+  }
+  assert.equal(otherAsserts("  assert.strictEqual(1, 1);", []).length, 1);
+});
+
 Deno.test("every file says what it is, in the field's words", () => {
   const bad: string[] = [];
   for (const { path, text } of files) {

@@ -2,7 +2,7 @@
  * Every fenced block of README.md and docs/ works as printed: commands run, in order, in a place
  * that looks like a fresh machine; transcripts print what is shown; configurations start a switch.
  */
-import { equal, match, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { commandsPage } from "../../lib/build/commands_page.ts";
 import { hasProgram, PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
@@ -61,37 +61,40 @@ for (const page of PAGES) {
   }
   peerTest(name, missingPackages(fences.map(({ body }) => body).join("\n")), async () => {
     const { code, output } = await runPage(page);
-    ok(code === 0, output);
-    equal(output.split("\n").filter((line) => line.startsWith(`${page}:`)).length, fences.length);
+    assert(code === 0, output);
+    assert.equal(
+      output.split("\n").filter((line) => line.startsWith(`${page}:`)).length,
+      fences.length,
+    );
     console.log(output);
   });
 }
 
 Deno.test("docs/commands.md is what --help says", async () => {
   const page = Deno.readTextFileSync(ROOT + WRITTEN);
-  ok(page === await commandsPage(), "run: deno task docs");
+  assert(page === await commandsPage(), "run: deno task docs");
 });
 
 Deno.test("a block that nobody would run is told", () => {
   const fence = (info: string, body: string): string => `text\n\`\`\`${info}\n${body}\n\`\`\`\n`;
-  equal(fencesOf("x.md", fence("sh", "true")).length, 1);
-  throws(() => fencesOf("x.md", fence("", "true")), /x.md:2: "" is none of sh/);
-  throws(() => fencesOf("x.md", fence("bash", "true")), /"bash" is none of sh/);
-  throws(() => fencesOf("x.md", fence("sh skip=1", "true")), /unknown words/);
-  throws(() => fencesOf("x.md", fence("sh skip", "true")), /unknown words/);
-  throws(() => fencesOf("x.md", fence("sh terminal=a", "true")), /go together/);
-  throws(() => fencesOf("x.md", fence("text", "vuswitch run")), /a text with commands/);
-  throws(() => fencesOf("x.md", "```sh\ntrue"), /no end/);
+  assert.equal(fencesOf("x.md", fence("sh", "true")).length, 1);
+  assert.throws(() => fencesOf("x.md", fence("", "true")), /x.md:2: "" is none of sh/);
+  assert.throws(() => fencesOf("x.md", fence("bash", "true")), /"bash" is none of sh/);
+  assert.throws(() => fencesOf("x.md", fence("sh skip=1", "true")), /unknown words/);
+  assert.throws(() => fencesOf("x.md", fence("sh skip", "true")), /unknown words/);
+  assert.throws(() => fencesOf("x.md", fence("sh terminal=a", "true")), /go together/);
+  assert.throws(() => fencesOf("x.md", fence("text", "vuswitch run")), /a text with commands/);
+  assert.throws(() => fencesOf("x.md", "```sh\ntrue"), /no end/);
 });
 
 Deno.test("a transcript is compared line by line, and … stands for what varies", () => {
   const output = "NAME  LINK\nvm1   up    12 ms\r\nvm2   down  3 ms\n";
-  equal(firstMissing(["NAME LINK", "vm1 up … ms", "vm2 down …"], output), null);
-  equal(firstMissing(["vm2 down …", "vm1 up …"], output), null);
-  equal(firstMissing(["vm1 up …", "vm1 up …"], output), "vm1 up …");
-  equal(firstMissing(["vm1 down …"], output), "vm1 down …");
-  equal(firstMissing(["vm1 up"], output), "vm1 up");
-  equal(firstMissing(["vm1 u. …"], output), "vm1 u. …");
+  assert.equal(firstMissing(["NAME LINK", "vm1 up … ms", "vm2 down …"], output), null);
+  assert.equal(firstMissing(["vm2 down …", "vm1 up …"], output), null);
+  assert.equal(firstMissing(["vm1 up …", "vm1 up …"], output), "vm1 up …");
+  assert.equal(firstMissing(["vm1 down …"], output), "vm1 down …");
+  assert.equal(firstMissing(["vm1 up"], output), "vm1 up");
+  assert.equal(firstMissing(["vm1 u. …"], output), "vm1 u. …");
 });
 
 const ROTTEN: readonly (readonly [string, string, RegExp])[] = [
@@ -122,8 +125,8 @@ Deno.test({
       await t.step(name, async () => {
         Deno.writeTextFileSync(folder.file("page.md"), text);
         const { code, output } = await runPage(folder.file("page.md"));
-        equal(code, 1, output);
-        match(output, expected);
+        assert.equal(code, 1, output);
+        assert.match(output, expected);
       });
     }
   },

@@ -1,5 +1,5 @@
 /** Examples in the docstrings of lib/ and ffi/ are type-checked and run. */
-import { ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -15,7 +15,7 @@ function* withExamples(folder: string): Generator<string> {
 const paths = [...withExamples("lib"), ...withExamples("ffi")];
 
 Deno.test("examples in docstrings run", async (t) => {
-  ok(paths.includes("lib/vhost/session.ts"));
+  assert(paths.includes("lib/vhost/session.ts"));
   for (const path of paths) {
     await t.step(path, async () => {
       const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -24,7 +24,7 @@ Deno.test("examples in docstrings run", async (t) => {
         env: { NO_COLOR: "1" },
       }).output();
       const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-      ok(success && /^ok \| [1-9]\d* passed/m.test(said), said);
+      assert(success && /^ok \| [1-9]\d* passed/m.test(said), said);
     });
   }
 });

@@ -2,7 +2,7 @@
  * docs/reference.md has each counter, event, reason, exit code and route of the code, and no other:
  * whoever adds one is told here which table wants a row.
  */
-import { deepEqual, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
 import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
@@ -32,14 +32,14 @@ function same(heading: string, names: readonly string[]): void {
   const lacks = names.filter((name) => !rows.includes(name));
   const dead = rows.filter((row) => !names.includes(row));
   const what = `docs/reference.md, "${heading}": lacks [${lacks}], nobody has [${dead}]`;
-  deepEqual({ lacks, dead }, { lacks: [], dead: [] }, what);
-  ok(new Set(rows).size === rows.length, `docs/reference.md, "${heading}" has a row twice`);
+  assert.deepEqual({ lacks, dead }, { lacks: [], dead: [] }, what);
+  assert(new Set(rows).size === rows.length, `docs/reference.md, "${heading}" has a row twice`);
 }
 
 Deno.test("pages have the tables that the code makes", () => {
   for (const path of TABLE_PAGES) {
     const page = Deno.readTextFileSync(ROOT + path);
-    ok(page === withTables(path, page), `${path}: run: deno task docs`);
+    assert(page === withTables(path, page), `${path}: run: deno task docs`);
   }
 });
 
@@ -51,7 +51,7 @@ Deno.test("the reference has every counter", () => {
 });
 
 Deno.test("the reference has every log event and every reason", () => {
-  ok(eventNames().length > 15 && reasonCodes().length > 50, "they are found");
+  assert(eventNames().length > 15 && reasonCodes().length > 50, "they are found");
   same("## Log events", eventNames());
   same("## Reasons", reasonCodes());
   same("## Reasons of a ring", RING_REASONS.slice(1));
@@ -71,7 +71,7 @@ Deno.test("the reference has every exit code", () => {
 Deno.test("the reference has every route of the control API", () => {
   const rows = rowsOf("## Control API");
   const words = rows.map((row) => row.replace(/^(\w+) \/v1\/(\w+).*/, "$1 $2"));
-  deepEqual(new Set(words), new Set(["GET /healthz", ...routeNames()]));
+  assert.deepEqual(new Set(words), new Set(["GET /healthz", ...routeNames()]));
 });
 
 /** Flags of other programs that pages name. */
@@ -102,7 +102,7 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
       if (counter) bad.push(`${page}: ${code}`);
     }
   }
-  ok(flags > 10, "flags are found");
+  assert(flags > 10, "flags are found");
   const operate = Deno.readTextFileSync(`${ROOT}docs/operate.md`);
   const table = operate.slice(operate.indexOf("## Why is my port down?"));
   for (const [, names = ""] of table.matchAll(/^\| ((?:`[a-z-]+`(?:, )?)+) in `errors`/gm)) {
@@ -113,21 +113,23 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
   // What a port in mode connect says of its socket.
   const connecting = Deno.readTextFileSync(`${ROOT}lib/control/sockets/connect_mode.ts`);
   const sayings = Array.from(table.matchAll(/it says "([^"]+)"/g), ([, words = ""]) => words);
-  ok(sayings.length >= 3);
+  assert(sayings.length >= 3);
   for (const words of sayings) {
     if (!connecting.includes(words)) bad.push(`docs/operate.md: ${words}`);
   }
-  deepEqual(bad, []);
+  assert.deepEqual(bad, []);
 });
 
 Deno.test("the page on drivers has every driver whose layout is tested, and tests that there are", () => {
   const page = Deno.readTextFileSync(`${ROOT}docs/drivers.md`);
   const rows = page.slice(0, page.indexOf("## ")).matchAll(/^\| ([^|]+?) +\|/gm);
   const [, , ...drivers] = Array.from(rows, ([, cell = ""]) => cell);
-  deepEqual(drivers, LAYOUTS.map(({ driver }) => driver));
+  assert.deepEqual(drivers, LAYOUTS.map(({ driver }) => driver));
   const files = Array.from(page.matchAll(/`(tests\/[\w/]+\.ts)`/g), ([, path = ""]) => path);
-  ok(files.length > 8);
-  for (const path of files) ok(Deno.statSync(ROOT + path).isFile, path);
+  assert(files.length > 8);
+  for (const path of files) assert(Deno.statSync(ROOT + path).isFile, path);
   const reasons: readonly string[] = CHAIN_REASON_ROWS.map(([code]) => code);
-  for (const reason of reasons) ok(page.includes(`\`${reason}\``), `docs/drivers.md: ${reason}`);
+  for (const reason of reasons) {
+    assert(page.includes(`\`${reason}\``), `docs/drivers.md: ${reason}`);
+  }
 });

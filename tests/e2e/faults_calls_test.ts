@@ -19,7 +19,7 @@ const FULL = 0xffff_ffff_ffff_fffen;
 
 function fullEventFd(): number {
   const fd = libc.eventfd(0, 0);
-  assert.ok(fd >= 0);
+  assert(fd >= 0);
   assert.equal(libc.eventfd_write(fd, FULL), 0);
   return fd;
 }
@@ -45,9 +45,9 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
     while (libc.eventfd_write(fd, 1n) === 0);
     libc.fcntl(fd, F_SETFL, 0);
     const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
-    assert.ok(siege.witness.send(frame));
+    assert(siege.witness.send(frame));
     // It is stuck now: frames of others wait until the switch has freed itself.
-    assert.ok(await guest.frontEnd.closedBySwitch());
+    assert(await guest.frontEnd.closedBySwitch());
     await siege.bystanders.check();
     await until("the frame's buffer to come back", () => {
       const { witness } = siege;
@@ -68,7 +68,7 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
         await introduce(guest, siege.witness);
         while (libc.eventfd_write(fd, 1n) === 0);
         libc.fcntl(fd, F_SETFL, 0);
-        assert.ok(
+        assert(
           siege.witness.send(numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60)),
         );
         // Where this machine is so slow that it is over already, nothing is left to free.
@@ -80,7 +80,7 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
         );
         if (!hangsUp) {
           guest.frontEnd.message(id.VHOST_USER_SET_VRING_ENABLE, bytesOf(RX + 2 ** 32));
-          assert.ok(await guest.frontEnd.closedBySwitch());
+          assert(await guest.frontEnd.closedBySwitch());
         }
       }
       await siege.bystanders.check();

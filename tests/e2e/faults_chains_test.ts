@@ -91,7 +91,7 @@ async function offerBad(siege: Siege, packed: boolean, { ring, reason, make }: B
   const lines = (): string[] => fresh().filter((line) => line.includes("go back unused"));
   for (let i = 1; i <= 3; i++) {
     const id = driver.addOdd(make(guest, address));
-    assert.ok(id >= 0);
+    assert(id >= 0);
     driver.publish();
     guest.kick(ring);
     await until("the chain to come back", () => {

@@ -24,7 +24,7 @@ import { introduce } from "../harness/traffic.ts";
 /** A descriptor of O_PATH: it looks like the other one and can be used for nothing. */
 function nameOf(fd: number): number {
   const name = libc.open(new TextEncoder().encode(`/proc/self/fd/${fd}\0`), O_PATH | O_CLOEXEC);
-  assert.ok(name >= 0);
+  assert(name >= 0);
   closeFd(fd);
   return name;
 }
@@ -109,12 +109,12 @@ Deno.test("hostile descriptors", async (t) => {
       args: ["--pid", pid, "--nofile", "--output=SOFT,HARD", "--noheadings", "--raw"],
     }).output();
     const [soft = "", hard = ""] = new TextDecoder().decode(before.stdout).trim().split(/\s+/);
-    assert.ok((await limit(`${held(siege.process.pid).fds + 2}:${hard}`)).success);
+    assert((await limit(`${held(siege.process.pid).fds + 2}:${hard}`)).success);
     try {
       frontEnd.message(id.VHOST_USER_SET_MEM_TABLE, bytesOf(8), Array<number>(8).fill(right));
-      assert.ok(await frontEnd.closedBySwitch());
+      assert(await frontEnd.closedBySwitch());
     } finally {
-      assert.ok((await limit(`${soft}:${hard}`)).success);
+      assert((await limit(`${soft}:${hard}`)).success);
     }
   });
   for (const fd of [...Object.values(wrong), right]) closeFd(fd);

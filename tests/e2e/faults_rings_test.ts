@@ -304,7 +304,7 @@ Deno.test("bad chains that break no rule are dropped, counted and given back", a
           const address = guest.ram.take(4096);
           const chain = lengths.map((bytes) => ({ address, bytes }));
           const before = (await siege.port()).counters;
-          assert.ok(guest.sendChain(chain));
+          assert(guest.sendChain(chain));
           // takeUsed throws if the device claims to have written anything.
           await until("the chain to come back", () => guest.reapTransmit() === 1);
           const { counters } = await siege.port();
@@ -329,7 +329,7 @@ Deno.test("bad chains that break no rule are dropped, counted and given back", a
           const before = (await counters())["txDroppedBufferTooSmall"] ?? 0;
           for (let i = 0; i < 20; i++) {
             const large = numberedFrame(guest.options.mac, siege.witness.options.mac, i, 89);
-            assert.ok(siege.witness.send(large));
+            assert(siege.witness.send(large));
           }
           await until(
             "the drops",

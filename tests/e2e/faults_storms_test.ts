@@ -54,7 +54,7 @@ Deno.test("floods and storms cost the others nothing", async (t) => {
       if (sent >= FLOOD_MESSAGES * one.length) return;
       sent += Math.max(0, frontEnd.raw(many.slice(sent % one.length)));
     });
-    assert.ok(sent > MESSAGES_BURST_MAX * one.length, "more than may come in a row");
+    assert(sent > MESSAGES_BURST_MAX * one.length, "more than may come in a row");
     await siege.bystanders.check();
     await until("the last message to be taken", () => {
       const rest = (one.length - sent % one.length) % one.length;
@@ -115,7 +115,7 @@ Deno.test("what a tenant does to its own memory is its own affair", async (t) =>
         for (let word = 0; word < (packed ? 2 : 16); word++) {
           guest.ram.view.setUint16(device + 2 * word, (i * 7919 + word * 104729) & 0xffff, true);
         }
-        assert.ok(siege.witness.send(frame));
+        assert(siege.witness.send(frame));
         await until("the frame to be taken", () => {
           const { witness } = siege;
           return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
@@ -186,7 +186,7 @@ async function prlimit(pid: number, ...args: string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command("prlimit", {
     args: ["--pid", String(pid), ...args],
   }).output();
-  assert.ok(success);
+  assert(success);
   return new TextDecoder().decode(stdout);
 }
 
@@ -198,5 +198,5 @@ async function nobodyWaits(siege: Besieged): Promise<void> {
   using guest = await siege.guest({ mac: macOf(9) });
   await introduce(guest, siege.witness);
   const took = performance.now() - begin;
-  assert.ok(took < 1000 * LINGER_SECONDS, `they waited for ${Math.round(took)} ms`);
+  assert(took < 1000 * LINGER_SECONDS, `they waited for ${Math.round(took)} ms`);
 }

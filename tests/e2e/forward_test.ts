@@ -22,9 +22,9 @@ const ALL = [STP, LACP, EAPOL, LLDP];
 async function heard(from: NetGuest, others: readonly NetGuest[]): Promise<string[][]> {
   const mark = numberedFrame("ff:ff:ff:ff:ff:ff", from.options.mac, 77, 60);
   for (const to of ALL) {
-    assert.ok(from.send(ethernet(to, from.options.mac, 0x88cc, new Uint8Array(46))));
+    assert(from.send(ethernet(to, from.options.mac, 0x88cc, new Uint8Array(46))));
   }
-  assert.ok(from.send(mark));
+  assert(from.send(mark));
   return await Promise.all(others.map(async (other) => {
     const all: string[] = [];
     const done = await other.waitFor((frame) => {
@@ -32,7 +32,7 @@ async function heard(from: NetGuest, others: readonly NetGuest[]): Promise<strin
       if (reserved) all.push(reserved);
       return isNumbered(frame);
     });
-    assert.ok(done, "the frame behind them arrives");
+    assert(done, "the frame behind them arrives");
     return all;
   }));
 }

@@ -53,8 +53,8 @@ Deno.test("config: longer frames than a port's MTU reach nobody and are counted,
     const send = (from: NetGuest, to: NetGuest, number: number, bytes: number): boolean =>
       from.send(numberedFrame(to.options.mac, from.options.mac, number, bytes));
     for (const [from, to] of [[small, large], [large, small]] as const) {
-      assert.ok(send(from, to, 1, too));
-      assert.ok(send(from, to, 2, fits));
+      assert(send(from, to, 1, too));
+      assert(send(from, to, 2, fits));
       const got = await to.waitFor(isNumbered);
       assert.deepEqual(got, numberedFrame(to.options.mac, from.options.mac, 2, fits));
     }
@@ -65,8 +65,8 @@ Deno.test("config: longer frames than a port's MTU reach nobody and are counted,
       small.frontEnd.ask(id.VHOST_USER_NET_SET_MTU, id.encodeU64(BigInt(mtu)));
     assert.equal(await say(1000), 0n);
     assert.deepEqual(await readConfig(small, 10, 2), [1000 & 255, 1000 >> 8]);
-    assert.ok(send(large, small, 3, 1023));
-    assert.ok(send(large, small, 4, 1022));
+    assert(send(large, small, 3, 1023));
+    assert(send(large, small, 4, 1022));
     const got = await small.waitFor(isNumbered);
     assert.deepEqual(got, numberedFrame(small.options.mac, large.options.mac, 4, 1022));
     for (const refused of [9000, 1401, 67, 0, 65536]) {
@@ -99,7 +99,7 @@ Deno.test("config: two VLAN tags fit at any MTU, one byte more does not; on link
         for (const bytes of [1523, 1522]) {
           const frame = numberedFrame(to.options.mac, from.options.mac, bytes, bytes);
           frame.set([0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 0x88, 0xb5], 12);
-          assert.ok(from.send(frame));
+          assert(from.send(frame));
         }
         const got = await to.waitFor((frame) => frame[12] === 0x88 && frame[13] === 0xa8);
         assert.equal(got?.length, 1522);
@@ -119,7 +119,7 @@ Deno.test("config: at the largest MTU a frame of all its bytes and two tags pass
     await introduce(one, two);
     for (const [from, to] of [[one, two], [two, one]] as const) {
       await transfer(from, to, [65557, 60, 65557], 1);
-      assert.ok(from.send(numberedFrame(to.options.mac, from.options.mac, 9, 65558)));
+      assert(from.send(numberedFrame(to.options.mac, from.options.mac, 9, 65558)));
       await transfer(from, to, [65557], 1);
     }
     const [first, second] = [await bed.port(1), await bed.port(2)];
@@ -135,7 +135,7 @@ Deno.test("config: a driver told of an MTU that nobody named gets no longer fram
   await introduce(guest, other);
   assert.deepEqual(await readConfig(guest, 10, 2), [1500 & 255, 1500 >> 8]);
   for (const bytes of [1523, 1522]) {
-    assert.ok(other.send(numberedFrame(guest.options.mac, other.options.mac, bytes, bytes)));
+    assert(other.send(numberedFrame(guest.options.mac, other.options.mac, bytes, bytes)));
   }
   assert.equal((await guest.waitFor(isNumbered))?.length, 1522);
   assert.equal((await bed.port(1)).counters.txDroppedOversize, 1);
@@ -158,7 +158,7 @@ Deno.test("config: a port taken down is told, read as down, carries nothing, and
     await take("down");
     await changes(round + 1);
     assert.deepEqual(await readConfig(guest, 6, 2), [0, 0]);
-    assert.ok(guest.send(numberedFrame(other.options.mac, guest.options.mac, 7, 60)));
+    assert(guest.send(numberedFrame(other.options.mac, guest.options.mac, 7, 60)));
     await until("its frame to be taken", () => {
       guest.reapTransmit();
       return guest.tx.free === guest.tx.size;
@@ -194,10 +194,10 @@ Deno.test("in-band: kicks and calls as messages carry every frame, split and pac
         return frames === 1;
       });
     }
-    assert.ok(one.notifications.messages >= 50);
+    assert(one.notifications.messages >= 50);
     const { protocolFeatureNames } = await bed.port(1);
-    assert.ok(protocolFeatureNames.includes("INBAND_NOTIFICATIONS"));
-    assert.ok((await bed.vrings(1))[TX]?.counters.kicks ?? 0 > 0, "kicks are counted");
+    assert(protocolFeatureNames.includes("INBAND_NOTIFICATIONS"));
+    assert((await bed.vrings(1))[TX]?.counters.kicks ?? 0 > 0, "kicks are counted");
   }
 });
 
@@ -211,7 +211,7 @@ Deno.test("in-band: a driver that breaks its ring is told in a message", async (
   assert.equal(guest.notifications.takeError(RX), false);
   assert.equal((await bed.vrings(1))[TX]?.state, "broken");
   await bed.guest(1).catch(() => null);
-  assert.ok((await bed.port(2)).link === "up");
+  assert((await bed.port(2)).link === "up");
 });
 
 Deno.test("in-band without what it needs ends the connection", async () => {
@@ -222,7 +222,7 @@ Deno.test("in-band without what it needs ends the connection", async () => {
     assert.equal((offered >> PROTOCOL_F.inBand) & 1n, 1n);
     const wanted = id.encodeU64(offered & ~(1n << without));
     frontEnd.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, wanted);
-    assert.ok(await frontEnd.closedBySwitch());
+    assert(await frontEnd.closedBySwitch());
   }
   await until("the count", async () => (await bed.port(1)).errors["bad-protocol-features"] === 2);
 });
@@ -237,7 +237,7 @@ Deno.test("guest addresses: rings and memory named by them, in three regions", a
     await using bed = await Bed.make(["offer=gpa", ""]);
     const one = await bed.guest(1, { packed, regions, ringSize: 128, guestAddresses: true });
     const two = await bed.guest(2);
-    assert.ok((await bed.port(1)).protocolFeatureNames.includes("GPA_ADDRESSES"));
+    assert((await bed.port(1)).protocolFeatureNames.includes("GPA_ADDRESSES"));
     await introduce(one, two);
     await transfer(one, two, many(300), 16);
     await transfer(two, one, many(300), 16);
@@ -252,7 +252,7 @@ Deno.test("guest addresses: a table that names others ends the connection", asyn
   const table = guest.memoryTable();
   new DataView(table.buffer).setBigUint64(24, 2n ** 44n, true);
   guest.frontEnd.message(id.VHOST_USER_SET_MEM_TABLE, table, [guest.memoryFd]);
-  assert.ok(await guest.frontEnd.closedBySwitch());
+  assert(await guest.frontEnd.closedBySwitch());
   await until("the count", async () => (await bed.port(1)).errors["bad-region"] === 1);
 });
 
@@ -294,8 +294,8 @@ Deno.test("skip-drain: rings stop at once and go on where they stood, tracked, u
       await transfer(two, one, many(40), 16);
       // Frames are under way to and from the rings when they stop.
       for (let i = 0; i < 8; i++) {
-        assert.ok(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
-        assert.ok(two.send(numberedFrame(one.options.mac, two.options.mac, i, 60)));
+        assert(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
+        assert(two.send(numberedFrame(one.options.mac, two.options.mac, i, 60)));
       }
       const bases: [number, number] = [await stop(RX), await stop(TX)];
       assert.notEqual((await bed.port(1)).link, "up");

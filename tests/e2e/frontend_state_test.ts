@@ -84,8 +84,8 @@ async function seasoned(bed: Bed, packed: boolean): Promise<NetGuest> {
   await transfer(guest, other, new Array<number>(50).fill(100), 16);
   // Machines inside the machine.
   for (const inner of [0x51, 0x52, 0x53]) {
-    assert.ok(guest.send(numberedFrame(other.options.mac, macOf(inner), inner, 60)));
-    assert.ok(await other.waitFor(isNumbered));
+    assert(guest.send(numberedFrame(other.options.mac, macOf(inner), inner, 60)));
+    assert(await other.waitFor(isNumbered));
   }
   await suspend(guest);
   return guest;
@@ -112,7 +112,7 @@ Deno.test("device state: what one switch knew of a port, another one knows", asy
     const [peer, third] = [await target.guest(2), await target.guest(3)];
     await come.startRings(await stoppedAt(come));
     await until("the link", async () => (await target.port(1)).link === "up");
-    assert.ok(peer.send(numberedFrame(macOf(0x52), peer.options.mac, 9, 200)));
+    assert(peer.send(numberedFrame(macOf(0x52), peer.options.mac, 9, 200)));
     assert.deepEqual(await come.waitFor(isNumbered), numberedFrame(macOf(0x52), macOf(2), 9, 200));
     assert.equal(third.receive().filter(isNumbered).length, 0, "it was not flooded");
   }

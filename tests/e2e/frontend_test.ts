@@ -30,7 +30,7 @@ Deno.test("memory: 20 GiB in one region, buffers above 8 GiB and across 1 and 2 
     for (const border of [10 * GIB, 11 * GIB, 12 * GIB, 16 * GIB, 18 * GIB]) {
       for (const before of [1, 5, 12, 20, 28, 100, 700]) {
         large.ram.moveTo(border - before);
-        assert.ok(large.sendPieces(numberedFrame(small.options.mac, macOf(1), before, 800), []));
+        assert(large.sendPieces(numberedFrame(small.options.mac, macOf(1), before, 800), []));
         const got = await small.waitFor(isNumbered);
         assert.deepEqual(got, numberedFrame(small.options.mac, macOf(1), before, 800));
         await until("the buffer to come back", () => large.reapTransmit() > 0);
@@ -43,10 +43,10 @@ Deno.test("memory: 20 GiB in one region, buffers above 8 GiB and across 1 and 2 
       receiver.ram.moveTo(border - 700);
       receiver.offerBuffers([{ address: receiver.ram.take(2048, 1), bytes: 2048 }]);
       const frame = numberedFrame("ff:ff:ff:ff:ff:ff", small.options.mac, border / GIB, 1500);
-      assert.ok(small.send(frame));
+      assert(small.send(frame));
       assert.deepEqual(await receiver.waitFor(isNumbered), frame);
       // What was received is offered again, and used up here.
-      assert.ok(small.send(frame));
+      assert(small.send(frame));
       assert.deepEqual(await receiver.waitFor(isNumbered), frame);
     }
   }
@@ -75,7 +75,7 @@ Deno.test("memory: three regions, touching and apart, above 4 GiB", async () => 
     two.ram.moveTo(300 * GIB + 3 * MIB);
     one.ram.moveTo(MIB - 50);
     const frame = numberedFrame(two.options.mac, one.options.mac, 7, 500);
-    assert.ok(one.sendPieces(frame, []));
+    assert(one.sendPieces(frame, []));
     assert.deepEqual(await two.waitFor(isNumbered), frame);
   }
 });
@@ -109,7 +109,7 @@ Deno.test("memory: the sender's table is replaced under traffic, nothing is lost
     await introduce(one, two);
     const replaced = await whileReplacing(one, () => transfer(one, two, many(40_000), 64));
     // How often depends on the machine; that it happened in the middle of traffic does not.
-    assert.ok(replaced > 0, `replaced ${replaced} times`);
+    assert(replaced > 0, `replaced ${replaced} times`);
     await transfer(two, one, many(200), 64);
   }
 });
@@ -126,7 +126,7 @@ Deno.test("memory: the receiver's table is replaced under traffic, what is lost 
     const take = (): void => {
       for (const got of two.receive()) {
         const number = new DataView(got.buffer, got.byteOffset).getUint32(14);
-        assert.ok(number >= next, "in order");
+        assert(number >= next, "in order");
         next = number + 1;
         const expected = numberedFrame(two.options.mac, one.options.mac, number, 300);
         assert.deepEqual(got, expected);
@@ -193,14 +193,14 @@ Deno.test("rings: GET_VRING_BASE is exact, and a ring goes on from there", async
       const vrings = await bed.vrings(1);
       assert.deepEqual(vrings.map((vring) => vring.state), ["stopped", "stopped"]);
       // Nothing may be touched until the kick message.
-      assert.ok(one.send(numberedFrame(two.options.mac, one.options.mac, 1, 60)));
+      assert(one.send(numberedFrame(two.options.mac, one.options.mac, 1, 60)));
       one.kick(TX);
       frames++;
       for (let i = 0; i < 20; i++) await turn();
       assert.equal(one.reapTransmit(), 0, "a stopped ring is not served");
       await one.startRings(bases);
       // It was published before the ring started: that is no reason to wait for a kick.
-      assert.ok(await two.waitFor(isNumbered), "what waited is sent");
+      assert(await two.waitFor(isNumbered), "what waited is sent");
       await until("its buffer", () => one.reapTransmit() === 1 || one.tx.free === ringSize);
     }
     await transfer(two, one, many(300), 16);
@@ -216,7 +216,7 @@ Deno.test("rings: disabled means that frames are taken and thrown away", async (
   const dropped = async (): Promise<number> =>
     (await bed.port(1)).counters["rxDroppedDisabled"] ?? 0;
   for (let i = 0; i < 10; i++) {
-    assert.ok(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
+    assert(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
   }
   await until("frames to be thrown away", async () => (await dropped()) === 10);
   await until("their buffers", () => one.reapTransmit() >= 0 && one.tx.free === one.tx.size);
@@ -226,7 +226,7 @@ Deno.test("rings: disabled means that frames are taken and thrown away", async (
   await two.enable(RX, false);
   assert.equal((await bed.port(2)).link, "down");
   for (let i = 0; i < 10; i++) {
-    assert.ok(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
+    assert(one.send(numberedFrame(two.options.mac, one.options.mac, i, 60)));
   }
   await until("their buffers", () => one.reapTransmit() >= 0 && one.tx.free === one.tx.size);
   assert.deepEqual(two.receive(), []);
@@ -245,8 +245,8 @@ Deno.test("switching: learning, flooding, and what is never forwarded", async ()
   const heardBy = async (to: string, from = one.options.mac): Promise<number[]> => {
     const frame = numberedFrame(to, from, number++, 80);
     const end = numberedFrame("ff:ff:ff:ff:ff:ff", one.options.mac, number++, 90);
-    assert.ok(one.send(frame));
-    assert.ok(one.send(end));
+    assert(one.send(frame));
+    assert(one.send(end));
     const heard: number[] = [];
     for (const [i, guest] of guests.entries()) {
       if (guest === one) continue;
@@ -261,8 +261,8 @@ Deno.test("switching: learning, flooding, and what is never forwarded", async ()
   };
   assert.deepEqual(await heardBy(unknown), [2, 3, 4]);
   assert.deepEqual(await heardBy(two.options.mac), [2, 3, 4]);
-  assert.ok(two.send(numberedFrame(one.options.mac, two.options.mac, 1, 60)));
-  assert.ok(await one.waitFor(isNumbered));
+  assert(two.send(numberedFrame(one.options.mac, two.options.mac, 1, 60)));
+  assert(await one.waitFor(isNumbered));
   assert.deepEqual(await heardBy(two.options.mac), [2], "learned");
   assert.deepEqual(await heardBy("ff:ff:ff:ff:ff:ff"), [2, 3, 4]);
   assert.deepEqual(await heardBy("33:33:00:00:00:01"), [2, 3, 4]);
@@ -278,8 +278,8 @@ Deno.test("switching: learning, flooding, and what is never forwarded", async ()
   assert.equal(counters["rxDroppedSamePort"], 1);
   assert.equal(counters["rxDroppedBadSource"], 2);
   // An address moves with its owner.
-  assert.ok(guests[2]?.send(numberedFrame(one.options.mac, two.options.mac, 2, 60)));
-  assert.ok(await one.waitFor(isNumbered));
+  assert(guests[2]?.send(numberedFrame(one.options.mac, two.options.mac, 2, 60)));
+  assert(await one.waitFor(isNumbered));
   assert.deepEqual(await heardBy(two.options.mac), [3], "moved");
 });
 
@@ -294,7 +294,7 @@ Deno.test("switching: a full receiver drops alone", async () => {
     numberedFrame("ff:ff:ff:ff:ff:ff", sender.options.mac, number, 100);
   let arrived = 0;
   for (let i = 0; i < FRAMES; i++) {
-    assert.ok(sender.send(frame(i)));
+    assert(sender.send(frame(i)));
     assert.deepEqual(await good.waitFor(isNumbered), frame(i));
     arrived++;
   }
@@ -320,11 +320,11 @@ Deno.test("sleeping: no wake-up is lost in 20,000 ping-pongs with pauses of any 
       // Around the 100 us after which the data plane goes to sleep.
       const end = performance.now() + (seed >>> 16) % 250 / 1000;
       while (performance.now() < end);
-      assert.ok(from.send(frame));
+      assert(from.send(frame));
       const limit = performance.now() + WAIT_MS_MAX;
       let got = to.receive();
       while (got.length === 0) {
-        assert.ok(performance.now() < limit, `frame ${i} arrives`);
+        assert(performance.now() < limit, `frame ${i} arrives`);
         got = to.receive();
       }
       assert.deepEqual(got, [frame]);
@@ -337,5 +337,5 @@ Deno.test("sleeping: no wake-up is lost in 20,000 ping-pongs with pauses of any 
     });
   }
   const { worker } = await bed.status();
-  assert.ok((worker["sleeps"] ?? 0) > 100, `slept ${worker["sleeps"]} times`);
+  assert((worker["sleeps"] ?? 0) > 100, `slept ${worker["sleeps"]} times`);
 });

@@ -214,8 +214,8 @@ Deno.test("IOMMU: an access that is refused breaks that ring, and the front-end 
   await linkUp(bed);
   const other = await bed.guest(2);
   // Sending works: it only reads.
-  assert.ok(guest.send(numberedFrame(other.options.mac, guest.options.mac, 7, 100)));
-  assert.ok(await other.waitFor(isNumbered));
+  assert(guest.send(numberedFrame(other.options.mac, guest.options.mac, 7, 100)));
+  assert(await other.waitFor(isNumbered));
   await sendFrames(other, guest.options.mac, 0, 1);
   const failure = { type: VHOST_IOTLB_ACCESS_FAIL, permission: VHOST_ACCESS_WO };
   const told: IommuMessage[] = [];

@@ -52,7 +52,7 @@ async function round(socket: string, number: number): Promise<void> {
       // Thrown out for what it says.
       using guest = await NetGuest.start({ socket, mac: macOf(1), packed, memoryBytes: 1 << 20 });
       guest.frontEnd.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(0, 0));
-      assert.ok(await guest.frontEnd.closedBySwitch());
+      assert(await guest.frontEnd.closedBySwitch());
     }
   }
 }
@@ -71,11 +71,11 @@ Deno.test("1,000 front-ends come and go and leave nothing behind", async () => {
   const after = held(running.pid);
   // The runtime adds a thread for blocking calls when all it has are busy: on a busy machine, late.
   const threadsMax = before.threads + CALLS_MAX;
-  assert.ok(after.threads <= threadsMax, `${before.threads} to ${after.threads} threads`);
+  assert(after.threads <= threadsMax, `${before.threads} to ${after.threads} threads`);
   const grown = {
     private: after.privateKb - before.privateKb,
     shared: after.sharedKb - before.sharedKb,
   };
-  assert.ok(grown.private < PRIVATE_GROWTH_KB_MAX, `private memory grew by ${grown.private} kB`);
-  assert.ok(grown.shared < SHARED_GROWTH_KB_MAX, `shared memory grew by ${grown.shared} kB`);
+  assert(grown.private < PRIVATE_GROWTH_KB_MAX, `private memory grew by ${grown.private} kB`);
+  assert(grown.shared < SHARED_GROWTH_KB_MAX, `shared memory grew by ${grown.shared} kB`);
 });

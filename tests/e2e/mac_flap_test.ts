@@ -36,7 +36,7 @@ async function speak(from: NetGuest, macs: readonly string[], to: string): Promi
     while (!from.send(frame)) await turn();
   }
   while (from.tx.free < from.tx.size) {
-    assert.ok(Date.now() < end, "the switch takes the frames");
+    assert(Date.now() < end, "the switch takes the frames");
     from.reapTransmit();
     await turn();
   }
@@ -172,5 +172,5 @@ Deno.test("a port removed in the middle of a flap is named no more, nor who has 
     await callSwitch(ctl, "POST", "/v1/ports", { name: "vm2", path: bed.socket(2) });
     await until("vm1 to be free", async () => (await bed.port(1)).link === "wait");
   }
-  for (const line of flapLines(bed)) assert.ok(!line.includes("other "), line);
+  for (const line of flapLines(bed)) assert(!line.includes("other "), line);
 });

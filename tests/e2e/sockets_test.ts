@@ -65,7 +65,7 @@ Deno.test("sockets: 32 front-ends on one talk to each other, leave and come agai
     assert.equal((await running.fdb()).length, 32);
     // Full: the next one is turned away, nobody else notices.
     using late = new FrontEnd(socket);
-    assert.ok(await late.closedBySwitch());
+    assert(await late.closedBySwitch());
     for (const number of [5, 6, 30]) guests[number]?.close();
     await until("three ports to end", async () => (await running.status()).ports.length === 29);
     assert.equal((await running.fdb()).length, 29, "their addresses went with them");
@@ -98,7 +98,7 @@ Deno.test("sockets: two ports of one machine share its memory and are shown toge
 
 /** Sends frames and waits until the other guest has heard them all. */
 async function sendAndHear(from: NetGuest, to: NetGuest, frames: Uint8Array[]): Promise<void> {
-  for (const frame of frames) assert.ok(from.send(frame));
+  for (const frame of frames) assert(from.send(frame));
   const heard = new Set<string>();
   await until("the frames to be heard", () => {
     for (const frame of to.receive()) heard.add(frame.join());
@@ -122,7 +122,7 @@ Deno.test("links: everything goes to the peer, nothing to others or from them", 
   // The switched ports hear each other, and nothing of the link.
   await introduce(three, four);
   await transfer(three, four, [60, 61], 8);
-  assert.ok(three.send(numberedFrame(one.options.mac, three.options.mac, 9, 60)));
+  assert(three.send(numberedFrame(one.options.mac, three.options.mac, 9, 60)));
   await sendAndHear(three, four, [numberedFrame(BROADCAST, three.options.mac, 10, 60)]);
   for (const port of [1, 2]) {
     assert.equal((await bed.port(port)).counters.txFrames, port === 1 ? 3 : all.length);
@@ -143,7 +143,7 @@ Deno.test("links: added, ended, and outlived as their makers meant", async () =>
   // A link of the configuration waits for its port; meanwhile nobody hears the other one.
   await command(process, "port", "del", "vm3");
   assert.equal((await links())[0]?.state, "waiting");
-  assert.ok(two.send(numberedFrame(BROADCAST, two.options.mac, 1, 60)));
+  assert(two.send(numberedFrame(BROADCAST, two.options.mac, 1, 60)));
   await until(
     "the frame to be dropped",
     async () => (await bed.port(2)).counters.rxDroppedNoPort === 1,
@@ -176,7 +176,7 @@ Deno.test("port down parts with a front-end that cannot be told; port up takes i
   try {
     await bystanders.check();
     await command(bed.process, "port", "down", "vm1");
-    assert.ok(await first.frontEnd.closedBySwitch());
+    assert(await first.frontEnd.closedBySwitch());
   } finally {
     clearInterval(flood);
   }
@@ -268,7 +268,7 @@ Deno.test("sockets that are stormed keep no other port waiting", async () => {
   const [first, second] = await Promise.all(counts);
   for (const knocker of knockers) knocker.terminate();
   console.log(`    ${first} and ${second} connections`);
-  assert.ok((second ?? 0) > 100, "the socket of many was stormed as well");
+  assert((second ?? 0) > 100, "the socket of many was stormed as well");
   await bystanders.check();
   assert.equal((await running.port("vm1")).connects, 1);
   assert.equal((await listener(running, "m{n}")).connects, 0, "none of them said a word");

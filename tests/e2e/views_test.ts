@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { type CommandRow, COMMANDS } from "../../lib/cli/commands.ts";
 import type { AnyView } from "../../lib/cli/view.ts";
 import type { DocumentName } from "../../lib/control/schema/mod.ts";
@@ -90,7 +90,7 @@ async function run(
     ..."ctl" in row.flags ? ["--ctl", ctl] : [],
   ];
   const { code, stdout, stderr } = await vuswitch(...words);
-  equal(code, 0, `${words.join(" ")}: ${stderr}`);
+  assert.equal(code, 0, `${words.join(" ")}: ${stderr}`);
   return stdout;
 }
 
@@ -106,10 +106,14 @@ async function compare(
   recorder.record();
   const value = JSON.parse(await run(row, behind, "json", recorder.ctl, asUser));
   recorder.replay();
-  equal(await run(row, behind, "table", recorder.ctl, asUser), view.draw(value as never), words);
+  assert.equal(
+    await run(row, behind, "table", recorder.ctl, asUser),
+    view.draw(value as never),
+    words,
+  );
   const document = view.document(...behind);
-  deepEqual(strictFaults(document, value), [], words);
-  deepEqual(faults(document, value), [], words);
+  assert.deepEqual(strictFaults(document, value), [], words);
+  assert.deepEqual(faults(document, value), [], words);
   return { document, value };
 }
 
@@ -156,32 +160,35 @@ async function commandsPrint(states: ManyStates): Promise<void> {
   for (const row of COMMANDS) {
     const name = row.words.join(" ");
     const view = await row.view?.();
-    equal(view !== undefined, "output" in row.flags, `${name} prints, or has no --output`);
-    if (view === undefined) ok(OTHERS.includes(name), `${name} is known not to print`);
+    assert.equal(view !== undefined, "output" in row.flags, `${name} prints, or has no --output`);
+    if (view === undefined) assert(OTHERS.includes(name), `${name} is known not to print`);
     else {
-      ok(BEHIND[name], `a test runs ${name}`);
+      assert(BEHIND[name], `a test runs ${name}`);
       for (const behind of BEHIND[name] ?? []) {
         seen.push(await compare(row, view, behind, recorder));
       }
     }
   }
   const bad = seen.flatMap(unnoticed);
-  deepEqual(bad, [], "a field that is missing or that nobody described is noticed");
+  assert.deepEqual(bad, [], "a field that is missing or that nobody described is noticed");
   const planted = seen.flatMap(({ value }) => mutants(value)).length;
   console.log(`    ${seen.length} documents, ${planted} faults planted in them`);
 }
 
 async function routesAnswer(states: ManyStates): Promise<void> {
-  deepEqual(Object.keys(ROUTES).sort(), routeNames(), "every route is asked");
+  assert.deepEqual(Object.keys(ROUTES).sort(), routeNames(), "every route is asked");
   for (const [route, asks] of Object.entries(ROUTES)) {
     const [method = ""] = route.split(" ");
     for (const [path, document] of asks) {
       const { status, type, body } = await askSwitch(states.process.ctl, method, path, null);
       const what = `${method} ${path}: ${status} ${body}`;
-      if (document === null) equal(body, "", what);
+      if (document === null) assert.equal(body, "", what);
       else {
-        match(type, document === "error" ? /^application\/problem\+json/ : /^application\/json/);
-        deepEqual(strictFaults(document, JSON.parse(body)), [], what);
+        assert.match(
+          type,
+          document === "error" ? /^application\/problem\+json/ : /^application\/json/,
+        );
+        assert.deepEqual(strictFaults(document, JSON.parse(body)), [], what);
       }
     }
   }
@@ -191,21 +198,21 @@ async function schemaIsTheSame(states: ManyStates): Promise<void> {
   const { ctl } = states.process;
   for (const [path, words] of [["/v1/schema", []], ["/v1/schema/stats", ["stats"]]] as const) {
     const { type, body } = await askSwitch(ctl, "GET", path, null);
-    match(type, /^application\/schema\+json/);
+    assert.match(type, /^application\/schema\+json/);
     const { stdout } = await vuswitch("schema", ...words);
-    deepEqual(JSON.parse(body), JSON.parse(stdout));
+    assert.deepEqual(JSON.parse(body), JSON.parse(stdout));
   }
   const { stdout: capabilities } = await vuswitch("--print-capabilities");
-  deepEqual(strictFaults("capabilities", JSON.parse(capabilities)), []);
+  assert.deepEqual(strictFaults("capabilities", JSON.parse(capabilities)), []);
   const { code, stderr } = await vuswitch("schema", "stat");
-  equal(code, 4, stderr);
-  match(stderr, /No schema named "stat".*did you mean stats\?/);
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, /No schema named "stat".*did you mean stats\?/);
 }
 
 function logIsDescribed(states: ManyStates): void {
   const lines = states.process.log.split("\n").slice(0, -1);
-  ok(lines.length > 20, "there is a log");
-  for (const line of lines) deepEqual(strictFaults("log-line", JSON.parse(line)), [], line);
+  assert(lines.length > 20, "there is a log");
+  for (const line of lines) assert.deepEqual(strictFaults("log-line", JSON.parse(line)), [], line);
 }
 
 /** A document a line, until nobody reads. */
@@ -224,10 +231,10 @@ async function watchIsHeard(ctl: string): Promise<void> {
   }
   for (const line of text.split("\n").slice(0, 3)) {
     const value = JSON.parse(line);
-    deepEqual(strictFaults("port-stats", value), []);
-    ok(value.rates.seconds >= 0.1);
+    assert.deepEqual(strictFaults("port-stats", value), []);
+    assert(value.rates.seconds >= 0.1);
   }
-  equal((await child.status).code, 0, "it ends when nobody reads");
+  assert.equal((await child.status).code, 0, "it ends when nobody reads");
 }
 
 async function ratesAreMeasured(states: ManyStates): Promise<void> {
@@ -236,12 +243,12 @@ async function ratesAreMeasured(states: ManyStates): Promise<void> {
     const words = ["--rate", "--seconds", "0.3", "-o", "json", "--ctl", states.process.ctl];
     await until("a rate", async () => {
       const all = JSON.parse((await vuswitch("stats", ...words)).stdout);
-      deepEqual(strictFaults("stats", all), []);
+      assert.deepEqual(strictFaults("stats", all), []);
       const one = JSON.parse((await vuswitch("stats", "split", ...words)).stdout);
-      deepEqual(strictFaults("port-stats", one), []);
-      ok(one.rates.seconds >= 0.3 && all.rates.seconds >= 0.3);
+      assert.deepEqual(strictFaults("port-stats", one), []);
+      assert(one.rates.seconds >= 0.3 && all.rates.seconds >= 0.3);
       const rate = one.rates.counters.rxFrames;
-      equal(one.rates.counters.rxBytes >= 60 * rate - 60, true);
+      assert.equal(one.rates.counters.rxBytes >= 60 * rate - 60, true);
       return rate > 0 && all.rates.ports.split.rxFrames > 0 && all.rates.worker.frames > 0;
     });
   } finally {
@@ -249,9 +256,9 @@ async function ratesAreMeasured(states: ManyStates): Promise<void> {
   }
   await watchIsHeard(states.process.ctl);
   const { stdout } = await vuswitch("stats", "split", "--rate", "--ctl", states.process.ctl);
-  match(stdout, /^WHERE +COUNTER +VALUE +PER-SECOND\nsplit +rxFrames +\d+ +\d+\.\d\n/);
+  assert.match(stdout, /^WHERE +COUNTER +VALUE +PER-SECOND\nsplit +rxFrames +\d+ +\d+\.\d\n/);
   const { code, stderr } = await vuswitch("stats", "--seconds", "0");
-  equal(code, 2, stderr);
+  assert.equal(code, 2, stderr);
 }
 
 Deno.test("what is printed is as its schema says, and every table is drawn from it", async (t) => {

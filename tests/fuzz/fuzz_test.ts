@@ -3,7 +3,7 @@
  * each, of new ones. And the proof that they find something: faults are planted in a copy of the
  * code, among them such as were really there.
  */
-import { ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { fuzz, FUZZERS } from "./fuzzers.ts";
 import { MUTANTS, plant } from "./mutants.ts";
 
@@ -17,20 +17,20 @@ for (const [name, { about, shortCases }] of Object.entries(FUZZERS)) {
       : { seed: SEED, cases: shortCases };
     const { cases, tally, fault } = await fuzz(name, bounds);
     console.log(`seed ${bounds.seed}, ${cases} cases, ${JSON.stringify(tally)}`);
-    ok(fault === null, fault ?? "");
-    ok(cases >= (seconds > 0 ? 1 : shortCases));
+    assert(fault === null, fault ?? "");
+    assert(cases >= (seconds > 0 ? 1 : shortCases));
   });
 }
 
 Deno.test("every fuzzer finds faults that are planted", async (t) => {
   const tried = MUTANTS.filter(({ quick }) => quick || seconds > 0);
-  for (const name of Object.keys(FUZZERS)) ok(tried.some(({ by }) => by === name));
+  for (const name of Object.keys(FUZZERS)) assert(tried.some(({ by }) => by === name));
   await plant(async (tryMutant) => {
     for (const mutant of tried) {
       await t.step(`${mutant.by}: ${mutant.name}`, async () => {
         const { code, output } = await tryMutant(mutant);
         const found = FUZZERS[mutant.by] ? /see it again with/ : /^FAILED \| \d+ passed/m;
-        ok(code === 1 && found.test(output), `it was not found:\n${output}`);
+        assert(code === 1 && found.test(output), `it was not found:\n${output}`);
       });
     }
   });

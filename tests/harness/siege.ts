@@ -131,7 +131,7 @@ export async function closes(
 ): Promise<void> {
   using frontEnd = siege.frontEnd();
   await say(frontEnd);
-  assert.ok(await frontEnd.closedBySwitch(), "the switch closes the connection");
+  assert(await frontEnd.closedBySwitch(), "the switch closes the connection");
 }
 
 /** The same from a guest whose rings run. */
@@ -141,7 +141,7 @@ export async function closesGuest(
 ): Promise<void> {
   using guest = await siege.guest();
   await say(guest);
-  assert.ok(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
+  assert(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
 }
 
 /** Bytes of 64-bit numbers. */

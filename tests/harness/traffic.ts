@@ -68,12 +68,12 @@ export async function transfer(
       arrived++;
     }
     if (frames.length > 0) continue;
-    assert.ok(Date.now() < end, `${arrived} of ${sizes.length} frames arrived, ${sent} sent`);
+    assert(Date.now() < end, `${arrived} of ${sizes.length} frames arrived, ${sent} sent`);
     await turn();
   }
   // Every transmit buffer comes back too.
   while (from.reapTransmit() >= 0 && from.tx.free < from.tx.size) {
-    assert.ok(Date.now() < end, "every transmit buffer comes back");
+    assert(Date.now() < end, "every transmit buffer comes back");
     await turn();
   }
 }
@@ -88,11 +88,11 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 export async function introduce(...guests: readonly NetGuest[]): Promise<void> {
   for (const guest of guests) {
     const hello = numberedFrame("ff:ff:ff:ff:ff:ff", guest.options.mac, 0, 60);
-    assert.ok(guest.send(hello));
+    assert(guest.send(hello));
     for (const other of guests) {
       if (other === guest) continue;
       const got = await other.waitFor((frame) => sameBytes(frame, hello), WAIT_MS_MAX);
-      assert.ok(got, `${other.options.mac} hears ${guest.options.mac}`);
+      assert(got, `${other.options.mac} hears ${guest.options.mac}`);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Every MAC address survives as a number. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { formatMac, macNumber, macOfNumber, parseMac } from "../../../lib/base/mac.ts";
 
@@ -8,9 +8,9 @@ Deno.test("a MAC address is the same after a way as one number, its VLAN left ou
   const high = fc.oneof(fc.nat(0xffff), fc.constantFrom(0, 0x7fff, 0x8000, 0xffff));
   fc.assert(fc.property(word, high, fc.nat(0xfff), (low, high, vlan) => {
     const number = macNumber(low, high | (vlan << 16));
-    ok(Number.isSafeInteger(number) && number >= 0 && number < 2 ** 48);
-    deepEqual(macOfNumber(number), { low, high });
-    deepEqual(parseMac(formatMac(low, high)), { low, high });
+    assert(Number.isSafeInteger(number) && number >= 0 && number < 2 ** 48);
+    assert.deepEqual(macOfNumber(number), { low, high });
+    assert.deepEqual(parseMac(formatMac(low, high)), { low, high });
   }));
-  equal(macNumber(1, 0), 1);
+  assert.equal(macNumber(1, 0), 1);
 });

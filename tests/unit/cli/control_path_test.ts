@@ -1,5 +1,5 @@
 /** The default control socket: which one it is, and whose folder is trusted. */
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   defaultControlPath,
   makeControlFolder,
@@ -47,24 +47,26 @@ Deno.test("defaultControlPath() follows the environment, first of a list, absolu
     [7, { XDG_RUNTIME_DIR: "run" }, "/tmp/vuswitch-7/vuswitch/ctl.sock"],
     [7, {}, "/tmp/vuswitch-7/vuswitch/ctl.sock"],
   ];
-  for (const [uid, env, path] of cases) as(uid, env, () => equal(defaultControlPath(), path));
+  for (const [uid, env, path] of cases) {
+    as(uid, env, () => assert.equal(defaultControlPath(), path));
+  }
 });
 
 const uid = Deno.uid() as number;
 
 /** Both sides refuse the folder, in one line with a fix. */
 function refused(text: RegExp): void {
-  throws(trustedControlPath, (error) => {
-    ok(error instanceof CliError);
-    equal(error.exitCode, EXIT_PERMISSION);
-    ok(text.test(error.message), error.message);
-    ok(error.hint !== null && !error.message.includes("\n"));
+  assert.throws(trustedControlPath, (error) => {
+    assert(error instanceof CliError);
+    assert.equal(error.exitCode, EXIT_PERMISSION);
+    assert(text.test(error.message), error.message);
+    assert(error.hint !== null && !error.message.includes("\n"));
     return true;
   });
-  throws(makeControlFolder, (error) => {
-    ok(error instanceof ControlError);
-    equal(error.kind, "invalid");
-    ok(text.test(error.message), error.message);
+  assert.throws(makeControlFolder, (error) => {
+    assert(error instanceof ControlError);
+    assert.equal(error.kind, "invalid");
+    assert(text.test(error.message), error.message);
     return true;
   });
 }
@@ -79,11 +81,11 @@ Deno.test("a folder in a session's place is refused unless it is closed and this
     uid === 0 ? Deno.chownSync(path, to, to) : undefined;
   try {
     as(user, { XDG_RUNTIME_DIR: session }, () => {
-      equal(trustedControlPath(), `${folder}/ctl.sock`, "nothing is there to distrust");
+      assert.equal(trustedControlPath(), `${folder}/ctl.sock`, "nothing is there to distrust");
       Deno.mkdirSync(folder);
       give(folder, user);
       Deno.chmodSync(folder, 0o755);
-      equal(trustedControlPath(), `${folder}/ctl.sock`);
+      assert.equal(trustedControlPath(), `${folder}/ctl.sock`);
       makeControlFolder();
       Deno.chmodSync(folder, 0o775);
       refused(/vuswitch: others may write in it \(mode 0775\)/);
@@ -92,7 +94,7 @@ Deno.test("a folder in a session's place is refused unless it is closed and this
       // In a session's folder that is closed itself it does not matter.
       give(session, user);
       Deno.chmodSync(session, 0o700);
-      equal(trustedControlPath(), `${folder}/ctl.sock`);
+      assert.equal(trustedControlPath(), `${folder}/ctl.sock`);
       makeControlFolder();
       Deno.chmodSync(session, 0o1777);
       Deno.renameSync(folder, `${folder}.real`);
@@ -117,14 +119,14 @@ Deno.test("without a session the folder in /tmp is made for this user alone, wha
       const folder = `/tmp/vuswitch-${UID}`;
       const old = Deno.umask(mask);
       try {
-        as(UID, {}, () => throws(makeControlFolder, /it belongs to user 0/));
-        equal((Deno.lstatSync(folder).mode ?? 0) & 0o7777, 0o700);
+        as(UID, {}, () => assert.throws(makeControlFolder, /it belongs to user 0/));
+        assert.equal((Deno.lstatSync(folder).mode ?? 0) & 0o7777, 0o700);
         Deno.chownSync(folder, UID, UID);
         as(UID, {}, () => {
           makeControlFolder();
-          equal(trustedControlPath(), `${folder}/vuswitch/ctl.sock`);
+          assert.equal(trustedControlPath(), `${folder}/vuswitch/ctl.sock`);
         });
-        deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["vuswitch"]);
+        assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["vuswitch"]);
         Deno.chmodSync(folder, 0o750);
         as(UID, {}, () => refused(/others may use it \(mode 0750\)/));
       } finally {

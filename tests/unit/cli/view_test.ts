@@ -1,5 +1,5 @@
 /** What a command prints, whatever stands in the document. */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { type AnyView, showView } from "../../../lib/cli/view.ts";
 
 Deno.test("no control character of anybody's name reaches a terminal, in whatever text it stands", async () => {
@@ -18,6 +18,6 @@ Deno.test("no control character of anybody's name reaches a terminal, in whateve
     await showView(shown, { output }, (more) => text += more);
     return text;
   };
-  equal(await prints("table"), "pid 7, a?[2J?1m\nb?c?d 2\n");
-  equal(await prints("json"), `${JSON.stringify(document, null, 2)}\n`);
+  assert.equal(await prints("table"), "pid 7, a?[2J?1m\nb?c?d 2\n");
+  assert.equal(await prints("json"), `${JSON.stringify(document, null, 2)}\n`);
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { fdKind } from "../../../ffi/mod.ts";
 import type { PortThread } from "../../../lib/control/planes.ts";
 import {
@@ -78,8 +78,8 @@ export class FakePlane implements PortThread {
   readonly commands: DataPlane = fakeCommands({
     addPort: () => this.#addPort(),
     removePort: ({ port }) => {
-      ok(this.ports.delete(port));
-      ok(![...this.vrings.keys()].some((key) => key.startsWith(`${port}/`)));
+      assert(this.ports.delete(port));
+      assert(![...this.vrings.keys()].some((key) => key.startsWith(`${port}/`)));
     },
     addMapping: (mapping) => {
       this.mappings.set(++this.#lastMapping, mapping);
@@ -88,7 +88,7 @@ export class FakePlane implements PortThread {
     removeMapping: ({ mapping }) => this.#removeMapping(mapping),
     setMemory: (given) => this.#setMemory(given),
     startVring: ({ port, vring, start }) => {
-      ok(!this.vrings.has(`${port}/${vring}`));
+      assert(!this.vrings.has(`${port}/${vring}`));
       this.vrings.set(`${port}/${vring}`, start);
     },
     stopVring: (given) => {
@@ -100,7 +100,7 @@ export class FakePlane implements PortThread {
     setVringCall: (given) => {
       this.#vring(given);
       // None, and in-band, are negative.
-      if (given.callFd >= 0) ok(["eventfd", "socket"].includes(fdKind(given.callFd)));
+      if (given.callFd >= 0) assert(["eventfd", "socket"].includes(fdKind(given.callFd)));
     },
     setVringLog: (given) => void this.#vring(given),
     setLog: ({ port, log }) => this.#setLog(port, log),
@@ -157,12 +157,12 @@ export class FakePlane implements PortThread {
   }, this.#failing);
 
   #port(port: number): void {
-    ok(this.ports.has(port), `port ${port} was added`);
+    assert(this.ports.has(port), `port ${port} was added`);
   }
 
   #vring({ port, vring }: Given<"stopVring">): VringStart {
     const start = this.vrings.get(`${port}/${vring}`);
-    ok(start, `vring ${vring} of port ${port} was started`);
+    assert(start, `vring ${vring} of port ${port} was started`);
     return start;
   }
 
@@ -174,7 +174,7 @@ export class FakePlane implements PortThread {
   /** Reserves a port's number where there is one. */
   addPort(): number {
     const port = this.commands.addPort();
-    ok(port !== null);
+    assert(port !== null);
     return port;
   }
 
@@ -189,11 +189,11 @@ export class FakePlane implements PortThread {
 
   #removeMapping(mapping: number): void {
     for (const regions of this.memory.values()) {
-      ok(!regions.some((region) => region.mapping === mapping), "no region names the mapping");
+      assert(!regions.some((region) => region.mapping === mapping), "no region names the mapping");
     }
-    ok(![...this.logs.values()].some((log) => log.mapping === mapping), "no log is in it");
+    assert(![...this.logs.values()].some((log) => log.mapping === mapping), "no log is in it");
     const known = this.mappings.get(mapping);
-    ok(known && this.mappings.delete(mapping));
+    assert(known && this.mappings.delete(mapping));
     this.onRemoveMapping(known.address);
   }
 
@@ -204,12 +204,12 @@ export class FakePlane implements PortThread {
       const held = regions.some((r) =>
         at === undefined || (at >= r.address && at < r.address + r.sizeBytes)
       );
-      ok(at === undefined || held, "a running virtqueue is in the new memory");
+      assert(at === undefined || held, "a running virtqueue is in the new memory");
     }
     for (const region of regions) {
       const mapping = this.mappings.get(region.mapping);
-      ok(mapping && region.address >= mapping.address);
-      ok(region.address + region.sizeBytes <= mapping.address + mapping.sizeBytes);
+      assert(mapping && region.address >= mapping.address);
+      assert(region.address + region.sizeBytes <= mapping.address + mapping.sizeBytes);
     }
     this.memory.set(port, regions);
   }
@@ -221,8 +221,8 @@ export class FakePlane implements PortThread {
       return;
     }
     const mapping = this.mappings.get(log.mapping);
-    ok(mapping && log.address >= mapping.address);
-    ok(log.address + log.sizeBytes <= mapping.address + mapping.sizeBytes);
+    assert(mapping && log.address >= mapping.address);
+    assert(log.address + log.sizeBytes <= mapping.address + mapping.sizeBytes);
     this.logs.set(port, log);
   }
 

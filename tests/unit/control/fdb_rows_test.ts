@@ -1,5 +1,5 @@
 /** `fdb show` is sorted, whatever order the table has. */
-import { deepEqual } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { fdbRows } from "../../../lib/control/fdb_rows.ts";
 
@@ -17,5 +17,5 @@ Deno.test("rows of the FDB stand by port, VLAN and address", () => {
   const nobodys = { mac: "02:00:00:00:00:99", vlan: 0, port: null, ageSeconds: 0 };
   const wanted = inOrder.map((row) => ({ ...row, state: "dynamic" }));
   const any = fc.shuffledSubarray([...inOrder, nobodys], { minLength: inOrder.length + 1 });
-  fc.assert(fc.property(any, (rows) => deepEqual(fdbRows(rows), wanted)));
+  fc.assert(fc.property(any, (rows) => assert.deepEqual(fdbRows(rows), wanted)));
 });

@@ -1,5 +1,5 @@
 /** Links through ports that come and go: what the data plane is told, and what operators see. */
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { MappingPool } from "../../../lib/control/front_end/guest_memory.ts";
 import { Links } from "../../../lib/control/links.ts";
 import type { Placed } from "../../../lib/control/planes.ts";
@@ -28,7 +28,7 @@ class Bench {
 
   #tell(port: Placed, to: number): void {
     const name = [...this.ports].find(([, number]) => number === port.number)?.[0];
-    ok(name, "only ports that are there are told");
+    assert(name, "only ports that are there are told");
     this.to.set(name, to);
   }
 
@@ -54,47 +54,47 @@ class Bench {
 }
 
 function refused(kind: ControlError["kind"], text: RegExp, run: () => unknown): void {
-  throws(run, (error) =>
+  assert.throws(run, (error) =>
     error instanceof ControlError && error.kind === kind &&
     text.test(error.message) && !error.message.includes("\n"));
 }
 
 Deno.test("a link an operator added ends with either of its ports", () => {
   const bench = new Bench("a", "b", "c");
-  deepEqual(bench.links.add(["a", "b"], false), {
+  assert.deepEqual(bench.links.add(["a", "b"], false), {
     ports: ["a", "b"],
     configured: false,
     state: "linked",
   });
-  deepEqual([...bench.to.values()], [1, 0, NOT_LINKED]);
-  deepEqual([bench.links.peerOf("a"), bench.links.peerOf("b"), bench.links.peerOf("c")], [
+  assert.deepEqual([...bench.to.values()], [1, 0, NOT_LINKED]);
+  assert.deepEqual([bench.links.peerOf("a"), bench.links.peerOf("b"), bench.links.peerOf("c")], [
     "b",
     "a",
     null,
   ]);
   bench.remove("b");
-  deepEqual([bench.to.get("a"), bench.links.list()], [NOT_LINKED, []]);
+  assert.deepEqual([bench.to.get("a"), bench.links.list()], [NOT_LINKED, []]);
   bench.add("b");
-  equal(bench.to.get("b"), NOT_LINKED);
+  assert.equal(bench.to.get("b"), NOT_LINKED);
 });
 
 Deno.test("a link of the configuration waits for its ports, again and again", () => {
   const bench = new Bench();
   bench.links.add(["a", "b"], true);
-  deepEqual(bench.states(), [["a:b", "waiting"]]);
+  assert.deepEqual(bench.states(), [["a:b", "waiting"]]);
   bench.add("a");
-  equal(bench.to.get("a"), LINK_WAITING);
+  assert.equal(bench.to.get("a"), LINK_WAITING);
   // The other end gets whatever number is free.
   for (const number of [1, 7]) {
     bench.add("b", number);
-    deepEqual([bench.to.get("a"), bench.to.get("b")], [number, 0]);
-    deepEqual(bench.states(), [["a:b", "linked"]]);
+    assert.deepEqual([bench.to.get("a"), bench.to.get("b")], [number, 0]);
+    assert.deepEqual(bench.states(), [["a:b", "linked"]]);
     bench.remove("b");
-    equal(bench.to.get("a"), LINK_WAITING);
-    deepEqual(bench.states(), [["a:b", "waiting"]]);
+    assert.equal(bench.to.get("a"), LINK_WAITING);
+    assert.deepEqual(bench.states(), [["a:b", "waiting"]]);
   }
   bench.links.remove(["b", "a"]);
-  deepEqual([bench.to.get("a"), bench.states()], [NOT_LINKED, []]);
+  assert.deepEqual([bench.to.get("a"), bench.states()], [NOT_LINKED, []]);
 });
 
 Deno.test("links that cannot be are refused in one line", () => {
@@ -106,7 +106,7 @@ Deno.test("links that cannot be are refused in one line", () => {
   for (const pair of [["a", "c"], ["c", "a"], ["x", "y"]] as const) {
     refused("not-found", /No link between/, () => bench.links.remove(pair));
   }
-  deepEqual(bench.states(), [["a:b", "linked"]]);
+  assert.deepEqual(bench.states(), [["a:b", "linked"]]);
   bench.links.remove(["b", "a"]);
-  deepEqual([...bench.to.values()], [NOT_LINKED, NOT_LINKED, NOT_LINKED]);
+  assert.deepEqual([...bench.to.values()], [NOT_LINKED, NOT_LINKED, NOT_LINKED]);
 });

@@ -1,5 +1,5 @@
 /** What operators hear of flapping addresses: every flap once, in few lines. */
-import { deepEqual, equal, match } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import type { LogFields } from "../../../lib/control/log.ts";
 import { MacFlaps } from "../../../lib/control/mac_flaps.ts";
 
@@ -12,7 +12,7 @@ class Bench implements Disposable {
   readonly flaps = new MacFlaps({
     logger: {
       warn: (component, event, message, fields) => {
-        equal(event, "mac-flap");
+        assert.equal(event, "mac-flap");
         this.lines.push(`${component}: ${message}`);
         this.fields.push(fields);
       },
@@ -38,11 +38,11 @@ class Bench implements Disposable {
 Deno.test("a flap's line names the address and both ports", () => {
   using bench = new Bench();
   bench.begin(0x0a005452, "vm1", "vm2");
-  equal(bench.lines.length, 1);
-  match(bench.lines[0] ?? "", /^port vm1: 52:54:00:0a:00:00 moves between vm1 and vm2 /);
-  deepEqual(bench.fields, [{ mac: "52:54:00:0a:00:00", other: "vm2" }]);
+  assert.equal(bench.lines.length, 1);
+  assert.match(bench.lines[0] ?? "", /^port vm1: 52:54:00:0a:00:00 moves between vm1 and vm2 /);
+  assert.deepEqual(bench.fields, [{ mac: "52:54:00:0a:00:00", other: "vm2" }]);
   bench.flaps.endWindow();
-  equal(bench.lines.length, 1, "nothing more to say");
+  assert.equal(bench.lines.length, 1, "nothing more to say");
 });
 
 Deno.test("a pair of ports has two lines a minute, the others are one number", () => {
@@ -51,27 +51,27 @@ Deno.test("a pair of ports has two lines a minute, the others are one number", (
     const [port, other] = mac % 2 === 0 ? ["a", "b"] as const : ["b", "a"] as const;
     bench.begin(mac, port, other);
   }
-  equal(bench.lines.length, 2);
+  assert.equal(bench.lines.length, 2);
   bench.begin(1, "c", "d");
-  equal(bench.lines.length, 3, "another pair has its own");
+  assert.equal(bench.lines.length, 3, "another pair has its own");
   // Those that found no room among the events count too.
   bench.flapped += 1000;
   bench.flaps.endWindow();
-  match(bench.lines[3] ?? "", /^switch: 5094 more MAC addresses /);
+  assert.match(bench.lines[3] ?? "", /^switch: 5094 more MAC addresses /);
   bench.flaps.endWindow();
   bench.begin(1, "a", "b");
-  equal(bench.lines.length, 5, "a minute later it is told again");
+  assert.equal(bench.lines.length, 5, "a minute later it is told again");
 });
 
 Deno.test("a port has ten lines a minute, whoever else is at the other end", () => {
   using bench = new Bench();
   for (let i = 0; i < 200; i++) bench.begin(i, "bad", `vm${i}`);
   for (let i = 0; i < 200; i++) bench.begin(i, `vm${i}`, "bad");
-  equal(bench.lines.length, 10);
+  assert.equal(bench.lines.length, 10);
   bench.begin(1, "vm100", "vm101");
-  equal(bench.lines.length, 11, "its victims have theirs");
+  assert.equal(bench.lines.length, 11, "its victims have theirs");
   bench.flaps.endWindow();
-  match(bench.lines[11] ?? "", /^switch: 390 more/);
+  assert.match(bench.lines[11] ?? "", /^switch: 390 more/);
 });
 
 Deno.test("news that come behind the number they are in are not counted twice", () => {
@@ -79,14 +79,14 @@ Deno.test("news that come behind the number they are in are not counted twice", 
   bench.begin(1, "a", "b");
   bench.flapped++;
   bench.flaps.endWindow();
-  match(bench.lines[1] ?? "", /^switch: 1 more MAC address moved/);
+  assert.match(bench.lines[1] ?? "", /^switch: 1 more MAC address moved/);
   bench.flapped--;
   bench.begin(2, "a", "b");
   bench.flaps.endWindow();
-  equal(bench.lines.length, 3);
+  assert.equal(bench.lines.length, 3);
   for (let mac = 0; mac < 5; mac++) bench.begin(mac, "a", "b");
   bench.flaps.endWindow();
-  match(bench.lines[5] ?? "", /^switch: 2 more/);
+  assert.match(bench.lines[5] ?? "", /^switch: 2 more/);
 });
 
 Deno.test("flaps at ports that are gone are nobody's", () => {
@@ -95,35 +95,41 @@ Deno.test("flaps at ports that are gone are nobody's", () => {
   for (let i = 0; i < 3; i++) bench.flaps.beganAtNone();
   bench.begin(1, "a", "b");
   bench.flaps.endWindow();
-  equal(bench.lines.length, 1);
+  assert.equal(bench.lines.length, 1);
 });
 
 Deno.test("a port has a problem while one of its addresses flaps", () => {
   using bench = new Bench();
-  deepEqual(bench.codes("a"), []);
+  assert.deepEqual(bench.codes("a"), []);
   bench.begin(1, "a", "b");
   bench.begin(2, "a", "c");
-  deepEqual(["a", "b", "c", "d"].map((port) => bench.codes(port).length), [1, 1, 1, 0]);
-  match(bench.flaps.problems("b")[0]?.text ?? "", /^01:00:00:00:00:00 moves between a and b/);
+  assert.deepEqual(["a", "b", "c", "d"].map((port) => bench.codes(port).length), [1, 1, 1, 0]);
+  assert.match(
+    bench.flaps.problems("b")[0]?.text ?? "",
+    /^01:00:00:00:00:00 moves between a and b/,
+  );
   bench.calm.add(1);
-  match(bench.flaps.problems("a")[0]?.text ?? "", /^02:00:00:00:00:00 moves between a and c/);
-  deepEqual(bench.codes("b"), []);
+  assert.match(
+    bench.flaps.problems("a")[0]?.text ?? "",
+    /^02:00:00:00:00:00 moves between a and c/,
+  );
+  assert.deepEqual(bench.codes("b"), []);
   bench.calm.add(2);
-  deepEqual(["a", "c"].map((port) => bench.codes(port).length), [0, 0]);
+  assert.deepEqual(["a", "c"].map((port) => bench.codes(port).length), [0, 0]);
 });
 
 Deno.test("a port that is removed is blamed no more, under whatever name another comes", () => {
   using bench = new Bench();
   bench.begin(1, "a", "b");
   bench.flaps.forget("b");
-  deepEqual([bench.codes("a"), bench.codes("b")], [[], []]);
+  assert.deepEqual([bench.codes("a"), bench.codes("b")], [[], []]);
 });
 
 Deno.test("thousands of flaps at a port hide none that lasted before them", () => {
   using bench = new Bench();
   bench.begin(77, "a", "b");
   for (let mac = 100; mac < 5000; mac++) bench.begin(mac, "a", "c");
-  match(bench.flaps.problems("a")[0]?.text ?? "", /^4d:/);
+  assert.match(bench.flaps.problems("a")[0]?.text ?? "", /^4d:/);
   bench.calm.add(77);
-  deepEqual(bench.codes("a"), ["mac-flap"]);
+  assert.deepEqual(bench.codes("a"), ["mac-flap"]);
 });

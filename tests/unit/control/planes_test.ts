@@ -1,5 +1,5 @@
 /** Several data planes behind one switch: what is told to which, and what is shown of all. */
-import { deepEqual, equal, notEqual, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { Planes } from "../../../lib/control/planes.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
 import type { DataPlaneThread } from "../../../lib/worker/supervisor.ts";
@@ -33,13 +33,13 @@ const MAC = { low: 2, high: 0 };
 Deno.test("Planes shows all of them as one, and ends all", () => {
   const threads = [new Thread(3, false), new Thread(4, true)] as const;
   const planes = planesOf(...threads);
-  deepEqual(planes.fdbCounters(), { entries: 7, moved: 2 });
-  deepEqual(planes.workerCounters(), { frames: 20 });
-  equal(planes.isFlapping(MAC), true);
-  equal(planesOf(threads[0]).isFlapping(MAC), false);
+  assert.deepEqual(planes.fdbCounters(), { entries: 7, moved: 2 });
+  assert.deepEqual(planes.workerCounters(), { frames: 20 });
+  assert.equal(planes.isFlapping(MAC), true);
+  assert.equal(planesOf(threads[0]).isFlapping(MAC), false);
   planes.shutdown();
-  deepEqual(threads.map(({ ended }) => ended), [1, 1]);
-  throws(() => planesOf(), /A switch has a data plane/);
+  assert.deepEqual(threads.map(({ ended }) => ended), [1, 1]);
+  assert.throws(() => planesOf(), /A switch has a data plane/);
 });
 
 Deno.test("Planes links ports that one plane serves, and maps memory for each apart", () => {
@@ -49,14 +49,14 @@ Deno.test("Planes links ports that one plane serves, and maps memory for each ap
   const [here, there] = [threads[0].addPort(), threads[0].addPort()];
   const port = { plane, number: here };
   planes.link(port, { plane, number: there });
-  equal(threads[0].links.get(here), there);
+  assert.equal(threads[0].links.get(here), there);
   planes.link(port, null);
-  equal(threads[0].links.get(here), LINK_WAITING);
+  assert.equal(threads[0].links.get(here), LINK_WAITING);
   planes.unlink(port);
-  equal(threads[0].links.get(here), NOT_LINKED);
+  assert.equal(threads[0].links.get(here), NOT_LINKED);
   const [, other] = planes.all;
-  notEqual(other?.pool, plane.pool);
+  assert.notEqual(other?.pool, plane.pool);
   const elsewhere = other && { plane: other, number: threads[1].addPort() };
-  throws(() => planes.link(port, elsewhere ?? null), /served by one plane/);
-  equal(threads[1].links.size, 0);
+  assert.throws(() => planes.link(port, elsewhere ?? null), /served by one plane/);
+  assert.equal(threads[1].links.size, 0);
 });

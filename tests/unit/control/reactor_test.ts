@@ -1,5 +1,5 @@
 /** The reactor: events of closed descriptors reach nobody, a handler's error stops nobody. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../../ffi/mod.ts";
 import { Reactor } from "../../../lib/control/reactor.ts";
@@ -21,7 +21,7 @@ Deno.test("Reactor keeps an event of a removed descriptor from the next one of i
     reactor.remove(other);
     closeFd(other);
     replacement = createEventFd();
-    equal(replacement, other, "the lowest free number is taken");
+    assert.equal(replacement, other, "the lowest free number is taken");
     reactor.add(replacement, () => calls.push("replacement"));
   };
   reactor.add(first, handler(first, second, "first"));
@@ -30,10 +30,10 @@ Deno.test("Reactor keeps an event of a removed descriptor from the next one of i
   signalEventFd(second);
   await until("one handler ran", () => calls.length > 0);
   await delay(20);
-  equal(calls.length, 1, calls.join());
+  assert.equal(calls.length, 1, calls.join());
   signalEventFd(replacement);
   await until("the replacement's own event comes", () => calls.length > 1);
-  equal(calls[1], "replacement");
+  assert.equal(calls[1], "replacement");
   reactor.remove(replacement);
   await reactor.close();
   for (const fd of [first, second]) closeFd(fd);
@@ -58,7 +58,7 @@ Deno.test("Reactor reports a handler's error and goes on", async () => {
   await until("the error is reported", () => errors.length === 1);
   signalEventFd(good);
   await until("the other handler runs", () => calls === 1);
-  deepEqual(errors.map(String), ["Error: a bug"]);
+  assert.deepEqual(errors.map(String), ["Error: a bug"]);
   for (const fd of [bad, good]) {
     reactor.remove(fd);
     closeFd(fd);

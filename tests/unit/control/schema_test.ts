@@ -2,7 +2,7 @@
  * The schemas as such: whole, legal, and strict where they are closed. Real output is held against
  * them in tests/e2e/schema_test.ts.
  */
-import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { faults, strictFaults } from "../../harness/json_schema.ts";
 import { promises } from "../../harness/schema_promises.ts";
 import type { AnySchema, JsonSchema } from "../../../lib/control/schema/builder.ts";
@@ -28,18 +28,18 @@ Deno.test("every schema says what it is, and refers to nothing that is not in it
   const ids = new Set<unknown>();
   for (const schema of [allSchemas(), ...NAMES.map(documentSchema)]) {
     ids.add(schema["$id"]);
-    match(String(schema["$id"]), /^urn:vuswitch:schema:1(:[a-z-]+)?$/);
-    equal(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert.match(String(schema["$id"]), /^urn:vuswitch:schema:1(:[a-z-]+)?$/);
+    assert.equal(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     const defs = schema["$defs"] as JsonSchema;
     for (const [path, { $ref }] of nodes(schema)) {
       const name = typeof $ref === "string" ? $ref.replace("#/$defs/", "") : null;
-      ok(name === null || Object.hasOwn(defs, name), `${path}: ${$ref}`);
+      assert(name === null || Object.hasOwn(defs, name), `${path}: ${$ref}`);
     }
   }
-  equal(ids.size, NAMES.length + 1);
+  assert.equal(ids.size, NAMES.length + 1);
   // A document and a part of the same name would be one.
   for (const [, { uses }] of Object.entries<AnySchema>(DOCUMENTS)) {
-    for (const name of uses.keys()) ok(!(name in DOCUMENTS), name);
+    for (const name of uses.keys()) assert(!(name in DOCUMENTS), name);
   }
 });
 
@@ -51,19 +51,22 @@ Deno.test("every field of every schema has a description, and counters have thei
       if (!description && !$ref) bare.push(`${path}/${name}`);
     }
   }
-  deepEqual(bare, []);
+  assert.deepEqual(bare, []);
   const defs = allSchemas()["$defs"] as Record<string, JsonSchema>;
   const counters = defs["port-counters"]?.["properties"] as Record<string, JsonSchema>;
-  deepEqual(Object.keys(counters), [...PORT_COUNTERS]);
-  match(String(counters["rxFrames"]?.["description"]), /taken from the guest \(frames, from guest/);
+  assert.deepEqual(Object.keys(counters), [...PORT_COUNTERS]);
+  assert.match(
+    String(counters["rxFrames"]?.["description"]),
+    /taken from the guest \(frames, from guest/,
+  );
 });
 
 Deno.test("consumers survive fields and codes to come, this version's own tests do not", () => {
   const error = { title: "not-found", detail: "No port named x", hint: null };
-  deepEqual(strictFaults("error", error), []);
+  assert.deepEqual(strictFaults("error", error), []);
   for (const later of [{ ...error, instance: "/v1" }, { ...error, title: "too-early" }]) {
-    deepEqual(faults("error", later), []);
-    ok(strictFaults("error", later).length > 0);
+    assert.deepEqual(faults("error", later), []);
+    assert(strictFaults("error", later).length > 0);
   }
   const stats = {
     name: "vm1",
@@ -71,9 +74,9 @@ Deno.test("consumers survive fields and codes to come, this version's own tests 
     counters: null,
     errors: { busy: 2 },
   };
-  deepEqual(strictFaults("port-stats", stats), []);
-  deepEqual(faults("port-stats", { ...stats, errors: { "of-tomorrow": 1 } }), []);
-  ok(strictFaults("port-stats", { ...stats, errors: { "of-tomorrow": 1 } }).length > 0);
+  assert.deepEqual(strictFaults("port-stats", stats), []);
+  assert.deepEqual(faults("port-stats", { ...stats, errors: { "of-tomorrow": 1 } }), []);
+  assert(strictFaults("port-stats", { ...stats, errors: { "of-tomorrow": 1 } }).length > 0);
   for (
     const wrong of [
       { ...stats, at: "yesterday" },
@@ -82,23 +85,26 @@ Deno.test("consumers survive fields and codes to come, this version's own tests 
       { ...stats, errors: { busy: 1.5 } },
       { name: "vm1", at: stats.at, counters: null },
     ]
-  ) ok(faults("port-stats", wrong).length > 0, JSON.stringify(wrong));
+  ) assert(faults("port-stats", wrong).length > 0, JSON.stringify(wrong));
   const line = { ts: stats.at, level: "warn", component: "port a", event: "closed", msg: "x" };
-  deepEqual(strictFaults("log-line", { ...line, reason: "bad-size", suppressed: 3 }), []);
-  ok(strictFaults("log-line", { ...line, reason: {} }).length > 0);
-  ok(faults("log-line", { ...line, event: "Two words" }).length > 0);
+  assert.deepEqual(strictFaults("log-line", { ...line, reason: "bad-size", suppressed: 3 }), []);
+  assert(strictFaults("log-line", { ...line, reason: {} }).length > 0);
+  assert(faults("log-line", { ...line, event: "Two words" }).length > 0);
 });
 
 Deno.test("what this version of the schema promised is still there", async () => {
   const path = new URL(`schema_v${SCHEMA_VERSION}.txt`, import.meta.url);
   const promised = (await Deno.readTextFile(path)).trimEnd().split("\n");
-  ok(promised.length > 200);
+  assert(promised.length > 200);
   const kept = new Set(promises());
   const broken = promised.filter((line) => !kept.has(line));
-  deepEqual(broken, [], "keep them, or raise SCHEMA_VERSION and write its promises anew");
+  assert.deepEqual(broken, [], "keep them, or raise SCHEMA_VERSION and write its promises anew");
 });
 
 Deno.test("a schema that there is not is named, with the one that may be meant", () => {
-  throws(() => documentSchema("port-lst"), /No schema named "port-lst"; known: version, port/);
-  throws(() => documentSchema("toString"), /No schema named/);
+  assert.throws(
+    () => documentSchema("port-lst"),
+    /No schema named "port-lst"; known: version, port/,
+  );
+  assert.throws(() => documentSchema("toString"), /No schema named/);
 });

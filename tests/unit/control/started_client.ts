@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd } from "../../../ffi/mod.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
@@ -62,14 +62,14 @@ async function negotiate(
   errs: readonly number[],
   mtu: number | null,
 ): Promise<void> {
-  equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+  assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
   const protocol = await client.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES);
   client.send(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
   client.send(id.VHOST_USER_SET_OWNER);
   errs.forEach((err, index) => client.send(id.VHOST_USER_SET_VRING_ERR, words(index), [err]));
   if (mtu !== null) {
     client.send(id.VHOST_USER_NET_SET_MTU, words(mtu), [], NEED_REPLY);
-    equal(await client.u64(id.VHOST_USER_NET_SET_MTU), 0n);
+    assert.equal(await client.u64(id.VHOST_USER_NET_SET_MTU), 0n);
   }
   client.send(id.VHOST_USER_SET_FEATURES, words(FEATURES));
 }
@@ -77,7 +77,7 @@ async function negotiate(
 async function startRings(client: Client): Promise<void> {
   const regions = [{ sizeBytes: BYTES, userAddr: USER }];
   client.give(id.VHOST_USER_SET_MEM_TABLE, table(regions), [memoryFile(BYTES)], NEED_REPLY);
-  equal(await client.u64(id.VHOST_USER_SET_MEM_TABLE), 0n);
+  assert.equal(await client.u64(id.VHOST_USER_SET_MEM_TABLE), 0n);
   RINGS.forEach(({ desc, avail, used }, index) => {
     client.send(id.VHOST_USER_SET_VRING_NUM, state(index, 256));
     client.send(id.VHOST_USER_SET_VRING_BASE, state(index, 0));
@@ -87,6 +87,6 @@ async function startRings(client: Client): Promise<void> {
   });
   for (const index of [0, 1]) {
     client.send(id.VHOST_USER_SET_VRING_ENABLE, state(index, 1), [], NEED_REPLY);
-    equal(await client.u64(id.VHOST_USER_SET_VRING_ENABLE), 0n);
+    assert.equal(await client.u64(id.VHOST_USER_SET_VRING_ENABLE), 0n);
   }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   closeFd,
   connectUnix,
@@ -51,7 +51,7 @@ export async function untilHeld(before: { fds: number; maps: number }): Promise<
 
 /** Waits until no call on a tenant's descriptor is under way: the next test counts them as its. */
 export async function untilIdle(pool: BlockingPool): Promise<void> {
-  ok(await pool.idle(WAIT_MS_MAX), `${pool.running} calls off the thread are under way`);
+  assert(await pool.idle(WAIT_MS_MAX), `${pool.running} calls off the thread are under way`);
 }
 
 /** A front-end's end of a connection. Owns its socket. */
@@ -74,7 +74,7 @@ export class Client {
     flags = 1,
   ): void {
     const bytes = encodeMessage(request, flags, payload);
-    equal(send(this.fd, bytes, fds), bytes.length);
+    assert.equal(send(this.fd, bytes, fds), bytes.length);
   }
 
   /** Sends descriptors made for the message, and closes them here. */
@@ -87,17 +87,17 @@ export class Client {
   async reply(): Promise<{ request: number; payload: DataView } | null> {
     const header = await this.#read(HEADER_BYTES);
     if (!header) return null;
-    equal(header.getUint32(4, true), 0x5);
+    assert.equal(header.getUint32(4, true), 0x5);
     const payload = await this.#read(header.getUint32(8, true));
-    ok(payload);
+    assert(payload);
     return { request: header.getUint32(0, true), payload };
   }
 
   /** The u64 in the next reply, to this request. */
   async u64(request: number): Promise<bigint> {
     const reply = await this.reply();
-    ok(reply, "the connection was closed instead of a reply");
-    equal(reply.request, request);
+    assert(reply, "the connection was closed instead of a reply");
+    assert.equal(reply.request, request);
     return reply.payload.getBigUint64(0, true);
   }
 

@@ -2,7 +2,7 @@
  * News of a flap that are still to be read when one of its ports goes. With the real data plane:
  * this thread is the control thread, and reads no news before it waits.
  */
-import { deepEqual, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { Switch } from "../../../lib/control/switch.ts";
 import { ethernet } from "../../../lib/guest/frames.ts";
 import { NetGuest } from "../../../lib/guest/net_guest.ts";
@@ -19,7 +19,7 @@ function flap(running: Switch, guests: readonly NetGuest[]): void {
     const guest = guests[i % 2] as NetGuest;
     guest.send(frame);
     while (guest.tx.free < guest.tx.size) {
-      ok(performance.now() < end, "the switch takes the frame");
+      assert(performance.now() < end, "the switch takes the frame");
       guest.reapTransmit();
     }
   }
@@ -60,8 +60,8 @@ async function afterwards(
 
 Deno.test("a flap is told once its news are read", async () => {
   const [line, ...problems] = await afterwards(() => {});
-  ok(line?.includes("52:54:00:00:ff:01 moves between "), line);
-  deepEqual(problems, ["a mac-flap", "b mac-flap"]);
+  assert(line?.includes("52:54:00:00:ff:01 moves between "), line);
+  assert.deepEqual(problems, ["a mac-flap", "b mac-flap"]);
 });
 
 Deno.test("a flap whose port is gone is nobody's, whoever has its number now", async () => {
@@ -70,6 +70,6 @@ Deno.test("a flap whose port is gone is nobody's, whoever has its number now", a
       running.removePort(gone);
       running.addPort({ name: "new", path: `${folder}/new` });
     });
-    deepEqual(told, []);
+    assert.deepEqual(told, []);
   }
 });

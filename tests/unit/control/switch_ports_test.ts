@@ -2,7 +2,7 @@
  * Ports by where their front-ends come from: sockets the front-end listens at, sockets that take
  * many, and ports an operator takes down. With the real data plane.
  */
-import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { acceptUnix, closeFd, EAGAIN, listenUnix } from "../../../ffi/mod.ts";
 import { Switch } from "../../../lib/control/switch.ts";
 import type { ListenerStatus, PortConfig, SwitchConfig } from "../../../lib/control/types.ts";
@@ -48,7 +48,7 @@ async function bench(
   } finally {
     await running.close();
   }
-  deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), []);
+  assert.deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), []);
   Deno.removeSync(folder, { recursive: true });
 }
 
@@ -88,19 +88,19 @@ Deno.test("a port in mode connect waits for its front-end and outlives it, again
   bench(CONNECT, async ({ running, folder, lines }) => {
     for (let round = 1; round <= 5; round++) {
       await until("the port tries", () => running.port("c").retry !== null);
-      match(running.port("c").retry?.reason ?? "", /no such socket|went away/);
+      assert.match(running.port("c").retry?.reason ?? "", /no such socket|went away/);
       const vmm = new Vmm(`${folder}/c`);
       const front = await startedClient(await vmm.accept());
       const { link, mode, connects, retry, peer } = running.port("c");
-      deepEqual([link, mode, connects, retry], ["up", "connect", round, null]);
-      equal(peer?.pid, Deno.pid);
+      assert.deepEqual([link, mode, connects, retry], ["up", "connect", round, null]);
+      assert.equal(peer?.pid, Deno.pid);
       front.release();
       vmm.close();
       await until("the front-end is gone", () => running.port("c").link === "wait");
     }
     // The log says what changed, not every attempt.
-    equal(lines.filter((line) => line.startsWith("connected ")).length, 5);
-    ok(lines.filter((line) => line.startsWith("connect-waiting ")).length <= 15);
+    assert.equal(lines.filter((line) => line.startsWith("connected ")).length, 5);
+    assert(lines.filter((line) => line.startsWith("connect-waiting ")).length <= 15);
     await until("pauses grow to their longest", () => running.port("c").retry?.afterMs === 1000);
   }));
 
@@ -111,14 +111,14 @@ Deno.test("a port in mode connect says what stands in its way", () =>
     await reason(/no such socket/);
     Deno.writeTextFileSync(`${folder}/c`, "");
     await reason(/not a socket/);
-    equal(Deno.readTextFileSync(`${folder}/c`), "");
+    assert.equal(Deno.readTextFileSync(`${folder}/c`), "");
     Deno.removeSync(`${folder}/c`);
     closeFd(listenUnix(`${folder}/c`));
     await reason(/nobody listens/);
     Deno.removeSync(`${folder}/c`);
     const vmm = new Vmm(`${folder}/c`);
     const client = await vmm.accept();
-    ok(await client.ask(GET_FEATURES_ID) > 0n);
+    assert(await client.ask(GET_FEATURES_ID) > 0n);
     client.close();
     vmm.close();
   }));
@@ -137,24 +137,24 @@ Deno.test("a front-end that hangs up at once is not asked again at once", () =>
 Deno.test("a port in mode connect is taken down, up and away whatever it is doing", () =>
   bench(CONNECT, async ({ running, folder }) => {
     running.setAdmin("c", "down");
-    equal(running.port("c").retry, null);
+    assert.equal(running.port("c").retry, null);
     const vmm = new Vmm(`${folder}/c`);
     running.setAdmin("c", "up");
     const first = await vmm.accept();
-    ok(await first.ask(GET_FEATURES_ID) > 0n);
+    assert(await first.ask(GET_FEATURES_ID) > 0n);
     running.setAdmin("c", "down");
     await first.closed();
     first.close();
-    equal(vmm.waiting(), false);
+    assert.equal(vmm.waiting(), false);
     running.setAdmin("c", "up");
     running.setAdmin("c", "down");
     running.setAdmin("c", "up");
     const second = await vmm.accept();
-    ok(await second.ask(GET_FEATURES_ID) > 0n);
+    assert(await second.ask(GET_FEATURES_ID) > 0n);
     running.removePort("c");
     await second.closed();
     second.close();
-    equal(vmm.waiting(), false);
+    assert.equal(vmm.waiting(), false);
     // One that is trying when it is removed leaves nothing either.
     vmm.close();
     running.addPort({ name: "d", path: `${folder}/none`, mode: "connect" });
@@ -165,38 +165,38 @@ Deno.test("a port in mode connect is taken down, up and away whatever it is doin
 const MANY = [{ name: "m{n}", multi: 3 }] as const;
 
 async function talk(client: Client): Promise<void> {
-  ok(await client.ask(GET_FEATURES_ID) > 0n);
+  assert(await client.ask(GET_FEATURES_ID) > 0n);
 }
 
 Deno.test("a socket with multi makes a port of each front-end, by the lowest free number", () =>
   bench(MANY, async ({ running, folder }) => {
     const names = (): string[] => running.ports().map((port) => port.name).sort();
     const [listener] = running.listeners();
-    equal(listener?.multi, 3);
-    deepEqual(names(), []);
+    assert.equal(listener?.multi, 3);
+    assert.deepEqual(names(), []);
     const path = `${folder}/m{n}`;
     const clients: Client[] = [];
     for (const expected of [["m0"], ["m0", "m1"], ["m0", "m1", "m2"]]) {
       const client = Client.connect(path);
       await talk(client);
       clients.push(client);
-      deepEqual(names(), expected);
+      assert.deepEqual(names(), expected);
     }
-    equal(running.port("m1").listener, "m{n}");
+    assert.equal(running.port("m1").listener, "m{n}");
     // A fourth one finds no room, and the others stay.
     const fourth = Client.connect(path);
     await fourth.closed();
     fourth.close();
-    deepEqual(running.listeners()[0]?.refused, { full: 1 });
+    assert.deepEqual(running.listeners()[0]?.refused, { full: 1 });
     clients[1]?.close();
     await until("m1 ends with its front-end", () => names().length === 2);
     const again = Client.connect(path);
     await talk(again);
-    deepEqual(names(), ["m0", "m1", "m2"]);
-    equal(running.port("m1").connects, 1, "a port of its own");
+    assert.deepEqual(names(), ["m0", "m1", "m2"]);
+    assert.equal(running.port("m1").connects, 1, "a port of its own");
     for (const each of [clients[0], again, clients[2]]) each?.close();
     await until("all ports end", () => names().length === 0);
-    equal(running.listeners()[0]?.connects, 4);
+    assert.equal(running.listeners()[0]?.connects, 4);
   }));
 
 Deno.test("front-ends that leave and come at once never find a listener full", () =>
@@ -209,8 +209,8 @@ Deno.test("front-ends that leave and come at once never find a listener full", (
       clients[slot] = Client.connect(`${folder}/m{n}`);
     }
     for (const client of clients) await talk(client);
-    deepEqual(running.listeners()[0]?.refused, {});
-    equal(running.listeners()[0]?.connects, 103);
+    assert.deepEqual(running.listeners()[0]?.refused, {});
+    assert.equal(running.listeners()[0]?.connects, 103);
     for (const client of clients) client.close();
     await until("all ports end", () => running.ports().length === 0);
   }));
@@ -224,7 +224,7 @@ Deno.test("a listener counts why its front-ends were parted with", () =>
       client.close();
     }
     await until("the ports are gone", () => running.ports().length === 0);
-    deepEqual(running.listeners()[0]?.errors, { "unknown-request": 2 });
+    assert.deepEqual(running.listeners()[0]?.errors, { "unknown-request": 2 });
   }));
 
 Deno.test("a listener's ports are removed one by one, a listener with all of them", () =>
@@ -234,23 +234,23 @@ Deno.test("a listener's ports are removed one by one, a listener with all of the
     for (const client of [first, second]) await talk(client);
     running.removePort("m0");
     await first.closed();
-    equal(running.port("m1").name, "m1");
-    throws(() => running.setAdmin("m1", "down"), /front-end cannot be told/);
+    assert.equal(running.port("m1").name, "m1");
+    assert.throws(() => running.setAdmin("m1", "down"), /front-end cannot be told/);
     const third = Client.connect(path);
     await talk(third);
-    equal(running.port("m0").peer?.pid, Deno.pid);
+    assert.equal(running.port("m0").peer?.pid, Deno.pid);
     running.setAdmin("m{n}", "down");
     await second.closed();
     await third.closed();
-    throws(() => Client.connect(path));
-    equal((running.portOrListener("m{n}") as ListenerStatus).admin, "down");
+    assert.throws(() => Client.connect(path));
+    assert.equal((running.portOrListener("m{n}") as ListenerStatus).admin, "down");
     running.setAdmin("m{n}", "up");
     const fourth = Client.connect(path);
     await talk(fourth);
     running.removePort("m{n}");
     await fourth.closed();
     for (const client of [first, second, third, fourth]) client.close();
-    deepEqual([running.ports(), running.listeners()], [[], []]);
+    assert.deepEqual([running.ports(), running.listeners()], [[], []]);
   }));
 
 /** Front-ends that listeners have taken or refused. */
@@ -274,12 +274,12 @@ Deno.test("listeners cannot take more ports than the switch has", () =>
       }
     }
     await until("all were taken or refused", () => taken(b.running) === 260);
-    equal(b.running.ports().length, 256);
+    assert.equal(b.running.ports().length, 256);
     for (const client of clients) client.close();
     await until("all are gone", () => b.running.ports().length === 0);
     const one = Client.connect(`${b.folder}/x{n}`);
     await talk(one);
-    equal(b.running.ports()[0]?.name, "x0");
+    assert.equal(b.running.ports()[0]?.name, "x0");
     one.close();
     await until("it is gone", () => b.running.ports().length === 0);
   }));
@@ -287,24 +287,24 @@ Deno.test("listeners cannot take more ports than the switch has", () =>
 Deno.test("a port that is down has no socket and no front-end, and comes back", () =>
   bench([{ name: "a" }], async ({ running, folder }) => {
     const first = await startedClient(`${folder}/a`);
-    equal(running.port("a").link, "up");
+    assert.equal(running.port("a").link, "up");
     running.setAdmin("a", "down");
     running.setAdmin("a", "down");
     await first.client.closed();
     first.release();
-    deepEqual([running.port("a").admin, running.port("a").link], ["down", "wait"]);
-    throws(() => Client.connect(`${folder}/a`));
+    assert.deepEqual([running.port("a").admin, running.port("a").link], ["down", "wait"]);
+    assert.throws(() => Client.connect(`${folder}/a`));
     running.setAdmin("a", "up");
     const second = await startedClient(`${folder}/a`);
-    deepEqual([running.port("a").admin, running.port("a").link], ["up", "up"]);
+    assert.deepEqual([running.port("a").admin, running.port("a").link], ["up", "up"]);
     second.release();
     await until("it is gone", () => running.port("a").link === "wait");
     // Somebody took the path meanwhile: one line, and the port stays down.
     running.setAdmin("a", "down");
     Deno.writeTextFileSync(`${folder}/a`, "");
-    throws(() => running.setAdmin("a", "up"), /exists and is not a socket/);
-    equal(running.port("a").admin, "down");
+    assert.throws(() => running.setAdmin("a", "up"), /exists and is not a socket/);
+    assert.equal(running.port("a").admin, "down");
     Deno.removeSync(`${folder}/a`);
     running.setAdmin("a", "up");
-    throws(() => running.setAdmin("b", "up"), /No port named "b"/);
+    assert.throws(() => running.setAdmin("b", "up"), /No port named "b"/);
   }));

@@ -1,5 +1,5 @@
 /** The whole control thread with its data plane: ports come and go, nothing is left behind. */
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd } from "../../../ffi/mod.ts";
 import { listenAt } from "../../../lib/control/sockets/bind.ts";
 import { Switch } from "../../../lib/control/switch.ts";
@@ -12,7 +12,7 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "vuswitch-switch-" });
   try {
     await run(folder);
-    deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), []);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), []);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -40,9 +40,9 @@ function controlError(run: () => unknown, kind: ControlError["kind"], text: RegE
   } catch (thrown) {
     error = thrown;
   }
-  ok(error instanceof ControlError, String(error));
-  equal(error.kind, kind);
-  match(error.message, text);
+  assert(error instanceof ControlError, String(error));
+  assert.equal(error.kind, kind);
+  assert.match(error.message, text);
 }
 
 Deno.test("Switch serves front-ends, adds and removes ports beside them", () =>
@@ -53,9 +53,9 @@ Deno.test("Switch serves front-ends, adds and removes ports beside them", () =>
       const before = held();
       const a = await startedClient(`${folder}/a`);
       const b = await startedClient(`${folder}/b`);
-      deepEqual(running.ports().map((p) => [p.name, p.link]), [["a", "up"], ["b", "up"]]);
+      assert.deepEqual(running.ports().map((p) => [p.name, p.link]), [["a", "up"], ["b", "up"]]);
       running.addPort({ name: "c", path: `${folder}/c` });
-      equal(running.port("c").link, "wait");
+      assert.equal(running.port("c").link, "wait");
       const c = await startedClient(`${folder}/c`);
       controlError(() => running.addPort({ name: "c", path: `${folder}/d` }), "conflict", /exists/);
       controlError(
@@ -64,17 +64,17 @@ Deno.test("Switch serves front-ends, adds and removes ports beside them", () =>
         /running server/,
       );
       running.removePort("c");
-      equal(await c.client.reply(), null, "its front-end was disconnected");
+      assert.equal(await c.client.reply(), null, "its front-end was disconnected");
       controlError(() => running.removePort("c"), "not-found", /No port named "c"/);
       controlError(() => running.port("c"), "not-found", /No port/);
       controlError(() => running.flushFdb("c"), "not-found", /No port/);
-      deepEqual(running.ports().map((p) => [p.name, p.link]), [["a", "up"], ["b", "up"]]);
-      ok(await a.client.ask(GET_FEATURES_ID) > 0n);
-      deepEqual(running.vrings("a").map((v) => v.state), ["running", "running"]);
+      assert.deepEqual(running.ports().map((p) => [p.name, p.link]), [["a", "up"], ["b", "up"]]);
+      assert(await a.client.ask(GET_FEATURES_ID) > 0n);
+      assert.deepEqual(running.vrings("a").map((v) => v.state), ["running", "running"]);
       running.flushFdb(null);
       running.flushFdb("a");
-      equal(running.status().ports.length, 2);
-      deepEqual(running.fdb(), []);
+      assert.equal(running.status().ports.length, 2);
+      assert.deepEqual(running.fdb(), []);
       for (const each of [a, b, c]) each.release();
       await until("a waits", () => running.port("a").link === "wait");
       await untilHeld(before);
@@ -93,8 +93,8 @@ Deno.test("Switch.start() leaves nothing behind if one port cannot be", () =>
     } catch (thrown) {
       error = thrown;
     }
-    ok(error instanceof ControlError);
-    deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), ["b"]);
+    assert(error instanceof ControlError);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), (entry) => entry.name), ["b"]);
     closeFd(taken);
     Deno.removeSync(`${folder}/b`);
   }));
@@ -106,6 +106,6 @@ Deno.test("Switch.close() ends connections that do nothing, and unlinks the sock
     const client = Client.connect(`${folder}/a`);
     await client.ask(GET_FEATURES_ID);
     await running.close();
-    equal(await client.reply(), null);
+    assert.equal(await client.reply(), null);
     client.close();
   }));

@@ -1,5 +1,5 @@
 /** The front-end of the tests: nothing of what it asks is lost on the way. */
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   acceptUnix,
   closeFd,
@@ -44,7 +44,7 @@ function fill(frontEnd: FrontEnd): number {
 Deno.test("FrontEnd asks when the socket is full: the request comes whole, after all the rest", () =>
   connected(async (frontEnd, far) => {
     const flood = fill(frontEnd);
-    ok(flood > 0);
+    assert(flood > 0);
     const fd = createEventFd();
     const answer = frontEnd.ask(id.VHOST_USER_SET_VRING_KICK, id.encodeU64(0n), [fd]);
     let got = 0;
@@ -67,9 +67,9 @@ Deno.test("FrontEnd asks when the socket is full: the request comes whole, after
       }
       return got >= flood + request.length;
     });
-    deepEqual([tail, fds], [[...request], 1]);
+    assert.deepEqual([tail, fds], [[...request], 1]);
     send(far, id.encodeMessage(id.VHOST_USER_SET_VRING_KICK, 0x5, id.encodeU64(0n)));
-    equal(await answer, 0n);
+    assert.equal(await answer, 0n);
     closeFd(fd);
     closeFd(far);
   }));
@@ -79,5 +79,5 @@ Deno.test("FrontEnd that asks at a full socket says so when the other end closes
     fill(frontEnd);
     const answer = frontEnd.ask(id.VHOST_USER_GET_FEATURES);
     closeFd(far);
-    await rejects(answer, /closed the connection/);
+    await assert.rejects(answer, /closed the connection/);
   }));

@@ -1,6 +1,6 @@
 /** Addresses that move between ports: what is counted where, and what is a flap. */
 import { makeDatapath } from "../../harness/datapath.ts";
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { counterBytes, PORT, portBase } from "../../../lib/switch/counters.ts";
 import type { Fdb } from "../../../lib/switch/fdb.ts";
@@ -62,30 +62,30 @@ function every(seconds: number, count: number, start = START): number[] {
 Deno.test("ten moves of an address are a flap, told once however long it lasts", () => {
   const table = Table.with(2);
   table.move(2, every(0, 9));
-  deepEqual([table.flaps, table.fdb.isFlapping(2, 0, START)], [[], false]);
+  assert.deepEqual([table.flaps, table.fdb.isFlapping(2, 0, START)], [[], false]);
   table.move(2, every(0, 1));
-  deepEqual(table.flaps, [{ macLo: 2, macHi: 0, from: 1, to: 2 }]);
+  assert.deepEqual(table.flaps, [{ macLo: 2, macHi: 0, from: 1, to: 2 }]);
   table.move(2, every(0.001, 100_000));
   table.move(2, every(40, 500, START + 100));
-  equal(table.flaps.length, 1);
-  equal(table.fdb.counters().flaps, 1);
-  equal(table.fdb.counters().moved, 100_510);
-  deepEqual(table.count("macMovesIn"), [0, 50_255, 50_255, 0]);
-  deepEqual(table.count("macMovesOut"), [1, 50_255, 50_254, 0]);
-  deepEqual(table.count("macFlaps"), [0, 1, 1, 0]);
+  assert.equal(table.flaps.length, 1);
+  assert.equal(table.fdb.counters().flaps, 1);
+  assert.equal(table.fdb.counters().moved, 100_510);
+  assert.deepEqual(table.count("macMovesIn"), [0, 50_255, 50_255, 0]);
+  assert.deepEqual(table.count("macMovesOut"), [1, 50_255, 50_254, 0]);
+  assert.deepEqual(table.count("macFlaps"), [0, 1, 1, 0]);
 });
 
 Deno.test("a flap lasts until the address stood still for a minute, and another is told again", () => {
   const table = Table.with(2);
   table.move(2, every(1, 20));
-  ok(table.fdb.isFlapping(2, 0, START + 19 + 50));
-  ok(!table.fdb.isFlapping(2, 0, START + 19 + 60));
+  assert(table.fdb.isFlapping(2, 0, START + 19 + 50));
+  assert(!table.fdb.isFlapping(2, 0, START + 19 + 60));
   table.move(2, every(1, 9, START + 80));
-  equal(table.flaps.length, 1, "nine moves are none");
-  ok(!table.fdb.isFlapping(2, 0, START + 90));
+  assert.equal(table.flaps.length, 1, "nine moves are none");
+  assert(!table.fdb.isFlapping(2, 0, START + 90));
   table.move(2, every(1, 1, START + 90));
-  equal(table.flaps.length, 2);
-  ok(table.fdb.isFlapping(2, 0, START + 90));
+  assert.equal(table.flaps.length, 2);
+  assert(table.fdb.isFlapping(2, 0, START + 90));
 });
 
 Deno.test("ten moves within 50 s are always a flap, over more than a minute never", () => {
@@ -112,20 +112,20 @@ Deno.test("migrations and failovers are no flap", () => {
   const table = Table.with(2);
   // There and back again every 20 s, for a day.
   table.move(2, every(20, 4320));
-  deepEqual(table.flaps, []);
+  assert.deepEqual(table.flaps, []);
   // All guests of a host at once, and back at once.
   const many = new Table(8192);
   for (const port of [0, 1, 2, 0, 1]) {
     for (let mac = 0; mac < 8192; mac++) many.fdb.learn(mac << 8, mac, port, START);
   }
-  deepEqual(many.flaps, []);
-  equal(many.fdb.counters().moved, 4 * 8192);
+  assert.deepEqual(many.flaps, []);
+  assert.equal(many.fdb.counters().moved, 4 * 8192);
 });
 
 Deno.test("an address that is seen at one port alone never moves", () => {
   const table = Table.with(2);
   for (const now of every(0.01, 10_000)) table.fdb.learn(2, 0, 0, now);
-  deepEqual([table.flaps, table.count("macMovesIn")], [[], [0, 0, 0, 0]]);
+  assert.deepEqual([table.flaps, table.count("macMovesIn")], [[], [0, 0, 0, 0]]);
 });
 
 Deno.test("a state from elsewhere, seen long ago, neither flaps nor hides a flap", () => {
@@ -136,24 +136,24 @@ Deno.test("a state from elsewhere, seen long ago, neither flaps nor hides a flap
   table.fdb.learn(4, 0, 0, -200);
   table.fdb.learn(4, 0, 3, -200);
   table.move(2, every(0, 3));
-  deepEqual(table.flaps, []);
+  assert.deepEqual(table.flaps, []);
   table.move(2, every(0, 1));
-  equal(table.flaps.length, 1);
+  assert.equal(table.flaps.length, 1);
   table.move(4, every(0, 9));
-  equal(table.flaps.length, 1, "what moved when the clock began is over");
+  assert.equal(table.flaps.length, 1, "what moved when the clock began is over");
   table.move(4, every(0, 1));
-  equal(table.flaps.length, 2);
+  assert.equal(table.flaps.length, 2);
 });
 
 Deno.test("what is flushed begins anew, and so does another address in its slot", () => {
   const table = Table.with(2);
   table.move(2, every(0, 20));
-  equal(table.flaps.length, 1);
+  assert.equal(table.flaps.length, 1);
   table.fdb.flush();
-  ok(!table.fdb.isFlapping(2, 0, START));
+  assert(!table.fdb.isFlapping(2, 0, START));
   table.fdb.learn(2, 0, 0, START);
   table.move(2, every(0, 9));
-  equal(table.flaps.length, 1);
+  assert.equal(table.flaps.length, 1);
   // In a table this small some of these take the slot of the first.
   table.move(2, every(0, 1));
   for (let port = 0; port < PORTS; port++) table.fdb.flushPort(port);
@@ -161,7 +161,7 @@ Deno.test("what is flushed begins anew, and so does another address in its slot"
     table.fdb.learn(mac, 0, 0, START);
     table.move(mac, every(0, 9));
   }
-  equal(table.flaps.length, 2);
+  assert.equal(table.flaps.length, 2);
 });
 
 Deno.test("a thief who lets his link go after every frame hides nothing", () => {
@@ -169,16 +169,16 @@ Deno.test("a thief who lets his link go after every frame hides nothing", () => 
   for (let i = 0; i < 9; i++) {
     table.fdb.learn(2, 0, 1, START);
     table.fdb.flushPort(1);
-    ok(!table.fdb.isFlapping(2, 0, START));
+    assert(!table.fdb.isFlapping(2, 0, START));
     table.fdb.learn(2, 0, 0, START);
   }
-  deepEqual(table.flaps, []);
+  assert.deepEqual(table.flaps, []);
   table.fdb.learn(2, 0, 1, START);
-  deepEqual(table.flaps, [{ macLo: 2, macHi: 0, from: 0, to: 1 }]);
+  assert.deepEqual(table.flaps, [{ macLo: 2, macHi: 0, from: 0, to: 1 }]);
   table.fdb.flushPort(1);
-  ok(!table.fdb.isFlapping(2, 0, START), "nobody has it");
+  assert(!table.fdb.isFlapping(2, 0, START), "nobody has it");
   table.fdb.learn(2, 0, 0, START);
-  ok(table.fdb.isFlapping(2, 0, START));
+  assert(table.fdb.isFlapping(2, 0, START));
 });
 
 Deno.test("who comes with the number of a removed port begins anew, whoever has the address", () => {
@@ -188,16 +188,16 @@ Deno.test("who comes with the number of a removed port begins anew, whoever has 
       table.fdb.learn(4, 0, 0, START);
       table.move(2, every(0, moves));
       for (let i = 0; i < 20; i++) table.fdb.learn(4, 0, i % 2 === 0 ? 3 : 0, START);
-      equal(table.flaps.length, 2);
+      assert.equal(table.flaps.length, 2);
       if (flushed) table.fdb.flushPort(1);
       table.fdb.removePort(1);
-      ok(!table.fdb.isFlapping(2, 0, START));
-      ok(table.fdb.isFlapping(4, 0, START), "flaps of others go on");
+      assert(!table.fdb.isFlapping(2, 0, START));
+      assert(table.fdb.isFlapping(4, 0, START), "flaps of others go on");
       table.fdb.learn(2, 0, 2, START);
       table.move(2, every(0, 9));
-      equal(table.flaps.length, 2);
+      assert.equal(table.flaps.length, 2);
       table.move(2, every(0, 1));
-      equal(table.flaps.length, 3, "it is told again");
+      assert.equal(table.flaps.length, 3, "it is told again");
     }
   }
 });
@@ -211,12 +211,12 @@ Deno.test("moves stay with their address when others are forgotten around it", (
     const steady = macs.filter((mac) => mac % 4 !== 0);
     steady.forEach((mac, i) => table.move(mac, every(0, i % 9)));
     table.fdb.flushPort(3);
-    deepEqual(table.flaps, []);
+    assert.deepEqual(table.flaps, []);
     steady.forEach((mac, i) => {
       table.move(mac, every(0, 9 - i % 9));
-      equal(table.flaps.length, i, "not one move was made up");
+      assert.equal(table.flaps.length, i, "not one move was made up");
       table.move(mac, every(0, 1));
-      deepEqual(table.flaps[i]?.macLo, mac, "nor lost");
+      assert.deepEqual(table.flaps[i]?.macLo, mac, "nor lost");
     });
   }
 });

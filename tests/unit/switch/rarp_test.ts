@@ -1,5 +1,5 @@
 /** The announcement of a guest that has moved: one frame of the switch's own, byte for byte. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { parseMac } from "../../../lib/base/mac.ts";
 import { forward } from "../../../lib/switch/datapath.ts";
 import { composeRarp } from "../../../lib/switch/rarp.ts";
@@ -33,16 +33,16 @@ Deno.test("a RARP request goes to every other port and moves the address at once
       path.fdb.learn(mac.low, mac.high, 0, 0);
       composeRarp(mac.low, mac.high);
       forward(path, moved.port, 1);
-      equal(path.fdb.lookup(mac.low, mac.high, 0), 1);
-      deepEqual(old.received().map((frame) => [...frame]), [RARP]);
-      deepEqual(third.received().map((frame) => [...frame]), [RARP]);
-      deepEqual(moved.received(), [], "not to the port it comes from");
+      assert.equal(path.fdb.lookup(mac.low, mac.high, 0), 1);
+      assert.deepEqual(old.received().map((frame) => [...frame]), [RARP]);
+      assert.deepEqual(third.received().map((frame) => [...frame]), [RARP]);
+      assert.deepEqual(moved.received(), [], "not to the port it comes from");
       // A burst of a guest right behind it is not disturbed.
       const frame = frameOf(300, 1, true);
       for (const bench of benches) bench.offer(sizes, false);
       old.send(frame, [], false);
       poll(path, old);
-      deepEqual(third.received(), [frame]);
+      assert.deepEqual(third.received(), [frame]);
     }
   }
 });
@@ -52,6 +52,6 @@ Deno.test("a RARP request that nobody can take is dropped", () => {
   const path = makePath([lone]);
   composeRarp(0x61005452, 0x161);
   forward(path, lone.port, 1);
-  deepEqual(lone.received(), []);
-  equal(path.fdb.lookup(0x61005452, 0x161, 0), 1);
+  assert.deepEqual(lone.received(), []);
+  assert.equal(path.fdb.lookup(0x61005452, 0x161, 0), 1);
 });

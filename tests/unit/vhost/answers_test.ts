@@ -3,7 +3,7 @@
  * Answers as a strict front-end reads them: exactly the bytes it expects, from one stream, so that
  * a byte too much or an acknowledgement too many puts every answer after it out of step.
  */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { ACKNOWLEDGED } from "../../../lib/vhost/requests/answers.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
@@ -41,7 +41,7 @@ class StrictFrontEnd {
     flags = NEED_REPLY,
   ): void {
     const outcome = this.session.handle(message(request, payload, fds, flags));
-    equal(outcome.close, undefined, `request ${request}`);
+    assert.equal(outcome.close, undefined, `request ${request}`);
     this.#stream.push(...outcome.reply ?? []);
     this.#fds += outcome.fds?.length ?? 0;
     for (const fd of outcome.fds ?? []) this.host.closeFd(fd);
@@ -50,11 +50,11 @@ class StrictFrontEnd {
   /** Reads a header and a body of this size. */
   read(request: number, bytes: number, fds = 0): DataView {
     const taken = new Uint8Array(this.#stream.splice(0, id.HEADER_BYTES + bytes));
-    equal(taken.length, id.HEADER_BYTES + bytes, `a whole answer to ${request}`);
+    assert.equal(taken.length, id.HEADER_BYTES + bytes, `a whole answer to ${request}`);
     const view = new DataView(taken.buffer);
     const header = [0, 4, 8].map((at) => view.getUint32(at, true));
-    deepEqual(header, [request, REPLY_FLAGS, bytes]);
-    equal(this.#fds, fds);
+    assert.deepEqual(header, [request, REPLY_FLAGS, bytes]);
+    assert.equal(this.#fds, fds);
     this.#fds = 0;
     return new DataView(taken.buffer, id.HEADER_BYTES);
   }
@@ -62,7 +62,7 @@ class StrictFrontEnd {
   /** A request that is acknowledged because it says so. */
   tell(request: number, payload?: Uint8Array, fds: readonly number[] = []): void {
     this.say(request, payload, fds);
-    equal(this.read(request, 8).getBigUint64(0, true), 0n);
+    assert.equal(this.read(request, 8).getBigUint64(0, true), 0n);
   }
 
   askU64(request: number): bigint {
@@ -80,14 +80,14 @@ Deno.test("a front-end that reads by fixed sizes is never out of step, NEED_REPL
   const front = new StrictFrontEnd();
   const { host } = front;
   front.say(id.VHOST_USER_SET_OWNER);
-  equal(front.unread, 0, "REPLY_ACK is not negotiated yet");
+  assert.equal(front.unread, 0, "REPLY_ACK is not negotiated yet");
   front.askU64(id.VHOST_USER_GET_FEATURES);
   const protocol = front.askU64(id.VHOST_USER_GET_PROTOCOL_FEATURES);
   front.tell(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
-  ok(front.askU64(id.VHOST_USER_GET_QUEUE_NUM) > 0n);
-  ok(front.askU64(id.VHOST_USER_GET_MAX_MEM_SLOTS) > 0n);
+  assert(front.askU64(id.VHOST_USER_GET_QUEUE_NUM) > 0n);
+  assert(front.askU64(id.VHOST_USER_GET_MAX_MEM_SLOTS) > 0n);
   front.tell(id.VHOST_USER_SET_FEATURES, words(DPDK_SPLIT));
-  equal(front.askU64(id.VHOST_USER_GET_STATUS), 0n);
+  assert.equal(front.askU64(id.VHOST_USER_GET_STATUS), 0n);
   front.tell(id.VHOST_USER_SET_STATUS, words(0xf));
   const memory = new Uint8Array(40);
   const view = new DataView(memory.buffer);
@@ -95,7 +95,7 @@ Deno.test("a front-end that reads by fixed sizes is never out of step, NEED_REPL
   view.setBigUint64(24, BigInt(QEMU_HVA), true);
   front.tell(id.VHOST_USER_ADD_MEM_REG, memory, [host.fd("other")]);
   front.say(id.VHOST_USER_GET_CONFIG, config(0, 12, 0));
-  equal(front.read(id.VHOST_USER_GET_CONFIG, 24).getUint32(4, true), 12);
+  assert.equal(front.read(id.VHOST_USER_GET_CONFIG, 24).getUint32(4, true), 12);
   const inflight = new Uint8Array(24);
   new DataView(inflight.buffer).setUint32(16, 2 | (256 << 16), true);
   front.say(id.VHOST_USER_GET_INFLIGHT_FD, inflight);
@@ -116,14 +116,14 @@ Deno.test("a front-end that reads by fixed sizes is never out of step, NEED_REPL
   }
   for (const index of [0, 1]) {
     front.say(id.VHOST_USER_GET_VRING_BASE, state(index, 0));
-    equal(front.read(id.VHOST_USER_GET_VRING_BASE, 8).getUint32(0, true), index);
+    assert.equal(front.read(id.VHOST_USER_GET_VRING_BASE, 8).getUint32(0, true), index);
     front.say(id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN, state(index, 0));
     front.read(id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN, 8);
   }
   front.tell(id.VHOST_USER_REM_MEM_REG, memory);
   front.tell(id.VHOST_USER_REM_MEM_REG, memory);
   front.askU64(id.VHOST_USER_GET_FEATURES);
-  equal(front.unread, 0);
+  assert.equal(front.unread, 0);
   finish(front.session, host);
 });
 
@@ -136,15 +136,17 @@ Deno.test("QEMU's SET_LOG_BASE carries no NEED_REPLY, and is answered all the sa
   const memory = table([{ sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA }]);
   say(id.VHOST_USER_SET_MEM_TABLE, memory, [host.fd("other")]);
   const { reply } = say(id.VHOST_USER_SET_LOG_BASE, words(LOG_BYTES, 0), [host.fd("other")]);
-  deepEqual([...reply!], [6, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...reply!], [6, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   finish(session, host);
 });
 
 Deno.test("every message with an answer of its own says what front-ends expect of it", () => {
   for (const { name, decode, replies, about: { answer } } of REQUESTS.values()) {
-    equal(answer !== null, decode !== null, name);
+    assert.equal(answer !== null, decode !== null, name);
     if (answer === null) continue;
-    equal(answer !== ACKNOWLEDGED, replies, name);
-    for (const text of [answer.payload, answer.failure, answer.readers]) ok(text.length > 0, name);
+    assert.equal(answer !== ACKNOWLEDGED, replies, name);
+    for (const text of [answer.payload, answer.failure, answer.readers]) {
+      assert(text.length > 0, name);
+    }
   }
 });

@@ -1,5 +1,5 @@
 /** A port's state as bytes: there and back, and everything that must not be taken for one. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { crc32 } from "node:zlib";
 import {
   decodeDeviceState,
@@ -26,8 +26,8 @@ const EMPTY: DeviceState = { mac: null, mtu: null, queuePairs: 0, learned: [], c
 /** Why bytes are no state. */
 function fault(bytes: Uint8Array): string {
   const state = decodeDeviceState(bytes);
-  ok(isRefusal(state), "it is refused");
-  ok(state.detail.length > 0);
+  assert(isRefusal(state), "it is refused");
+  assert(state.detail.length > 0);
   return state.code;
 }
 
@@ -57,10 +57,10 @@ const DEVICE = [1, 0, new Uint8Array(12)] as const;
 
 Deno.test("decodeDeviceState() reads what encodeDeviceState() wrote", () => {
   for (const state of [STATE, EMPTY]) {
-    deepEqual(decodeDeviceState(encodeDeviceState(state)), state);
+    assert.deepEqual(decodeDeviceState(encodeDeviceState(state)), state);
   }
   const text = new TextDecoder().decode(encodeDeviceState(STATE));
-  ok(text.startsWith("vuswport\u0001\0"), "magic and version");
+  assert(text.startsWith("vuswport\u0001\0"), "magic and version");
 });
 
 Deno.test("encodeDeviceState() takes the addresses seen last, and stays below its limit", () => {
@@ -70,29 +70,33 @@ Deno.test("encodeDeviceState() takes the addresses seen last, and stays below it
     ageSeconds: i % 1000,
   }));
   const bytes = encodeDeviceState({ ...EMPTY, learned });
-  ok(bytes.length < STATE_BYTES_MAX);
+  assert(bytes.length < STATE_BYTES_MAX);
   const state = decodeDeviceState(bytes);
-  ok(!isRefusal(state));
-  equal(state.learned.length, STATE_MACS_MAX);
+  assert(!isRefusal(state));
+  assert.equal(state.learned.length, STATE_MACS_MAX);
   const ages = learned.map(({ ageSeconds }) => ageSeconds).sort((a, b) => a - b);
-  equal(state.learned.at(-1)?.ageSeconds, ages[STATE_MACS_MAX - 1], "the oldest stay behind");
+  assert.equal(
+    state.learned.at(-1)?.ageSeconds,
+    ages[STATE_MACS_MAX - 1],
+    "the oldest stay behind",
+  );
 });
 
 Deno.test("encodeDeviceState() bounds counters to what can be read again", () => {
   const bytes = encodeDeviceState({ ...EMPTY, counters: { rxBytes: 2 ** 60 } });
   const state = decodeDeviceState(bytes);
-  ok(!isRefusal(state));
-  deepEqual(state.counters, { rxBytes: 2 ** 53 });
+  assert(!isRefusal(state));
+  assert.deepEqual(state.counters, { rxBytes: 2 ** 53 });
 });
 
 Deno.test("decodeDeviceState() refuses every shorter state, and one that goes on", () => {
   const bytes = encodeDeviceState(STATE);
   for (let end = 0; end < bytes.length; end++) {
-    equal(fault(bytes.slice(0, end)), "state-truncated", `${end} bytes`);
+    assert.equal(fault(bytes.slice(0, end)), "state-truncated", `${end} bytes`);
   }
-  equal(fault(new Uint8Array([...bytes, 0])), "state-trailing");
-  equal(fault(new Uint8Array([...bytes, ...bytes])), "state-trailing");
-  equal(fault(new Uint8Array(STATE_BYTES_MAX + 1)), "state-too-long");
+  assert.equal(fault(new Uint8Array([...bytes, 0])), "state-trailing");
+  assert.equal(fault(new Uint8Array([...bytes, ...bytes])), "state-trailing");
+  assert.equal(fault(new Uint8Array(STATE_BYTES_MAX + 1)), "state-too-long");
 });
 
 Deno.test("decodeDeviceState() refuses every single bit that is wrong", () => {
@@ -101,10 +105,10 @@ Deno.test("decodeDeviceState() refuses every single bit that is wrong", () => {
     const wrong = bytes.slice();
     wrong[bit >> 3] = (wrong[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     const code = fault(wrong);
-    if (bit < 64) equal(code, "bad-state");
-    else if (bit < 80) equal(code, "state-version");
-    else if (bit < 96 || bit >= 128) equal(code, "state-corrupted");
-    else ok(["state-truncated", "state-trailing"].includes(code), code);
+    if (bit < 64) assert.equal(code, "bad-state");
+    else if (bit < 80) assert.equal(code, "state-version");
+    else if (bit < 96 || bit >= 128) assert.equal(code, "state-corrupted");
+    else assert(["state-truncated", "state-trailing"].includes(code), code);
   }
 });
 
@@ -112,8 +116,8 @@ Deno.test("decodeDeviceState() refuses another version, checksum right or not", 
   for (const version of [0, 2, 0xffff]) {
     const bytes = encodeDeviceState(STATE);
     new DataView(bytes.buffer).setUint16(8, version, true);
-    equal(fault(bytes), "state-version");
-    equal(fault(sealed(bytes)), "state-version");
+    assert.equal(fault(bytes), "state-version");
+    assert.equal(fault(sealed(bytes)), "state-version");
   }
 });
 
@@ -140,12 +144,12 @@ Deno.test("decodeDeviceState() refuses what is wrong under a right checksum", ()
     ["a name cut off", made(DEVICE, [3, 1, new Uint8Array([255])])],
     ["a counter of 2^56", made(DEVICE, [3, 1, new Uint8Array([1, 65, 0, 0, 0, 0, 0, 0, 0, 1])])],
   ];
-  for (const [what, bytes] of wrong) equal(fault(bytes), "bad-state", what);
+  for (const [what, bytes] of wrong) assert.equal(fault(bytes), "bad-state", what);
   const long = made(DEVICE);
   new DataView(long.buffer).setUint32(20, 13, true);
-  equal(fault(sealed(long)), "bad-state", "a section longer than the state");
+  assert.equal(fault(sealed(long)), "bad-state", "a section longer than the state");
   const half = made(DEVICE, [2, 0, new Uint8Array()]).slice(0, -4);
-  equal(fault(sealed(half)), "bad-state", "half a section's head");
+  assert.equal(fault(sealed(half)), "bad-state", "half a section's head");
 });
 
 Deno.test("decodeDeviceState() goes on without what a later version adds", () => {
@@ -153,7 +157,7 @@ Deno.test("decodeDeviceState() goes on without what a later version adds", () =>
   const state = decodeDeviceState(
     made([1, 0, new Uint8Array(40)], [77, 1, new Uint8Array(9)], [3, 1, counter]),
   );
-  deepEqual(state, { ...EMPTY, counters: { A: 7 } });
+  assert.deepEqual(state, { ...EMPTY, counters: { A: 7 } });
 });
 
 Deno.test("decodeDeviceState() survives random states with a right checksum", () => {
@@ -166,5 +170,5 @@ Deno.test("decodeDeviceState() survives random states with a right checksum", ()
     }
     if (!isRefusal(decodeDeviceState(sealed(bytes)))) good++;
   }
-  ok(good > 0, "some only have other numbers");
+  assert(good > 0, "some only have other numbers");
 });

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import type { Mac } from "../../../lib/base/mac.ts";
 import type { BackEndMessage } from "../../../lib/vhost/wire/back_end_message.ts";
 import type {
@@ -80,25 +80,28 @@ export class FakeHost implements SessionHost {
     regions: readonly MemoryRegion[],
     fds: readonly (number | null)[],
   ): number[] | Refusal {
-    equal(regions.length, fds.length);
+    assert.equal(regions.length, fds.length);
     for (const [i, fd] of fds.entries()) {
       if (fd !== null) this.closeFd(fd);
-      else ok(this.regions.includes(regions[i] as MemoryRegion), "a region that stays is known");
+      else {assert(
+          this.regions.includes(regions[i] as MemoryRegion),
+          "a region that stays is known",
+        );}
     }
     if (this.refuseMemory && regions.length > 0) return this.refuseMemory;
-    ok(this.prepared === null, "one table is prepared at a time");
+    assert(this.prepared === null, "one table is prepared at a time");
     this.prepared = regions;
     return regions.map((region) => HOST_BASE + region.guestAddr);
   }
 
   commitMemory(): void {
     const regions = this.prepared;
-    ok(regions, "a table was prepared");
+    assert(regions, "a table was prepared");
     this.prepared = null;
     for (const [vring, start] of this.running) {
       const at = start.descAddress - HOST_BASE;
       const held = regions.some((r) => at >= r.guestAddr && at < r.guestAddr + r.sizeBytes);
-      ok(held, `running vring ${vring} is in the new memory`);
+      assert(held, `running vring ${vring} is in the new memory`);
     }
     this.regions = regions;
     this.journal.push(`memory ${regions.length}`);
@@ -117,7 +120,7 @@ export class FakeHost implements SessionHost {
   }
 
   commitInflight(): void {
-    equal(this.running.size, 0, "no vring runs while its region goes");
+    assert.equal(this.running.size, 0, "no vring runs while its region goes");
     this.journal.push("inflight");
   }
 
@@ -127,14 +130,14 @@ export class FakeHost implements SessionHost {
   }
 
   forgetVring(vring: number): void {
-    ok(!this.running.has(vring), "a vring is forgotten when it is stopped");
+    assert(!this.running.has(vring), "a vring is forgotten when it is stopped");
     this.forgotten.push(vring);
   }
 
   startVring(vring: number, start: VringStart): void {
-    ok(!this.running.has(vring), `vring ${vring} is started once`);
+    assert(!this.running.has(vring), `vring ${vring} is started once`);
     for (const fd of [start.kickFd, start.callFd]) {
-      if (fd >= 0) ok(this.open.has(fd), "a started vring has open descriptors");
+      if (fd >= 0) assert(this.open.has(fd), "a started vring has open descriptors");
     }
     this.running.set(vring, start);
     this.enabled.set(vring, start.enabled);
@@ -145,25 +148,25 @@ export class FakeHost implements SessionHost {
 
   stopVring(vring: number): VringPosition {
     const start = this.running.get(vring);
-    ok(start, `vring ${vring} is stopped only while it runs`);
+    assert(start, `vring ${vring} is stopped only while it runs`);
     this.running.delete(vring);
     this.journal.push(`stop ${vring}`);
     return this.positions.get(vring) ?? start.position;
   }
 
   setVringEnabled(vring: number, enabled: boolean): void {
-    ok(this.running.has(vring));
+    assert(this.running.has(vring));
     this.enabled.set(vring, enabled);
   }
 
   setVringCall(vring: number, callFd: number): void {
-    ok(this.running.has(vring));
-    if (callFd >= 0) ok(this.open.has(callFd));
+    assert(this.running.has(vring));
+    if (callFd >= 0) assert(this.open.has(callFd));
     this.calls.set(vring, callFd);
   }
 
   setVringLog(vring: number, guestAddr: number): void {
-    ok(this.running.has(vring));
+    assert(this.running.has(vring));
     this.ringLogs.set(vring, guestAddr);
     this.journal.push(`log ${vring} ${guestAddr === LOG_OFF ? "off" : guestAddr}`);
   }
@@ -177,13 +180,13 @@ export class FakeHost implements SessionHost {
   }
 
   setLogAll(on: boolean): void {
-    ok(on !== this.logAll, "logging is switched when it changes");
+    assert(on !== this.logAll, "logging is switched when it changes");
     this.logAll = on;
     this.journal.push(`log all ${on ? "on" : "off"}`);
   }
 
   dropLog(): void {
-    equal(this.logAll, false);
+    assert.equal(this.logAll, false);
     this.logArea = null;
   }
 
@@ -192,22 +195,25 @@ export class FakeHost implements SessionHost {
   }
 
   kickVring(vring: number): void {
-    ok(this.running.has(vring), "only a running vring is kicked");
+    assert(this.running.has(vring), "only a running vring is kicked");
     this.journal.push(`kick ${vring}`);
   }
 
   fdKind(fd: number): FdKind {
     const kind = this.open.get(fd);
-    ok(kind, `descriptor ${fd} is looked at while it is open`);
+    assert(kind, `descriptor ${fd} is looked at while it is open`);
     return kind;
   }
 
   closeFd(fd: number): void {
     for (const [vring, start] of this.running) {
-      ok(start.kickFd !== fd, `the kick descriptor of running vring ${vring} stays open`);
-      ok(this.calls.get(vring) !== fd, `the call descriptor of running vring ${vring} stays open`);
+      assert(start.kickFd !== fd, `the kick descriptor of running vring ${vring} stays open`);
+      assert(
+        this.calls.get(vring) !== fd,
+        `the call descriptor of running vring ${vring} stays open`,
+      );
     }
-    ok(this.open.delete(fd), `descriptor ${fd} is closed once`);
+    assert(this.open.delete(fd), `descriptor ${fd} is closed once`);
   }
 
   readU16(address: number): number {
@@ -215,12 +221,12 @@ export class FakeHost implements SessionHost {
   }
 
   signal(fd: number): void {
-    equal(this.open.get(fd), "eventfd");
+    assert.equal(this.open.get(fd), "eventfd");
     this.signalled.push(fd);
   }
 
   setBackEndChannel(fd: number): void {
-    equal(this.open.get(fd), "socket");
+    assert.equal(this.open.get(fd), "socket");
     if (this.backEnd >= 0) this.closeFd(this.backEnd);
     this.backEnd = fd;
   }
@@ -232,7 +238,7 @@ export class FakeHost implements SessionHost {
   }
 
   setIotlb(on: boolean): void {
-    equal(this.running.size, 0, "addresses change their meaning while nothing runs");
+    assert.equal(this.running.size, 0, "addresses change their meaning while nothing runs");
     this.journal.push(`iotlb ${on}`);
   }
 
@@ -246,7 +252,7 @@ export class FakeHost implements SessionHost {
   }
 
   holdVring(vring: number, on: boolean): void {
-    ok(this.running.has(vring), `vring ${vring} is held only while it runs`);
+    assert(this.running.has(vring), `vring ${vring} is held only while it runs`);
     this.journal.push(`${on ? "hold" : "release"} ${vring}`);
   }
 
@@ -282,7 +288,7 @@ export class FakeHost implements SessionHost {
   }
 
   linkChanged(up: boolean): void {
-    ok(up !== this.link, "the link is reported when it changes");
+    assert(up !== this.link, "the link is reported when it changes");
     this.link = up;
     this.journal.push(up ? "link up" : "link down");
   }
@@ -355,25 +361,25 @@ export function table(
 
 /** The reply's payload, its header checked against the request. */
 export function replyPayload(outcome: Outcome, request: number): DataView {
-  equal(outcome.close, undefined);
-  ok(outcome.reply, "a reply is due");
+  assert.equal(outcome.close, undefined);
+  assert(outcome.reply, "a reply is due");
   const view = new DataView(outcome.reply.buffer);
-  equal(view.getUint32(0, true), request);
-  equal(view.getUint32(4, true), 0x5, "QEMU wants exactly REPLY and version 1");
-  equal(view.getUint32(8, true), outcome.reply.length - 12);
+  assert.equal(view.getUint32(0, true), request);
+  assert.equal(view.getUint32(4, true), 0x5, "QEMU wants exactly REPLY and version 1");
+  assert.equal(view.getUint32(8, true), outcome.reply.length - 12);
   return new DataView(outcome.reply.buffer, 12);
 }
 
 /** The reply's u64. */
 export function replyU64(outcome: Outcome, request: number): bigint {
   const payload = replyPayload(outcome, request);
-  equal(payload.byteLength, 8);
+  assert.equal(payload.byteLength, 8);
   return payload.getBigUint64(0, true);
 }
 
 /** A message that needs no answer and gets none. */
 export function accept(session: Session, given: Message): void {
-  deepEqual(session.handle(given), {});
+  assert.deepEqual(session.handle(given), {});
 }
 
 /** Ends a session and checks that nothing of it is left. */
@@ -381,9 +387,9 @@ export function finish(session: Session, host: FakeHost): void {
   session.close();
   // The channel is the host's, as the connection is.
   if (host.backEnd >= 0) host.closeFd(host.backEnd);
-  equal(host.running.size, 0);
-  equal(host.regions.length, 0);
-  equal(host.logArea, null);
-  deepEqual([...host.open.keys()], [], "every descriptor was closed");
-  equal(host.link, false);
+  assert.equal(host.running.size, 0);
+  assert.equal(host.regions.length, 0);
+  assert.equal(host.logArea, null);
+  assert.deepEqual([...host.open.keys()], [], "every descriptor was closed");
+  assert.equal(host.link, false);
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import type { Session } from "../../../lib/vhost/session.ts";
 import { OFFERED_FEATURES, OFFERED_PROTOCOL_FEATURES } from "../../../lib/virtio/features.ts";
@@ -64,7 +64,7 @@ export function acknowledged(
   payload: Uint8Array,
   fds: number[] = [],
 ): void {
-  equal(replyU64(session.handle(message(request, payload, fds, NEED_REPLY)), request), 0n);
+  assert.equal(replyU64(session.handle(message(request, payload, fds, NEED_REPLY)), request), 0n);
 }
 
 /** QEMU, from connecting to the guest's driver: features, call and err descriptors. */
@@ -72,7 +72,7 @@ export function qemuConnect(session: Session, host: FakeHost): void {
   getU64(session, id.VHOST_USER_GET_FEATURES);
   const protocol = getU64(session, id.VHOST_USER_GET_PROTOCOL_FEATURES);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
-  equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 32n);
+  assert.equal(getU64(session, id.VHOST_USER_GET_QUEUE_NUM), 32n);
   accept(session, message(id.VHOST_USER_SET_OWNER));
   getU64(session, id.VHOST_USER_GET_FEATURES);
   for (const index of [0, 1]) {
@@ -106,7 +106,7 @@ export function qemuStart(session: Session, host: FakeHost, start: QemuStart): v
   const base = start.base ?? (packed ? 0x80008000 : 0);
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(features)));
   if (status) {
-    equal(getU64(session, id.VHOST_USER_GET_STATUS), 0n);
+    assert.equal(getU64(session, id.VHOST_USER_GET_STATUS), 0n);
     accept(session, message(id.VHOST_USER_SET_STATUS, words(8)));
   }
   const region = { guestAddr: 0, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA, mmapOffset: 0 };
@@ -119,7 +119,7 @@ export function qemuStart(session: Session, host: FakeHost, start: QemuStart): v
     accept(session, message(id.VHOST_USER_SET_VRING_CALL, words(index), [host.fd()]));
   });
   if (status) {
-    equal(getU64(session, id.VHOST_USER_GET_STATUS), 8n);
+    assert.equal(getU64(session, id.VHOST_USER_GET_STATUS), 8n);
     accept(session, message(id.VHOST_USER_SET_STATUS, words(15)));
   }
 }
@@ -139,8 +139,8 @@ export function ringAddr(
 export function getBase(session: Session, index: number): number {
   const request = id.VHOST_USER_GET_VRING_BASE;
   const payload = replyPayload(session.handle(message(request, state(index, 0))), request);
-  equal(payload.byteLength, 8);
-  equal(payload.getUint32(0, true), index);
+  assert.equal(payload.byteLength, 8);
+  assert.equal(payload.getUint32(0, true), index);
   return payload.getUint32(4, true);
 }
 
@@ -161,14 +161,14 @@ export function dpdkStart(
   accept(session, message(id.VHOST_USER_SET_OWNER));
   getU64(session, id.VHOST_USER_GET_FEATURES);
   const protocol = getU64(session, id.VHOST_USER_GET_PROTOCOL_FEATURES) & 0x10009n;
-  equal(protocol, OFFERED_PROTOCOL_FEATURES & 0x10009n);
+  assert.equal(protocol, OFFERED_PROTOCOL_FEATURES & 0x10009n);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
   for (const index of [0, 1]) {
     accept(session, message(id.VHOST_USER_SET_VRING_CALL, words(index), [host.fd()]));
   }
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(features)));
   accept(session, message(id.VHOST_USER_SET_STATUS, words(0x0b)));
-  equal(getU64(session, id.VHOST_USER_GET_STATUS), 0x0bn);
+  assert.equal(getU64(session, id.VHOST_USER_GET_STATUS), 0x0bn);
   for (let round = 0; round < 2; round++) {
     const region = { guestAddr: 2 ** 32, sizeBytes: 2 ** 28, userAddr: 2 ** 32, mmapOffset: 0 };
     acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);

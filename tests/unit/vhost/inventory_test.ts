@@ -3,7 +3,7 @@
  * agrees with the session's own tables, and the tests it names exist. Whoever serves a new message
  * or offers a new bit is told here which row to write.
  */
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as backEnd from "../../../lib/vhost/wire/back_end_message.ts";
 import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory/inventory.ts";
 import {
@@ -32,30 +32,30 @@ function span(from: number, to: number): number[] {
 
 Deno.test("the list has every message and bit of the specifications, once", () => {
   const numbers = (kind: EntryKind): number[] => of(kind).map(({ number }) => number);
-  deepEqual(numbers("front-end message"), span(1, 45));
-  deepEqual(numbers("back-end message"), span(1, 10));
-  deepEqual(numbers("protocol feature"), span(0, 23));
+  assert.deepEqual(numbers("front-end message"), span(1, 45));
+  assert.deepEqual(numbers("back-end message"), span(1, 10));
+  assert.deepEqual(numbers("protocol feature"), span(0, 23));
   // virtio-v1.3 §5.1.3, §6; vhost-user.rst: bits 26 and 30. Those beyond 63 do not fit a message.
-  deepEqual(numbers("virtio feature"), [
+  assert.deepEqual(numbers("virtio feature"), [
     ...[...span(0, 3), ...span(5, 24), ...span(26, 30), ...span(32, 41), 43],
     ...[...span(50, 57), ...span(59, 63)],
   ]);
   const names = entries.map(({ name }) => name);
-  equal(new Set(names).size, names.length);
+  assert.equal(new Set(names).size, names.length);
 });
 
 Deno.test("the list has every constant of the code under its own name and number", () => {
   const known = new Map(entries.map(({ name, number }) => [name, number]));
   const pattern = /^VIRTIO_(F|NET_F|RING_F)_|^VHOST_F_|^VHOST_USER_(PROTOCOL_)?F_/;
   for (const [name, value] of Object.entries(features)) {
-    if (pattern.test(name)) equal(known.get(name), value, name);
+    if (pattern.test(name)) assert.equal(known.get(name), value, name);
   }
   for (const [name, value] of Object.entries(backEnd)) {
-    if (/^VHOST_USER_BACKEND_/.test(name)) equal(known.get(name), value, name);
+    if (/^VHOST_USER_BACKEND_/.test(name)) assert.equal(known.get(name), value, name);
   }
   for (const [number, { name }] of REQUESTS) {
-    equal(known.get(`VHOST_USER_${name}`), number);
-    equal(Object.entries(id).find(([key]) => key === `VHOST_USER_${name}`)?.[1], number);
+    assert.equal(known.get(`VHOST_USER_${name}`), number);
+    assert.equal(Object.entries(id).find(([key]) => key === `VHOST_USER_${name}`)?.[1], number);
   }
 });
 
@@ -81,7 +81,11 @@ Deno.test("what the list says is offered is what a session offers, option by opt
         const listed = entry?.status === "implemented" || (option ?? 0) === entry?.option;
         const name = entry?.name ?? `bit ${bit}`;
         if (features.hasFeature(offered, bit) || option === null) {
-          equal(listed, features.hasFeature(offered, bit), `${name} with ${option ?? "no option"}`);
+          assert.equal(
+            listed,
+            features.hasFeature(offered, bit),
+            `${name} with ${option ?? "no option"}`,
+          );
         }
       }
     }
@@ -91,43 +95,47 @@ Deno.test("what the list says is offered is what a session offers, option by opt
 Deno.test("a message is implemented if it has a handler and can be negotiated", () => {
   for (const { name, number, status, requires } of of("front-end message")) {
     const request = REQUESTS.get(number);
-    equal(status !== "not-offered", request?.decode !== null, `${name}: handler and offer`);
+    assert.equal(status !== "not-offered", request?.decode !== null, `${name}: handler and offer`);
     if (requires === null) continue;
     const feature = entries.find((entry) => entry.name === requires);
-    equal(feature?.status, status, `${name} and ${requires}`);
+    assert.equal(feature?.status, status, `${name} and ${requires}`);
   }
 });
 
 Deno.test("what not every port offers has a reason, and nothing else has", () => {
   for (const { name, status, reason } of entries) {
     if (status === "implemented") {
-      equal(reason, null, `${name} is offered now: remove its row in NOT_BY_DEFAULT, ${ROWS}`);
+      assert.equal(
+        reason,
+        null,
+        `${name} is offered now: remove its row in NOT_BY_DEFAULT, ${ROWS}`,
+      );
     } else {
-      ok(
+      assert(
         reason,
         `${name} needs a row in NOT_BY_DEFAULT, ${ROWS}, or its reason in requests/table.ts`,
       );
     }
   }
   const names = Object.values(NOT_BY_DEFAULT).flat().map(([, name]) => name);
-  equal(new Set(names).size, names.length);
+  assert.equal(new Set(names).size, names.length);
 });
 
 Deno.test("what is offered has a test of its own, and each test that is named exists", async () => {
   for (const { name, status, tests, kind } of entries) {
     if (status !== "not-offered" && kind !== "front-end message") {
-      ok(COVERING_TESTS[name], `${name} needs a row in COVERING_TESTS, ${ROWS}`);
+      assert(COVERING_TESTS[name], `${name} needs a row in COVERING_TESTS, ${ROWS}`);
     }
-    ok(tests.length > 0 || kind === "back-end message", name);
+    assert(tests.length > 0 || kind === "back-end message", name);
     for (const test of tests) {
-      match(test.file, /_test\.ts$/);
+      assert.match(test.file, /_test\.ts$/);
       const text = await Deno.readTextFile(new URL(test.file, ROOT));
       const quoted = ['"', "`"].some((quote) => text.includes(`${quote}${test.name}`));
-      ok(quoted, `${name}: ${test.file} has no test "${test.name}"`);
+      assert(quoted, `${name}: ${test.file} has no test "${test.name}"`);
     }
   }
   for (const name of Object.keys(COVERING_TESTS)) {
     const status = entries.find((entry) => entry.name === name)?.status;
-    ok(status && status !== "not-offered", `${name} in COVERING_TESTS is not offered`);
+    assert(status && status !== "not-offered", `${name} in COVERING_TESTS is not offered`);
   }
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   encodeIotlb,
   type IotlbMessage,
@@ -61,12 +61,12 @@ export function page(
   permission = VHOST_ACCESS_RW,
 ): void {
   const iova = BigInt(address);
-  equal(say(front, { iova, userAddr: BigInt(target), permission }), 0n);
+  assert.equal(say(front, { iova, userAddr: BigInt(target), permission }), 0n);
 }
 
 export function invalidate(front: Front, address: number, sizeBytes = PAGE): void {
   const range = { iova: BigInt(address), sizeBytes: BigInt(sizeBytes) };
-  equal(say(front, { ...range, type: VHOST_IOTLB_INVALIDATE }), 0n);
+  assert.equal(say(front, { ...range, type: VHOST_IOTLB_INVALIDATE }), 0n);
 }
 
 /** Everything the data plane was asked to do since the last look, without the log. */

@@ -1,5 +1,5 @@
 /** Memory tables: what is refused, and translation against a naive model. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import type { MemoryRegion } from "../../../lib/vhost/host.ts";
 import { MemoryTable } from "../../../lib/vhost/device/memory_table.ts";
 import { decodeMemoryTable } from "../../../lib/vhost/wire/memory_regions.ts";
@@ -27,30 +27,30 @@ function many(count: number): MemoryRegion[] {
 }
 
 Deno.test("decodeMemoryTable() reads 1 to 8 regions", () => {
-  for (const count of [1, 2, 8]) deepEqual(decode(many(count)), many(count));
+  for (const count of [1, 2, 8]) assert.deepEqual(decode(many(count)), many(count));
 });
 
 Deno.test("decodeMemoryTable() takes more room than regions, whole slots only", () => {
-  deepEqual(decode([ONE], 2), [ONE]);
-  deepEqual(decode([ONE], 8), [ONE]);
+  assert.deepEqual(decode([ONE], 2), [ONE]);
+  assert.deepEqual(decode([ONE], 8), [ONE]);
   for (const bytes of [8, 39, 41, 71]) {
     const payload = new Uint8Array(bytes);
     payload.set(table([ONE]).subarray(0, bytes));
     const result = decodeMemoryTable(new DataView(payload.buffer), 1);
-    equal(isRefusal(result) && result.code, "bad-size", `${bytes} bytes`);
+    assert.equal(isRefusal(result) && result.code, "bad-size", `${bytes} bytes`);
   }
 });
 
 Deno.test("decodeMemoryTable() refuses wrong counts", () => {
-  equal(decode([], 1), "bad-region");
+  assert.equal(decode([], 1), "bad-region");
   for (const count of [9, 10_000, 2 ** 32 - 1]) {
     const bytes = table(many(8));
     new DataView(bytes.buffer).setUint32(0, count, true);
     const result = decodeMemoryTable(new DataView(bytes.buffer), 8);
-    equal(isRefusal(result) && result.code, "bad-region");
+    assert.equal(isRefusal(result) && result.code, "bad-region");
   }
-  for (const fds of [0, 1, 3, 8]) equal(decode(many(2), 2, fds), "fd-count");
-  equal(decode(many(3), 2, 3), "bad-size");
+  for (const fds of [0, 1, 3, 8]) assert.equal(decode(many(2), 2, fds), "fd-count");
+  assert.equal(decode(many(3), 2, 3), "bad-size");
 });
 
 Deno.test("decodeMemoryTable() refuses ranges that are empty, too far, or wrap", () => {
@@ -73,22 +73,22 @@ Deno.test("decodeMemoryTable() refuses ranges that are empty, too far, or wrap",
     bytes[0] = 1;
     bytes.set(words(...fields), 8);
     const result = decodeMemoryTable(new DataView(bytes.buffer), 1);
-    equal(isRefusal(result) && result.code, "bad-region", what);
+    assert.equal(isRefusal(result) && result.code, "bad-region", what);
   }
   const last = { guestAddr: 2 ** 52 - MIB, sizeBytes: MIB, userAddr: 2 ** 48 - MIB, mmapOffset: 0 };
-  deepEqual(decode([last]), [last]);
+  assert.deepEqual(decode([last]), [last]);
 });
 
 Deno.test("decodeMemoryTable() refuses overlaps in guest or user space, touching is fine", () => {
   const [first, second] = many(2) as [MemoryRegion, MemoryRegion];
-  deepEqual(decode([second, first]), [second, first]);
+  assert.deepEqual(decode([second, first]), [second, first]);
   for (const shift of [-MIB, -4096, -1]) {
-    equal(decode([first, { ...second, guestAddr: second.guestAddr + shift }]), "bad-region");
-    equal(decode([first, { ...second, userAddr: second.userAddr + shift }]), "bad-region");
-    equal(decode([{ ...second, guestAddr: second.guestAddr + shift }, first]), "bad-region");
+    assert.equal(decode([first, { ...second, guestAddr: second.guestAddr + shift }]), "bad-region");
+    assert.equal(decode([first, { ...second, userAddr: second.userAddr + shift }]), "bad-region");
+    assert.equal(decode([{ ...second, guestAddr: second.guestAddr + shift }, first]), "bad-region");
   }
   const inside = { ...second, guestAddr: 4096, sizeBytes: 4096 };
-  equal(decode([first, inside]), "bad-region");
+  assert.equal(decode([first, inside]), "bad-region");
 });
 
 Deno.test("MemoryTable.translate() agrees with looking at every byte", () => {
@@ -110,12 +110,12 @@ Deno.test("MemoryTable.translate() agrees with looking at every byte", () => {
         const region = regions[owner];
         const host = region ? (bases[owner] as number) + user - region.userAddr : null;
         const expected = host !== null && host % align === 0 ? host : null;
-        equal(memory.translate(user, size, align), expected, `${size} bytes at ${user}`);
+        assert.equal(memory.translate(user, size, align), expected, `${size} bytes at ${user}`);
         if (expected !== null) found++;
       }
     }
   }
-  ok(found > 100);
-  equal(memory.translate(1000, 2 ** 53, 1), null);
-  equal(new MemoryTable([], []).translate(0, 1, 1), null);
+  assert(found > 100);
+  assert.equal(memory.translate(1000, 2 ** 53, 1), null);
+  assert.equal(new MemoryTable([], []).translate(0, 1, 1), null);
 });

@@ -1,5 +1,5 @@
 /** Bytes of messages and of vring positions. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { encodeHex } from "@std/encoding/hex";
 import {
   decodeHeader,
@@ -21,22 +21,22 @@ import { words } from "./fake_host.ts";
 Deno.test("encodeMessage() lays a reply out as on the wire", () => {
   const bytes = encodeMessage(17, 0x5, encodeU64(0x0102030405060708n));
   const expected = "11000000" + "05000000" + "08000000" + "0807060504030201";
-  equal(encodeHex(bytes), expected);
+  assert.equal(encodeHex(bytes), expected);
   const header = { request: 17, flags: 5, sizeBytes: 8 };
-  deepEqual(decodeHeader(new DataView(bytes.buffer)), header);
+  assert.deepEqual(decodeHeader(new DataView(bytes.buffer)), header);
 });
 
 Deno.test("encodeVringState() keeps 32 bits", () => {
   const view = new DataView(encodeVringState(1, 0x80008000).buffer);
-  deepEqual([view.getUint32(0, true), view.getUint32(4, true)], [1, 0x80008000]);
+  assert.deepEqual([view.getUint32(0, true), view.getUint32(4, true)], [1, 0x80008000]);
 });
 
 Deno.test("exactU64() gives a Number only where it is exact", () => {
   const view = new DataView(words(2n ** 53n - 1n, 2n ** 53n, 2n ** 64n - 1n, 0).buffer);
-  equal(exactU64(view, 0), 2 ** 53 - 1);
-  equal(exactU64(view, 8), null);
-  equal(exactU64(view, 16), null);
-  equal(exactU64(view, 24), 0);
+  assert.equal(exactU64(view, 0), 2 ** 53 - 1);
+  assert.equal(exactU64(view, 8), null);
+  assert.equal(exactU64(view, 16), null);
+  assert.equal(exactU64(view, 24), 0);
 });
 
 Deno.test("encodePosition() and decodePacked() are inverse, 0 apart", () => {
@@ -46,8 +46,8 @@ Deno.test("encodePosition() and decodePacked() are inverse, 0 apart", () => {
         const position = { availIndex, availWrap: wraps & 1, usedIndex, usedWrap: wraps >> 1 };
         const wire = encodePosition(true, position);
         if (wire >>> 16 === 0) continue;
-        deepEqual(decodePacked(wire, false), position);
-        deepEqual(decodePacked(wire, true), position);
+        assert.deepEqual(decodePacked(wire, false), position);
+        assert.deepEqual(decodePacked(wire, true), position);
       }
     }
   }
@@ -55,7 +55,7 @@ Deno.test("encodePosition() and decodePacked() are inverse, 0 apart", () => {
 
 Deno.test("encodePosition() says the next available index of a split ring, upper half 0", () => {
   const position = { availIndex: 65535, availWrap: 1, usedIndex: 3, usedWrap: 1 };
-  equal(encodePosition(false, position), 65535);
+  assert.equal(encodePosition(false, position), 65535);
 });
 
 Deno.test("decodePacked() takes used for available where the upper half is 0", () => {
@@ -65,13 +65,13 @@ Deno.test("decodePacked() takes used for available where the upper half is 0", (
     usedIndex: index,
     usedWrap: wrap,
   });
-  deepEqual(decodePacked(0x8000, false), at(0, 1));
-  deepEqual(decodePacked(0x8005, false), at(5, 1));
-  deepEqual(decodePacked(0x0005, true), at(5, 0));
+  assert.deepEqual(decodePacked(0x8000, false), at(0, 1));
+  assert.deepEqual(decodePacked(0x8005, false), at(5, 1));
+  assert.deepEqual(decodePacked(0x0005, true), at(5, 0));
 });
 
 Deno.test("offered features are what they were: a front-end must find all it once had", () => {
-  deepEqual(featureNames(OFFERED_FEATURES), [
+  assert.deepEqual(featureNames(OFFERED_FEATURES), [
     "MTU",
     "MRG_RXBUF",
     "STATUS",
@@ -86,7 +86,7 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "RING_PACKED",
     "IN_ORDER",
   ]);
-  deepEqual(protocolFeatureNames(OFFERED_PROTOCOL_FEATURES), [
+  assert.deepEqual(protocolFeatureNames(OFFERED_PROTOCOL_FEATURES), [
     "MQ",
     "LOG_SHMFD",
     "RARP",
@@ -100,12 +100,12 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "STATUS",
     "DEVICE_STATE",
   ]);
-  equal(OFFERED_FEATURES, 0xd_7c61_8008n);
-  equal(OFFERED_PROTOCOL_FEATURES, 0x9_b23fn);
+  assert.equal(OFFERED_FEATURES, 0xd_7c61_8008n);
+  assert.equal(OFFERED_PROTOCOL_FEATURES, 0x9_b23fn);
 });
 
 Deno.test("hasFeature() looks at bits beyond 32", () => {
-  equal(hasFeature(1n << 63n, 63), true);
-  equal(hasFeature(1n << 63n, 62), false);
-  deepEqual(featureNames(1n << 60n), ["bit 60"]);
+  assert.equal(hasFeature(1n << 63n, 63), true);
+  assert.equal(hasFeature(1n << 63n, 62), false);
+  assert.deepEqual(featureNames(1n << 60n), ["bit 60"]);
 });

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-non-null-assertion
 /** The session against what QEMU, DPDK virtio-user and User-Mode Linux send in normal life. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { MEM_SLOTS_MAX } from "../../../lib/base/limits.ts";
 import { Session } from "../../../lib/vhost/session.ts";
@@ -56,28 +56,28 @@ Deno.test("session starts split rings of QEMU 7.2, enabled before they are set u
   const { host, session } = connect();
   qemuConnect(session, host);
   qemuEnable(session, 5, false);
-  equal(host.running.size, 0);
+  assert.equal(host.running.size, 0);
   qemuStart(session, host, { features: QEMU_SPLIT });
   const rings = [running(host, 0), running(host, 1)];
   rings.forEach((ring, index) => {
     const place = SPLIT_RINGS[index]!;
-    equal(ring.size, 256);
-    equal(ring.packed, false);
-    equal(ring.eventIdx, true);
-    equal(ring.indirect, true);
-    equal(ring.mergeable, true);
-    equal(ring.headerBytes, 12);
-    equal(ring.enabled, true);
-    equal(ring.descAddress, HOST_BASE + place.desc);
-    equal(ring.driverAddress, HOST_BASE + place.avail);
-    equal(ring.deviceAddress, HOST_BASE + place.used);
-    deepEqual(ring.position, SPLIT_AT_0);
+    assert.equal(ring.size, 256);
+    assert.equal(ring.packed, false);
+    assert.equal(ring.eventIdx, true);
+    assert.equal(ring.indirect, true);
+    assert.equal(ring.mergeable, true);
+    assert.equal(ring.headerBytes, 12);
+    assert.equal(ring.enabled, true);
+    assert.equal(ring.descAddress, HOST_BASE + place.desc);
+    assert.equal(ring.driverAddress, HOST_BASE + place.avail);
+    assert.equal(ring.deviceAddress, HOST_BASE + place.used);
+    assert.deepEqual(ring.position, SPLIT_AT_0);
   });
-  equal(host.link, true);
+  assert.equal(host.link, true);
   // The call descriptor that came after the start is the one in use, and was signalled once.
   for (const [vring, call] of host.calls) {
-    equal(session.device.vring(vring).callFd, call);
-    equal(host.signalled.includes(call), true);
+    assert.equal(session.device.vring(vring).callFd, call);
+    assert.equal(host.signalled.includes(call), true);
   }
   finish(session, host);
 });
@@ -88,11 +88,11 @@ Deno.test("session starts packed rings of QEMU at the wrap counters it says", ()
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_PACKED });
   const ring = running(host, 1);
-  equal(ring.packed, true);
-  equal(ring.descAddress, HOST_BASE + PACKED_RINGS[1]!.desc);
-  equal(ring.driverAddress, HOST_BASE + PACKED_RINGS[1]!.avail);
-  equal(ring.deviceAddress, HOST_BASE + PACKED_RINGS[1]!.used);
-  deepEqual(ring.position, { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 });
+  assert.equal(ring.packed, true);
+  assert.equal(ring.descAddress, HOST_BASE + PACKED_RINGS[1]!.desc);
+  assert.equal(ring.driverAddress, HOST_BASE + PACKED_RINGS[1]!.avail);
+  assert.equal(ring.deviceAddress, HOST_BASE + PACKED_RINGS[1]!.used);
+  assert.deepEqual(ring.position, { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 });
   finish(session, host);
 });
 
@@ -101,7 +101,7 @@ Deno.test("session acknowledges every SET_VRING_ENABLE of QEMU 10.0", () => {
   qemuConnect(session, host);
   qemuEnable(session, 5, true);
   qemuStart(session, host, { features: QEMU_SPLIT });
-  equal(host.link, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -111,7 +111,7 @@ Deno.test("session takes QEMU's mrg_rxbuf=off, indirect_desc=off, event_idx=off"
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_PLAIN });
   const ring = running(host, 0);
-  deepEqual(
+  assert.deepEqual(
     [ring.eventIdx, ring.indirect, ring.mergeable, ring.headerBytes],
     [false, false, false, 12],
   );
@@ -126,14 +126,14 @@ for (const status of [true, false]) {
     qemuEnable(session, 5, false);
     for (let boot = 0; boot < 3; boot++) {
       qemuStart(session, host, { features: QEMU_SPLIT, status });
-      equal(host.link, true);
+      assert.equal(host.link, true);
       host.positions.set(0, { availIndex: 11 + boot, availWrap: 1, usedIndex: 7, usedWrap: 1 });
       host.positions.set(1, { ...SPLIT_AT_0, availIndex: 65535 });
-      deepEqual(qemuStop(session, status), [11 + boot, 65535]);
-      equal(host.link, false);
-      equal(host.running.size, 0);
+      assert.deepEqual(qemuStop(session, status), [11 + boot, 65535]);
+      assert.equal(host.link, false);
+      assert.equal(host.running.size, 0);
       // Asked again, a stopped ring stands where it stood.
-      deepEqual([getBase(session, 0), getBase(session, 1)], [11 + boot, 65535]);
+      assert.deepEqual([getBase(session, 0), getBase(session, 1)], [11 + boot, 65535]);
       qemuEnable(session, 6, false);
     }
     finish(session, host);
@@ -147,8 +147,8 @@ Deno.test("session takes rings of another size and kind after a driver's reload"
   qemuStart(session, host, { features: QEMU_SPLIT });
   qemuStop(session);
   qemuStart(session, host, { features: QEMU_PACKED, size: 1024 });
-  equal(running(host, 0).packed, true);
-  equal(running(host, 0).size, 1024);
+  assert.equal(running(host, 0).packed, true);
+  assert.equal(running(host, 0).size, 1024);
   finish(session, host);
 });
 
@@ -161,8 +161,8 @@ Deno.test("session starts split rings where they are, when QEMU connects again",
   qemuStart(session, host, { features: QEMU_SPLIT, base: 18 });
   // The used index is read from guest memory: buffers 15 to 17 were taken and never given back, so
   // they are taken again, whatever the base says.
-  deepEqual(running(host, 0).position, { ...SPLIT_AT_0, availIndex: 15, usedIndex: 15 });
-  deepEqual(running(host, 1).position, { ...SPLIT_AT_0, availIndex: 18, usedIndex: 18 });
+  assert.deepEqual(running(host, 0).position, { ...SPLIT_AT_0, availIndex: 15, usedIndex: 15 });
+  assert.deepEqual(running(host, 1).position, { ...SPLIT_AT_0, availIndex: 18, usedIndex: 18 });
   finish(session, host);
 });
 
@@ -179,11 +179,11 @@ Deno.test("session moves running rings to a memory table with one more region", 
   ];
   const fds = [host.fd("other"), host.fd("other")];
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table(regions), fds);
-  deepEqual(host.journal, ["stop 0", "stop 1", "memory 2", "start 0", "start 1"]);
+  assert.deepEqual(host.journal, ["stop 0", "stop 1", "memory 2", "start 0", "start 1"]);
   // No SET_VRING_ADDR follows: the addresses are translated again, the positions are kept.
-  equal(running(host, 1).descAddress, HOST_BASE + 2 ** 30 + SPLIT_RINGS[1]!.desc);
-  deepEqual(running(host, 1).position, { ...SPLIT_AT_0, availIndex: 300, usedIndex: 290 });
-  equal(host.link, true);
+  assert.equal(running(host, 1).descAddress, HOST_BASE + 2 ** 30 + SPLIT_RINGS[1]!.desc);
+  assert.deepEqual(running(host, 1).position, { ...SPLIT_AT_0, availIndex: 300, usedIndex: 290 });
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -197,7 +197,7 @@ Deno.test("session keeps the exact position of a packed ring over a new memory t
   host.positions.set(0, position);
   const region = { guestAddr: 2 ** 30, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
-  deepEqual(running(host, 0).position, position);
+  assert.deepEqual(running(host, 0).position, position);
   finish(session, host);
 });
 
@@ -206,34 +206,34 @@ Deno.test("session leaves rings running whose memory stays while slots come and 
   qemuConnect(session, host);
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
-  equal(getU64(session, id.VHOST_USER_GET_MAX_MEM_SLOTS), BigInt(MEM_SLOTS_MAX));
+  assert.equal(getU64(session, id.VHOST_USER_GET_MAX_MEM_SLOTS), BigInt(MEM_SLOTS_MAX));
   host.journal.length = 0;
   const slot = (n: number): Uint8Array => words(0, n * 2 ** 32, 4096, n * 2 ** 32, 0);
   for (let n = 1; n < MEM_SLOTS_MAX; n++) {
     acknowledged(session, id.VHOST_USER_ADD_MEM_REG, slot(n), [host.fd("other")]);
   }
-  equal(host.regions.length, MEM_SLOTS_MAX);
+  assert.equal(host.regions.length, MEM_SLOTS_MAX);
   const { reply } = session.handle(
     message(id.VHOST_USER_ADD_MEM_REG, slot(600), [host.fd("other")], NEED_REPLY),
   );
-  equal(new DataView(reply!.buffer).getBigUint64(12, true), 1n, "one more is refused");
+  assert.equal(new DataView(reply!.buffer).getBigUint64(12, true), 1n, "one more is refused");
   for (let n = MEM_SLOTS_MAX - 1; n > 0; n--) {
     // Old front-ends send a descriptor along: it is closed.
     const fds = n % 2 === 0 ? [host.fd("other")] : [];
     acknowledged(session, id.VHOST_USER_REM_MEM_REG, slot(n), fds);
   }
-  equal(host.journal.filter((line) => !line.startsWith("memory")).join(), "log refused");
+  assert.equal(host.journal.filter((line) => !line.startsWith("memory")).join(), "log refused");
   // Without the memory it is in, a ring rests; it goes on where it was when the memory is back.
   const all = words(0, 0, QEMU_BYTES, QEMU_HVA, 0);
   acknowledged(session, id.VHOST_USER_REM_MEM_REG, all);
-  equal(host.running.size, 0);
-  equal(host.link, false);
+  assert.equal(host.running.size, 0);
+  assert.equal(host.link, false);
   // Another slot comes first: that is not what the ring waits for, and no fault.
   acknowledged(session, id.VHOST_USER_ADD_MEM_REG, slot(1), [host.fd("other")]);
-  equal(host.running.size, 0);
+  assert.equal(host.running.size, 0);
   acknowledged(session, id.VHOST_USER_ADD_MEM_REG, all, [host.fd("other")]);
-  equal(host.running.size, 2);
-  equal(host.link, true);
+  assert.equal(host.running.size, 2);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -241,18 +241,18 @@ Deno.test("session applies NET_SET_MTU and refuses what is no MTU", () => {
   const { host, session } = connect();
   qemuConnect(session, host);
   acknowledged(session, id.VHOST_USER_NET_SET_MTU, words(9000));
-  equal(host.mtu, 9000);
+  assert.equal(host.mtu, 9000);
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_MTU });
   for (const mtu of [0, 67, 65536, 2n ** 32n + 1500n]) {
     const given = message(id.VHOST_USER_NET_SET_MTU, words(mtu), [], 0x9);
     const { reply, close } = session.handle(given);
-    equal(close, undefined);
-    equal(new DataView(reply!.buffer).getBigUint64(12, true), 1n);
-    equal(host.mtu, 9000);
+    assert.equal(close, undefined);
+    assert.equal(new DataView(reply!.buffer).getBigUint64(12, true), 1n);
+    assert.equal(host.mtu, 9000);
   }
   acknowledged(session, id.VHOST_USER_NET_SET_MTU, words(68));
-  equal(host.mtu, 68);
+  assert.equal(host.mtu, 68);
   finish(session, host);
 });
 
@@ -260,18 +260,18 @@ for (const [kind, features] of [["split", DPDK_SPLIT], ["packed", DPDK_PACKED]] 
   Deno.test(`session starts ${kind} rings of DPDK virtio-user, set up twice`, () => {
     const { host, session } = connect();
     dpdkStart(session, host, features);
-    equal(host.link, true);
-    deepEqual(running(host, 0).position, SPLIT_AT_0);
-    equal(running(host, 0).packed, kind === "packed");
+    assert.equal(host.link, true);
+    assert.deepEqual(running(host, 0).position, SPLIT_AT_0);
+    assert.equal(running(host, 0).packed, kind === "packed");
     // Port stop and start: positions asked for, then everything again.
     const moved = { availIndex: 200, availWrap: 0, usedIndex: 200, usedWrap: 0 };
     host.positions.set(0, moved);
-    equal(getBase(session, 0), kind === "packed" ? 0x00c800c8 : 200);
+    assert.equal(getBase(session, 0), kind === "packed" ? 0x00c800c8 : 200);
     getBase(session, 1);
-    equal(host.link, false);
+    assert.equal(host.link, false);
     dpdkStart(session, host, features);
-    equal(host.link, true);
-    deepEqual(running(host, 0).position, SPLIT_AT_0);
+    assert.equal(host.link, true);
+    assert.deepEqual(running(host, 0).position, SPLIT_AT_0);
     finish(session, host);
   });
 }
@@ -283,20 +283,20 @@ Deno.test("session takes DPDK's packed base, whose upper half says nothing", () 
   accept(session, message(id.VHOST_USER_SET_VRING_BASE, state(0, 0x8000 | 77)));
   accept(session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
   const position = { availIndex: 77, availWrap: 1, usedIndex: 77, usedWrap: 1 };
-  deepEqual(running(host, 0).position, position);
+  assert.deepEqual(running(host, 0).position, position);
   finish(session, host);
 });
 
 Deno.test("session serves User-Mode Linux: sockets for calls, 72 bytes for one region", () => {
   const { host, session } = connect();
   umlStart(session, host, DPDK_SPLIT);
-  equal(host.link, true);
-  equal(running(host, 0).callFd >= 0, true);
+  assert.equal(host.link, true);
+  assert.equal(running(host, 0).callFd >= 0, true);
   for (const index of [1, 0]) {
     acknowledged(session, id.VHOST_USER_SET_VRING_ENABLE, state(index, 0));
   }
-  equal(host.link, false);
-  equal(host.running.size, 2, "a disabled ring is not a stopped one");
+  assert.equal(host.link, false);
+  assert.equal(host.running.size, 2, "a disabled ring is not a stopped one");
   finish(session, host);
 });
 
@@ -308,9 +308,9 @@ Deno.test("session lets a driver set disabled rings up anew without asking where
   }
   host.positions.set(0, { ...SPLIT_AT_0, availIndex: 40, usedIndex: 40 });
   umlStart(session, host, QEMU_PLAIN & ~(1n << 3n));
-  deepEqual(running(host, 0).position, SPLIT_AT_0);
-  equal(running(host, 0).mergeable, false);
-  equal(host.link, true);
+  assert.deepEqual(running(host, 0).position, SPLIT_AT_0);
+  assert.equal(running(host, 0).mergeable, false);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -319,9 +319,9 @@ Deno.test("session takes another size of a disabled ring, from the next kick on"
   umlStart(session, host, DPDK_SPLIT);
   acknowledged(session, id.VHOST_USER_SET_VRING_ENABLE, state(1, 0));
   acknowledged(session, id.VHOST_USER_SET_VRING_NUM, state(1, 128));
-  deepEqual([...host.running.keys()], [0]);
+  assert.deepEqual([...host.running.keys()], [0]);
   acknowledged(session, id.VHOST_USER_SET_VRING_KICK, words(1), [host.fd()]);
-  equal(running(host, 1).size, 128);
+  assert.equal(running(host, 1).size, 128);
   finish(session, host);
 });
 
@@ -331,17 +331,17 @@ Deno.test("session takes a new driver's features after a status of 0 and nothing
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
   accept(session, message(id.VHOST_USER_SET_STATUS, words(0)));
-  equal(host.running.size, 2, "positions may still be asked for");
+  assert.equal(host.running.size, 2, "positions may still be asked for");
   qemuStart(session, host, { features: QEMU_PACKED });
-  equal(running(host, 0).packed, true);
-  equal(host.link, true);
+  assert.equal(running(host, 0).packed, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
 Deno.test("session enables every ring when features come without bit 30", () => {
   const { host, session } = connect();
   umlStart(session, host, DPDK_SPLIT & ~(1n << 30n));
-  equal(host.link, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -353,7 +353,7 @@ for (const [base, slot0, wrap] of [[0, 0, 1], [0, 0x8080, 0], [0, 0x0080, 1]] as
     qemuEnable(session, 1, false);
     qemuStart(session, host, { features: QEMU_PACKED, base });
     const { position } = running(host, 0);
-    deepEqual(position, { availIndex: 0, availWrap: wrap, usedIndex: 0, usedWrap: wrap });
+    assert.deepEqual(position, { availIndex: 0, availWrap: wrap, usedIndex: 0, usedWrap: wrap });
     finish(session, host);
   });
 }
@@ -363,8 +363,8 @@ Deno.test("session polls a ring whose kick message brings no descriptor", () => 
   dpdkStart(session, host, DPDK_SPLIT);
   accept(session, message(id.VHOST_USER_SET_VRING_KICK, words(0x101)));
   accept(session, message(id.VHOST_USER_SET_VRING_CALL, words(0x101)));
-  equal(running(host, 1).kickFd, -1);
-  equal(host.calls.get(1), -1);
+  assert.equal(running(host, 1).kickFd, -1);
+  assert.equal(host.calls.get(1), -1);
   finish(session, host);
 });
 
@@ -377,10 +377,10 @@ Deno.test("session starts a ring whose kick came before everything else", () => 
   accept(session, ringAddr(0, SPLIT_RINGS[0]!, QEMU_HVA));
   accept(session, message(id.VHOST_USER_SET_VRING_NUM, state(0, 256)));
   accept(session, message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]));
-  equal(host.running.size, 0);
+  assert.equal(host.running.size, 0);
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
-  equal(running(host, 0).position.availIndex, 5);
-  equal(running(host, 0).enabled, false);
+  assert.equal(running(host, 0).position.availIndex, 5);
+  assert.equal(running(host, 0).enabled, false);
   finish(session, host);
 });
 
@@ -390,14 +390,14 @@ Deno.test("session forgets the device but neither memory nor connection at RESET
   qemuEnable(session, 5, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
   acknowledged(session, id.VHOST_USER_RESET_DEVICE, words());
-  equal(host.running.size, 0);
-  equal(host.link, false);
-  equal(host.regions.length, 1);
+  assert.equal(host.running.size, 0);
+  assert.equal(host.link, false);
+  assert.equal(host.regions.length, 1);
   accept(session, message(id.VHOST_USER_RESET_OWNER));
   qemuStart(session, host, { features: QEMU_PACKED });
-  equal(host.link, false, "rings are disabled again");
+  assert.equal(host.link, false, "rings are disabled again");
   qemuEnable(session, 1, true);
-  equal(host.link, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });
 
@@ -409,15 +409,15 @@ Deno.test("session signals the err descriptor of a broken ring and keeps the con
   const err = session.device.vring(1).errFd;
   host.signalled.length = 0;
   session.device.ringBroken(1, "chain-loop");
-  deepEqual(host.signalled, [err]);
-  equal(host.link, false);
-  equal(session.device.vring(1).broken, "chain-loop");
+  assert.deepEqual(host.signalled, [err]);
+  assert.equal(host.link, false);
+  assert.equal(session.device.vring(1).broken, "chain-loop");
   qemuStop(session);
-  equal(session.device.vring(1).broken, null);
+  assert.equal(session.device.vring(1).broken, null);
   // News of a ring that was stopped meanwhile concerns nobody.
   session.device.ringBroken(1, "chain-loop");
-  equal(host.signalled.length, 1);
+  assert.equal(host.signalled.length, 1);
   qemuStart(session, host, { features: QEMU_SPLIT });
-  equal(host.link, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });

@@ -1,5 +1,5 @@
 /** Notifications in messages, addresses of the guest's, and what must not change while rings run. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,
@@ -84,12 +84,15 @@ class Bench {
 Deno.test("VRING_KICK starts a ring, and kicks one that runs", () => {
   const b = new Bench("inband").channel().configure();
   b.kick(0, 1);
-  deepEqual([...b.host.running.keys()], [0, 1]);
-  equal(b.host.link, true);
-  deepEqual([b.host.running.get(0)?.kickFd, b.host.running.get(0)?.callFd], [IN_BAND, IN_BAND]);
-  deepEqual(b.host.journal.filter((line) => line.startsWith("kick")), []);
+  assert.deepEqual([...b.host.running.keys()], [0, 1]);
+  assert.equal(b.host.link, true);
+  assert.deepEqual([b.host.running.get(0)?.kickFd, b.host.running.get(0)?.callFd], [
+    IN_BAND,
+    IN_BAND,
+  ]);
+  assert.deepEqual(b.host.journal.filter((line) => line.startsWith("kick")), []);
   b.kick(1, 1, 0);
-  deepEqual(b.host.journal.filter((line) => line.startsWith("kick")), [
+  assert.deepEqual(b.host.journal.filter((line) => line.startsWith("kick")), [
     "kick 1",
     "kick 1",
     "kick 0",
@@ -100,10 +103,10 @@ Deno.test("VRING_KICK starts a ring, and kicks one that runs", () => {
 
 Deno.test("VRING_KICK of a ring that cannot run yet starts it as soon as it can", () => {
   const b = new Bench("inband").channel().kick(0, 1);
-  equal(b.host.running.size, 0);
-  equal(b.session.device.suspended, false);
+  assert.equal(b.host.running.size, 0);
+  assert.equal(b.session.device.suspended, false);
   b.configure();
-  equal(b.host.running.size, 2);
+  assert.equal(b.host.running.size, 2);
   b.end();
 });
 
@@ -112,7 +115,7 @@ Deno.test("VRING_KICK of another ring, or with a value, ends the connection", ()
     const [payload, code] of [[state(64, 0), "bad-index"], [state(0, 1), "bad-value"]] as const
   ) {
     const b = new Bench("inband").configure();
-    equal(b.session.handle(message(KICK, payload)).close?.code, code);
+    assert.equal(b.session.handle(message(KICK, payload)).close?.code, code);
     b.end();
   }
 });
@@ -123,12 +126,12 @@ Deno.test("descriptors go before messages; no descriptor at all means polling", 
   accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(0x100)));
   const kick = b.host.fd();
   accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(1), [kick]));
-  deepEqual([b.host.running.get(0)?.kickFd, b.host.running.get(0)?.callFd], [-1, -1]);
-  deepEqual([b.host.running.get(1)?.kickFd, b.host.running.get(1)?.callFd], [kick, IN_BAND]);
+  assert.deepEqual([b.host.running.get(0)?.kickFd, b.host.running.get(0)?.callFd], [-1, -1]);
+  assert.deepEqual([b.host.running.get(1)?.kickFd, b.host.running.get(1)?.callFd], [kick, IN_BAND]);
   callInBand(b.session.device, 0);
-  deepEqual(b.told(), [], "its driver polls");
+  assert.deepEqual(b.told(), [], "its driver polls");
   callInBand(b.session.device, 1);
-  deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 1]]);
+  assert.deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 1]]);
   b.end();
 });
 
@@ -136,28 +139,35 @@ Deno.test("one call of a ring is under way at a time; more become one more", () 
   const b = new Bench("inband").channel().configure().kick(0, 1);
   for (let i = 0; i < 1000; i++) callInBand(b.session.device, 0);
   callInBand(b.session.device, 1);
-  deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 0], [VHOST_USER_BACKEND_VRING_CALL, 1]]);
+  assert.deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_CALL, 0], [
+    VHOST_USER_BACKEND_VRING_CALL,
+    1,
+  ]]);
   b.answer(0);
-  equal(b.told().length, 3, "there was more after the first");
+  assert.equal(b.told().length, 3, "there was more after the first");
   b.answer(2);
   b.answer(1);
-  equal(b.told().length, 3);
+  assert.equal(b.told().length, 3);
   callInBand(b.session.device, 0);
-  equal(b.told().length, 4);
+  assert.equal(b.told().length, 4);
   b.end();
 });
 
 Deno.test("calls without a channel, or lost with one, are made up for by the next channel", () => {
   const b = new Bench("inband").configure().kick(0, 1);
   callInBand(b.session.device, 0);
-  deepEqual(b.told(), []);
+  assert.deepEqual(b.told(), []);
   b.channel();
-  equal(b.told().length, 2, "one each: nobody knows what was lost");
+  assert.equal(b.told().length, 2, "one each: nobody knows what was lost");
   callInBand(b.session.device, 0);
   b.answer(0, null);
-  equal(b.told().length, 2, "the channel is gone: nothing is sent on it");
+  assert.equal(b.told().length, 2, "the channel is gone: nothing is sent on it");
   b.channel();
-  deepEqual(b.told().slice(2), [[VHOST_USER_BACKEND_VRING_CALL, 0]], "1 has its call under way");
+  assert.deepEqual(
+    b.told().slice(2),
+    [[VHOST_USER_BACKEND_VRING_CALL, 0]],
+    "1 has its call under way",
+  );
   b.end();
 });
 
@@ -167,28 +177,28 @@ Deno.test("no call of a stopped ring, and none while suspended", () => {
   callInBand(b.session.device, 0);
   b.session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(1, 0)));
   callInBand(b.session.device, 1);
-  deepEqual(b.told(), []);
+  assert.deepEqual(b.told(), []);
   b.kick(0);
   callInBand(b.session.device, 0);
-  equal(b.told().length, 1);
+  assert.equal(b.told().length, 1);
   b.end();
 });
 
 Deno.test("a broken ring without err descriptor is told in a message", () => {
   const b = new Bench("inband").channel().configure().kick(0, 1);
   b.session.device.ringBroken(1, "chain-loop");
-  deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_ERR, 1]]);
+  assert.deepEqual(b.told(), [[VHOST_USER_BACKEND_VRING_ERR, 1]]);
   const err = b.host.fd();
   accept(b.session, message(id.VHOST_USER_SET_VRING_ERR, words(0), [err]));
   b.session.device.ringBroken(0, "chain-loop");
-  deepEqual([b.told().length, b.host.signalled], [1, [err]]);
+  assert.deepEqual([b.told().length, b.host.signalled], [1, [err]]);
   b.end();
   const plain = new Bench().channel().configure();
   for (const index of [0, 1]) {
     accept(plain.session, message(id.VHOST_USER_SET_VRING_KICK, words(index), [plain.host.fd()]));
   }
   plain.session.device.ringBroken(1, "chain-loop");
-  deepEqual(plain.told(), []);
+  assert.deepEqual(plain.told(), []);
   plain.end();
 });
 
@@ -197,13 +207,13 @@ Deno.test("in-band and guest addresses are settled before the first ring starts"
   const all = b.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     b.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
-  for (const bit of [14n, 21n]) equal(set(all & ~(1n << bit)), undefined);
-  equal(set(all), undefined);
-  for (const bit of [3n, 5n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
+  for (const bit of [14n, 21n]) assert.equal(set(all & ~(1n << bit)), undefined);
+  assert.equal(set(all), undefined);
+  for (const bit of [3n, 5n]) assert.equal(set(all & ~(1n << bit)), "bad-protocol-features");
   b.kick(0);
-  equal(set(all), undefined, "the same again");
-  equal(set(all & ~(1n << 13n)), undefined, "others may come and go");
-  for (const bit of [14n, 21n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
+  assert.equal(set(all), undefined, "the same again");
+  assert.equal(set(all & ~(1n << 13n)), undefined, "others may come and go");
+  for (const bit of [14n, 21n]) assert.equal(set(all & ~(1n << bit)), "bad-protocol-features");
   b.end();
 });
 
@@ -215,17 +225,17 @@ Deno.test("GET_VRING_BASE_SKIP_DRAIN stops a ring, and needs what it leaves fram
   b.host.positions.set(1, { availIndex: 77, availWrap: 1, usedIndex: 77, usedWrap: 1 });
   const SKIP = id.VHOST_USER_GET_VRING_BASE_SKIP_DRAIN;
   const reply = replyPayload(b.session.handle(message(SKIP, state(1, 0))), SKIP);
-  deepEqual([reply.getUint32(0, true), reply.getUint32(4, true)], [1, 77]);
-  deepEqual([...b.host.running.keys()], [0], "the other ring runs on");
-  equal(b.session.handle(message(SKIP, state(64, 0))).close?.code, "bad-index");
+  assert.deepEqual([reply.getUint32(0, true), reply.getUint32(4, true)], [1, 77]);
+  assert.deepEqual([...b.host.running.keys()], [0], "the other ring runs on");
+  assert.equal(b.session.handle(message(SKIP, state(64, 0))).close?.code, "bad-index");
   b.end();
   const other = new Bench("skip-drain");
   const all = other.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     other.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
-  for (const bit of [12n, 20n]) equal(set(all & ~(1n << bit)), "bad-protocol-features");
-  equal(set(all & ~(1n << 23n)), undefined);
-  equal(set(all & ~((1n << 23n) | (1n << 20n) | (1n << 12n))), undefined);
+  for (const bit of [12n, 20n]) assert.equal(set(all & ~(1n << bit)), "bad-protocol-features");
+  assert.equal(set(all & ~(1n << 23n)), undefined);
+  assert.equal(set(all & ~((1n << 23n) | (1n << 20n) | (1n << 12n))), undefined);
   other.end();
 });
 
@@ -234,26 +244,26 @@ Deno.test("with guest addresses, a region has one address: by table, by slot, an
   const fd = (): number => b.host.fd("other");
   const bad = table([{ sizeBytes: QEMU_BYTES }, { guestAddr: 2 ** 32, sizeBytes: 4096 }]);
   const given = message(id.VHOST_USER_SET_MEM_TABLE, bad, [fd(), fd()]);
-  equal(b.session.handle(given).close?.code, "bad-region");
-  equal(b.host.open.size, 0);
+  assert.equal(b.session.handle(given).close?.code, "bad-region");
+  assert.equal(b.host.open.size, 0);
   b.configure();
   const slot = (user: number): Uint8Array => words(0, 2 ** 32, 4096, user, 0);
   const wrong = message(id.VHOST_USER_ADD_MEM_REG, slot(2 ** 33), [fd()]);
-  equal(b.session.handle(wrong).close?.code, "bad-region");
+  assert.equal(b.session.handle(wrong).close?.code, "bad-region");
   acknowledged(b.session, id.VHOST_USER_ADD_MEM_REG, slot(2 ** 32), [fd()]);
   for (const index of [0, 1]) {
     accept(b.session, message(id.VHOST_USER_SET_VRING_KICK, words(index), [b.host.fd()]));
   }
-  equal(b.host.running.size, 2);
+  assert.equal(b.host.running.size, 2);
   b.end();
   // The table came first, the feature after it.
   const late = new Bench("gpa");
   const protocol = late.session.device.offer.protocolFeatures;
   const set = (features: bigint): string | undefined =>
     late.session.handle(message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(features))).close?.code;
-  equal(set(protocol & ~(1n << 21n)), undefined);
+  assert.equal(set(protocol & ~(1n << 21n)), undefined);
   late.user = 2 ** 40;
   late.memory();
-  equal(set(protocol), "bad-region");
+  assert.equal(set(protocol), "bad-region");
   late.end();
 });

@@ -1,5 +1,5 @@
 /** Inflight messages: areas of the right size, regions for the right rings, nothing kept too long. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD } from "../../../lib/virtio/features.ts";
@@ -40,10 +40,10 @@ function get(session: Session, host: FakeHost, queues: number, entries: number):
     message(id.VHOST_USER_GET_INFLIGHT_FD, area(queues, entries, 99n, 98n)),
   );
   const reply = replyPayload(outcome, id.VHOST_USER_GET_INFLIGHT_FD);
-  equal(reply.byteLength, 24);
-  equal(reply.getBigUint64(8, true), 0n);
-  deepEqual([reply.getUint16(16, true), reply.getUint16(18, true)], [queues, entries]);
-  equal(outcome.fds?.length, 1);
+  assert.equal(reply.byteLength, 24);
+  assert.equal(reply.getBigUint64(8, true), 0n);
+  assert.deepEqual([reply.getUint16(16, true), reply.getUint16(18, true)], [queues, entries]);
+  assert.equal(outcome.fds?.length, 1);
   for (const fd of outcome.fds ?? []) host.closeFd(fd);
   return reply.getBigUint64(0, true);
 }
@@ -57,36 +57,36 @@ function code(session: Session, host: FakeHost, request: number, payload: Uint8A
 Deno.test("an area has a region for each queue, of the ring's kind", () => {
   for (const [features, bytes] of [[QEMU_SPLIT, 4160n], [QEMU_PACKED, 8256n]] as const) {
     const { session, host } = running(features);
-    equal(get(session, host, 2, 256), 2n * bytes);
-    equal(get(session, host, 64, 256), 64n * bytes);
+    assert.equal(get(session, host, 2, 256), 2n * bytes);
+    assert.equal(get(session, host, 64, 256), 64n * bytes);
     finish(session, host);
   }
   // Before the kind of ring is known, either must fit.
   const host = new FakeHost();
   const session = new Session(host);
   qemuConnect(session, host);
-  equal(get(session, host, 1, 256), 8256n);
+  assert.equal(get(session, host, 1, 256), 8256n);
   finish(session, host);
 });
 
 Deno.test("an area that comes while rings run takes them over where they are", () => {
   const { session, host } = running(QEMU_SPLIT);
   host.positions.set(0, { availIndex: 9, availWrap: 1, usedIndex: 9, usedWrap: 1 });
-  equal(host.plans.get(0)?.region, null);
+  assert.equal(host.plans.get(0)?.region, null);
   const given = area(1, 256, 4160n, 64n);
   accept(session, message(id.VHOST_USER_SET_INFLIGHT_FD, given, [host.fd("other")]));
-  deepEqual(host.inflight, { offset: 64, sizeBytes: 4160 });
-  equal(host.running.size, 2);
-  deepEqual(host.plans.get(0)?.region, { offset: 0, entries: 256 });
-  equal(host.plans.get(0)?.exact, true);
-  equal(host.plans.get(0)?.position.usedIndex, 9);
-  equal(host.plans.get(1)?.region, null, "the area has one region only");
+  assert.deepEqual(host.inflight, { offset: 64, sizeBytes: 4160 });
+  assert.equal(host.running.size, 2);
+  assert.deepEqual(host.plans.get(0)?.region, { offset: 0, entries: 256 });
+  assert.equal(host.plans.get(0)?.exact, true);
+  assert.equal(host.plans.get(0)?.position.usedIndex, 9);
+  assert.equal(host.plans.get(1)?.region, null, "the area has one region only");
   finish(session, host);
 });
 
 Deno.test("a ring larger than its region cannot start", () => {
   const { session, host } = running(QEMU_SPLIT);
-  equal(
+  assert.equal(
     code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 128, 65536n)),
     "bad-inflight",
   );
@@ -111,8 +111,8 @@ Deno.test("numbers that no area has end the connection", () => {
   for (const [request, payload] of cases) {
     const { session, host } = running(QEMU_SPLIT);
     const before = host.running.size;
-    equal(code(session, host, request, payload), "bad-inflight");
-    equal(host.running.size, before);
+    assert.equal(code(session, host, request, payload), "bad-inflight");
+    assert.equal(host.running.size, before);
     finish(session, host);
   }
 });
@@ -121,39 +121,42 @@ Deno.test("what the host refuses is refused, and the old area stays", () => {
   const { session, host } = running(QEMU_SPLIT);
   host.refuseMemory = { code: "region-past-eof", detail: "too short" };
   const given = area(2, 256, 65536n);
-  equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, given), "region-past-eof");
-  equal(session.device.inflight, null);
+  assert.equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, given), "region-past-eof");
+  assert.equal(session.device.inflight, null);
   finish(session, host);
 });
 
 Deno.test("without the protocol feature there is no tracking", () => {
   const { session, host } = running(QEMU_SPLIT);
   session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
-  equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "not-negotiated");
-  equal(code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n)), "not-negotiated");
+  assert.equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "not-negotiated");
+  assert.equal(
+    code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n)),
+    "not-negotiated",
+  );
   finish(session, host);
 });
 
 Deno.test("a front-end that says new may have lost its back-end, unless it was told before", () => {
   const { session, host } = running(QEMU_PACKED);
-  equal(host.plans.get(0)?.claimedNew, true);
+  assert.equal(host.plans.get(0)?.claimedNew, true);
   session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(0, 0)));
   accept(session, message(id.VHOST_USER_SET_VRING_BASE, state(0, 0x80008000)));
   accept(session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
-  equal(host.running.has(0), true);
-  equal(host.plans.get(0)?.claimedNew, false);
+  assert.equal(host.running.has(0), true);
+  assert.equal(host.plans.get(0)?.claimedNew, false);
   finish(session, host);
 });
 
 Deno.test("a front-end that asks where a ring stands, or resets it, ends its record", () => {
   const { session, host } = running(QEMU_PACKED);
   const reply = session.handle(message(id.VHOST_USER_GET_VRING_BASE, state(1, 0)));
-  ok(reply.reply);
-  deepEqual(host.forgotten, [1]);
+  assert(reply.reply);
+  assert.deepEqual(host.forgotten, [1]);
   accept(session, message(id.VHOST_USER_RESET_DEVICE));
-  ok(host.forgotten.includes(0));
+  assert(host.forgotten.includes(0));
   const { session: lost, host: other } = running(QEMU_PACKED);
   finish(lost, other);
-  deepEqual(other.forgotten, [], "a lost connection does not");
+  assert.deepEqual(other.forgotten, [], "a lost connection does not");
   finish(session, host);
 });

@@ -1,5 +1,5 @@
 /** The session of a guest behind an IOMMU: rings that come and go with their translations. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   decodeIotlb,
   encodeIotlb,
@@ -50,12 +50,12 @@ import {
 } from "./iommu_front_end.ts";
 
 Deno.test("an IOMMU is offered only where the operator says so", () => {
-  equal(DEFAULT_OFFER.features & IOMMU, 0n);
-  equal(makeOffer({ offer: ["iommu"] }).features, DEFAULT_OFFER.features | IOMMU);
+  assert.equal(DEFAULT_OFFER.features & IOMMU, 0n);
+  assert.equal(makeOffer({ offer: ["iommu"] }).features, DEFAULT_OFFER.features | IOMMU);
   const host = new FakeHost();
   const session = new Session(host);
-  equal(say({ host, session }, {}), 1n);
-  ok(!session.handle(message(id.VHOST_USER_GET_FEATURES)).close);
+  assert.equal(say({ host, session }, {}), 1n);
+  assert(!session.handle(message(id.VHOST_USER_GET_FEATURES)).close);
   finish(session, host);
 });
 
@@ -66,16 +66,16 @@ for (const packed of [false, true]) {
     const { host, session } = front;
     const pages = ringPages(packed);
     const asked = deeds(front).filter((line) => line.startsWith("ask "));
-    deepEqual(new Set(asked), new Set(pages.map((at) => `ask ${at.toString(16)}`)));
+    assert.deepEqual(new Set(asked), new Set(pages.map((at) => `ask ${at.toString(16)}`)));
     for (const [index, at] of pages.entries()) {
-      equal(host.running.size, index < pages.length / 2 ? 0 : 1);
+      assert.equal(host.running.size, index < pages.length / 2 ? 0 : 1);
       page(front, at);
     }
-    equal(host.running.size, 2);
-    ok(host.link);
+    assert.equal(host.running.size, 2);
+    assert(host.link);
     const place = (packed ? PACKED_RINGS : SPLIT_RINGS)[1];
-    equal(host.running.get(1)?.descAddress, HOST_BASE + (place?.desc ?? 0));
-    equal(host.running.get(1)?.deviceAddress, HOST_BASE + (place?.used ?? 0));
+    assert.equal(host.running.get(1)?.descAddress, HOST_BASE + (place?.desc ?? 0));
+    assert.equal(host.running.get(1)?.deviceAddress, HOST_BASE + (place?.used ?? 0));
     finish(session, host);
   });
 }
@@ -85,12 +85,12 @@ Deno.test("a ring lies where its translation leads, also when that moves", () =>
   const { host, session } = front;
   const moved = 0x100000;
   for (const at of ringPages()) page(front, at, at + moved);
-  equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0) + moved);
+  assert.equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0) + moved);
   host.positions.set(0, { availIndex: 7, availWrap: 1, usedIndex: 5, usedWrap: 1 });
   translateRings(front);
-  equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0));
-  equal(host.running.get(0)?.position.availIndex, 7, "it goes on where it was");
-  equal(host.running.size, 2);
+  assert.equal(host.running.get(0)?.descAddress, HOST_BASE + (SPLIT_RINGS[0]?.desc ?? 0));
+  assert.equal(host.running.get(0)?.position.availIndex, 7, "it goes on where it was");
+  assert.equal(host.running.size, 2);
   finish(session, host);
 });
 
@@ -101,16 +101,16 @@ Deno.test("a ring is held before the invalidation of one of its pages is answere
     deeds(front);
     invalidate(front, at);
     const [first, second, third] = deeds(front);
-    ok(first?.startsWith("invalidate "), first);
+    assert(first?.startsWith("invalidate "), first);
     const vring = ringPages().indexOf(at) < 2 ? 0 : 1;
-    equal(second, `hold ${vring}`);
-    equal(third, `ask ${at.toString(16)}`);
+    assert.equal(second, `hold ${vring}`);
+    assert.equal(third, `ask ${at.toString(16)}`);
     page(front, at);
-    deepEqual(deeds(front).slice(1), [`release ${vring}`]);
+    assert.deepEqual(deeds(front).slice(1), [`release ${vring}`]);
   }
   deeds(front);
   invalidate(front, QEMU_HVA, PAGE);
-  deepEqual(deeds(front), [`invalidate ${QEMU_HVA.toString(16)} 1000`], "no ring was there");
+  assert.deepEqual(deeds(front), [`invalidate ${QEMU_HVA.toString(16)} 1000`], "no ring was there");
   finish(front.session, front.host);
 });
 
@@ -123,18 +123,18 @@ Deno.test("a held ring that comes back elsewhere goes on there", () => {
   page(front, first, first + 0x200000);
   page(front, second, second + 0x200000);
   const done = deeds(front).filter((line) => !line.startsWith("update") && !/^ask/.test(line));
-  deepEqual(done, ["stop 0", "start 0"]);
+  assert.deepEqual(done, ["stop 0", "start 0"]);
   finish(front.session, front.host);
 });
 
 Deno.test("a ring whose page may only be read is not run", () => {
   const front = connect();
   for (const at of ringPages()) page(front, at, at, VHOST_ACCESS_RO);
-  equal(front.host.running.size, 0);
+  assert.equal(front.host.running.size, 0);
   translateRings(front);
-  equal(front.host.running.size, 2);
+  assert.equal(front.host.running.size, 2);
   page(front, ringPages()[0] ?? 0, ringPages()[0], VHOST_ACCESS_WO);
-  equal(front.host.running.has(0), false);
+  assert.equal(front.host.running.has(0), false);
   finish(front.session, front.host);
 });
 
@@ -143,11 +143,11 @@ Deno.test("translations of a device that stands still are forgotten", () => {
   translateRings(front);
   deeds(front);
   qemuStop(front.session);
-  deepEqual(deeds(front), ["stop 0", "link down", "stop 1", "iotlb true"]);
+  assert.deepEqual(deeds(front), ["stop 0", "link down", "stop 1", "iotlb true"]);
   qemuStart(front.session, front.host, { features: QEMU_SPLIT | IOMMU, status: false });
-  equal(front.host.running.size, 0, "the rings wait for new translations");
+  assert.equal(front.host.running.size, 0, "the rings wait for new translations");
   translateRings(front);
-  equal(front.host.running.size, 2);
+  assert.equal(front.host.running.size, 2);
   finish(front.session, front.host);
 });
 
@@ -160,12 +160,12 @@ Deno.test("another memory table: rings go on where they are, or wait", () => {
   deeds(front);
   const fds = [host.fd("other"), host.fd("other")];
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([region, more]), fds);
-  deepEqual(deeds(front), ["memory 2"]);
+  assert.deepEqual(deeds(front), ["memory 2"]);
   // The same translations lead to memory that is elsewhere in the guest now.
   const shifted = { ...region, guestAddr: QEMU_BYTES };
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([shifted]), [host.fd("other")]);
   const place = SPLIT_RINGS[0]?.desc ?? 0;
-  equal(host.running.get(0)?.descAddress, HOST_BASE + QEMU_BYTES + place);
+  assert.equal(host.running.get(0)?.descAddress, HOST_BASE + QEMU_BYTES + place);
   finish(session, host);
 });
 
@@ -179,8 +179,8 @@ Deno.test("a range over two regions is entered piece by piece", () => {
   acknowledged(session, id.VHOST_USER_SET_MEM_TABLE, table([first, second]), fds);
   deeds(front);
   const userAddr = BigInt(QEMU_HVA + half - PAGE);
-  equal(say(front, { iova: 0x10000n, sizeBytes: BigInt(3 * PAGE), userAddr }), 0n);
-  deepEqual(deeds(front), [
+  assert.equal(say(front, { iova: 0x10000n, sizeBytes: BigInt(3 * PAGE), userAddr }), 0n);
+  assert.deepEqual(deeds(front), [
     `update 10000 1000 ${(2 ** 32 + half - PAGE).toString(16)} 3`,
     "update 11000 2000 0 3",
   ]);
@@ -214,14 +214,18 @@ Deno.test("IOTLB messages that cannot be right are refused, change nothing, and 
   ];
   for (const part of bad) {
     for (const flags of [PLAIN, NEED_REPLY]) {
-      equal(say(front, { ...good, ...part }, flags), 1n, JSON.stringify(part, (_, v) => `${v}`));
+      assert.equal(
+        say(front, { ...good, ...part }, flags),
+        1n,
+        JSON.stringify(part, (_, v) => `${v}`),
+      );
     }
   }
-  deepEqual(deeds(front), []);
-  equal(say(front, { ...good, iova: 2n ** 52n - 4096n }), 0n, "the last page there can be");
-  equal(say(front, { ...good, sizeBytes: BigInt(QEMU_BYTES) }), 0n, "all there is");
-  equal(say(front, { ...good, sizeBytes: 1n }), 0n, "one byte");
-  equal(front.host.running.size, 2);
+  assert.deepEqual(deeds(front), []);
+  assert.equal(say(front, { ...good, iova: 2n ** 52n - 4096n }), 0n, "the last page there can be");
+  assert.equal(say(front, { ...good, sizeBytes: BigInt(QEMU_BYTES) }), 0n, "all there is");
+  assert.equal(say(front, { ...good, sizeBytes: 1n }), 0n, "one byte");
+  assert.equal(front.host.running.size, 2);
   finish(front.session, front.host);
 });
 
@@ -232,9 +236,9 @@ Deno.test("every form of «everything» is invalidated", () => {
     const front = connect();
     translateRings(front);
     deeds(front);
-    equal(say(front, { iova, sizeBytes, type: VHOST_IOTLB_INVALIDATE }), 0n);
+    assert.equal(say(front, { iova, sizeBytes, type: VHOST_IOTLB_INVALIDATE }), 0n);
     const held = deeds(front).filter((line) => line.startsWith("hold"));
-    deepEqual(held, ["hold 0", "hold 1"]);
+    assert.deepEqual(held, ["hold 0", "hold 1"]);
     finish(front.session, front.host);
   }
 });
@@ -245,9 +249,9 @@ Deno.test("a front-end that withdraws the feature runs as before", () => {
   qemuStop(front.session);
   deeds(front);
   qemuStart(front.session, front.host, { features: QEMU_SPLIT, status: false });
-  ok(deeds(front).includes("iotlb false"));
-  equal(front.host.running.size, 2);
-  equal(say(front, {}), 1n);
+  assert(deeds(front).includes("iotlb false"));
+  assert.equal(front.host.running.size, 2);
+  assert.equal(say(front, {}), 1n);
   finish(front.session, front.host);
 });
 
@@ -257,10 +261,10 @@ Deno.test("IOTLB payloads are read as they are written", () => {
     ...{ permission: VHOST_ACCESS_WO, type: VHOST_IOTLB_INVALIDATE },
   };
   const bytes = encodeIotlb(given);
-  equal(bytes.length, 32);
-  deepEqual(decodeIotlb(new DataView(bytes.buffer)), given);
-  deepEqual([...words(2n ** 64n - 1n, 3, 0x7fff_0000_1000)], [...bytes.subarray(0, 24)]);
-  deepEqual([...bytes.subarray(24)], [2, 3, 0, 0, 0, 0, 0, 0]);
+  assert.equal(bytes.length, 32);
+  assert.deepEqual(decodeIotlb(new DataView(bytes.buffer)), given);
+  assert.deepEqual([...words(2n ** 64n - 1n, 3, 0x7fff_0000_1000)], [...bytes.subarray(0, 24)]);
+  assert.deepEqual([...bytes.subarray(24)], [2, 3, 0, 0, 0, 0, 0, 0]);
 });
 
 Deno.test("a ring whose pages do not lie side by side is not run, and the session goes on", () => {
@@ -279,12 +283,12 @@ Deno.test("a ring whose pages do not lie side by side is not run, and the sessio
   const others = [avail, used, used + PAGE];
   for (const at of [desc, ...others]) page(front, at);
   page(front, desc + PAGE, desc + 2 * PAGE);
-  equal(host.running.size, 0);
-  equal(session.device.vring(0).broken, "bad-ring-address");
-  equal(host.signalled.length > 0, true, "the front-end is told on the err descriptor");
+  assert.equal(host.running.size, 0);
+  assert.equal(session.device.vring(0).broken, "bad-ring-address");
+  assert.equal(host.signalled.length > 0, true, "the front-end is told on the err descriptor");
   page(front, desc + PAGE);
-  equal(host.running.get(0)?.descAddress, HOST_BASE);
-  equal(session.device.vring(0).broken, null);
+  assert.equal(host.running.get(0)?.descAddress, HOST_BASE);
+  assert.equal(session.device.vring(0).broken, null);
 
   finish(session, host);
 });

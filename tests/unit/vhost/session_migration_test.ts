@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
@@ -54,7 +54,7 @@ function started(features = QEMU_SPLIT): { host: FakeHost; session: Session } {
 function setLogBase(session: Session, host: FakeHost, bytes = LOG_BYTES, offset = 0): void {
   const payload = words(bytes, offset);
   const given = message(id.VHOST_USER_SET_LOG_BASE, payload, [host.fd("other")]);
-  equal(replyU64(session.handle(given), id.VHOST_USER_SET_LOG_BASE), 0n);
+  assert.equal(replyU64(session.handle(given), id.VHOST_USER_SET_LOG_BASE), 0n);
 }
 
 /** SET_VRING_ADDR of an unchanged ring, with its log address. */
@@ -74,17 +74,17 @@ for (const packed of [false, true]) {
     const rings = packed ? PACKED_RINGS : SPLIT_RINGS;
     for (const bytes of [LOG_BYTES, 2 * LOG_BYTES]) {
       setLogBase(session, host, bytes);
-      deepEqual(host.logArea, { sizeBytes: bytes, mmapOffset: 0 });
+      assert.deepEqual(host.logArea, { sizeBytes: bytes, mmapOffset: 0 });
       acknowledged(session, id.VHOST_USER_SET_FEATURES, words(features | LOG_ALL));
       rings.forEach((ring, index) => {
         acknowledged(session, id.VHOST_USER_SET_VRING_ADDR, loggedAddr(index, ring, 1));
-        equal(host.ringLogs.get(index), ring.used);
+        assert.equal(host.ringLogs.get(index), ring.used);
       });
-      equal(host.logAll, true);
+      assert.equal(host.logAll, true);
       acknowledged(session, id.VHOST_USER_SET_FEATURES, words(features));
       rings.forEach((ring, index) => {
         acknowledged(session, id.VHOST_USER_SET_VRING_ADDR, loggedAddr(index, ring, 0));
-        equal(host.ringLogs.get(index), LOG_OFF);
+        assert.equal(host.ringLogs.get(index), LOG_OFF);
       });
     }
     const once = [
@@ -94,7 +94,7 @@ for (const packed of [false, true]) {
       ...rings.map((_, index) => `log ${index} off`),
     ];
     const journal = host.journal.filter((line) => line !== "log dirty-log");
-    deepEqual(journal, [...once, ...once]);
+    assert.deepEqual(journal, [...once, ...once]);
     finish(session, host);
   });
 }
@@ -104,9 +104,9 @@ Deno.test("session logs a ring from its start when the front-end says so before"
   setLogBase(session, host);
   qemuStop(session);
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
-  equal(host.running.size, 0);
+  assert.equal(host.running.size, 0);
   accept(session, message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
-  equal(host.running.get(0)?.logGuestAddr, SPLIT_RINGS[0]!.used);
+  assert.equal(host.running.get(0)?.logGuestAddr, SPLIT_RINGS[0]!.used);
   finish(session, host);
 });
 
@@ -114,8 +114,8 @@ Deno.test("session moves a running ring whose address changes, its log too", () 
   const { host, session } = started();
   const moved = { ...SPLIT_RINGS[0]!, used: SPLIT_RINGS[0]!.used + 0x1000 };
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, moved, 1)));
-  deepEqual(host.journal, ["stop 0", "start 0"]);
-  equal(host.running.get(0)?.logGuestAddr, moved.used);
+  assert.deepEqual(host.journal, ["stop 0", "start 0"]);
+  assert.equal(host.running.get(0)?.logGuestAddr, moved.used);
   finish(session, host);
 });
 
@@ -124,8 +124,8 @@ Deno.test("session stops logging when the device is reset", () => {
   setLogBase(session, host);
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT | LOG_ALL)));
   accept(session, message(id.VHOST_USER_RESET_DEVICE));
-  equal(host.logAll, false);
-  equal(session.device.vring(0).logGuestAddr, null);
+  assert.equal(host.logAll, false);
+  assert.equal(session.device.vring(0).logGuestAddr, null);
   finish(session, host);
 });
 
@@ -134,10 +134,10 @@ Deno.test("session ignores the log address of a ring that is not to be logged", 
   const bytes = loggedAddr(0, SPLIT_RINGS[0]!, 0);
   new DataView(bytes.buffer).setBigUint64(32, ~0n, true);
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, bytes));
-  equal(host.ringLogs.get(0), LOG_OFF);
+  assert.equal(host.ringLogs.get(0), LOG_OFF);
   new DataView(bytes.buffer).setUint32(4, 1, true);
   const { close } = session.handle(message(id.VHOST_USER_SET_VRING_ADDR, bytes));
-  equal(close?.code, "bad-log-address");
+  assert.equal(close?.code, "bad-log-address");
   finish(session, host);
 });
 
@@ -158,12 +158,12 @@ Deno.test("a log that cannot be one is refused to who asks for an answer, and no
       return session.handle(message(id.VHOST_USER_SET_LOG_BASE, words(...area), fds, flags));
     };
     const { close, reply } = give(NEED_REPLY);
-    equal(close, undefined);
-    deepEqual(reply, id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(1n)));
-    equal(host.running.size, 2, "the rings run on");
+    assert.equal(close, undefined);
+    assert.deepEqual(reply, id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(1n)));
+    assert.equal(host.running.size, 2, "the rings run on");
     setLogBase(session, host);
     // QEMU takes any answer for success: it is better off without a back-end.
-    equal(give().close?.code, "bad-log");
+    assert.equal(give().close?.code, "bad-log");
     finish(session, host);
   }
 });
@@ -178,13 +178,13 @@ Deno.test("session closes on a SET_LOG_BASE that is no such message, and holds n
     const { host, session } = started();
     const numbers = Array.from({ length: fds }, () => host.fd("other"));
     const given = message(id.VHOST_USER_SET_LOG_BASE, words(...payload), numbers, NEED_REPLY);
-    equal(session.handle(given).close?.code, code);
+    assert.equal(session.handle(given).close?.code, code);
     finish(session, host);
   }
   const { host, session } = started();
   host.refuseLog = { code: "bad-memory-kind", detail: "no memory" };
   const given = message(id.VHOST_USER_SET_LOG_BASE, words(LOG_BYTES, 0), [host.fd("other")]);
-  equal(session.handle(given).close?.code, "bad-memory-kind");
+  assert.equal(session.handle(given).close?.code, "bad-memory-kind");
   finish(session, host);
 });
 
@@ -196,10 +196,10 @@ Deno.test("a log that cannot be had is an error to who asked for a number, and t
     return session.handle(message(id.VHOST_USER_SET_LOG_BASE, payload, fds, NEED_REPLY)).reply;
   };
   host.refuseLog = { code: "map-failed", detail: "no memory" };
-  deepEqual(give(), id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(1n)));
-  equal(host.running.size, 2);
+  assert.deepEqual(give(), id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(1n)));
+  assert.equal(host.running.size, 2);
   host.refuseLog = null;
-  deepEqual(give(), id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(0n)));
+  assert.deepEqual(give(), id.encodeMessage(id.VHOST_USER_SET_LOG_BASE, 5, id.encodeU64(0n)));
   finish(session, host);
 });
 
@@ -207,7 +207,7 @@ Deno.test("session refuses a log that is too short for guest memory", () => {
   for (const [bytes, code] of [[LOG_BYTES - 1, "log-too-short"], [LOG_BYTES, undefined]] as const) {
     const { host, session } = started();
     const given = message(id.VHOST_USER_SET_LOG_BASE, words(bytes, 0), [host.fd("other")]);
-    equal(session.handle(given).close?.code, code);
+    assert.equal(session.handle(given).close?.code, code);
     finish(session, host);
   }
 });
@@ -220,10 +220,10 @@ Deno.test("session takes no memory that its log is too short for, while it logs"
     const features = logging ? QEMU_SPLIT | LOG_ALL : QEMU_SPLIT;
     accept(session, message(id.VHOST_USER_SET_FEATURES, words(features)));
     const given = message(id.VHOST_USER_ADD_MEM_REG, more, [host.fd("other")], NEED_REPLY);
-    equal(replyU64(session.handle(given), id.VHOST_USER_ADD_MEM_REG), logging ? 1n : 0n);
+    assert.equal(replyU64(session.handle(given), id.VHOST_USER_ADD_MEM_REG), logging ? 1n : 0n);
     // A log that is left from an earlier migration is given up.
-    equal(host.logArea === null, !logging);
-    equal(host.running.size, 2);
+    assert.equal(host.logArea === null, !logging);
+    assert.equal(host.running.size, 2);
     if (logging) {
       setLogBase(session, host, LOG_BYTES + 1);
       acknowledged(session, id.VHOST_USER_ADD_MEM_REG, more, [host.fd("other")]);
@@ -240,17 +240,17 @@ Deno.test("session counts all memory as written where a ring to be logged ran wi
   qemuStart(session, host, { features: QEMU_SPLIT | LOG_ALL });
   // Cloud Hypervisor has LOG_ALL on for ever, and no log before it migrates.
   setLogBase(session, host);
-  equal(host.journal.includes("all dirty"), false);
+  assert.equal(host.journal.includes("all dirty"), false);
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
   setLogBase(session, host);
-  equal(host.journal.includes("all dirty"), false, "there was a log");
+  assert.equal(host.journal.includes("all dirty"), false, "there was a log");
   finish(session, host);
 
   // QEMU finds its back-end anew in the middle of a migration: rings first, log afterwards.
   const again = started();
   accept(again.session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
   setLogBase(again.session, again.host);
-  equal(again.host.journal.includes("all dirty"), true);
+  assert.equal(again.host.journal.includes("all dirty"), true);
   finish(again.session, again.host);
 });
 
@@ -263,7 +263,7 @@ Deno.test("session has a ring behind an IOMMU logged by its place: its log addre
   qemuStart(session, host, { features: QEMU_SPLIT });
   session.device.features |= 1n << 33n;
   accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
-  equal(host.ringLogs.get(0), LOG_BY_PLACE);
+  assert.equal(host.ringLogs.get(0), LOG_BY_PLACE);
   finish(session, host);
 });
 
@@ -272,7 +272,7 @@ Deno.test("session refuses a log without LOG_SHMFD: it could not be written", ()
   const session = new Session(host);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(1n << 3n)));
   const given = message(id.VHOST_USER_SET_LOG_BASE, words(LOG_BYTES, 0), [host.fd("other")]);
-  equal(session.handle(given).close?.code, "not-negotiated");
+  assert.equal(session.handle(given).close?.code, "not-negotiated");
   finish(session, host);
 });
 
@@ -282,9 +282,9 @@ Deno.test("session keeps one log descriptor, an eventfd", () => {
     acknowledged(session, id.VHOST_USER_SET_LOG_FD, new Uint8Array(), [host.fd()]);
   }
   const none = session.handle(message(id.VHOST_USER_SET_LOG_FD, new Uint8Array(), []));
-  equal(none.close?.code, "fd-count");
+  assert.equal(none.close?.code, "fd-count");
   const other = message(id.VHOST_USER_SET_LOG_FD, new Uint8Array(), [host.fd("other")]);
-  equal(session.handle(other).close?.code, "not-eventfd");
+  assert.equal(session.handle(other).close?.code, "not-eventfd");
   finish(session, host);
 });
 
@@ -300,7 +300,13 @@ Deno.test("session announces a guest at once, to the others once the link is up"
   acknowledged(session, id.VHOST_USER_SEND_RARP, words(MAC));
   const told = host.journal.filter((line) => /^(learn|announce|link)/.test(line));
   const announce = `announce ${MAC_WORDS}`;
-  deepEqual(told, [`learn ${MAC_WORDS}`, `learn ${MAC_WORDS}`, "link up", announce, announce]);
+  assert.deepEqual(told, [
+    `learn ${MAC_WORDS}`,
+    `learn ${MAC_WORDS}`,
+    "link up",
+    announce,
+    announce,
+  ]);
   finish(session, host);
 });
 
@@ -308,9 +314,9 @@ Deno.test("session announces nobody with a group or zero address, and goes on", 
   const { host, session } = started();
   for (const mac of [0n, 1n, 0xffff_ffff_ffffn, 0xffff_0000_0000_0000n]) {
     const given = message(id.VHOST_USER_SEND_RARP, words(mac), [], NEED_REPLY);
-    equal(replyU64(session.handle(given), id.VHOST_USER_SEND_RARP), 1n);
+    assert.equal(replyU64(session.handle(given), id.VHOST_USER_SEND_RARP), 1n);
     accept(session, message(id.VHOST_USER_SEND_RARP, words(mac)));
   }
-  deepEqual(host.journal.filter((line) => !line.startsWith("log")), []);
+  assert.deepEqual(host.journal.filter((line) => !line.startsWith("log")), []);
   finish(session, host);
 });

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-non-null-assertion
 /** The session against front-ends that are wrong: every request in every state, and random ones. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { type Request, REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
@@ -56,13 +56,13 @@ function inState(which: State): { host: FakeHost; session: Session } {
 
 /** Checks that an outcome is one of those that are defined. */
 function checkOutcome(given: Message, outcome: Outcome): void {
-  ok(!(outcome.reply && outcome.close), "a connection to be closed gets no reply");
-  if (outcome.close) ok(outcome.close.code.length > 0 && outcome.close.detail.length > 0);
+  assert(!(outcome.reply && outcome.close), "a connection to be closed gets no reply");
+  if (outcome.close) assert(outcome.close.code.length > 0 && outcome.close.detail.length > 0);
   if (!outcome.reply) return;
   const view = new DataView(outcome.reply.buffer);
-  equal(view.getUint32(0, true), given.request);
-  equal(view.getUint32(4, true), 0x5);
-  equal(view.getUint32(8, true), outcome.reply.length - 12);
+  assert.equal(view.getUint32(0, true), given.request);
+  assert.equal(view.getUint32(4, true), 0x5);
+  assert.equal(view.getUint32(8, true), outcome.reply.length - 12);
   const own: Readonly<Record<number, number>> = {
     [id.VHOST_USER_SET_LOG_BASE]: 8,
     [id.VHOST_USER_GET_CONFIG]: given.payload.byteLength,
@@ -70,7 +70,7 @@ function checkOutcome(given: Message, outcome: Outcome): void {
   };
   const bytes = outcome.reply.length - id.HEADER_BYTES;
   // Configuration that is not there is an empty reply.
-  ok(
+  assert(
     bytes === (own[given.request] ?? 8) ||
       (given.request === id.VHOST_USER_GET_CONFIG && bytes === 0),
   );
@@ -92,10 +92,10 @@ function served(): [number, Request][] {
 }
 
 Deno.test("REQUESTS has every number of the specification once, in order", () => {
-  deepEqual([...REQUESTS.keys()], Array.from({ length: REQUESTS.size }, (_, i) => i + 1));
+  assert.deepEqual([...REQUESTS.keys()], Array.from({ length: REQUESTS.size }, (_, i) => i + 1));
   const constants = new Map<string, unknown>(Object.entries(id));
   for (const [number, request] of REQUESTS) {
-    equal(constants.get(`VHOST_USER_${request.name}`), number);
+    assert.equal(constants.get(`VHOST_USER_${request.name}`), number);
   }
 });
 
@@ -104,7 +104,7 @@ for (const which of STATES) {
     for (const [number, request] of served()) {
       const wrong = [request.bytesMin - 1, request.bytesMax + 1, 4096];
       for (const bytes of wrong.filter((count) => count >= 0)) {
-        equal(probe(which, number, bytes, 0, PLAIN).close?.code, "bad-size", request.name);
+        assert.equal(probe(which, number, bytes, 0, PLAIN).close?.code, "bad-size", request.name);
       }
     }
   });
@@ -113,7 +113,7 @@ for (const which of STATES) {
     for (const [number, request] of served()) {
       for (const fds of [request.fdsMax + 1, 253]) {
         const { close } = probe(which, number, request.bytesMax, fds, NEED_REPLY);
-        equal(close?.code, "fd-count", request.name);
+        assert.equal(close?.code, "fd-count", request.name);
       }
     }
   });
@@ -131,15 +131,18 @@ for (const which of STATES) {
 
   Deno.test(`session refuses unknown requests, ${which}`, () => {
     for (const number of [0, REQUESTS.size + 1, 255, 2 ** 31]) {
-      equal(probe(which, number, 8, 1, PLAIN).close?.code, "unknown-request");
+      assert.equal(probe(which, number, 8, 1, PLAIN).close?.code, "unknown-request");
       const answer = probe(which, number, 8, 1, NEED_REPLY);
-      equal(replyU64(answer, number), 1n);
+      assert.equal(replyU64(answer, number), 1n);
     }
-    equal(probe(which, id.VHOST_USER_GPU_SET_SOCKET, 0, 1, PLAIN).close?.code, "not-negotiated");
-    equal(replyU64(probe(which, 33, 0, 1, NEED_REPLY), 33), 1n);
+    assert.equal(
+      probe(which, id.VHOST_USER_GPU_SET_SOCKET, 0, 1, PLAIN).close?.code,
+      "not-negotiated",
+    );
+    assert.equal(replyU64(probe(which, 33, 0, 1, NEED_REPLY), 33), 1n);
     // No error can be said in a reply of its own kind.
     for (const own of [26, 28, 41, 44]) {
-      equal(probe(which, own, 16, 0, NEED_REPLY).close?.code, "not-negotiated");
+      assert.equal(probe(which, own, 16, 0, NEED_REPLY).close?.code, "not-negotiated");
     }
   });
 }
@@ -147,28 +150,28 @@ for (const which of STATES) {
 Deno.test("session refuses requests whose protocol feature was not negotiated", () => {
   for (const [number, request] of served().filter(([, { gate }]) => gate !== null)) {
     const { close } = probe("new", number, request.bytesMax, 0, PLAIN);
-    equal(close?.code, "not-negotiated", request.name);
+    assert.equal(close?.code, "not-negotiated", request.name);
   }
 });
 
 Deno.test("session refuses another version and replies", () => {
   for (const flags of [0, 2, 3, 0xfffffff0]) {
-    equal(probe("negotiated", 1, 0, 0, flags).close?.code, "bad-version");
+    assert.equal(probe("negotiated", 1, 0, 0, flags).close?.code, "bad-version");
   }
-  equal(probe("negotiated", 1, 0, 0, 0x5).close?.code, "unexpected-reply");
+  assert.equal(probe("negotiated", 1, 0, 0, 0x5).close?.code, "unexpected-reply");
 });
 
 Deno.test("session acknowledges only once REPLY_ACK was negotiated", () => {
   const { host, session } = inState("new");
-  deepEqual(session.handle(message(id.VHOST_USER_SET_OWNER, words(), [], NEED_REPLY)), {});
+  assert.deepEqual(session.handle(message(id.VHOST_USER_SET_OWNER, words(), [], NEED_REPLY)), {});
   // This very message negotiates it.
   const protocol = message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(8), [], NEED_REPLY);
-  equal(replyU64(session.handle(protocol), protocol.request), 0n);
+  assert.equal(replyU64(session.handle(protocol), protocol.request), 0n);
   const owner = message(id.VHOST_USER_SET_OWNER, words(), [], NEED_REPLY);
-  equal(replyU64(session.handle(owner), owner.request), 0n);
+  assert.equal(replyU64(session.handle(owner), owner.request), 0n);
   // A request with a reply of its own has that and no other.
   const features = message(id.VHOST_USER_GET_FEATURES, words(), [], NEED_REPLY);
-  ok(replyU64(session.handle(features), features.request) > 1n);
+  assert(replyU64(session.handle(features), features.request) > 1n);
   finish(session, host);
 });
 
@@ -178,8 +181,8 @@ function closes(code: string, request: number, payload: Uint8Array, fds: FdKind[
     const { host, session } = inState(which);
     const numbers = fds.map((kind) => host.fd(kind));
     const outcome = session.handle(message(request, payload, numbers, NEED_REPLY));
-    equal(outcome.close?.code, code, `${which}: ${JSON.stringify(outcome.close)}`);
-    equal(outcome.reply, undefined);
+    assert.equal(outcome.close?.code, code, `${which}: ${JSON.stringify(outcome.close)}`);
+    assert.equal(outcome.reply, undefined);
     finish(session, host);
   }
 }
@@ -198,9 +201,9 @@ Deno.test("session refuses features that were not offered", () => {
 Deno.test("session refuses other features while rings are in use, and takes the same again", () => {
   const { host, session } = inState("running");
   accept(session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
-  equal(host.link, true);
+  assert.equal(host.link, true);
   const { close } = session.handle(message(id.VHOST_USER_SET_FEATURES, words(QEMU_PACKED)));
-  equal(close?.code, "features-while-running");
+  assert.equal(close?.code, "features-while-running");
   finish(session, host);
 });
 
@@ -244,9 +247,9 @@ Deno.test("session refuses ring sizes and values out of range", () => {
 Deno.test("session refuses another size of a ring in use, and takes the same again", () => {
   const { host, session } = inState("running");
   accept(session, message(id.VHOST_USER_SET_VRING_NUM, state(0, 256)));
-  equal(host.link, true);
+  assert.equal(host.link, true);
   const { close } = session.handle(message(id.VHOST_USER_SET_VRING_NUM, state(0, 512)));
-  equal(close?.code, "ring-running");
+  assert.equal(close?.code, "ring-running");
   finish(session, host);
 });
 
@@ -265,22 +268,25 @@ function kick(
   accept(session, message(id.VHOST_USER_SET_VRING_BASE, state(0, base)));
   accept(session, ringAddr(0, ring, QEMU_HVA));
   const outcome = session.handle(message(id.VHOST_USER_SET_VRING_KICK, words(0), [host.fd()]));
-  equal(host.running.size, outcome.close ? 0 : 1);
+  assert.equal(host.running.size, outcome.close ? 0 : 1);
   finish(session, host);
   return outcome;
 }
 
 Deno.test("session refuses split rings that are no power of two", () => {
   for (const size of [3, 255, 32767]) {
-    equal(kick(size, SPLIT_RINGS[0]!).close?.code, "bad-ring-size");
-    equal(kick(size, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }, QEMU_PACKED).close, undefined);
+    assert.equal(kick(size, SPLIT_RINGS[0]!).close?.code, "bad-ring-size");
+    assert.equal(
+      kick(size, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }, QEMU_PACKED).close,
+      undefined,
+    );
   }
-  equal(kick(32768, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }).close, undefined);
+  assert.equal(kick(32768, { desc: 0, used: 2 ** 20, avail: 2 ** 21 }).close, undefined);
 });
 
 Deno.test("session refuses ring areas that are unaligned, outside memory or one over another", () => {
   const good = { desc: 0x1000, avail: 0x2000, used: 0x3000 };
-  equal(kick(256, good).close, undefined);
+  assert.equal(kick(256, good).close, undefined);
   const last = QEMU_BYTES - 256 * 16;
   const bad = [
     { ...good, desc: 0x1008 },
@@ -295,25 +301,27 @@ Deno.test("session refuses ring areas that are unaligned, outside memory or one 
     { ...good, used: good.avail + 0x200 },
     { ...good, desc: good.used + 2048 },
   ];
-  for (const ring of bad) equal(kick(256, ring).close?.code, "bad-ring-address", `${ring.desc}`);
-  equal(kick(256, { ...good, desc: last }).close, undefined);
+  for (const ring of bad) {
+    assert.equal(kick(256, ring).close?.code, "bad-ring-address", `${ring.desc}`);
+  }
+  assert.equal(kick(256, { ...good, desc: last }).close, undefined);
   // The legacy layout without event indices: used right behind avail.
-  equal(kick(256, { ...good, used: good.avail + 4 + 512 }).close, undefined);
+  assert.equal(kick(256, { ...good, used: good.avail + 4 + 512 }).close, undefined);
 });
 
 Deno.test("session refuses packed positions beyond the ring", () => {
   const ring = { desc: 0x1000, avail: 0x9000, used: 0xa000 };
-  equal(kick(100, ring, QEMU_PACKED, 0x8063_8063).close, undefined);
-  equal(kick(100, ring, QEMU_PACKED, 0x8000_8064).close?.code, "bad-ring-base");
-  equal(kick(100, ring, QEMU_PACKED, 0x8064_8000).close?.code, "bad-ring-base");
-  equal(kick(100, ring, QEMU_PACKED, 0x7fff).close?.code, "bad-ring-base");
+  assert.equal(kick(100, ring, QEMU_PACKED, 0x8063_8063).close, undefined);
+  assert.equal(kick(100, ring, QEMU_PACKED, 0x8000_8064).close?.code, "bad-ring-base");
+  assert.equal(kick(100, ring, QEMU_PACKED, 0x8064_8000).close?.code, "bad-ring-base");
+  assert.equal(kick(100, ring, QEMU_PACKED, 0x7fff).close?.code, "bad-ring-base");
 });
 
 Deno.test("session refuses a memory table that leaves a running ring outside", () => {
   const { host, session } = inState("running");
   const region = { sizeBytes: 2 ** 20, userAddr: QEMU_HVA };
   const given = message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
-  equal(session.handle(given).close?.code, "bad-ring-address");
+  assert.equal(session.handle(given).close?.code, "bad-ring-address");
   finish(session, host);
 });
 
@@ -322,7 +330,7 @@ Deno.test("session passes the host's refusal of memory on", () => {
   host.refuseMemory = { code: "bad-memory-kind", detail: "no memory" };
   const region = { sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA };
   const given = message(id.VHOST_USER_SET_MEM_TABLE, table([region]), [host.fd("other")]);
-  equal(session.handle(given).close?.code, "bad-memory-kind");
+  assert.equal(session.handle(given).close?.code, "bad-memory-kind");
   finish(session, host);
 });
 
@@ -421,5 +429,5 @@ Deno.test("session survives 2,000 random conversations without leaking or throwi
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
-  ok(started > 5000, `rings ran after ${started} messages only: the test does not get far`);
+  assert(started > 5000, `rings ran after ${started} messages only: the test does not get far`);
 });

@@ -1,5 +1,5 @@
 /** Requests that move a port's state: when they may come, and what they answer. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import type { Refusal } from "../../../lib/vhost/reasons.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
@@ -30,7 +30,10 @@ class Bench {
   set(direction: number, phase = 0, kinds: readonly FdKind[] = ["pipe"]): bigint {
     const fds = kinds.map((kind) => this.host.fd(kind));
     const answer = replyU64(this.session.handle(message(SET, state(direction, phase), fds)), SET);
-    ok(fds.every((fd) => !this.host.open.has(fd)), "the descriptor went to the host, or is closed");
+    assert(
+      fds.every((fd) => !this.host.open.has(fd)),
+      "the descriptor went to the host, or is closed",
+    );
     return answer;
   }
 
@@ -49,59 +52,59 @@ class Bench {
 
 Deno.test("state is saved and loaded while no ring is started", () => {
   const b = new Bench();
-  equal(b.set(0), OWN);
-  equal(b.check(), 0n);
-  equal(b.set(1), OWN);
-  equal(b.check(), 0n);
+  assert.equal(b.set(0), OWN);
+  assert.equal(b.check(), 0n);
+  assert.equal(b.set(1), OWN);
+  assert.equal(b.check(), 0n);
   b.run();
   getBase(b.session, 0);
   getBase(b.session, 1);
-  equal(b.set(0), OWN, "suspended after having run");
-  deepEqual(b.transfers(), ["save", "load", "save"]);
+  assert.equal(b.set(0), OWN, "suspended after having run");
+  assert.deepEqual(b.transfers(), ["save", "load", "save"]);
   b.end();
 });
 
 Deno.test("state of a port whose rings are started is neither saved nor loaded", () => {
   const b = new Bench().run();
-  for (const direction of [0, 1]) equal(b.set(direction), FAILED);
+  for (const direction of [0, 1]) assert.equal(b.set(direction), FAILED);
   getBase(b.session, 0);
-  equal(b.set(1), FAILED, "one ring is left");
-  equal(b.check(), 1n);
+  assert.equal(b.set(1), FAILED, "one ring is left");
+  assert.equal(b.check(), 1n);
   getBase(b.session, 1);
-  equal(b.check(), 0n);
-  deepEqual(b.transfers(), []);
-  equal(b.host.journal.filter((line) => line === "log not-suspended").length, 4);
+  assert.equal(b.check(), 0n);
+  assert.deepEqual(b.transfers(), []);
+  assert.equal(b.host.journal.filter((line) => line === "log not-suspended").length, 4);
   b.end();
 });
 
 Deno.test("a transfer begun before the rings started is not in force after it", () => {
   const b = new Bench();
-  equal(b.set(1), OWN);
+  assert.equal(b.set(1), OWN);
   b.run();
-  equal(b.check(), 1n);
+  assert.equal(b.check(), 1n);
   b.end();
 });
 
 Deno.test("directions, phases and descriptors that are none are refused in the reply", () => {
   const b = new Bench();
-  for (const direction of [2, 0xffff_ffff]) equal(b.set(direction), FAILED);
-  for (const phase of [1, 0xffff_ffff]) equal(b.set(0, phase), FAILED);
-  equal(b.set(0, 0, []), FAILED);
-  deepEqual(b.transfers(), []);
+  for (const direction of [2, 0xffff_ffff]) assert.equal(b.set(direction), FAILED);
+  for (const phase of [1, 0xffff_ffff]) assert.equal(b.set(0, phase), FAILED);
+  assert.equal(b.set(0, 0, []), FAILED);
+  assert.deepEqual(b.transfers(), []);
   b.host.refuseTransfer = { code: "not-pipe", detail: "neither pipe nor socket" };
-  equal(b.set(0, 0, ["other"]), FAILED);
-  equal(b.set(1), FAILED);
+  assert.equal(b.set(0, 0, ["other"]), FAILED);
+  assert.equal(b.set(1), FAILED);
   b.end();
 });
 
 Deno.test("what was wrong with a state is said by CHECK_DEVICE_STATE, and the session goes on", () => {
   const b = new Bench();
   b.host.transfer = WHY;
-  equal(b.check(), 1n);
-  ok(b.host.journal.includes("log state-corrupted"));
+  assert.equal(b.check(), 1n);
+  assert(b.host.journal.includes("log state-corrupted"));
   b.host.transfer = null;
-  equal(b.check(), 0n);
-  equal(b.run().host.link, true);
+  assert.equal(b.check(), 0n);
+  assert.equal(b.run().host.link, true);
   b.end();
 });
 
@@ -110,9 +113,9 @@ Deno.test("an answer may be late; it is made then", async () => {
     const b = new Bench();
     b.host.transfer = Promise.resolve(outcome);
     const { later, reply, close } = b.session.handle(message(CHECK));
-    deepEqual([reply, close], [undefined, undefined]);
-    ok(later);
-    equal(replyU64(await later, CHECK), expected);
+    assert.deepEqual([reply, close], [undefined, undefined]);
+    assert(later);
+    assert.equal(replyU64(await later, CHECK), expected);
     b.end();
   }
 });
@@ -121,6 +124,6 @@ Deno.test("state is not moved by who did not negotiate it", () => {
   const host = new FakeHost();
   const session = new Session(host);
   const given = message(SET, words(0), [host.fd("pipe")]);
-  equal(session.handle(given).close?.code, "not-negotiated");
+  assert.equal(session.handle(given).close?.code, "not-negotiated");
   finish(session, host);
 });

@@ -1,5 +1,5 @@
 /** Device status: what a driver may believe, and what its reset leaves as it was. */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
@@ -37,7 +37,7 @@ Deno.test("FEATURES_OK stays only if the features go together", () => {
     qemuConnect(session, host);
     if (features !== null) accept(session, message(id.VHOST_USER_SET_FEATURES, words(features)));
     accept(session, message(id.VHOST_USER_SET_STATUS, words(0xb)));
-    equal(status(session), good ? 0xb : 0xb & ~FEATURES_OK, `${features?.toString(16)}`);
+    assert.equal(status(session), good ? 0xb : 0xb & ~FEATURES_OK, `${features?.toString(16)}`);
     finish(session, host);
   }
 });
@@ -49,12 +49,12 @@ Deno.test("status is a byte, and 0 leaves rings running for who asks where they 
   qemuEnable(session, 1, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
   accept(session, message(id.VHOST_USER_SET_STATUS, words(0xffff_ff4fn)));
-  equal(status(session), 0x4f);
+  assert.equal(status(session), 0x4f);
   accept(session, message(id.VHOST_USER_SET_STATUS, words(0)));
-  equal(host.running.size, 2);
-  equal(status(session), 0);
+  assert.equal(host.running.size, 2);
+  assert.equal(status(session), 0);
   host.positions.set(1, { availIndex: 77, availWrap: 1, usedIndex: 77, usedWrap: 1 });
-  equal(getBase(session, 1), 77);
+  assert.equal(getBase(session, 1), 77);
   finish(session, host);
 });
 
@@ -65,18 +65,18 @@ Deno.test("RESET_OWNER changes nothing, RESET_DEVICE all but connection and memo
   qemuEnable(session, 1, false);
   qemuStart(session, host, { features: QEMU_SPLIT });
   accept(session, message(id.VHOST_USER_RESET_OWNER));
-  equal(host.running.size, 2);
-  equal(host.link, true);
-  equal(session.device.suspended, false);
+  assert.equal(host.running.size, 2);
+  assert.equal(host.link, true);
+  assert.equal(session.device.suspended, false);
   accept(session, message(id.VHOST_USER_RESET_DEVICE));
-  equal(host.running.size, 0);
-  equal(session.device.suspended, true);
-  equal(status(session), 0);
-  equal(host.regions.length, 1);
-  equal(session.device.protocolFeatures, session.device.offer.protocolFeatures);
+  assert.equal(host.running.size, 0);
+  assert.equal(session.device.suspended, true);
+  assert.equal(status(session), 0);
+  assert.equal(host.regions.length, 1);
+  assert.equal(session.device.protocolFeatures, session.device.offer.protocolFeatures);
   // All over again, on the same connection.
   qemuEnable(session, 1, false);
   qemuStart(session, host, { features: QEMU_PACKED });
-  equal(host.link, true);
+  assert.equal(host.link, true);
   finish(session, host);
 });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   encodeIotlb,
   VHOST_ACCESS_RW,
@@ -90,7 +90,7 @@ export class Walk {
   /** Sends what every front-end may send here. */
   say(request: number, payload?: Uint8Array, fds: readonly number[] = []): void {
     const { close } = this.session.handle(message(request, payload, fds));
-    ok(!close, `the way there ended at ${request}: ${close?.detail}`);
+    assert(!close, `the way there ended at ${request}: ${close?.detail}`);
   }
 
   /** Notes what was achieved. */
@@ -125,7 +125,7 @@ export class Walk {
       const base = f.hasFeature(this.facts.features ?? 0n, f.VIRTIO_F_RING_PACKED) ? 0x80008000 : 0;
       this.say(id.VHOST_USER_SET_VRING_NUM, state(index, 256));
       this.say(id.VHOST_USER_SET_VRING_BASE, state(index, base));
-      ok(!this.session.handle(ringAddr(index, place, QEMU_HVA)).close);
+      assert(!this.session.handle(ringAddr(index, place, QEMU_HVA)).close);
     });
     return this;
   }
@@ -159,7 +159,7 @@ export class Walk {
   /** A front-end whose guest has traffic. */
   run(features: bigint = SPLIT, protocol: bigint = PROTOCOL): this {
     this.protocol(protocol).features(features).memory().configure().kick().enable();
-    ok(this.host.running.size === 2 && this.host.link, "the rings run");
+    assert(this.host.running.size === 2 && this.host.link, "the rings run");
     return this;
   }
 
@@ -180,13 +180,13 @@ export function translateAll(type: number = VHOST_IOTLB_UPDATE): Uint8Array {
 function untranslated(walk: Walk): void {
   walk.offering("iommu").protocol().features(SPLIT | bits(f.VIRTIO_F_ACCESS_PLATFORM)).memory();
   walk.configure().kick().enable();
-  ok(walk.host.running.size === 0, "a ring that is not translated does not run");
+  assert(walk.host.running.size === 0, "a ring that is not translated does not run");
 }
 
 function translated(walk: Walk): void {
   untranslated(walk);
   walk.say(id.VHOST_USER_IOTLB_MSG, translateAll());
-  ok(walk.host.running.size === 2 && walk.host.link, "the rings run");
+  assert(walk.host.running.size === 2 && walk.host.link, "the rings run");
 }
 
 function invalidated(walk: Walk): void {

@@ -103,8 +103,8 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
     const count = sender.take(most);
     assert.equal(sender.queue.broken, RING_OK);
     // A packed ring counts slots: it may take fewer frames than it could, but never none.
-    assert.ok(count <= Math.min(most, waiting.length));
-    assert.ok(count > 0 || waiting.length === 0);
+    assert(count <= Math.min(most, waiting.length));
+    assert(count > 0 || waiting.length === 0);
     if (!from.packed) assert.equal(count, Math.min(most, waiting.length));
     openFrames(count, 12);
     const taken = waiting.splice(0, count);
@@ -114,7 +114,7 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
       if (frame >= 14) {
         assert.equal(frameBytes[i], frame);
         good.push(i);
-      } else assert.ok((frameBytes[i] as number) < 0, "a runt");
+      } else assert((frameBytes[i] as number) < 0, "a runt");
     });
     const fates = good.map((i) => ({ ...model.deliver(taken[i]?.bytes.length ?? 0), frame: i }));
     const outcomes = new Int32Array(5);
@@ -130,7 +130,7 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
     const used = receiver.driver.takeUsed();
     assert.deepEqual(used, fates.flatMap((fate) => [...fate.spent, ...fate.used]));
     for (const fate of fates) checkContent(fate.used, taken[fate.frame]?.bytes as Uint8Array);
-    if (from.packed) assert.ok(sender.queue.position().availIndex < from.size);
+    if (from.packed) assert(sender.queue.position().availIndex < from.size);
     assert.equal(sender.queue.position().usedIndex, sender.queue.position().availIndex);
   }
 
@@ -147,7 +147,7 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
         );
         const written = Math.min(left, segment.bytes);
         parts.push(...all.slice(0, written));
-        assert.ok(all.slice(written).every((byte) => byte === 0), "nothing behind what was used");
+        assert(all.slice(written).every((byte) => byte === 0), "nothing behind what was used");
         left -= written;
       }
     }
@@ -189,7 +189,7 @@ for (const packed of [false, true]) {
               while (added < add && bench.driver.add(segment, false) >= 0) added++;
               const kick = bench.driver.publish();
               if (listen && added > 0 && pending === 0) {
-                assert.ok(kick, "a listening device is kicked");
+                assert(kick, "a listening device is kicked");
               }
               pending += added;
               bench.driver.wantCalls(listen);
@@ -198,9 +198,9 @@ for (const packed of [false, true]) {
               bench.finish(count);
               pending -= count;
               const call = bench.wantsCall();
-              if (listen && count > 0) assert.ok(call, "a listening driver is called");
+              if (listen && count > 0) assert(call, "a listening driver is called");
               if (!listen && !one.eventIdx) {
-                assert.ok(!call, "a driver that does not listen is not");
+                assert(!call, "a driver that does not listen is not");
               }
               assert.equal(bench.driver.takeUsed().length, count);
             }

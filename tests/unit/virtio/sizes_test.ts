@@ -20,7 +20,7 @@ function goRound(packed: boolean, size: number, frames: number, most: number): v
   const receiver = new Bench(setting, 65_530);
   const [sent] = sender.chain([HEADER + FRAME]);
   const [room] = receiver.chain([HEADER + FRAME]);
-  assert.ok(sent && room);
+  assert(sent && room);
   const ids = new Set<number>();
   const outcomes = new Int32Array(5);
   try {
@@ -35,7 +35,7 @@ function goRound(packed: boolean, size: number, frames: number, most: number): v
       assert.equal(added, Math.min(most, size));
       for (let left = added; left > 0;) {
         const count = sender.take(BURST_FRAMES);
-        assert.ok(count > 0);
+        assert(count > 0);
         openFrames(count, HEADER);
         receiver.deliver(Uint16Array.from({ length: count }, (_, i) => i), count, outcomes);
         sender.finish(count);
@@ -44,7 +44,7 @@ function goRound(packed: boolean, size: number, frames: number, most: number): v
       assert.equal(sender.driver.takeUsed().length, added);
       const used = receiver.driver.takeUsed();
       assert.equal(used.length, added);
-      assert.ok(used.every(({ bytes }) => bytes === HEADER + FRAME));
+      assert(used.every(({ bytes }) => bytes === HEADER + FRAME));
       offered -= added;
       done += added;
     }

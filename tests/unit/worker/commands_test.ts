@@ -1,6 +1,6 @@
 /** Commands on ports and their virtqueues: what changes, and what does not when they fail. */
 import { makeDatapath } from "../../harness/datapath.ts";
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { PORT_COUNTERS, portBase } from "../../../lib/switch/counters.ts";
 import type { Datapath } from "../../../lib/switch/datapath.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
@@ -25,7 +25,7 @@ class Bench {
     });
     const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
     this.#commands = new Commands(this.path, host);
-    for (let port = 0; port < PORTS; port++) equal(this.run("addPort", {}), port);
+    for (let port = 0; port < PORTS; port++) assert.equal(this.run("addPort", {}), port);
   }
 
   run<C extends Command>(name: C, given: Given<C>): Result<C> {
@@ -42,18 +42,18 @@ Deno.test("a guest that has moved is learned on its port, unless that is linked 
   const bench = new Bench();
   for (const flood of [false, true]) {
     bench.run("announce", { port: 0, ...MAC, flood });
-    deepEqual(bench.learned(), [0]);
+    assert.deepEqual(bench.learned(), [0]);
     bench.run("setLink", { port: 0, to: 1 });
-    deepEqual(bench.learned(), [], "a link forgets what was learned");
+    assert.deepEqual(bench.learned(), [], "a link forgets what was learned");
     for (const to of [1, LINK_WAITING]) {
       bench.run("setLink", { port: 0, to });
       bench.run("announce", { port: 0, ...MAC, flood });
-      deepEqual(bench.learned(), []);
+      assert.deepEqual(bench.learned(), []);
     }
     bench.run("setLink", { port: 0, to: NOT_LINKED });
     bench.run("setPortUp", { port: 0, up: false });
     bench.run("announce", { port: 0, ...MAC, flood });
-    deepEqual(bench.learned(), []);
+    assert.deepEqual(bench.learned(), []);
     bench.run("setPortUp", { port: 0, up: true });
   }
 });
@@ -66,15 +66,15 @@ Deno.test("addresses of another switch are learned where there is room, unless l
       macs: lows.map((macLo) => ({ macLo, macHi: 0, ageSeconds: 0 })),
     });
   const many = Array.from({ length: 20 }, (_, i) => 2 * i + 2);
-  equal(learn(0, ...many), 16, "as many as the table holds");
-  equal(bench.learned().length, 16);
-  equal(learn(1, ...many.slice(0, 3)), 3, "known ones move");
-  deepEqual(bench.learned().filter((port) => port === 1).length, 3);
+  assert.equal(learn(0, ...many), 16, "as many as the table holds");
+  assert.equal(bench.learned().length, 16);
+  assert.equal(learn(1, ...many.slice(0, 3)), 3, "known ones move");
+  assert.deepEqual(bench.learned().filter((port) => port === 1).length, 3);
   bench.run("flushFdb", {});
   bench.run("setLink", { port: 0, to: 1 });
   bench.run("setPortUp", { port: 1, up: false });
-  deepEqual([learn(0, 2), learn(1, 2), bench.learned().length], [0, 0, 0]);
-  equal(learn(2), 0);
+  assert.deepEqual([learn(0, 2), learn(1, 2), bench.learned().length], [0, 0, 0]);
+  assert.equal(learn(2), 0);
 });
 
 Deno.test("counters of another switch are added to a port's own, and to no other's", () => {
@@ -86,33 +86,33 @@ Deno.test("counters of another switch are added to a port's own, and to no other
   const before = Array.from(counters);
   bench.run("addPortCounters", { port: 1, counts });
   const changed = before.flatMap((value, i) => counters[i] === value ? [] : [i]);
-  deepEqual(changed, Array.from({ length: PORT_COUNTERS.length }, (_, i) => base + i));
-  equal(counters[base], 7);
+  assert.deepEqual(changed, Array.from({ length: PORT_COUNTERS.length }, (_, i) => base + i));
+  assert.equal(counters[base], 7);
 });
 
 Deno.test("a virtqueue that cannot start leaves its port as it was", () => {
   using bench = new MappedPort(false);
-  throws(
+  assert.throws(
     () => bench.start(false, LOG_OFF, bench.address + BYTES - 64),
     (error: Error) => error.name === "Error" && /no mapping holds \d+ bytes/.test(error.message),
   );
-  deepEqual(bench.port?.vrings.filter((vring) => vring), []);
-  deepEqual(bench.path.sources, []);
+  assert.deepEqual(bench.port?.vrings.filter((vring) => vring), []);
+  assert.deepEqual(bench.path.sources, []);
   bench.start();
-  equal(bench.broken, RING_OK);
+  assert.equal(bench.broken, RING_OK);
 });
 
 Deno.test("reserved addresses that pass are a port's own, and a new port's are none", () => {
   const bench = new Bench();
   bench.run("setReserved", { port: 1, mask: 0x4004 });
-  deepEqual(bench.path.ports.map((port) => port?.reservedMask), [
+  assert.deepEqual(bench.path.ports.map((port) => port?.reservedMask), [
     0,
     0x4004,
     ...Array(PORTS - 2).fill(0),
   ]);
   bench.run("removePort", { port: 1 });
-  equal(bench.run("addPort", {}), 1);
-  equal(bench.path.ports[1]?.reservedMask, 0);
+  assert.equal(bench.run("addPort", {}), 1);
+  assert.equal(bench.path.ports[1]?.reservedMask, 0);
 });
 
 Deno.test("a port that is removed takes its part in a flap with it", () => {
@@ -128,8 +128,8 @@ Deno.test("a port that is removed takes its part in a flap with it", () => {
     // The address is where it stays.
     fdb.learn(MAC.macLo, MAC.macHi, 0, 0);
     bench.run("removePort", { port: 1 });
-    equal(bench.run("addPort", {}), 1);
+    assert.equal(bench.run("addPort", {}), 1);
     flap();
-    equal(fdb.counters().flaps, again, "another one is told again");
+    assert.equal(fdb.counters().flaps, again, "another one is told again");
   }
 });

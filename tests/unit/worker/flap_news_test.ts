@@ -1,5 +1,5 @@
 /** News of flaps leave room for other events, whatever tenants do. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { macOfNumber } from "../../../lib/base/mac.ts";
 import { createEvents, EVENT, EventReader, EventWriter } from "../../../lib/worker/events.ts";
 import { FlapNews } from "../../../lib/worker/flap_news.ts";
@@ -9,8 +9,8 @@ Deno.test("a flap is told with its address and both ports", () => {
   const news = new FlapNews(new EventWriter(memory, () => {}));
   news.tell(-2, 0xfffe, 3, 250, 1);
   const [event, ...others] = new EventReader(memory).take();
-  deepEqual([event?.kind, event?.port, event?.vring, others], [EVENT.macFlap, 250, 3, []]);
-  deepEqual(macOfNumber(event?.value ?? 0), { low: -2, high: 0xfffe });
+  assert.deepEqual([event?.kind, event?.port, event?.vring, others], [EVENT.macFlap, 250, 3, []]);
+  assert.deepEqual(macOfNumber(event?.value ?? 0), { low: -2, high: 0xfffe });
 });
 
 Deno.test("one port's flaps are 32 events a second at most, and leave others theirs", () => {
@@ -24,10 +24,10 @@ Deno.test("one port's flaps are 32 events a second at most, and leave others the
   };
   for (let mac = 0; mac < 16384; mac++) news.tell(mac, 0, 2, 1, 7);
   news.tell(0, 0, 1, 2, 7);
-  deepEqual(takenOf(), new Map([[1, 32], [2, 1]]));
+  assert.deepEqual(takenOf(), new Map([[1, 32], [2, 1]]));
   news.tell(0, 0, 2, 1, 7);
-  deepEqual(takenOf(), new Map());
+  assert.deepEqual(takenOf(), new Map());
   for (let mac = 0; mac < 100; mac++) news.tell(mac, 0, 2, 1, 8);
-  deepEqual(takenOf(), new Map([[1, 32]]));
-  equal(reader.dropped, 0);
+  assert.deepEqual(takenOf(), new Map([[1, 32]]));
+  assert.equal(reader.dropped, 0);
 });

@@ -1,5 +1,5 @@
 /** In-band calls: none is lost, and one driver's do not crowd the others' events out. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { VhostPort } from "../../../lib/switch/ports/vhost_port.ts";
 import { Vring } from "../../../lib/switch/ports/vring.ts";
 import { makeVirtqueue } from "../../../lib/virtio/virtqueue.ts";
@@ -44,10 +44,10 @@ Deno.test("a call that is still to be read stands for those after it, read it do
   const [one, two] = [vring(1), vring(2)];
   for (let i = 0; i < 100_000; i++) b.calls.call(one);
   b.calls.call(two);
-  deepEqual(b.taken(), [1, 2]);
+  assert.deepEqual(b.taken(), [1, 2]);
   b.calls.call(one);
-  deepEqual(b.taken(), [1]);
-  deepEqual(b.taken(), []);
+  assert.deepEqual(b.taken(), [1]);
+  assert.deepEqual(b.taken(), []);
 });
 
 Deno.test("a call that finds no room is tried again until there is some", () => {
@@ -56,13 +56,13 @@ Deno.test("a call that finds no room is tried again until there is some", () => 
   b.fill();
   for (let i = 0; i < 3; i++) b.calls.call(one);
   b.calls.call(two);
-  equal(b.calls.waiting, true);
+  assert.equal(b.calls.waiting, true);
   b.calls.retry();
-  equal(b.calls.waiting, true);
-  deepEqual(b.taken(), []);
+  assert.equal(b.calls.waiting, true);
+  assert.deepEqual(b.taken(), []);
   b.calls.retry();
-  equal(b.calls.waiting, false);
-  deepEqual(b.taken(), [1, 2]);
+  assert.equal(b.calls.waiting, false);
+  assert.deepEqual(b.taken(), [1, 2]);
 });
 
 Deno.test("a virtqueue that stopped, or whose calls go elsewhere, is not called any more", () => {
@@ -75,5 +75,5 @@ Deno.test("a virtqueue that stopped, or whose calls go elsewhere, is not called 
   other.callFd = -1;
   b.reader.take();
   b.calls.retry();
-  deepEqual([b.taken(), b.calls.waiting], [[], false]);
+  assert.deepEqual([b.taken(), b.calls.waiting], [[], false]);
 });

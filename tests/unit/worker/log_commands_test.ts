@@ -1,5 +1,5 @@
 /** What a virtqueue logs when it starts. */
-import { deepEqual } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { LOG_BY_PLACE, LOG_OFF } from "../../../lib/virtio/ring.ts";
 import { MappedPort } from "./mapped_port.ts";
 
@@ -13,9 +13,9 @@ for (const packed of [false, true]) {
     using port = new MappedPort(false);
     const log = port.log();
     port.start(packed, LOG_OFF);
-    deepEqual(pages(log), []);
+    assert.deepEqual(pages(log), []);
     port.start(packed, LOG_BY_PLACE);
     // Descriptors of a packed ring are written by the device, of a split one the used ring is.
-    deepEqual(pages(log), packed ? [0, 2] : [2]);
+    assert.deepEqual(pages(log), packed ? [0, 2] : [2]);
   });
 }

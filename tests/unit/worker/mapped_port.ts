@@ -4,7 +4,7 @@
  * @module
  */
 import { makeDatapath } from "../../harness/datapath.ts";
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../ffi/mod.ts";
 import type { Datapath } from "../../../lib/switch/datapath.ts";
 import { VhostPort } from "../../../lib/switch/ports/vhost_port.ts";
@@ -36,7 +36,7 @@ export class MappedPort implements Disposable {
     this.#fd = createMemoryFile("port", BYTES);
     this.#mapping = Mapping.map(this.#fd, 0, BYTES);
     this.address = this.#mapping.address;
-    equal(this.run("addPort", {}), PORT);
+    assert.equal(this.run("addPort", {}), PORT);
     this.#number = this.run("addMapping", { address: this.address, sizeBytes: BYTES });
     this.table();
     if (behindIommu) this.run("setIotlb", { port: PORT, on: true });

@@ -1,5 +1,5 @@
 /** The wire between the threads: what is written is read, and what is out of range is not written. */
-import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { type Field, type Kind, Numbers, whole } from "../../../lib/worker/fields.ts";
 import { createMailbox, Mailbox } from "../../../lib/worker/mailbox.ts";
@@ -50,7 +50,7 @@ function there(field: Field<unknown>, value: unknown): unknown {
   // Twice what may be needed: not a number more may be written.
   const numbers = new Float64Array(2 * field.numbersMax + 1).fill(-77);
   field.write(value, new Numbers(numbers), "it");
-  ok(numbers.subarray(field.numbersMax).every((number) => number === -77));
+  assert(numbers.subarray(field.numbersMax).every((number) => number === -77));
   return field.read(new Numbers(numbers));
 }
 
@@ -58,7 +58,7 @@ Deno.test("every command's values go over the wire as they are", () => {
   for (const name of NAMES) {
     for (const field of [COMMANDS[name].given, COMMANDS[name].result] as Field<unknown>[]) {
       fc.assert(
-        fc.property(values(field.kind), (value) => deepEqual(there(field, value), value)),
+        fc.property(values(field.kind), (value) => assert.deepEqual(there(field, value), value)),
         { numRuns: 100 },
       );
     }
@@ -78,9 +78,9 @@ Deno.test("the longest values have their room", () => {
   for (const name of NAMES) {
     const given = COMMANDS[name].given as Field<unknown>;
     const { result } = COMMANDS[name];
-    ok(given.numbersMax <= GIVEN_NUMBERS_MAX, name);
-    ok(result.numbersMax <= RESULT_NUMBERS_MAX, name);
-    deepEqual(there(given, longest(given.kind)), longest(given.kind));
+    assert(given.numbersMax <= GIVEN_NUMBERS_MAX, name);
+    assert(result.numbersMax <= RESULT_NUMBERS_MAX, name);
+    assert.deepEqual(there(given, longest(given.kind)), longest(given.kind));
   }
 });
 
@@ -96,22 +96,25 @@ Deno.test("a value out of range is found where it is made, and named", () => {
       [{ ...good, start: { size: NaN } }, /size of start of startVring is NaN/],
     ] as const
   ) {
-    throws(() => field.write(value as never, numbers(), "startVring"), text);
+    assert.throws(() => field.write(value as never, numbers(), "startVring"), text);
   }
   const counts = new Array<number>(33).fill(1);
   const many = { port: 0, counts };
-  throws(
+  assert.throws(
     () => COMMANDS.addPortCounters.given.write(many, numbers(), "addPortCounters"),
     /number of counts of addPortCounters is 33/,
   );
-  throws(() => whole(0, 1).write(1, new Numbers(new Float64Array(0)), "it"), /no room/);
-  throws(() => COMMANDS.setReserved.given.read(new Numbers(new Float64Array(1))), /next number/);
+  assert.throws(() => whole(0, 1).write(1, new Numbers(new Float64Array(0)), "it"), /no room/);
+  assert.throws(
+    () => COMMANDS.setReserved.given.read(new Numbers(new Float64Array(1))),
+    /next number/,
+  );
 });
 
 Deno.test("a command has one number", () => {
-  equal(new Set(NAMES.map(numberOf)).size, NAMES.length);
-  for (const name of NAMES) equal(commandOf(numberOf(name)), name);
-  throws(() => commandOf(NAMES.length), /is in the table/);
+  assert.equal(new Set(NAMES.map(numberOf)).size, NAMES.length);
+  for (const name of NAMES) assert.equal(commandOf(numberOf(name)), name);
+  assert.throws(() => commandOf(NAMES.length), /is in the table/);
 });
 
 /** A mailbox whose other side answers at once, as the data plane does on its own thread. */
@@ -131,15 +134,18 @@ Deno.test("a failed command says why; a broken invariant of ours is another matt
     mailbox.call("setFrameMax", { port: 1, frameBytesMax: 60 }, () => {}, () => {});
   say(answering((other) => other.answerDone()));
   const why = "no more memory: Ä".padEnd(2000, "Ä");
-  throws(
+  assert.throws(
     () => say(answering((other) => other.answerFailed(why, false))),
     (error: Error) => {
-      ok(error instanceof CommandFailed);
-      match(error.message, /^the data plane cannot carry out setFrameMax: no more memory: Ä/);
+      assert(error instanceof CommandFailed);
+      assert.match(
+        error.message,
+        /^the data plane cannot carry out setFrameMax: no more memory: Ä/,
+      );
       return true;
     },
   );
-  throws(
+  assert.throws(
     () => say(answering((other) => other.answerFailed("a bug", true))),
     (error: Error) => error.name === "AssertionError" && /setFrameMax: a bug$/.test(error.message),
   );

@@ -1,5 +1,5 @@
 /** The back-end channel over real sockets: order, replies, hang-ups, and peers that misbehave. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { closeFd, createEventFd, receive, send, socketPair } from "../../../../ffi/mod.ts";
 import {
@@ -64,8 +64,8 @@ class Bench {
 
   async failed(code: string): Promise<void> {
     await until(`the channel fails with ${code}`, () => this.news.length > 0);
-    deepEqual([this.news, this.refusal?.code], [["failed"], code]);
-    equal(this.channel.send(CONFIG), false);
+    assert.deepEqual([this.news, this.refusal?.code], [["failed"], code]);
+    assert.equal(this.channel.send(CONFIG), false);
   }
 }
 
@@ -81,23 +81,23 @@ async function bench(run: (bench: Bench) => Promise<void> | void): Promise<void>
     closeFd(subject.peer);
     await reactor.close();
   }
-  deepEqual(failures, []);
+  assert.deepEqual(failures, []);
   await untilHeld(before);
 }
 
 Deno.test("the channel sends what the specification lays out", () =>
   bench((b) => {
-    ok(b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 0x1_2345_6000, VHOST_ACCESS_RO)));
-    ok(b.channel.send(CONFIG));
-    ok(b.channel.send(vringMessage(VHOST_USER_BACKEND_VRING_CALL, 3)));
+    assert(b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 0x1_2345_6000, VHOST_ACCESS_RO)));
+    assert(b.channel.send(CONFIG));
+    assert(b.channel.send(vringMessage(VHOST_USER_BACKEND_VRING_CALL, 3)));
     const bytes = b.read();
     const view = new DataView(bytes.buffer);
-    equal(bytes.length, 12 + 32 + 12 + 12 + 8);
-    deepEqual([0, 4, 8].map((at) => view.getUint32(at, true)), [1, 1, 32]);
-    equal(view.getBigUint64(12, true), 0x1_2345_6000n);
-    deepEqual([view.getUint8(36), view.getUint8(37)], [1, 1]);
-    deepEqual([44, 48, 52].map((at) => view.getUint32(at, true)), [2, 1, 0]);
-    deepEqual([56, 60, 64, 68, 72].map((at) => view.getUint32(at, true)), [4, 1, 8, 3, 0]);
+    assert.equal(bytes.length, 12 + 32 + 12 + 12 + 8);
+    assert.deepEqual([0, 4, 8].map((at) => view.getUint32(at, true)), [1, 1, 32]);
+    assert.equal(view.getBigUint64(12, true), 0x1_2345_6000n);
+    assert.deepEqual([view.getUint8(36), view.getUint8(37)], [1, 1]);
+    assert.deepEqual([44, 48, 52].map((at) => view.getUint32(at, true)), [2, 1, 0]);
+    assert.deepEqual([56, 60, 64, 68, 72].map((at) => view.getUint32(at, true)), [4, 1, 8, 3, 0]);
   }));
 
 Deno.test("replies go to who asked, in order and in any pieces", () =>
@@ -107,7 +107,7 @@ Deno.test("replies go to who asked, in order and in any pieces", () =>
     const miss = iotlbMessage(VHOST_IOTLB_MISS, 0x1000, 1);
     b.channel.send(miss, (value) => answers.push(`miss ${value}`));
     const view = new DataView(b.read().buffer);
-    equal(view.getUint32(4, true), 0x9, "NEED_REPLY");
+    assert.equal(view.getUint32(4, true), 0x9, "NEED_REPLY");
     b.reply(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, 0n);
     await until("the first reply", () => answers.length === 1);
     const reply = encodeMessage(VHOST_USER_BACKEND_IOTLB_MSG, REPLY, encodeU64(7n));
@@ -116,7 +116,7 @@ Deno.test("replies go to who asked, in order and in any pieces", () =>
       if (i % 6 === 0) await delay(1);
     }
     await until("the second reply", () => answers.length === 2);
-    deepEqual(answers, ["config 0", "miss 7"]);
+    assert.deepEqual(answers, ["config 0", "miss 7"]);
   }));
 
 Deno.test("a peer that hangs up only loses the channel", () =>
@@ -131,10 +131,10 @@ Deno.test("a peer that hangs up only loses the channel", () =>
       closeFd,
     });
     await until("the hang-up is noticed", () => b.news.length > 0);
-    deepEqual(b.news, ["gone"]);
-    equal(second.send(CONFIG), false);
+    assert.deepEqual(b.news, ["gone"]);
+    assert.equal(second.send(CONFIG), false);
     b.channel.close();
-    equal(answer, null, "a channel that closes answers nobody");
+    assert.equal(answer, null, "a channel that closes answers nobody");
   }));
 
 Deno.test("bytes that answer nothing, other ids, other flags, other sizes fail the channel", async () => {
@@ -154,7 +154,7 @@ Deno.test("bytes that answer nothing, other ids, other flags, other sizes fail t
       b.channel.send(CONFIG, (value) => answers.push(value));
       b.reply(request, 0n, flags);
       await b.failed("bad-back-end-reply");
-      deepEqual(answers, [null]);
+      assert.deepEqual(answers, [null]);
     });
   }
 });
@@ -172,14 +172,14 @@ Deno.test("a peer that does not read, or never answers, fails the channel and bl
   await bench(async (b) => {
     let sent = 0;
     while (b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 4096 * sent, 1))) {
-      ok(++sent < 1_000_000, "the backlog is bounded");
+      assert(++sent < 1_000_000, "the backlog is bounded");
     }
-    ok(sent > 1000, "a socket holds some");
+    assert(sent > 1000, "a socket holds some");
     await b.failed("slow-peer");
   });
   await bench(async (b) => {
-    for (let i = 0; i < REPLIES_DUE_MAX; i++) ok(b.channel.send(CONFIG, () => {}));
-    equal(b.channel.send(CONFIG, () => {}), false);
+    for (let i = 0; i < REPLIES_DUE_MAX; i++) assert(b.channel.send(CONFIG, () => {}));
+    assert.equal(b.channel.send(CONFIG, () => {}), false);
     await b.failed("slow-peer");
   });
 });
@@ -197,9 +197,9 @@ Deno.test("what a slow peer left unread arrives whole and in order", () =>
       }
     };
     for (let i = 0; i < count; i++) {
-      ok(b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 4096 * i, 1)));
+      assert(b.channel.send(iotlbMessage(VHOST_IOTLB_MISS, 4096 * i, 1)));
       if (i % 1000 === 999) await until("the peer reads", () => (take(), got.length > i - 300));
     }
     await until("all messages", () => (take(), got.length === count));
-    deepEqual(got, Array.from({ length: count }, (_, i) => i));
+    assert.deepEqual(got, Array.from({ length: count }, (_, i) => i));
   }));

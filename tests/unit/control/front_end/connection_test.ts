@@ -1,5 +1,5 @@
 /** Connections over real sockets: putting messages together, limits, and giving everything back. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { closeFd, fdKind, send, socketPair } from "../../../../ffi/mod.ts";
 import { libc } from "../../../../ffi/symbols.ts";
@@ -41,13 +41,13 @@ class Bench {
         const seen = { ...message, payload };
         this.seen.push(seen);
         for (const fd of message.fds) {
-          equal(fdKind(fd), "eventfd");
+          assert.equal(fdKind(fd), "eventfd");
           closeFd(fd);
         }
         return this.outcome(seen);
       },
       ended: (refusal) => {
-        equal(this.end, undefined, "a connection ends once");
+        assert.equal(this.end, undefined, "a connection ends once");
         this.end = refusal;
       },
       closeFd,
@@ -56,7 +56,7 @@ class Bench {
 
   async ended(code: string | null): Promise<void> {
     await until(`the connection ends with ${code}`, () => this.end !== undefined);
-    equal(this.end?.code ?? null, code);
+    assert.equal(this.end?.code ?? null, code);
   }
 
   release(): void {
@@ -81,7 +81,7 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
     }
     await reactor.close();
   }
-  deepEqual(failures, []);
+  assert.deepEqual(failures, []);
   await untilHeld(before);
 }
 
@@ -92,13 +92,13 @@ Deno.test("Connection takes a message byte by byte, its descriptors with the fir
     const bytes = encodeMessage(12, 0x9, BYTES);
     const fds = eventFds(3);
     for (let i = 0; i < bytes.length; i++) {
-      equal(send(b.client.fd, bytes.subarray(i, i + 1), i === 0 ? fds : []), 1);
+      assert.equal(send(b.client.fd, bytes.subarray(i, i + 1), i === 0 ? fds : []), 1);
       if (i % 10 === 0) await delay(1);
     }
     await until("the message is whole", () => b.seen.length === 1);
     const [seen] = b.seen;
-    deepEqual([seen?.request, seen?.flags, seen?.payload], [12, 0x9, [...BYTES]]);
-    equal(seen?.fds.length, 3);
+    assert.deepEqual([seen?.request, seen?.flags, seen?.payload], [12, 0x9, [...BYTES]]);
+    assert.equal(seen?.fds.length, 3);
     for (const fd of fds) closeFd(fd);
   }));
 
@@ -110,7 +110,7 @@ Deno.test("Connection takes a header and its payload as two sends", () =>
     send(b.client.fd, bytes.subarray(12));
     b.client.send(1);
     await until("both messages came", () => b.seen.length === 2);
-    deepEqual(b.seen.map((s) => [s.request, s.payload.length, s.fds.length]), [[5, 40, 8], [
+    assert.deepEqual(b.seen.map((s) => [s.request, s.payload.length, s.fds.length]), [[5, 40, 8], [
       1,
       0,
       0,
@@ -131,7 +131,7 @@ Deno.test("Connection takes more messages in one send than it handles in a turn,
     }
     await until("all messages came", () => b.seen.length === count);
     b.seen.forEach((seen, i) => {
-      equal((seen.payload[0] as number) + 256 * (seen.payload[1] as number), i);
+      assert.equal((seen.payload[0] as number) + 256 * (seen.payload[1] as number), i);
     });
   }));
 
@@ -176,7 +176,7 @@ Deno.test("Connection hands over as many descriptors as can come at once", () =>
     b.client.send(1, new Uint8Array(0), new Array<number>(253).fill(fd));
     closeFd(fd);
     await until("the message came", () => b.seen.length === 1);
-    equal(b.seen[0]?.fds.length, 253);
+    assert.equal(b.seen[0]?.fds.length, 253);
   }));
 
 Deno.test("Connection reports a peer that closes, and one that closes in between", () =>
@@ -199,7 +199,7 @@ Deno.test("Connection ends a message that is not finished in time, with its desc
     send(b.client.fd, encodeMessage(12, 1, BYTES).subarray(0, 20), fds);
     for (const fd of fds) closeFd(fd);
     await b.ended("timeout");
-    equal(b.seen.length, 0);
+    assert.equal(b.seen.length, 0);
   }));
 
 Deno.test("Connection lets a silent front-end be between messages", () =>
@@ -208,7 +208,7 @@ Deno.test("Connection lets a silent front-end be between messages", () =>
     await delay(2500);
     b.client.send(1);
     await until("the second message came", () => b.seen.length === 2);
-    equal(b.end, undefined);
+    assert.equal(b.end, undefined);
   }));
 
 Deno.test("Connection sends replies in order and ends after the last one it refuses", () =>
@@ -218,9 +218,9 @@ Deno.test("Connection sends replies in order and ends after the last one it refu
         ? { close: { code: "bad-value", detail: "test" } }
         : { reply: encodeMessage(request, 5, encodeU64(7n)) };
     for (const request of [1, 2, 3, 9, 4]) b.client.send(request);
-    for (const request of [1, 2, 3]) equal(await b.client.u64(request), 7n);
+    for (const request of [1, 2, 3]) assert.equal(await b.client.u64(request), 7n);
     await b.ended("bad-value");
-    deepEqual(b.seen.map((s) => s.request), [1, 2, 3, 9]);
+    assert.deepEqual(b.seen.map((s) => s.request), [1, 2, 3, 9]);
   }));
 
 Deno.test("Connection ends with a front-end that never reads its replies", () =>
@@ -239,8 +239,10 @@ Deno.test("Connection waits for a slow front-end and loses nothing", () =>
     const count = 60;
     for (let i = 0; i < count; i++) b.client.send(1);
     await until("all requests were handled", () => b.seen.length === count);
-    for (let i = 0; i < count; i++) equal((await b.client.reply())?.payload.byteLength, 4000);
-    equal(b.end, undefined);
+    for (let i = 0; i < count; i++) {
+      assert.equal((await b.client.reply())?.payload.byteLength, 4000);
+    }
+    assert.equal(b.end, undefined);
   }));
 
 Deno.test("Connection slows a flood down and keeps serving the others", () =>
@@ -257,11 +259,11 @@ Deno.test("Connection slows a flood down and keeps serving the others", () =>
     const other = new Bench(b.reactor);
     other.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, encodeU64(1n)) });
     other.client.send(3);
-    equal(await other.client.u64(3), 1n);
+    assert.equal(await other.client.u64(3), 1n);
     await until("every message was handled in the end", () => pump() && b.seen.length === total);
     // 400 above the burst at 1,000 a second: no faster than that, as slow as the machine likes.
-    ok(performance.now() - start > 300);
-    equal(b.end, undefined);
+    assert(performance.now() - start > 300);
+    assert.equal(b.end, undefined);
     other.release();
     other.client.close();
   }));
@@ -278,16 +280,16 @@ Deno.test("Connection slows a front-end down whose messages take long, and lets 
     };
     for (let i = 0; i < total; i++) b.client.send(1);
     b.connection.poll();
-    equal(b.seen.length, 1, "one such message is a turn");
+    assert.equal(b.seen.length, 1, "one such message is a turn");
     const other = new Bench(b.reactor);
     other.outcome = ({ request }) => ({ reply: encodeMessage(request, 5, encodeU64(1n)) });
     other.client.send(3);
-    equal(await other.client.u64(3), 1n);
-    ok(b.seen.length < total, "nobody waits until all are done");
+    assert.equal(await other.client.u64(3), 1n);
+    assert(b.seen.length < total, "nobody waits until all are done");
     await until("every message was handled in the end", () => b.seen.length === total);
     // 880 ms cost 3,520 messages: 2,000 are free, 1,000 are earned in a second.
-    ok(performance.now() - start > 1200);
-    equal(b.end, undefined);
+    assert(performance.now() - start > 1200);
+    assert.equal(b.end, undefined);
     other.release();
     other.client.close();
   }));
@@ -302,10 +304,10 @@ Deno.test("Connection ends with no-fds when this process can hold no more", () =
     // The lowest free numbers: with this limit, three of the eight find a place.
     const lowered = new BigUint64Array([BigInt(probe + 3), limit[1] as bigint]);
     b.client.send(5, new Uint8Array(0), fds);
-    equal(libc.setrlimit(7, lowered), 0);
+    assert.equal(libc.setrlimit(7, lowered), 0);
     try {
       b.connection.poll();
-      equal(b.end?.code, "no-fds");
+      assert.equal(b.end?.code, "no-fds");
     } finally {
       libc.setrlimit(7, limit);
     }
@@ -323,17 +325,17 @@ Deno.test("Connection keeps messages waiting behind one that takes its time", ()
     b.client.send(1);
     b.client.send(43);
     b.client.send(2);
-    equal(await b.client.u64(1), 1n);
+    assert.equal(await b.client.u64(1), 1n);
     await until("the slow one is begun", () => finish.length === 1);
     b.connection.poll();
     await delay(5);
-    deepEqual(b.seen.map(({ request }) => request), [1, 43]);
+    assert.deepEqual(b.seen.map(({ request }) => request), [1, 43]);
     b.client.send(3);
     finish[0]?.({ reply: encodeMessage(43, 5, encodeU64(7n)) });
-    equal(await b.client.u64(43), 7n);
-    equal(await b.client.u64(2), 1n);
-    equal(await b.client.u64(3), 1n);
-    deepEqual(b.seen.map(({ request }) => request), [1, 43, 2, 3]);
+    assert.equal(await b.client.u64(43), 7n);
+    assert.equal(await b.client.u64(2), 1n);
+    assert.equal(await b.client.u64(3), 1n);
+    assert.deepEqual(b.seen.map(({ request }) => request), [1, 43, 2, 3]);
   }));
 
 Deno.test("Connection ends when the peer goes while a message takes its time", () =>
@@ -347,7 +349,7 @@ Deno.test("Connection ends when the peer goes while a message takes its time", (
     await b.ended(null);
     finish({ reply: encodeMessage(43, 5, encodeU64(0n)) });
     await delay(1);
-    equal(b.seen.length, 1);
+    assert.equal(b.seen.length, 1);
   }));
 
 Deno.test("Connection ends for what a message that took its time led to", () =>

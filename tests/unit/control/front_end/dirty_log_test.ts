@@ -1,5 +1,5 @@
 /** A port's dirty log: mapped once for all ports of a VM, replaced, and given back in order. */
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, createEventFd, dupFd, truncateFd, viewMemory } from "../../../../ffi/mod.ts";
 import { MappingPool } from "../../../../lib/control/front_end/guest_memory.ts";
 import { PortDirtyLog } from "../../../../lib/control/front_end/dirty_log.ts";
@@ -20,7 +20,7 @@ const REGIONS = [[2, 3], [14, 19]].map(([first = 0, pages = 0]) => ({
 
 function bitsOf(plane: FakePlane): Uint8Array {
   const log = plane.logs.get(0);
-  ok(log);
+  assert(log);
   return new Uint8Array(viewMemory(log.address, log.sizeBytes));
 }
 
@@ -37,21 +37,21 @@ function check(run: (plane: FakePlane, pool: MappingPool, hosts: LogHost[]) => v
   });
   run(plane, pool, hosts);
   for (const host of hosts) host.dropLog();
-  equal(pool.mappedBytes, 0);
-  equal(plane.mappings.size, 0);
-  equal(plane.logs.size, 0);
-  equal(held().maps, before.maps);
-  equal(held().fds, before.fds);
+  assert.equal(pool.mappedBytes, 0);
+  assert.equal(plane.mappings.size, 0);
+  assert.equal(plane.logs.size, 0);
+  assert.equal(held().maps, before.maps);
+  assert.equal(held().fds, before.fds);
 }
 
 Deno.test("PortDirtyLog places a log where its file has it", () => {
   check((plane, _pool, [host]) => {
     const fd = memoryFile(0x4000);
-    equal(host?.setLog({ sizeBytes: 0x1800, mmapOffset: 0x1400 }, fd, false), null);
+    assert.equal(host?.setLog({ sizeBytes: 0x1800, mmapOffset: 0x1400 }, fd, false), null);
     const log = plane.logs.get(0);
-    ok(log);
-    equal(log.sizeBytes, 0x1800);
-    equal(log.address % 4096, 0x400);
+    assert(log);
+    assert.equal(log.sizeBytes, 0x1800);
+    assert.equal(log.address % 4096, 0x400);
     new Uint8Array(viewMemory(log.address, log.sizeBytes)).fill(1);
   });
 });
@@ -59,13 +59,16 @@ Deno.test("PortDirtyLog places a log where its file has it", () => {
 Deno.test("PortDirtyLog keeps its log when the data plane cannot take another", () => {
   for (const command of ["addMapping", "setLog"] as const) {
     check((plane, pool, [host]) => {
-      equal(host?.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+      assert.equal(
+        host?.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false),
+        null,
+      );
       const log = plane.logs.get(0);
       plane.failOnce(command);
       const area = { sizeBytes: 0x2000, mmapOffset: 0 };
-      throws(() => host?.setLog(area, memoryFile(0x2000), false), /cannot carry out/);
-      deepEqual(plane.logs.get(0), log);
-      equal(pool.mappedBytes, 0x1000);
+      assert.throws(() => host?.setLog(area, memoryFile(0x2000), false), /cannot carry out/);
+      assert.deepEqual(plane.logs.get(0), log);
+      assert.equal(pool.mappedBytes, 0x1000);
     });
   }
 });
@@ -75,57 +78,69 @@ Deno.test("PortDirtyLog maps a log that two ports of one VM send once", () => {
     const area = { sizeBytes: 0x1800, mmapOffset: 0 };
     const fd = memoryFile(0x2000);
     const same = dupFd(fd);
-    equal(hosts[0]?.setLog(area, fd, false), null);
-    equal(hosts[1]?.setLog(area, same, false), null);
-    equal(pool.mappedBytes, 0x2000);
-    equal(plane.logs.size, 2);
+    assert.equal(hosts[0]?.setLog(area, fd, false), null);
+    assert.equal(hosts[1]?.setLog(area, same, false), null);
+    assert.equal(pool.mappedBytes, 0x2000);
+    assert.equal(plane.logs.size, 2);
   });
 });
 
 Deno.test("PortDirtyLog unmaps a log after the data plane has another one", () => {
   check((plane, pool, [host]) => {
-    ok(host);
-    equal(host.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+    assert(host);
+    assert.equal(
+      host.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false),
+      null,
+    );
     const first = plane.logs.get(0)?.mapping;
     host.setLogAll(true);
     // The fake refuses to forget a mapping that a log is in.
-    equal(host.setLog({ sizeBytes: 0x2000, mmapOffset: 0 }, memoryFile(0x2000), false), null);
-    ok(plane.logs.get(0)?.mapping !== first);
-    equal(pool.mappedBytes, 0x2000);
+    assert.equal(
+      host.setLog({ sizeBytes: 0x2000, mmapOffset: 0 }, memoryFile(0x2000), false),
+      null,
+    );
+    assert(plane.logs.get(0)?.mapping !== first);
+    assert.equal(pool.mappedBytes, 0x2000);
     host.setLogAll(false);
     host.dropLog();
-    equal(plane.logs.size, 0);
+    assert.equal(plane.logs.size, 0);
   });
 });
 
 Deno.test("PortDirtyLog refuses what is no memory or too small, and keeps the log it has", () => {
   check((plane, _pool, [host]) => {
-    ok(host);
-    equal(host.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+    assert(host);
+    assert.equal(
+      host.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false),
+      null,
+    );
     const before = plane.logs.get(0);
     const area = { sizeBytes: 0x1001, mmapOffset: 0 };
-    equal(host.setLog(area, memoryFile(0x1000), false)?.code, "region-past-eof");
-    equal(host.setLog(area, createEventFd(), false)?.code, "bad-memory-kind");
-    equal(plane.logs.get(0), before);
+    assert.equal(host.setLog(area, memoryFile(0x1000), false)?.code, "region-past-eof");
+    assert.equal(host.setLog(area, createEventFd(), false)?.code, "bad-memory-kind");
+    assert.equal(plane.logs.get(0), before);
   });
 });
 
 Deno.test("PortDirtyLog gives a new log what the old one has of guest memory", () => {
   check((plane, _pool, [host]) => {
-    equal(host?.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+    assert.equal(
+      host?.setLog({ sizeBytes: 0x1000, mmapOffset: 0 }, memoryFile(0x1000), false),
+      null,
+    );
     bitsOf(plane).set([0, 0xff, 0, 0x5a, 0, 0xff], 0);
-    equal(host?.setLog({ sizeBytes: 5, mmapOffset: 0 }, memoryFile(0x1000), false), null);
-    deepEqual([...bitsOf(plane)], [0, 0xff, 0, 0x5a, 0], "byte 5 stands for no region");
+    assert.equal(host?.setLog({ sizeBytes: 5, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+    assert.deepEqual([...bitsOf(plane)], [0, 0xff, 0, 0x5a, 0], "byte 5 stands for no region");
     bitsOf(plane)[3] = 0xa5;
-    equal(host?.setLog({ sizeBytes: 3, mmapOffset: 0 }, memoryFile(0x1000), false), null);
-    deepEqual([...bitsOf(plane)], [0, 0xff, 0]);
+    assert.equal(host?.setLog({ sizeBytes: 3, mmapOffset: 0 }, memoryFile(0x1000), false), null);
+    assert.deepEqual([...bitsOf(plane)], [0, 0xff, 0]);
   });
 });
 
 Deno.test("PortDirtyLog marks all guest memory and nothing else when writes were missed", () => {
   check((plane, _pool, [host]) => {
-    equal(host?.setLog({ sizeBytes: 6, mmapOffset: 0 }, memoryFile(0x1000), true), null);
-    deepEqual([...bitsOf(plane)], [0b0001_1100, 0b1100_0000, 0xff, 0xff, 1, 0]);
+    assert.equal(host?.setLog({ sizeBytes: 6, mmapOffset: 0 }, memoryFile(0x1000), true), null);
+    assert.deepEqual([...bitsOf(plane)], [0b0001_1100, 0b1100_0000, 0xff, 0xff, 1, 0]);
   });
 });
 
@@ -133,9 +148,9 @@ Deno.test("PortDirtyLog may be cut short by its owner only while nobody has it m
   check((plane, _pool, [host]) => {
     const fd = memoryFile(0x1000);
     const same = dupFd(fd);
-    equal(host?.setLog({ sizeBytes: 6, mmapOffset: 0 }, fd, true), null);
-    throws(() => truncateFd(same, 0), /EPERM/);
+    assert.equal(host?.setLog({ sizeBytes: 6, mmapOffset: 0 }, fd, true), null);
+    assert.throws(() => truncateFd(same, 0), /EPERM/);
     closeFd(same);
-    equal(bitsOf(plane)[2], 0xff);
+    assert.equal(bitsOf(plane)[2], 0xff);
   });
 });

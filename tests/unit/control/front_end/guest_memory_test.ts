@@ -1,5 +1,5 @@
 /** Tenants' memory files: the gate, sharing, budgets, and the order in which memory goes. */
-import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import {
   closeFd,
@@ -61,18 +61,18 @@ function check(fds: readonly number[], run: (subject: Subject) => void): void {
     for (const memory of ports) memory.replace([], []);
     for (const fd of fds) closeFd(fd);
   }
-  equal(pool.mappedBytes, 0);
-  equal(plane.mappings.size, 0);
-  equal(held().maps, maps);
+  assert.equal(pool.mappedBytes, 0);
+  assert.equal(plane.mappings.size, 0);
+  assert.equal(held().maps, maps);
 }
 
 function mapped(result: number[] | { code: string }): number[] {
-  ok(Array.isArray(result), JSON.stringify(result));
+  assert(Array.isArray(result), JSON.stringify(result));
   return result;
 }
 
 function code(result: number[] | { code: string }): string {
-  ok(!Array.isArray(result), "it was mapped");
+  assert(!Array.isArray(result), "it was mapped");
   return result.code;
 }
 
@@ -87,9 +87,9 @@ Deno.test("PortMemory keeps its table when the data plane cannot take another", 
         const { regions } = memory;
         plane.failOnce(command, calls);
         const next = [region(2 * MIB, MIB), region(4 * MIB, MIB)];
-        throws(() => memory.replace(next, [fd, fd]), /cannot carry out/);
-        deepEqual(memory.regions, regions);
-        equal(pool.mappedBytes, MIB);
+        assert.throws(() => memory.replace(next, [fd, fd]), /cannot carry out/);
+        assert.deepEqual(memory.regions, regions);
+        assert.equal(pool.mappedBytes, MIB);
       });
     }
   }
@@ -107,9 +107,9 @@ Deno.test("PortMemory.replace() maps regions where the file has them", () => {
     const whole = mapped(port().replace([region(0, 8 * MIB)], [fd]));
     for (const [i, r] of regions.entries()) {
       new Uint8Array(viewMemory((whole[0] as number) + r.mmapOffset, 16)).set(bytes);
-      deepEqual(new Uint8Array(viewMemory(addresses[i] as number, 16)), bytes);
+      assert.deepEqual(new Uint8Array(viewMemory(addresses[i] as number, 16)), bytes);
     }
-    equal(memory.sizeBytes, MIB + 4096);
+    assert.equal(memory.sizeBytes, MIB + 4096);
   });
 });
 
@@ -120,14 +120,14 @@ Deno.test("PortMemory.replace() maps the same file of two ports once", () => {
     const [one, two] = [port(), port()];
     const first = mapped(one.replace([region(0, 4 * MIB)], [fd]));
     const second = mapped(two.replace([region(0, 4 * MIB, 2 ** 32)], [copy]));
-    deepEqual(first, second);
-    equal(plane.mappings.size, 1);
-    equal(pool.mappedBytes, 4 * MIB);
+    assert.deepEqual(first, second);
+    assert.equal(plane.mappings.size, 1);
+    assert.equal(pool.mappedBytes, 4 * MIB);
     one.replace([], []);
-    equal(plane.mappings.size, 1, "the other port still uses it");
+    assert.equal(plane.mappings.size, 1, "the other port still uses it");
     // Another part of the file is another mapping.
     mapped(one.replace([region(0, 2 * MIB)], [fd]));
-    equal(plane.mappings.size, 2);
+    assert.equal(plane.mappings.size, 2);
   });
 });
 
@@ -139,17 +139,17 @@ Deno.test("PortMemory.replace() knows a file again whose pages were touched mean
     const [address = 0] = mapped(port().replace([region(0, MIB)], [fd]));
     new Uint8Array(viewMemory(address, MIB)).fill(1);
     mapped(port().replace([region(0, MIB)], [fd]));
-    equal(plane.mappings.size, 1);
+    assert.equal(plane.mappings.size, 1);
   });
 });
 
 Deno.test("mappingKey() tells huge pages of one inode number apart by their time of change", () => {
   const huge = { identity: "1:2", changed: "3.4", sizeBytes: 2 ** 30, blockBytes: 2 ** 21 };
   const later = { ...huge, changed: "3.5" };
-  notEqual(mappingKey(huge, 0, MIB), mappingKey(later, 0, MIB));
-  equal(mappingKey(huge, 0, MIB), mappingKey({ ...huge, sizeBytes: 2 ** 31 }, 0, MIB));
+  assert.notEqual(mappingKey(huge, 0, MIB), mappingKey(later, 0, MIB));
+  assert.equal(mappingKey(huge, 0, MIB), mappingKey({ ...huge, sizeBytes: 2 ** 31 }, 0, MIB));
   const small = { ...huge, blockBytes: 4096 };
-  equal(mappingKey(small, 0, MIB), mappingKey({ ...later, blockBytes: 4096 }, 0, MIB));
+  assert.equal(mappingKey(small, 0, MIB), mappingKey({ ...later, blockBytes: 4096 }, 0, MIB));
 });
 
 Deno.test("PortMemory.replace() keeps mapped what both tables have", () => {
@@ -158,10 +158,10 @@ Deno.test("PortMemory.replace() keeps mapped what both tables have", () => {
     const memory = port();
     const [first] = mapped(memory.replace([region(0, MIB)], [a]));
     const [again, other] = mapped(memory.replace([region(0, MIB), region(0, MIB, MIB)], [a, b]));
-    equal(again, first);
-    notEqual(other, first);
+    assert.equal(again, first);
+    assert.notEqual(other, first);
     const [last] = mapped(memory.replace([region(0, MIB, MIB)], [b]));
-    equal(last, other);
+    assert.equal(last, other);
   });
 });
 
@@ -173,11 +173,11 @@ Deno.test("PortMemory.replace() detaches a mapping's views before it is unmapped
     let seen = 0;
     plane.onRemoveMapping = (address) => {
       const maps = Deno.readTextFileSync("/proc/self/maps");
-      ok(maps.includes(`${address.toString(16)}-`), "it is still mapped");
+      assert(maps.includes(`${address.toString(16)}-`), "it is still mapped");
       seen++;
     };
     memory.replace([], []);
-    equal(seen, 1);
+    assert.equal(seen, 1);
   });
 });
 
@@ -186,16 +186,16 @@ Deno.test("PortMemory.replace() forbids shrinking where the file allows that", (
   const closed = memoryFile(MIB, F_SEAL_SEAL);
   check([open, closed], ({ port }) => {
     mapped(port().replace([region(0, MIB)], [open]));
-    equal(fdSeals(open), F_SEAL_SHRINK);
+    assert.equal(fdSeals(open), F_SEAL_SHRINK);
     let failed = false;
     try {
       truncateFd(open, 0);
     } catch {
       failed = true;
     }
-    ok(failed, "the owner cannot shrink it any more");
+    assert(failed, "the owner cannot shrink it any more");
     mapped(port().replace([region(0, MIB)], [closed]));
-    equal(fdSeals(closed), F_SEAL_SEAL);
+    assert.equal(fdSeals(closed), F_SEAL_SEAL);
   });
 });
 
@@ -205,9 +205,9 @@ Deno.test("PortMemory.replace() refuses regions past the end of their file", () 
     const memory = port();
     mapped(memory.replace([region(0, MIB)], [fd]));
     const past = [region(0, MIB + 1), region(MIB, 4096), region(2 ** 51, 4096), region(4096, MIB)];
-    for (const bad of past) equal(code(memory.replace([bad], [fd])), "region-past-eof");
-    deepEqual(memory.regions, [], "the old table is gone too");
-    equal(plane.mappings.size, 0);
+    for (const bad of past) assert.equal(code(memory.replace([bad], [fd])), "region-past-eof");
+    assert.deepEqual(memory.regions, [], "the old table is gone too");
+    assert.equal(plane.mappings.size, 0);
     mapped(memory.replace([region(MIB - 4096, 4096)], [fd]));
   });
 });
@@ -225,8 +225,8 @@ Deno.test("PortMemory.replace() refuses everything that is no memory", () => {
     const memory = port();
     for (const fd of [near, eventFd, Number(fileFd)]) {
       const regions = [region(0, MIB), region(0, MIB, MIB)];
-      equal(code(memory.replace(regions, [good, fd])), "bad-memory-kind");
-      equal(plane.mappings.size, 0, "the good one was unmapped");
+      assert.equal(code(memory.replace(regions, [good, fd])), "bad-memory-kind");
+      assert.equal(plane.mappings.size, 0, "the good one was unmapped");
     }
   });
   Deno.removeSync(path);
@@ -248,7 +248,7 @@ Deno.test("PortMemory.replace() bounds a port's memory and that of all ports", (
     const memory = port();
     const half = PORT_BYTES_MAX / 2;
     const two = [region(0, half), region(half, half + 4096)];
-    equal(code(memory.replace(two, [fd, fd])), "memory-budget");
+    assert.equal(code(memory.replace(two, [fd, fd])), "memory-budget");
     // Address space alone: nothing of it is touched.
     mapped(memory.replace([region(0, half), region(half, half)], [fd, fd]));
     plane.portsMax = 1 + others.length;
@@ -257,11 +257,11 @@ Deno.test("PortMemory.replace() bounds a port's memory and that of all ports", (
       return Array.isArray(result) ? "mapped" : result.code;
     });
     // The first port has its share.
-    equal(codes.pop(), "memory-budget");
-    deepEqual(new Set(codes), new Set(["mapped"]));
+    assert.equal(codes.pop(), "memory-budget");
+    assert.deepEqual(new Set(codes), new Set(["mapped"]));
   });
 });
 
 Deno.test("guests leave windows for the frames that wait for an IOMMU, one a receive queue", () => {
-  ok(WINDOWS_MAX > GUEST_WINDOWS_MAX + PORTS_MAX * VRINGS_PER_PORT / 2);
+  assert(WINDOWS_MAX > GUEST_WINDOWS_MAX + PORTS_MAX * VRINGS_PER_PORT / 2);
 });

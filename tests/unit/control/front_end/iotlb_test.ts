@@ -1,5 +1,5 @@
 /** What a port asks its front-end's IOMMU for, how often, and what it says of refused accesses. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { PortIotlb } from "../../../../lib/control/front_end/iotlb.ts";
 import {
   decodeIotlb,
@@ -46,10 +46,10 @@ class Port implements Disposable {
   /** Messages since the last look: type, address, permission, and whether a reply is wanted. */
   told(): [number, bigint, number, boolean][] {
     return this.host.told.splice(0).map(({ message, answered }) => {
-      equal(message.request, VHOST_USER_BACKEND_IOTLB_MSG);
+      assert.equal(message.request, VHOST_USER_BACKEND_IOTLB_MSG);
       const { buffer, byteOffset, length } = message.payload;
       const given = decodeIotlb(new DataView(buffer, byteOffset, length));
-      deepEqual([given.sizeBytes, given.userAddr], [0n, 0n]);
+      assert.deepEqual([given.sizeBytes, given.userAddr], [0n, 0n]);
       return [given.type, given.iova, given.permission, answered !== null];
     });
   }
@@ -64,7 +64,7 @@ Deno.test("a miss is told with its page and permission, and waits for no reply",
   using port = new Port();
   port.event(EVENT.miss, 0xfffe_d000 + READ);
   port.event(EVENT.miss, 2 ** 52 - 4096 + WRITE);
-  deepEqual(port.told(), [
+  assert.deepEqual(port.told(), [
     [VHOST_IOTLB_MISS, 0xfffe_d000n, READ, false],
     [VHOST_IOTLB_MISS, 2n ** 52n - 4096n, WRITE, false],
   ]);
@@ -76,40 +76,40 @@ Deno.test("a miss that is repeated wants a reply, one at a time, and the reason 
   port.event(EVENT.missAgain, 0x1000 + READ);
   port.event(EVENT.missAgain, 0x2000 + READ);
   const [first] = port.host.told;
-  deepEqual(wants(), [true, false]);
+  assert.deepEqual(wants(), [true, false]);
   first?.answered?.(1n);
-  equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
+  assert.equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
   port.event(EVENT.missAgain, 0x1000 + READ);
   const [second] = port.host.told;
-  deepEqual(wants(), [true]);
+  assert.deepEqual(wants(), [true]);
   second?.answered?.(0n);
   // The channel breaks: the reply will never come.
   port.event(EVENT.missAgain, 0x1000 + READ);
   const [third] = port.host.told;
-  deepEqual(wants(), [true]);
+  assert.deepEqual(wants(), [true]);
   third?.answered?.(null);
   port.event(EVENT.missAgain, 0x1000 + READ);
-  deepEqual(wants(), [true]);
-  equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
+  assert.deepEqual(wants(), [true]);
+  assert.equal(port.host.journal.filter((line) => line === "log iotlb-miss").length, 1);
 });
 
 Deno.test("where replies were not negotiated none is wanted", () => {
   using port = new Port();
   port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
   for (let i = 0; i < 3; i++) port.event(EVENT.missAgain, 0x1000 + READ);
-  deepEqual(port.told().map(([, , , reply]) => reply), [false, false, false]);
+  assert.deepEqual(port.told().map(([, , , reply]) => reply), [false, false, false]);
 });
 
 Deno.test("a refused access is told, with a reply only where that was negotiated", () => {
   using port = new Port();
   port.event(EVENT.accessFail, 0x3000 + WRITE);
   const [first] = port.host.told;
-  deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x3000n, WRITE, true]]);
+  assert.deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x3000n, WRITE, true]]);
   first?.answered?.(5n);
-  equal(port.host.journal.filter((line) => line === "log iotlb-access").length, 2);
+  assert.equal(port.host.journal.filter((line) => line === "log iotlb-access").length, 2);
   port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
   port.event(EVENT.accessFail, 0x4000 + READ);
-  deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x4000n, READ, false]]);
+  assert.deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x4000n, READ, false]]);
 });
 
 Deno.test("news of a queue that was stopped meanwhile is dropped", () => {
@@ -117,7 +117,7 @@ Deno.test("news of a queue that was stopped meanwhile is dropped", () => {
   getBase(port.session, RX);
   port.event(EVENT.miss, 0x1000 + READ);
   port.event(EVENT.accessFail, 0x1000 + READ);
-  deepEqual(port.told(), []);
+  assert.deepEqual(port.told(), []);
 });
 
 Deno.test("without a back-end channel nothing is asked, and nothing breaks", () => {
@@ -126,7 +126,7 @@ Deno.test("without a back-end channel nothing is asked, and nothing breaks", () 
   port.host.backEnd = -1;
   port.event(EVENT.miss, 0x1000 + READ);
   port.event(EVENT.accessFail, 0x1000 + READ);
-  deepEqual(port.told(), []);
+  assert.deepEqual(port.told(), []);
 });
 
 Deno.test("while a queue waits it is asked again, and no longer", async () => {
@@ -134,7 +134,7 @@ Deno.test("while a queue waits it is asked again, and no longer", async () => {
   const times = (): number => port.plane.iotlb.filter((line) => line === "again").length;
   port.plane.waiting = 1;
   port.event(EVENT.miss, 0x1000 + READ);
-  equal(times(), 0);
+  assert.equal(times(), 0);
   await until("it is asked again", () => times() >= 3);
   port.plane.waiting = 0;
   const before = times();
@@ -148,19 +148,19 @@ Deno.test("a page of a ring is asked for once, and again when something changed 
   port.iotlb.askForRing(0x5000);
   port.iotlb.askForRing(0x5000);
   port.iotlb.askForRing(0x6000);
-  deepEqual(pages(), [0x5000n, 0x6000n]);
+  assert.deepEqual(pages(), [0x5000n, 0x6000n]);
   port.iotlb.update(0x5000, 4096, 0, READ);
   port.iotlb.askForRing(0x5000);
   port.iotlb.askForRing(0x6000);
-  deepEqual(pages(), [0x5000n]);
+  assert.deepEqual(pages(), [0x5000n]);
   port.iotlb.invalidate(0, 2 ** 64);
   port.iotlb.askForRing(0x5000);
   port.iotlb.askForRing(0x6000);
-  deepEqual(pages(), [0x5000n, 0x6000n]);
+  assert.deepEqual(pages(), [0x5000n, 0x6000n]);
   await until("the question is repeated", () => {
     port.iotlb.askForRing(0x5000);
     const [question] = port.told();
-    if (question) equal(question[3], true, "with a reply");
+    if (question) assert.equal(question[3], true, "with a reply");
     return question !== undefined;
   });
 });
@@ -168,5 +168,5 @@ Deno.test("a page of a ring is asked for once, and again when something changed 
 Deno.test("of a flood of ring pages none is left out", () => {
   using port = new Port();
   for (let n = 0; n < 20_000; n++) port.iotlb.askForRing(4096 * n);
-  equal(port.told().length, 20_000);
+  assert.equal(port.told().length, 20_000);
 });

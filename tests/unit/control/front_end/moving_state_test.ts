@@ -1,5 +1,5 @@
 /** What a port takes along: from the data plane, from before its link went down, and into another. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, createPipe, readTenantFd, writeTenantFd } from "../../../../ffi/mod.ts";
 import { MovingState } from "../../../../lib/control/front_end/moving_state.ts";
 import { Reactor } from "../../../../lib/control/reactor.ts";
@@ -45,7 +45,7 @@ class Bench {
 
   async save(): Promise<DeviceState> {
     const [out, into] = createPipe();
-    equal(this.state.start("save", into), null);
+    assert.equal(this.state.start("save", into), null);
     const all: number[] = [];
     const piece = new Uint8Array(new ArrayBuffer(4096));
     for (let got = -1; got !== 0;) {
@@ -53,17 +53,17 @@ class Bench {
       all.push(...piece.subarray(0, got));
     }
     closeFd(out);
-    equal(await this.state.finish(), null);
+    assert.equal(await this.state.finish(), null);
     const state = decodeDeviceState(new Uint8Array(all));
-    ok(!isRefusal(state));
+    assert(!isRefusal(state));
     return state;
   }
 
   async load(state: DeviceState): Promise<Refusal | null> {
     const [out, into] = createPipe();
-    equal(this.state.start("load", out), null);
+    assert.equal(this.state.start("load", out), null);
     const bytes = encodeDeviceState(state);
-    equal(await writeTenantFd(into, bytes), bytes.length);
+    assert.equal(await writeTenantFd(into, bytes), bytes.length);
     closeFd(into);
     return await this.state.finish();
   }
@@ -80,7 +80,7 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
     await untilIdle(subject.blocking);
     await reactor.close();
   }
-  deepEqual(failures, []);
+  assert.deepEqual(failures, []);
   await untilHeld(before);
 }
 
@@ -92,15 +92,19 @@ Deno.test("MovingState saves what the port has learned, had before its link went
     b.plane.macs.set(b.number, [TWO]);
     const state = await b.save();
     const ages = new Map(state.learned.map((mac) => [mac.macHi, mac.ageSeconds]));
-    deepEqual([...ages.keys()].sort(), [1, 2]);
-    ok((ages.get(1) ?? 0) >= 7);
-    deepEqual(state.counters, { rxFrames: 1 });
-    deepEqual([state.mac, state.mtu, state.queuePairs], [b.session.device.offer.mac, 4000, 0]);
+    assert.deepEqual([...ages.keys()].sort(), [1, 2]);
+    assert((ages.get(1) ?? 0) >= 7);
+    assert.deepEqual(state.counters, { rxFrames: 1 });
+    assert.deepEqual([state.mac, state.mtu, state.queuePairs], [
+      b.session.device.offer.mac,
+      4000,
+      0,
+    ]);
     b.session.device.vring(3).size = 256;
     b.state.linkChanges(true);
     const later = await b.save();
-    deepEqual(later.learned, [TWO], "a link that came up again has what it has");
-    equal(later.queuePairs, 2);
+    assert.deepEqual(later.learned, [TWO], "a link that came up again has what it has");
+    assert.equal(later.queuePairs, 2);
   }));
 
 Deno.test("MovingState remembers nothing for a front-end that cannot ask for it, or is gone", () =>
@@ -109,13 +113,13 @@ Deno.test("MovingState remembers nothing for a front-end that cannot ask for it,
     b.session.device.protocolFeatures = 0n;
     b.state.linkChanges(false);
     b.plane.commands.flushPort({ port: b.number });
-    deepEqual((await b.save()).learned, []);
+    assert.deepEqual((await b.save()).learned, []);
     b.session.device.protocolFeatures = b.session.device.offer.protocolFeatures;
     b.plane.macs.set(b.number, [ONE]);
     b.state.linkChanges(false);
     b.plane.commands.flushPort({ port: b.number });
     b.state.close();
-    deepEqual((await b.save()).learned, []);
+    assert.deepEqual((await b.save()).learned, []);
   }));
 
 Deno.test("MovingState puts a state in force as a whole", () =>
@@ -126,8 +130,8 @@ Deno.test("MovingState puts a state in force as a whole", () =>
       ...{ mac: { low: 2, high: 9 }, mtu: 1400, queuePairs: 4, counters },
       learned: [{ ...TWO, ageSeconds: 2 ** 32 - 1 }, ONE],
     };
-    equal(await b.load(state), null);
-    deepEqual([b.session.device.config.mac, b.session.device.config.mtu, b.host.mtu], [
+    assert.equal(await b.load(state), null);
+    assert.deepEqual([b.session.device.config.mac, b.session.device.config.mtu, b.host.mtu], [
       state.mac,
       1400,
       1400,
@@ -135,22 +139,26 @@ Deno.test("MovingState puts a state in force as a whole", () =>
     const expected = PORT_COUNTERS.map((
       name,
     ) => ({ rxFrames: 5, txBytes: 6 }[name as "txBytes"] ?? 0));
-    deepEqual(b.plane.added.get(b.number), expected);
-    deepEqual(b.plane.portMacs(b.number), [ONE], "what there is room for, seen last first");
-    deepEqual(b.log, ["state-loaded state of another back-end loaded, 1 of 2 addresses"]);
+    assert.deepEqual(b.plane.added.get(b.number), expected);
+    assert.deepEqual(b.plane.portMacs(b.number), [ONE], "what there is room for, seen last first");
+    assert.deepEqual(b.log, ["state-loaded state of another back-end loaded, 1 of 2 addresses"]);
     const again = await b.load({ ...EMPTY, learned: [{ ...TWO, ageSeconds: 2 ** 32 - 1 }] });
-    equal(again, null);
-    equal(b.plane.portMacs(b.number)[1]?.ageSeconds, 1_000_000, "an age the FDB can hold");
-    deepEqual(b.session.device.config.mac, state.mac, "a state without an address leaves it");
+    assert.equal(again, null);
+    assert.equal(b.plane.portMacs(b.number)[1]?.ageSeconds, 1_000_000, "an age the FDB can hold");
+    assert.deepEqual(
+      b.session.device.config.mac,
+      state.mac,
+      "a state without an address leaves it",
+    );
   }));
 
 Deno.test("MovingState refuses what this port cannot go on with, and changes nothing", () =>
   bench(async (b) => {
-    equal((await b.load({ ...EMPTY, queuePairs: 5, learned: [ONE] }))?.code, "bad-state");
-    equal((await b.load({ ...EMPTY, mtu: 4001, learned: [ONE] }))?.code, "bad-state");
-    equal((await b.state.finish())?.code, "no-state", "there is nothing more to ask about");
-    deepEqual([b.plane.portMacs(b.number), b.plane.added.size, b.host.mtu], [[], 0, null]);
-    deepEqual([b.session.device.config.mtu, b.session.device.config.mac], [
+    assert.equal((await b.load({ ...EMPTY, queuePairs: 5, learned: [ONE] }))?.code, "bad-state");
+    assert.equal((await b.load({ ...EMPTY, mtu: 4001, learned: [ONE] }))?.code, "bad-state");
+    assert.equal((await b.state.finish())?.code, "no-state", "there is nothing more to ask about");
+    assert.deepEqual([b.plane.portMacs(b.number), b.plane.added.size, b.host.mtu], [[], 0, null]);
+    assert.deepEqual([b.session.device.config.mtu, b.session.device.config.mac], [
       4000,
       b.session.device.offer.mac,
     ]);
@@ -159,8 +167,8 @@ Deno.test("MovingState refuses what this port cannot go on with, and changes not
 Deno.test("MovingState ends an earlier transfer when another one begins", () =>
   bench(async (b) => {
     const [out, silent] = createPipe();
-    equal(b.state.start("load", out), null);
-    equal(await b.load(EMPTY), null);
-    equal(await writeTenantFd(silent, new Uint8Array(1)), -1, "its pipe was closed");
+    assert.equal(b.state.start("load", out), null);
+    assert.equal(await b.load(EMPTY), null);
+    assert.equal(await writeTenantFd(silent, new Uint8Array(1)), -1, "its pipe was closed");
     closeFd(silent);
   }));

@@ -1,5 +1,5 @@
 /** What is kept of rings: inflight areas that are safe to write, and the journal's file. */
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, fdSeals } from "../../../../ffi/mod.ts";
 import { createEventFd, statFd, viewMemory } from "../../../../ffi/mod.ts";
 import { MappingPool } from "../../../../lib/control/front_end/guest_memory.ts";
@@ -50,7 +50,7 @@ class Bench implements Disposable {
   }
 
   get address(): number {
-    ok(!isRefusal(this.#guest));
+    assert(!isRefusal(this.#guest));
     return this.#guest.placed.address;
   }
 
@@ -78,23 +78,23 @@ class Bench implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    ok(!isRefusal(this.#guest));
+    assert(!isRefusal(this.#guest));
     this.pool.release(this.#guest);
     closeFd(this.#guestFd);
-    equal(this.plane.mappings.size, 0, "everything was unmapped");
-    deepEqual(held(), this.#before);
+    assert.equal(this.plane.mappings.size, 0, "everything was unmapped");
+    assert.deepEqual(held(), this.#before);
     Deno.removeSync(this.folder, { recursive: true });
   }
 }
 
 function placed(result: PlacedVring | Refusal): PlacedVring {
-  ok(!isRefusal(result), JSON.stringify(result));
+  assert(!isRefusal(result), JSON.stringify(result));
   return result;
 }
 
 /** What the data plane would leave: a position in the record. */
 function leave(result: PlacedVring, slot: number, wrap: number): void {
-  ok(result.record);
+  assert(result.record);
   const words = new Uint32Array(viewMemory(result.record.address, 64));
   words[10] = words[11] = slot | (wrap << 15);
 }
@@ -103,22 +103,22 @@ Deno.test("inflight areas are made sealed, and only sealed ones are taken", () =
   using bench = new Bench();
   const records = bench.records();
   const made = records.createInflight(8192);
-  ok(typeof made === "number");
-  equal(fdSeals(made), F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_SHRINK);
-  equal(statFd(made).sizeBytes, 8192);
+  assert(typeof made === "number");
+  assert.equal(fdSeals(made), F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_SHRINK);
+  assert.equal(statFd(made).sizeBytes, 8192);
   const open = memoryFile(8192, 0);
   const eventFd = createEventFd();
   const refusal = (fd: number, offset: number, bytes: number): string | undefined =>
     records.prepareInflight(fd, offset, bytes)?.code;
-  equal(refusal(open, 0, 8192), "bad-inflight");
-  equal(refusal(eventFd, 0, 8192), "bad-inflight");
-  equal(refusal(made, 0, 8256), "region-past-eof");
-  equal(refusal(made, 4096, 8192), "region-past-eof");
-  equal(refusal(made, 0, 2 ** 50), "region-past-eof");
-  equal(refusal(made, 0, 8192), undefined);
+  assert.equal(refusal(open, 0, 8192), "bad-inflight");
+  assert.equal(refusal(eventFd, 0, 8192), "bad-inflight");
+  assert.equal(refusal(made, 0, 8256), "region-past-eof");
+  assert.equal(refusal(made, 4096, 8192), "region-past-eof");
+  assert.equal(refusal(made, 0, 2 ** 50), "region-past-eof");
+  assert.equal(refusal(made, 0, 8192), undefined);
   records.commitInflight();
   // Another one takes its place.
-  equal(refusal(made, 64, 4096), undefined);
+  assert.equal(refusal(made, 64, 4096), undefined);
   records.commitInflight();
   records.close();
   for (const fd of [made, open, eventFd]) closeFd(fd);
@@ -128,20 +128,20 @@ Deno.test("an area that stays empty gets its regions when rings start", () => {
   using bench = new Bench();
   const records = bench.records();
   const fd = records.createInflight(4096);
-  ok(typeof fd === "number");
-  equal(records.prepareInflight(fd, 0, 4096), null);
+  assert(typeof fd === "number");
+  assert.equal(records.prepareInflight(fd, 0, 4096), null);
   records.commitInflight();
   const region = { offset: 320, entries: SIZE };
   const first = placed(records.placeVring(1, bench.plan({ region })));
-  deepEqual(first.position, NEW);
-  equal(first.record?.kind, "inflight");
+  assert.deepEqual(first.position, NEW);
+  assert.equal(first.record?.kind, "inflight");
   const view = new DataView(viewMemory(first.record.address, 320));
-  equal(view.getUint16(8, true), 1);
-  equal(view.getUint16(10, true), SIZE);
+  assert.equal(view.getUint16(8, true), 1);
+  assert.equal(view.getUint16(10, true), SIZE);
   view.setUint16(10, 9, true);
   const second = records.placeVring(1, bench.plan({ region }));
-  equal(isRefusal(second) && second.code, "bad-inflight");
-  deepEqual(bench.files(), [], "no journal where there is an area");
+  assert.equal(isRefusal(second) && second.code, "bad-inflight");
+  assert.deepEqual(bench.files(), [], "no journal where there is an area");
   records.close();
   closeFd(fd);
 });
@@ -150,21 +150,21 @@ Deno.test("a packed ring goes on where it was, whatever its front-end says", () 
   using bench = new Bench();
   const first = bench.records();
   const start = placed(first.placeVring(3, bench.plan()));
-  deepEqual(start.position, NEW);
-  equal(start.record?.kind, "journal");
+  assert.deepEqual(start.position, NEW);
+  assert.equal(start.record?.kind, "journal");
   bench.use(5);
   leave(start, 5, 1);
   first.close();
-  deepEqual(bench.files(), ["ctl.vm.rings"], "the file stays");
-  equal((Deno.statSync(bench.path).mode ?? 0) & 0o777, 0o600);
+  assert.deepEqual(bench.files(), ["ctl.vm.rings"], "the file stays");
+  assert.equal((Deno.statSync(bench.path).mode ?? 0) & 0o777, 0o600);
 
   const next = bench.records();
-  deepEqual(placed(next.placeVring(3, bench.plan())).position, AT_5);
-  match(bench.lines.at(-1) ?? "", /^info recovered vring 3 goes on at slot 5/);
+  assert.deepEqual(placed(next.placeVring(3, bench.plan())).position, AT_5);
+  assert.match(bench.lines.at(-1) ?? "", /^info recovered vring 3 goes on at slot 5/);
   // The front-end asks and knows from then on.
   next.forget(3);
   next.close();
-  deepEqual(bench.files(), [], "a file of no use goes");
+  assert.deepEqual(bench.files(), [], "a file of no use goes");
 });
 
 Deno.test("a record is of one ring in one file, and the ring must agree", () => {
@@ -188,19 +188,19 @@ Deno.test("a record is of one ring in one file, and the ring must agree", () => 
     records.close();
     return position.usedIndex;
   };
-  equal(next(), 4);
+  assert.equal(next(), 4);
   bench.inode = 8n;
-  equal(next(), 0, "another file");
+  assert.equal(next(), 0, "another file");
   bench.inode = 7n;
-  equal(next({ size: SIZE - 1 }), 0, "another size");
+  assert.equal(next({ size: SIZE - 1 }), 0, "another size");
   bench.use(0);
-  equal(next(), 0, "a ring that is new");
+  assert.equal(next(), 0, "a ring that is new");
   bench.use(6);
-  equal(next(), 6, "a ring that has gone on without us tells by itself");
+  assert.equal(next(), 6, "a ring that has gone on without us tells by itself");
   bench.use(6);
   mixed();
-  equal(next(), 0, "a ring that does not tell: the front-end's word");
-  equal(next({ claimedNew: false, position: AT_5 }), 5);
+  assert.equal(next(), 0, "a ring that does not tell: the front-end's word");
+  assert.equal(next({ claimedNew: false, position: AT_5 }), 5);
 });
 
 Deno.test("a guest that comes back by another port goes on where it was", () => {
@@ -215,14 +215,14 @@ Deno.test("a guest that comes back by another port goes on where it was", () => 
   first.close();
   const other = bench.records(bench.port("vm-2"));
   const again = placed(other.placeVring(1, bench.plan()));
-  equal(again.position.usedIndex, 4);
+  assert.equal(again.position.usedIndex, 4);
   leave(again, 4, 1);
   other.close();
-  deepEqual(bench.files().sort(), ["ctl.vm-2.rings", "ctl.vm.rings"]);
+  assert.deepEqual(bench.files().sort(), ["ctl.vm-2.rings", "ctl.vm.rings"]);
   // Its own record from now on.
   Deno.removeSync(bench.path);
   const last = bench.records(bench.port("vm-2"));
-  equal(placed(last.placeVring(1, bench.plan())).position.usedIndex, 4);
+  assert.equal(placed(last.placeVring(1, bench.plan())).position.usedIndex, 4);
   last.forget(1);
   last.close();
 });
@@ -234,28 +234,28 @@ Deno.test("a file that is not ours is left alone, and said once", () => {
   bench.use(3);
   for (const vring of [0, 1]) {
     const { position, record } = placed(records.placeVring(vring, bench.plan()));
-    equal(record, null);
-    equal(position.usedIndex, 3, "the ring tells by itself");
+    assert.equal(record, null);
+    assert.equal(position.usedIndex, 3, "the ring tells by itself");
   }
-  equal(bench.lines.filter((line) => line.startsWith("warn no-journal")).length, 1);
+  assert.equal(bench.lines.filter((line) => line.startsWith("warn no-journal")).length, 1);
   records.close();
-  equal(Deno.readTextFileSync(bench.path), "theirs");
+  assert.equal(Deno.readTextFileSync(bench.path), "theirs");
   const link = `${bench.folder}/link`;
   Deno.symlinkSync("/etc/passwd", link);
   const others = bench.records({ path: link, siblings: () => [] });
-  equal(placed(others.placeVring(0, bench.plan())).record, null);
+  assert.equal(placed(others.placeVring(0, bench.plan())).record, null);
   others.close();
 });
 
 Deno.test("without a control socket there is no file", () => {
   using bench = new Bench();
   const records = bench.records(recordsFiles(null, "vm"));
-  equal(placed(records.placeVring(0, bench.plan())).record, null);
+  assert.equal(placed(records.placeVring(0, bench.plan())).record, null);
   records.close();
-  deepEqual(bench.files(), []);
-  deepEqual(bench.lines, []);
+  assert.deepEqual(bench.files(), []);
+  assert.deepEqual(bench.lines, []);
 });
 
 Deno.test("a folder of records that is gone has no records, and stops nothing", () => {
-  deepEqual(recordsFiles("/nowhere/at/all/ctl", "vm1").siblings(), []);
+  assert.deepEqual(recordsFiles("/nowhere/at/all/ctl", "vm1").siblings(), []);
 });

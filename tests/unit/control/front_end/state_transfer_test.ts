@@ -1,5 +1,5 @@
 /** A state on its way through real pipes and sockets, and other ends that do not do their part. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import {
   closeFd,
@@ -56,7 +56,7 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
     await untilIdle(subject.blocking);
     await reactor.close();
   }
-  deepEqual(failures, []);
+  assert.deepEqual(failures, []);
   await untilHeld(before);
 }
 
@@ -65,7 +65,7 @@ async function readAll(fd: number): Promise<Uint8Array> {
   const piece = new Uint8Array(new ArrayBuffer(100_000));
   for (;;) {
     const got = await readTenantFd(fd, piece);
-    ok(got >= 0);
+    assert(got >= 0);
     if (got === 0) return new Uint8Array(all);
     for (const byte of piece.subarray(0, got)) all.push(byte);
   }
@@ -74,7 +74,7 @@ async function readAll(fd: number): Promise<Uint8Array> {
 async function writeAll(fd: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   for (let at = 0; at < bytes.length;) {
     const count = await writeTenantFd(fd, bytes.subarray(at, at + 30_000));
-    ok(count > 0);
+    assert(count > 0);
     at += count;
   }
 }
@@ -84,8 +84,8 @@ for (const bytes of [1, 65536, MIB]) {
     bench(async (b) => {
       const [out, into] = createPipe();
       const transfer = b.save(into, pattern(bytes));
-      deepEqual(await readAll(out), pattern(bytes));
-      equal(await transfer.over(LONG_MS), null);
+      assert.deepEqual(await readAll(out), pattern(bytes));
+      assert.equal(await transfer.over(LONG_MS), null);
       closeFd(out);
     }));
 
@@ -94,11 +94,11 @@ for (const bytes of [1, 65536, MIB]) {
       const [out, into] = createPipe();
       const transfer = b.load(out);
       await writeAll(into, pattern(bytes));
-      equal(transfer.outcome, undefined, "there may be more");
+      assert.equal(transfer.outcome, undefined, "there may be more");
       const over = transfer.over(LONG_MS);
       closeFd(into);
-      equal(await over, null);
-      deepEqual(transfer.bytes, pattern(bytes));
+      assert.equal(await over, null);
+      assert.deepEqual(transfer.bytes, pattern(bytes));
     }));
 }
 
@@ -107,8 +107,8 @@ Deno.test("StateTransfer loads nothing at all", () =>
     const [out, into] = createPipe();
     const transfer = b.load(out);
     closeFd(into);
-    equal(await transfer.over(LONG_MS), null);
-    equal(transfer.bytes.length, 0);
+    assert.equal(await transfer.over(LONG_MS), null);
+    assert.equal(transfer.bytes.length, 0);
   }));
 
 Deno.test("StateTransfer takes sockets for pipes", () =>
@@ -117,11 +117,11 @@ Deno.test("StateTransfer takes sockets for pipes", () =>
     const saving = b.save(near, pattern(5000));
     const [left, right] = socketPair();
     const loading = b.load(left);
-    equal(await saving.over(LONG_MS), null);
-    equal(send(right, pattern(5000)), 5000);
+    assert.equal(await saving.over(LONG_MS), null);
+    assert.equal(send(right, pattern(5000)), 5000);
     closeFd(right);
-    equal(await loading.over(LONG_MS), null);
-    deepEqual(loading.bytes, pattern(5000));
+    assert.equal(await loading.over(LONG_MS), null);
+    assert.deepEqual(loading.bytes, pattern(5000));
     closeFd(far);
   }));
 
@@ -142,13 +142,13 @@ Deno.test("StateTransfer ends in time when nobody reads, writes, or ever ends", 
   bench(async (b) => {
     const [unread, into] = createPipe();
     const full = await outcome(b, b.save(into, pattern(MIB)), () => {}, 50);
-    equal(full?.code, "state-timeout");
+    assert.equal(full?.code, "state-timeout");
     const [out, silent] = createPipe();
     const nothing = await outcome(b, b.load(out), () => {}, 50);
-    equal(nothing?.code, "state-timeout");
+    assert.equal(nothing?.code, "state-timeout");
     const [half, endless] = createPipe();
     const write = (): Promise<void> => writeAll(endless, pattern(100));
-    equal((await outcome(b, b.load(half), write, 50))?.code, "state-timeout");
+    assert.equal((await outcome(b, b.load(half), write, 50))?.code, "state-timeout");
     for (const fd of [unread, silent, endless]) closeFd(fd);
   }));
 
@@ -159,13 +159,13 @@ Deno.test("StateTransfer refuses what is longer than its room, at once", () =>
     await writeAll(into, pattern(1000));
     await writeAll(into, pattern(1));
     await until("the byte too many", () => transfer.outcome !== undefined);
-    equal(transfer.outcome?.code, "state-too-long");
+    assert.equal(transfer.outcome?.code, "state-too-long");
     closeFd(into);
     const [exact, end] = createPipe();
     const fits = b.load(exact, 1000);
     await writeAll(end, pattern(1000));
     closeFd(end);
-    equal(await fits.over(LONG_MS), null);
+    assert.equal(await fits.over(LONG_MS), null);
   }));
 
 Deno.test("StateTransfer says that the other end closed before all was read", () =>
@@ -174,11 +174,11 @@ Deno.test("StateTransfer says that the other end closed before all was read", ()
     const transfer = b.save(into, pattern(MIB));
     await readTenantFd(out, new Uint8Array(new ArrayBuffer(1000)));
     closeFd(out);
-    equal((await transfer.over(LONG_MS))?.code, "state-unread");
+    assert.equal((await transfer.over(LONG_MS))?.code, "state-unread");
     const [near, far] = socketPair();
     const hungUp = b.save(near, pattern(MIB));
     closeFd(far);
-    ok(["state-unread", "state-io"].includes((await hungUp.over(LONG_MS))?.code ?? ""));
+    assert(["state-unread", "state-io"].includes((await hungUp.over(LONG_MS))?.code ?? ""));
   }));
 
 Deno.test("StateTransfer through the wrong end of a pipe never begins, and ends in time", () =>
@@ -186,9 +186,9 @@ Deno.test("StateTransfer through the wrong end of a pipe never begins, and ends 
     const [out, into] = createPipe();
     // Epoll never calls these ends ready, or at once for what they cannot do.
     const saved = await b.save(out, pattern(10)).over(50);
-    ok(["state-timeout", "state-unread", "state-io"].includes(saved?.code ?? ""), saved?.code);
+    assert(["state-timeout", "state-unread", "state-io"].includes(saved?.code ?? ""), saved?.code);
     const loaded = await b.load(into).over(50);
-    ok(["state-timeout", "state-io"].includes(loaded?.code ?? ""), loaded?.code);
+    assert(["state-timeout", "state-io"].includes(loaded?.code ?? ""), loaded?.code);
   }));
 
 Deno.test("StateTransfer is not held up by a pipe that is made blocking again", () =>
@@ -201,8 +201,8 @@ Deno.test("StateTransfer is not held up by a pipe that is made blocking again", 
     await delay(1);
     const over = transfer.over(LONG_MS);
     closeFd(again);
-    deepEqual(await readAll(out), pattern(MIB));
-    equal(await over, null);
+    assert.deepEqual(await readAll(out), pattern(MIB));
+    assert.equal(await over, null);
     closeFd(out);
   }));
 
@@ -212,7 +212,7 @@ Deno.test("StateTransfer that is given up closes its descriptor and tells who as
     const transfer = b.load(out);
     const over = transfer.over(LONG_MS);
     transfer.close();
-    equal((await over)?.code, "state-given-up");
+    assert.equal((await over)?.code, "state-given-up");
     await until("the descriptor is closed", () => fdKind(out) === "other");
     transfer.close();
     closeFd(into);

@@ -1,5 +1,5 @@
 /** Descriptors whose owner makes a call on them block: nobody else waits for that. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import {
   createEventFd,
@@ -22,8 +22,8 @@ import { until } from "../../../harness/until.ts";
 /** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
 function fullEventFd(): number {
   const fd = libc.eventfd(0, 0o2000000);
-  ok(fd >= 0);
-  equal(libc.eventfd_write(fd, 0xffff_ffff_ffff_fffen), 0);
+  assert(fd >= 0);
+  assert.equal(libc.eventfd_write(fd, 0xffff_ffff_ffff_fffen), 0);
   return fd;
 }
 
@@ -33,11 +33,11 @@ Deno.test("TenantFds closes eventfds at once and other descriptors soon", async 
   const fds = new TenantFds(pool);
   const eventFd = createEventFd();
   fds.close(eventFd);
-  equal(fdKind(eventFd), "other", "it is closed");
+  assert.equal(fdKind(eventFd), "other", "it is closed");
   for (const fd of socketPair()) fds.close(fd);
-  equal(fds.waiting, 2);
+  assert.equal(fds.waiting, 2);
   await untilIdle(pool);
-  equal(fds.waiting, 0);
+  assert.equal(fds.waiting, 0);
   await untilHeld(before);
 });
 
@@ -53,12 +53,12 @@ Deno.test("TenantFds signals an eventfd before it closes it", async () => {
   fds.signal(1001);
   fds.close(1001);
   fds.close(1002);
-  deepEqual(order, ["signal 1001"]);
+  assert.deepEqual(order, ["signal 1001"]);
   for (const expected of [2, 3, 3]) {
     releases.shift()?.();
     await until("the next call is made", () => order.length === expected);
   }
-  deepEqual(order, ["signal 1001", "close 1001", "close 1002"]);
+  assert.deepEqual(order, ["signal 1001", "close 1001", "close 1002"]);
   await until("nothing waits", () => fds.waiting === 0);
 });
 
@@ -77,18 +77,26 @@ Deno.test("BlockingPool bounds calls under way and gives ports turns", async () 
   for (let round = 0; round < 3; round++) {
     ports.forEach((port, i) => port.close(10_000 + 100 * i + round));
   }
-  equal(pool.running, CALLS_MAX);
-  equal(new Set(calls.map((fd) => Math.floor(fd / 100))).size, CALLS_MAX, "one call per port");
+  assert.equal(pool.running, CALLS_MAX);
+  assert.equal(
+    new Set(calls.map((fd) => Math.floor(fd / 100))).size,
+    CALLS_MAX,
+    "one call per port",
+  );
   while (releases.length > 0) {
     releases.shift()?.();
     await delay(0);
-    ok(pool.running <= CALLS_MAX);
+    assert(pool.running <= CALLS_MAX);
   }
-  equal(calls.length, 3 * ports.length);
+  assert.equal(calls.length, 3 * ports.length);
   for (const [i, port] of ports.entries()) {
-    equal(port.waiting, 0);
+    assert.equal(port.waiting, 0);
     const mine = calls.filter((fd) => Math.floor((fd - 10_000) / 100) === i);
-    deepEqual(mine, [0, 1, 2].map((round) => 10_000 + 100 * i + round), "first in, first out");
+    assert.deepEqual(
+      mine,
+      [0, 1, 2].map((round) => 10_000 + 100 * i + round),
+      "first in, first out",
+    );
   }
 });
 
@@ -123,7 +131,7 @@ Deno.test("a tenant that blocks every call on its descriptors keeps the reactor 
   new TenantFds(pool).close(fd);
   // Emptied, each takes its signal and is closed.
   await untilIdle(pool);
-  ok(ports.every((port) => port.waiting === 0));
+  assert(ports.every((port) => port.waiting === 0));
   await untilHeld(before);
 });
 
@@ -131,18 +139,18 @@ Deno.test("BlockingPool tells when the last call has ended, and waits no longer 
   const releases: (() => void)[] = [];
   const blocked = (): Promise<void> => new Promise((resolve) => releases.push(resolve));
   const pool = new BlockingPool({ close: blocked, signal: blocked });
-  equal(await pool.idle(0), true, "nothing was begun");
+  assert.equal(await pool.idle(0), true, "nothing was begun");
   const [one, two] = [new TenantFds(pool), new TenantFds(pool)];
   for (const fds of [one, one, two]) fds.signal(10_000);
-  equal(await pool.idle(1), false, "a tenant blocks them");
+  assert.equal(await pool.idle(1), false, "a tenant blocks them");
   let idle = false;
   const over = pool.idle(WAIT_MS_MAX).then((is) => idle = is);
   for (let ended = 0; ended < 3; ended++) {
-    equal(idle, false, `${ended} of three calls have ended`);
+    assert.equal(idle, false, `${ended} of three calls have ended`);
     await until("a call is under way", () => releases.length > 0);
     releases.shift()?.();
     await delay(0);
   }
   await over;
-  deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
+  assert.deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
 });

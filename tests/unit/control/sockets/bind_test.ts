@@ -1,5 +1,5 @@
 /** Listening sockets: permissions, paths in use, and leaving alone what is not ours. */
-import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   acceptUnix,
   closeFd,
@@ -27,7 +27,7 @@ function inFolder(run: (folder: string) => void): void {
   const mask = Deno.umask();
   try {
     run(folder);
-    equal(Deno.umask(), mask, "the mask is as it was");
+    assert.equal(Deno.umask(), mask, "the mask is as it was");
   } finally {
     Deno.chmodSync(folder, 0o700);
     Deno.removeSync(folder, { recursive: true });
@@ -36,14 +36,18 @@ function inFolder(run: (folder: string) => void): void {
 
 function refused(path: string, text: RegExp): void {
   const before = Array.from(Deno.readDirSync("/proc/self/fd")).length;
-  throws(() => listenAt(path, ACCESS), (error) => {
-    ok(error instanceof ControlError, String(error));
-    equal(error.kind, "invalid");
-    match(error.message, text);
-    ok(error.hint !== null && !error.message.includes("\n"), "one line and a fix");
+  assert.throws(() => listenAt(path, ACCESS), (error) => {
+    assert(error instanceof ControlError, String(error));
+    assert.equal(error.kind, "invalid");
+    assert.match(error.message, text);
+    assert(error.hint !== null && !error.message.includes("\n"), "one line and a fix");
     return true;
   });
-  equal(Array.from(Deno.readDirSync("/proc/self/fd")).length, before, "no descriptor is left");
+  assert.equal(
+    Array.from(Deno.readDirSync("/proc/self/fd")).length,
+    before,
+    "no descriptor is left",
+  );
 }
 
 Deno.test("listenAt() gives a socket exactly its mode, whatever the mask", () =>
@@ -54,7 +58,7 @@ Deno.test("listenAt() gives a socket exactly its mode, whatever the mask", () =>
         const old = Deno.umask(mask);
         const fd = listenAt(path, { mode, group: null });
         Deno.umask(old);
-        equal((Deno.lstatSync(path).mode as number) & 0o7777, mode);
+        assert.equal((Deno.lstatSync(path).mode as number) & 0o7777, mode);
         const client = connectUnix(path);
         closeFd(acceptUnix(fd));
         closeFd(client);
@@ -70,14 +74,14 @@ Deno.test("listenAt() gives a socket to a group by name or number", () =>
       .map((line) => line.split(":")).find((fields) => Number(fields[2]) === gid)?.[0];
     for (const group of [String(gid), ...(name ? [name] : [])]) {
       const fd = listenAt(`${folder}/${group}`, { mode: 0o660, group });
-      equal(Deno.lstatSync(`${folder}/${group}`).gid, gid);
+      assert.equal(Deno.lstatSync(`${folder}/${group}`).gid, gid);
       closeFd(fd);
     }
-    throws(
+    assert.throws(
       () => listenAt(`${folder}/x`, { mode: 0o660, group: "no-such-group-at-all" }),
       /no such group/,
     );
-    equal(socketIdentity(`${folder}/x`), null, "nothing was bound");
+    assert.equal(socketIdentity(`${folder}/x`), null, "nothing was bound");
   }));
 
 Deno.test("listenAt() replaces the socket of a server that died", () =>
@@ -87,7 +91,7 @@ Deno.test("listenAt() replaces the socket of a server that died", () =>
     const fd = listenAt(path, ACCESS);
     const client = connectUnix(path);
     const accepted = acceptUnix(fd);
-    ok(accepted >= 0);
+    assert(accepted >= 0);
     for (const each of [client, accepted, fd]) closeFd(each);
   }));
 
@@ -103,9 +107,9 @@ Deno.test("listenAt() leaves a live server alone, also one with a full backlog",
     } catch {
       // The backlog is full.
     }
-    ok(clients.length < 10);
+    assert(clients.length < 10);
     refused(path, /belongs to a running server/);
-    equal(socketIdentity(path), identity);
+    assert.equal(socketIdentity(path), identity);
     for (const client of clients) closeFd(client);
     closeFd(server);
   }));
@@ -115,9 +119,9 @@ Deno.test("listenAt() asks whether a server lives without its noticing", () =>
     const path = `${folder}/live`;
     const server = listenUnix(path);
     refused(path, /belongs to a running server/);
-    equal(acceptUnix(server), -EAGAIN, "nobody has connected");
+    assert.equal(acceptUnix(server), -EAGAIN, "nobody has connected");
     closeFd(server);
-    equal(isSocketHeld(path), false);
+    assert.equal(isSocketHeld(path), false);
   }));
 
 Deno.test("listenAt() never removes what is no socket", () =>
@@ -131,9 +135,9 @@ Deno.test("listenAt() never removes what is no socket", () =>
     for (const name of ["file", "folder", "link", "dangling", "link-to-stale"]) {
       refused(`${folder}/${name}`, /exists and is not a socket/);
     }
-    equal(Deno.readTextFileSync(`${folder}/link`), "keep me");
-    ok(socketIdentity(`${folder}/stale`) !== null);
-    ok(Deno.lstatSync(`${folder}/dangling`).isSymlink);
+    assert.equal(Deno.readTextFileSync(`${folder}/link`), "keep me");
+    assert(socketIdentity(`${folder}/stale`) !== null);
+    assert(Deno.lstatSync(`${folder}/dangling`).isSymlink);
   }));
 
 Deno.test("listenAt() names the fix for paths that cannot be", () =>
@@ -177,7 +181,7 @@ Deno.test("listenAt() changes nothing but its socket, whatever its path leads to
       } finally {
         Deno.umask = umask;
       }
-      equal((Deno.statSync(victim).mode ?? 0) & 0o777, 0o600);
+      assert.equal((Deno.statSync(victim).mode ?? 0) & 0o777, 0o600);
       Deno.removeSync(path);
       Deno.removeSync(victim);
     }
@@ -197,15 +201,15 @@ Deno.test("listenAt() puts back what took a stale socket's place while it looked
       rename(from, to);
     };
     try {
-      throws(() => listenAt(path, ACCESS), /belongs to a running server/);
+      assert.throws(() => listenAt(path, ACCESS), /belongs to a running server/);
     } finally {
       Deno.renameSync = rename;
     }
     const client = connectUnix(path);
     const accepted = acceptUnix(live);
-    ok(accepted >= 0, "it is found as before");
+    assert(accepted >= 0, "it is found as before");
     for (const fd of [client, accepted, live]) closeFd(fd);
-    deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["vm"]);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["vm"]);
   }));
 
 Deno.test("unlinkSocket() removes the socket it is told of and no other", () =>
@@ -217,13 +221,13 @@ Deno.test("unlinkSocket() removes the socket it is told of and no other", () =>
     Deno.renameSync(path, `${folder}/moved`);
     const theirs = listenUnix(path);
     unlinkSocket(path, identity);
-    ok(socketIdentity(path) !== null);
+    assert(socketIdentity(path) !== null);
     unlinkSocket(`${folder}/moved`, identity);
-    equal(socketIdentity(`${folder}/moved`), null);
+    assert.equal(socketIdentity(`${folder}/moved`), null);
     Deno.removeSync(path);
     Deno.writeTextFileSync(path, "");
     unlinkSocket(path);
-    ok(Deno.lstatSync(path).isFile);
+    assert(Deno.lstatSync(path).isFile);
     unlinkSocket(`${folder}/never-there`);
     closeFd(ours);
     closeFd(theirs);
@@ -247,9 +251,9 @@ Deno.test("whatever keeps a socket from being bound has a fix, and a name in wor
       const error of [new SystemError("bind", code), Object.assign(new Error(), { code: name })]
     ) {
       const told = bindError("/run/vm/a.sock", error);
-      ok(told instanceof ControlError, name);
-      if (error instanceof SystemError || code !== ENOMEM) match(told.message, why);
-      ok(told.hint !== null, name);
+      assert(told instanceof ControlError, name);
+      if (error instanceof SystemError || code !== ENOMEM) assert.match(told.message, why);
+      assert(told.hint !== null, name);
     }
   }
 });

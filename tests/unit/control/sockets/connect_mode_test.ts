@@ -1,5 +1,5 @@
 /** Why a port that connects waits, in words. */
-import { equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, listenUnix } from "../../../../ffi/mod.ts";
 import type { TenantFds } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { ConnectingSocket } from "../../../../lib/control/sockets/connect_mode.ts";
@@ -45,5 +45,5 @@ Deno.test("what keeps a port from connecting is said as it is", async () => {
       ["round", "links of its path go round"],
       ["round/vm", "links of its path go round"],
     ] as const
-  ) equal(await reasonAt(at(name)), reason, name);
+  ) assert.equal(await reasonAt(at(name)), reason, name);
 });

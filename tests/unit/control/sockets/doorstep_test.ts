@@ -1,5 +1,5 @@
 /** Front-ends that cannot be taken: held, told of in bounded lines, taken when the port is free. */
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { closeFd, socketPair } from "../../../../ffi/mod.ts";
 import { Arrival } from "../../../../lib/control/sockets/arrival.ts";
 import {
@@ -38,21 +38,21 @@ class Port {
 Deno.test("Doorstep holds a handful, takes the oldest when the port is free, and refuses the rest", () => {
   const port = new Port();
   for (let fd = 1000; fd < 1000 + HELD_MAX; fd++) {
-    ok(!port.step.isFull);
+    assert(!port.step.isFull);
     port.step.hold(fd, BUSY);
   }
-  ok(port.step.isFull);
+  assert(port.step.isFull);
   port.step.admit();
-  deepEqual(port.done, [], "the port is not free");
-  ok(port.step.isFull, "and nobody lost a place");
+  assert.deepEqual(port.done, [], "the port is not free");
+  assert(port.step.isFull, "and nobody lost a place");
   port.free = true;
   port.step.admit();
-  deepEqual(port.done, ["take 1000"]);
-  equal(port.rooms, 1);
-  ok(!port.step.isFull);
+  assert.deepEqual(port.done, ["take 1000"]);
+  assert.equal(port.rooms, 1);
+  assert(!port.step.isFull);
   port.step.clear("admin-down");
-  equal(port.done.length, HELD_MAX);
-  equal(port.done[1], "admin-down 1001");
+  assert.equal(port.done.length, HELD_MAX);
+  assert.equal(port.done[1], "admin-down 1001");
 });
 
 Deno.test("Doorstep refuses whom nobody took in time, and not before", async () => {
@@ -60,13 +60,13 @@ Deno.test("Doorstep refuses whom nobody took in time, and not before", async () 
   const since = performance.now();
   port.step.hold(1000, BUSY);
   await until("the front-end is refused", () => port.done.length > 0);
-  ok(performance.now() - since >= 990);
-  deepEqual(port.done, ["busy 1000"]);
+  assert(performance.now() - since >= 990);
+  assert.deepEqual(port.done, ["busy 1000"]);
   // One whose port is free in the last moment is taken.
   port.step.hold(1001, BUSY);
   port.free = true;
   await until("the front-end is taken", () => port.done.length > 1);
-  equal(port.done[1], "take 1001");
+  assert.equal(port.done[1], "take 1001");
   port.step.clear("admin-down");
 });
 
@@ -86,20 +86,23 @@ Deno.test("Knocks says a process once, once a minute, and when it stops", () => 
     }
   };
   seconds(50);
-  equal(lines.length, 1);
-  match(lines[0] ?? "", new RegExp(`^busy: .*pid ${Deno.pid} .* knocks, and pid 7 other is conn`));
+  assert.equal(lines.length, 1);
+  assert.match(
+    lines[0] ?? "",
+    new RegExp(`^busy: .*pid ${Deno.pid} .* knocks, and pid 7 other is conn`),
+  );
   seconds(70);
-  equal(lines.length, 2);
-  match(lines[1] ?? "", /^knocks: .*still knocks, and pid 7 other is connected: \d\d tries/);
+  assert.equal(lines.length, 2);
+  assert.match(lines[1] ?? "", /^knocks: .*still knocks, and pid 7 other is connected: \d\d tries/);
   now += 6000;
   knocks.look();
-  equal(lines.length, 3);
-  match(lines[2] ?? "", /stopped knocking: 120 tries in 119 s/);
+  assert.equal(lines.length, 3);
+  assert.match(lines[2] ?? "", /stopped knocking: 120 tries in 119 s/);
   // What it has to be told of anew is no knock like those before.
   knocks.note(near, TOO_OFTEN);
   knocks.note(near, TOO_OFTEN);
-  equal(lines.length, 4);
-  match(lines[3] ?? "", /^too-often: .*thrown out so often/);
+  assert.equal(lines.length, 4);
+  assert.match(lines[3] ?? "", /^too-often: .*thrown out so often/);
   knocks.close();
   closeFd(near);
   closeFd(far);
@@ -113,16 +116,16 @@ Deno.test("Pace slows down who comes again and again, not who stays", () => {
     for (; pace.mayTake(); count++) pace.took();
     return count;
   };
-  equal(taken(), 216);
+  assert.equal(taken(), 216);
   now += 10_000;
-  equal(taken(), 200, "twenty a second");
+  assert.equal(taken(), 200, "twenty a second");
   now += 50;
   for (let i = 0; i < 1000; i++) {
-    ok(pace.mayTake());
+    assert(pace.mayTake());
     pace.took();
     pace.ended({ pid: 7, stay: "long", faulty: true });
   }
-  ok(pace.mayTakeFrom(7), "whoever stayed is in nobody's way");
+  assert(pace.mayTakeFrom(7), "whoever stayed is in nobody's way");
 });
 
 Deno.test("Pace lets nobody bring links up and down without end", () => {
@@ -136,10 +139,10 @@ Deno.test("Pace lets nobody bring links up and down without end", () => {
     }
     return count;
   };
-  equal(visits(), 403);
+  assert.equal(visits(), 403);
   now += 5000;
-  equal(visits(), 200, "forty a second");
-  ok(pace.mayTakeFrom(7), "that is no fault");
+  assert.equal(visits(), 200, "forty a second");
+  assert(pace.mayTakeFrom(7), "that is no fault");
 });
 
 Deno.test("Pace has a process wait whose connections had to be closed, and no other one", () => {
@@ -151,34 +154,34 @@ Deno.test("Pace has a process wait whose connections had to be closed, and no ot
     return count;
   };
   for (let i = 0; i < 1000; i++) pace.ended({ pid: 7, stay: "short", faulty: false });
-  ok(pace.mayTakeFrom(7), "it left by itself");
-  equal(faults(7), 50);
-  ok(pace.mayTakeFrom(8));
+  assert(pace.mayTakeFrom(7), "it left by itself");
+  assert.equal(faults(7), 50);
+  assert(pace.mayTakeFrom(8));
   now += 10_000;
-  equal(faults(7), 10, "one a second");
+  assert.equal(faults(7), 10, "one a second");
   // Of as many as there may be, the one that was quiet for longest is forgotten.
   for (let pid = 100; pid < 164; pid++) pace.ended({ pid, stay: "short", faulty: true });
-  ok(pace.mayTakeFrom(7));
+  assert(pace.mayTakeFrom(7));
   // Processes that cannot be told apart do not suffer for each other.
   for (let i = 0; i < 100; i++) pace.ended({ pid: 0, stay: "short", faulty: true });
-  ok(pace.mayTakeFrom(0));
+  assert(pace.mayTakeFrom(0));
 });
 
 Deno.test("Doorstep lets who has to wait try after a second, and others in meanwhile", async () => {
   const port = new Port();
-  for (let fd = 1000; fd < 1000 + SLOWED_MAX; fd++) ok(port.step.hold(fd, TOO_OFTEN));
-  ok(!port.step.hold(1100, TOO_OFTEN), "a fifth one has no place");
-  deepEqual(port.done, ["too-often 1100"]);
-  ok(port.step.hold(1200, BUSY));
+  for (let fd = 1000; fd < 1000 + SLOWED_MAX; fd++) assert(port.step.hold(fd, TOO_OFTEN));
+  assert(!port.step.hold(1100, TOO_OFTEN), "a fifth one has no place");
+  assert.deepEqual(port.done, ["too-often 1100"]);
+  assert(port.step.hold(1200, BUSY));
   port.free = true;
   port.step.admit();
-  deepEqual(port.done.slice(1), ["take 1200"], "those before it wait their time");
+  assert.deepEqual(port.done.slice(1), ["take 1200"], "those before it wait their time");
   port.free = true;
   port.step.admit();
-  equal(port.done.length, 2);
+  assert.equal(port.done.length, 2);
   await until("the first of them has its try", () => port.done.length >= 3);
-  deepEqual(port.done.slice(2), ["take 1000", "busy 1001", "busy 1002", "busy 1003"]);
-  match(port.lines[0] ?? "", /warn too-often .* knocks, and was thrown out so often/);
+  assert.deepEqual(port.done.slice(2), ["take 1000", "busy 1001", "busy 1002", "busy 1003"]);
+  assert.match(port.lines[0] ?? "", /warn too-often .* knocks, and was thrown out so often/);
   port.step.clear("admin-down");
 });
 
@@ -200,7 +203,7 @@ Deno.test("Knocks tells of those without a line of their own once a minute", () 
     if (second % 5 === 0) knocks.look();
   }
   const others = lines.filter((line) => /of other processes/.test(line));
-  deepEqual(others, [
+  assert.deepEqual(others, [
     "knocks: 65 tries of other processes in 64 s",
     "knocks: 65 tries of other processes in 64 s",
     "knocks: 65 tries of other processes in 64 s",
@@ -228,21 +231,21 @@ Deno.test("Visits tells of the first few, then of their number; who stays has it
   // Those that stay are no news.
   for (let i = 0; i < 3 * TOLD_MAX; i++) {
     const stays = visit();
-    ok(!stays.stay());
+    assert(!stays.stay());
     stays.leave(null);
   }
-  equal(lines.length, 6 * TOLD_MAX);
+  assert.equal(lines.length, 6 * TOLD_MAX);
   lines.length = 0;
   now += 120_000;
   noise(100);
-  equal(lines.length, 2 * TOLD_MAX);
+  assert.equal(lines.length, 2 * TOLD_MAX);
   const good = visit();
   good.log("info", "link-up", "link up");
-  equal(lines.length, 2 * TOLD_MAX, "nobody knows yet that it stays");
-  ok(good.stay());
+  assert.equal(lines.length, 2 * TOLD_MAX, "nobody knows yet that it stays");
+  assert(good.stay());
   good.log("info", "link-down", "link down");
   good.leave(null);
-  deepEqual(lines.slice(2 * TOLD_MAX), [
+  assert.deepEqual(lines.slice(2 * TOLD_MAX), [
     "connected: front-end connected (pid 7 noise)",
     "link-down: link down",
     "disconnected: front-end disconnected",
@@ -251,14 +254,14 @@ Deno.test("Visits tells of the first few, then of their number; who stays has it
   visits.minute();
   noise(60);
   visits.minute();
-  deepEqual(lines, [
+  assert.deepEqual(lines, [
     "visits: 95 more front-ends came and left in the last 60 s, at last pid 7 noise, closed: endless",
     "visits: 60 more front-ends came and left in the last 60 s, at last pid 7 noise, closed: endless",
   ]);
   // Once it is quiet, the next ones have their lines again.
   visits.minute();
   noise(1);
-  equal(lines.length, 4);
+  assert.equal(lines.length, 4);
   visits.close();
 });
 
@@ -266,22 +269,22 @@ Deno.test("Arrival tells of who speaks or stays, once", async () => {
   let told = 0;
   const silent = new Arrival(() => told++);
   silent.end(false);
-  equal(silent.isAnnounced, false);
+  assert.equal(silent.isAnnounced, false);
   const talks = new Arrival(() => told++);
   talks.announce();
   talks.announce();
-  equal(told, 1);
+  assert.equal(told, 1);
   talks.end(true);
-  equal(talks.stay, "short");
+  assert.equal(talks.stay, "short");
   const stays = new Arrival(() => told++);
   await until("who stays is told of", () => stays.isAnnounced);
-  equal(stays.stay, "long");
-  equal(told, 2);
+  assert.equal(stays.stay, "long");
+  assert.equal(told, 2);
   stays.prove();
-  equal(stays.stay, "long", "a link makes it no shorter");
+  assert.equal(stays.stay, "long", "a link makes it no shorter");
   stays.end(false);
   const linked = new Arrival(() => told++);
   linked.prove();
-  equal(linked.stay, "linked");
+  assert.equal(linked.stay, "linked");
   linked.end(false);
 });

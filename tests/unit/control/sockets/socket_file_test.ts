@@ -1,6 +1,6 @@
 /** Socket files that are removed or replaced under who listens: noticed, said, and made again. */
 import { canBeOther, OTHER_UID } from "../../../harness/other_user.ts";
-import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { acceptUnix, closeFd, connectUnix, EAGAIN, listenUnix } from "../../../../ffi/mod.ts";
 import { bindSocket, socketIdentity } from "../../../../lib/control/sockets/bind.ts";
 import { SocketFile } from "../../../../lib/control/sockets/socket_file.ts";
@@ -37,7 +37,7 @@ class Bench {
   reaches(): void {
     const client = connectUnix(this.path);
     const accepted = acceptUnix(this.fd);
-    ok(accepted >= 0, "the connection came to our socket");
+    assert(accepted >= 0, "the connection came to our socket");
     closeFd(accepted);
     closeFd(client);
   }
@@ -72,18 +72,21 @@ function bench(run: (bench: Bench, folder: string) => void, name = "vm.sock"): v
 Deno.test("a socket file that is removed is made again as it was, and said once", () =>
   bench((subject) => {
     subject.watch.look();
-    deepEqual([subject.binds, subject.lines], [0, []], "nothing happened yet");
+    assert.deepEqual([subject.binds, subject.lines], [0, []], "nothing happened yet");
     const before = socketIdentity(subject.path);
     Deno.removeSync(subject.path);
     subject.watch.look();
-    notEqual(socketIdentity(subject.path), before);
-    equal((Deno.lstatSync(subject.path).mode ?? 0) & 0o777, 0o640);
-    equal(subject.file.problem, null);
-    equal(subject.lines.length, 1);
-    match(subject.lines[0] ?? "", /^warn socket-gone socket .*vm\.sock was removed: .* made again/);
+    assert.notEqual(socketIdentity(subject.path), before);
+    assert.equal((Deno.lstatSync(subject.path).mode ?? 0) & 0o777, 0o640);
+    assert.equal(subject.file.problem, null);
+    assert.equal(subject.lines.length, 1);
+    assert.match(
+      subject.lines[0] ?? "",
+      /^warn socket-gone socket .*vm\.sock was removed: .* made again/,
+    );
     subject.reaches();
     subject.watch.look();
-    deepEqual([subject.binds, subject.lines.length], [1, 1]);
+    assert.deepEqual([subject.binds, subject.lines.length], [1, 1]);
   }));
 
 Deno.test("a socket file that is renamed is made again, and may come back", () =>
@@ -95,8 +98,8 @@ Deno.test("a socket file that is renamed is made again, and may come back", () =
     Deno.renameSync(`${subject.path}.old`, subject.path);
     subject.watch.look();
     subject.reaches();
-    equal(subject.file.problem, null);
-    match(subject.lines[1] ?? "", /was replaced: it is made again/);
+    assert.equal(subject.file.problem, null);
+    assert.match(subject.lines[1] ?? "", /was replaced: it is made again/);
   }));
 
 Deno.test("a file that is put back before anybody looked is the same one", () =>
@@ -104,7 +107,7 @@ Deno.test("a file that is put back before anybody looked is the same one", () =>
     Deno.renameSync(subject.path, `${subject.path}.old`);
     Deno.renameSync(`${subject.path}.old`, subject.path);
     subject.watch.look();
-    deepEqual([subject.binds, subject.lines], [0, []]);
+    assert.deepEqual([subject.binds, subject.lines], [0, []]);
     subject.reaches();
   }));
 
@@ -123,16 +126,22 @@ Deno.test("what is no socket stays, is told with the fix, and makes room when it
       Deno.removeSync(subject.path);
       put(subject.path);
       for (let look = 0; look < 5; look++) subject.watch.look();
-      ok(stands(subject.path), `the ${name} stands`);
-      equal(subject.file.problem?.code, "socket-gone");
-      match(subject.file.problem?.text ?? "", /was replaced, nobody finds it: .* not a socket/);
-      match(subject.file.problem?.hint ?? "", /^move it away; the socket is made again within/);
-      equal(subject.lines.length, 1, "said once");
-      ok(!subject.lines[0]?.includes("\n"));
+      assert(stands(subject.path), `the ${name} stands`);
+      assert.equal(subject.file.problem?.code, "socket-gone");
+      assert.match(
+        subject.file.problem?.text ?? "",
+        /was replaced, nobody finds it: .* not a socket/,
+      );
+      assert.match(
+        subject.file.problem?.hint ?? "",
+        /^move it away; the socket is made again within/,
+      );
+      assert.equal(subject.lines.length, 1, "said once");
+      assert(!subject.lines[0]?.includes("\n"));
       Deno.removeSync(subject.path);
       subject.watch.look();
-      equal(subject.file.problem, null);
-      match(subject.lines[1] ?? "", /^info socket-back/);
+      assert.equal(subject.file.problem, null);
+      assert.match(subject.lines[1] ?? "", /^info socket-back/);
       subject.reaches();
     });
   }
@@ -144,12 +153,12 @@ Deno.test("somebody else's live socket is left alone, here and at the end; a dea
     const foreign = listenUnix(subject.path);
     const theirs = socketIdentity(subject.path);
     for (let look = 0; look < 5; look++) subject.watch.look();
-    equal(socketIdentity(subject.path), theirs);
-    equal(acceptUnix(foreign), -EAGAIN, "its owner noticed nothing");
-    match(subject.file.problem?.text ?? "", /belongs to a running server/);
-    equal(subject.lines.length, 1);
+    assert.equal(socketIdentity(subject.path), theirs);
+    assert.equal(acceptUnix(foreign), -EAGAIN, "its owner noticed nothing");
+    assert.match(subject.file.problem?.text ?? "", /belongs to a running server/);
+    assert.equal(subject.lines.length, 1);
     subject.file.remove();
-    equal(socketIdentity(subject.path), theirs, "not removed at the end");
+    assert.equal(socketIdentity(subject.path), theirs, "not removed at the end");
     const other = new Bench(`${folder}/other`);
     try {
       Deno.removeSync(other.path);
@@ -177,7 +186,10 @@ Deno.test("another process that listens there is named", async () => {
     const reader = child.stdout.getReader();
     await reader.read();
     subject.watch.look();
-    match(subject.lines[0] ?? "", new RegExp(`pid ${child.pid}, .*stop it: kill ${child.pid};`));
+    assert.match(
+      subject.lines[0] ?? "",
+      new RegExp(`pid ${child.pid}, .*stop it: kill ${child.pid};`),
+    );
     child.kill("SIGKILL");
     await child.status;
     while (!(await reader.read()).done);
@@ -200,15 +212,15 @@ Deno.test("a folder that is removed is made again as it was, with those above it
       Deno.removeSync(`${folder}/a`, { recursive: true });
       subject.watch.look();
       subject.reaches();
-      equal((Deno.statSync(`${folder}/a`).mode ?? 0) & 0o7777, 0o711);
-      equal((Deno.statSync(`${folder}/a/b`).mode ?? 0) & 0o7777, 0o777);
-      equal(subject.lines.length, 1);
+      assert.equal((Deno.statSync(`${folder}/a`).mode ?? 0) & 0o7777, 0o711);
+      assert.equal((Deno.statSync(`${folder}/a/b`).mode ?? 0) & 0o7777, 0o777);
+      assert.equal(subject.lines.length, 1);
       // Another one in its place, somebody else's choice of mode.
       Deno.removeSync(`${folder}/a/b`, { recursive: true });
       Deno.mkdirSync(`${folder}/a/b`, { mode: 0o700 });
       subject.watch.look();
       subject.reaches();
-      equal((Deno.statSync(`${folder}/a/b`).mode ?? 0) & 0o7777, 0o700);
+      assert.equal((Deno.statSync(`${folder}/a/b`).mode ?? 0) & 0o7777, 0o700);
     } finally {
       subject.close();
     }
@@ -223,15 +235,18 @@ Deno.test("a folder that cannot be made again is asked for with the command that
     try {
       Deno.removeSync(`${folder}/run`, { recursive: true });
       for (let look = 0; look < 4; look++) subject.watch.look();
-      equal(subject.binds, 0);
-      equal(subject.lines.length, 1);
-      match(subject.lines[0] ?? "", /folder .*\/run is gone \(install -d -o \d+ -g \d+ -m 1777 /);
+      assert.equal(subject.binds, 0);
+      assert.equal(subject.lines.length, 1);
+      assert.match(
+        subject.lines[0] ?? "",
+        /folder .*\/run is gone \(install -d -o \d+ -g \d+ -m 1777 /,
+      );
       const command = /\((install [^;]+);/.exec(subject.lines[0] ?? "")?.[1]?.split(" ") ?? [];
       const [program = "", ...args] = command;
-      ok(new Deno.Command(program, { args }).outputSync().success);
+      assert(new Deno.Command(program, { args }).outputSync().success);
       subject.watch.look();
       subject.reaches();
-      equal(subject.file.problem, null);
+      assert.equal(subject.file.problem, null);
     } finally {
       subject.close();
     }
@@ -249,8 +264,8 @@ Deno.test("who can make a file come and go gets a few lines, not the log", () =>
       subject.reaches();
     }
     const warnings = subject.lines.filter((line) => line.startsWith("warn"));
-    ok(warnings.length <= 4, `${warnings.length} lines`);
-    ok(subject.lines.length <= 8, subject.lines.join("\n"));
+    assert(warnings.length <= 4, `${warnings.length} lines`);
+    assert(subject.lines.length <= 8, subject.lines.join("\n"));
   }));
 
 Deno.test("SocketWatch looks at folders, and at files only when one of them has changed", () =>
@@ -260,25 +275,25 @@ Deno.test("SocketWatch looks at folders, and at files only when one of them has 
     const file = { path: `${folder}/x`, isLost: false, look: () => void looks++ };
     watch.add(file);
     watch.look();
-    equal(looks, 1, "the first look sees it");
+    assert.equal(looks, 1, "the first look sees it");
     // The folder's time of change is too young to be trusted: a change may share it.
     watch.look();
-    equal(looks, 2);
+    assert.equal(looks, 2);
     const now = Date.now;
     try {
       Date.now = () => now() + 5000;
       watch.look();
-      equal(looks, 3, "once more, and from now on it is settled");
+      assert.equal(looks, 3, "once more, and from now on it is settled");
       watch.look();
-      equal(looks, 3);
+      assert.equal(looks, 3);
       Deno.writeTextFileSync(`${folder}/y`, "");
       Date.now = () => now();
       watch.look();
-      equal(looks, 4, "something changed");
+      assert.equal(looks, 4, "something changed");
       file.isLost = true;
       Date.now = () => now() + 5000;
       for (let more = 0; more < 3; more++) watch.look();
-      equal(looks, 7, "a lost one is looked at each time");
+      assert.equal(looks, 7, "a lost one is looked at each time");
     } finally {
       Date.now = now;
       watch.remove(file);
@@ -296,7 +311,9 @@ Deno.test("a folder that somebody else has made meanwhile gets no socket, nor do
     (path, folder) => {
       Deno.mkdirSync(`${folder}/elsewhere`);
       Deno.symlinkSync(`${folder}/elsewhere`, path);
-      ok(new Deno.Command("chown", { args: ["-h", String(OTHER_UID), path] }).outputSync().success);
+      assert(
+        new Deno.Command("chown", { args: ["-h", String(OTHER_UID), path] }).outputSync().success,
+      );
     },
   ];
   for (const make of makes) {
@@ -304,17 +321,17 @@ Deno.test("a folder that somebody else has made meanwhile gets no socket, nor do
       Deno.renameSync(run, `${run}.old`);
       make(run, `${run}.old`);
       for (let look = 0; look < 3; look++) subject.watch.look();
-      equal(socketIdentity(subject.path), null, "nothing is bound there");
-      match(
+      assert.equal(socketIdentity(subject.path), null, "nothing is bound there");
+      assert.match(
         subject.file.problem?.text ?? "",
         new RegExp(`nobody finds it: its folder .*run belongs to user ${OTHER_UID} now`),
       );
-      match(subject.file.problem?.hint ?? "", /^move it away/);
-      equal(subject.lines.length, 1);
+      assert.match(subject.file.problem?.hint ?? "", /^move it away/);
+      assert.equal(subject.lines.length, 1);
       Deno.removeSync(run);
       subject.watch.look();
       subject.reaches();
-      equal(subject.file.problem, null);
+      assert.equal(subject.file.problem, null);
     });
   }
 });

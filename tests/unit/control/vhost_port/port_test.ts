@@ -1,5 +1,5 @@
 /** A port over real sockets, descriptors and memory, with a data plane that only looks. */
-import { deepEqual, equal, match, notEqual, ok, rejects, throws } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import {
   closeFd,
   createEventFd,
@@ -80,39 +80,49 @@ async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
     await untilIdle(subject.context.blocking);
     await subject.reactor.close();
   }
-  deepEqual(failures, []);
-  equal(subject.plane.ports.size, 0);
-  equal(subject.plane.mappings.size, 0);
-  deepEqual(Array.from(Deno.readDirSync(folder)), [], "the socket was unlinked");
+  assert.deepEqual(failures, []);
+  assert.equal(subject.plane.ports.size, 0);
+  assert.equal(subject.plane.mappings.size, 0);
+  assert.deepEqual(Array.from(Deno.readDirSync(folder)), [], "the socket was unlinked");
   await untilHeld(before);
   Deno.removeSync(folder, { recursive: true });
 }
 
 Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>
   bench(async (b) => {
-    deepEqual([b.port.status().link, b.port.vrings()], ["wait", []]);
+    assert.deepEqual([b.port.status().link, b.port.vrings()], ["wait", []]);
     const front = await startedClient(b.path, 1400);
     const status = b.port.status();
-    equal(status.link, "up");
-    equal(status.ring, "split/256");
-    equal(status.mtu, 1400);
-    equal(status.connects, 1);
-    deepEqual(status.peer?.pid, Deno.pid);
-    deepEqual(status.featureNames, ["MRG_RXBUF", "PROTOCOL_FEATURES", "VERSION_1"]);
-    deepEqual(status.memory, [{ guestAddr: "0x0", sizeBytes: MIB, userAddr: "0x7f0000000000" }]);
-    equal(b.plane.frameMax.get(b.port.number), 1422);
-    deepEqual(b.port.vrings().map((v) => [v.index, v.state, v.direction, v.size, v.lastAvail]), [
-      [0, "running", "to guest", 256, 3],
-      [1, "running", "from guest", 256, 3],
-    ]);
-    match(b.logged("connected")[0] ?? "", new RegExp(`pid ${Deno.pid} `));
-    match(b.logged("link-up")[0] ?? "", /split\/256, MRG_RXBUF VERSION_1, 1 region of 1 MiB/);
+    assert.equal(status.link, "up");
+    assert.equal(status.ring, "split/256");
+    assert.equal(status.mtu, 1400);
+    assert.equal(status.connects, 1);
+    assert.deepEqual(status.peer?.pid, Deno.pid);
+    assert.deepEqual(status.featureNames, ["MRG_RXBUF", "PROTOCOL_FEATURES", "VERSION_1"]);
+    assert.deepEqual(status.memory, [{
+      guestAddr: "0x0",
+      sizeBytes: MIB,
+      userAddr: "0x7f0000000000",
+    }]);
+    assert.equal(b.plane.frameMax.get(b.port.number), 1422);
+    assert.deepEqual(
+      b.port.vrings().map((v) => [v.index, v.state, v.direction, v.size, v.lastAvail]),
+      [
+        [0, "running", "to guest", 256, 3],
+        [1, "running", "from guest", 256, 3],
+      ],
+    );
+    assert.match(b.logged("connected")[0] ?? "", new RegExp(`pid ${Deno.pid} `));
+    assert.match(
+      b.logged("link-up")[0] ?? "",
+      /split\/256, MRG_RXBUF VERSION_1, 1 region of 1 MiB/,
+    );
     front.release();
     await until("the port waits again", () => b.port.status().link === "wait");
-    deepEqual(b.logged("link-down").length, 1);
-    deepEqual(b.plane.flushed, [b.port.number]);
-    notEqual(b.plane.frameMax.get(b.port.number), 1422);
-    equal(b.plane.mappings.size, 0);
+    assert.deepEqual(b.logged("link-down").length, 1);
+    assert.deepEqual(b.plane.flushed, [b.port.number]);
+    assert.notEqual(b.plane.frameMax.get(b.port.number), 1422);
+    assert.equal(b.plane.mappings.size, 0);
   }));
 
 Deno.test("SwitchPort holds nothing more after 300 front-ends", () =>
@@ -123,18 +133,21 @@ Deno.test("SwitchPort holds nothing more after 300 front-ends", () =>
       front.release();
       await until(`round ${round} is over`, () => b.port.status().link === "wait");
     }
-    equal(b.port.status().connects, 300);
+    assert.equal(b.port.status().connects, 300);
     await untilHeld(before);
-    deepEqual(b.port.status().errors, {});
+    assert.deepEqual(b.port.status().errors, {});
   }));
 
 for (const command of ["addMapping", "setMemory", "startVring", "setVringEnabled"] as const) {
   Deno.test(`SwitchPort loses only its front-end when ${command} fails`, () =>
     bench(async (b) => {
       b.plane.failOnce(command);
-      await rejects(startedClient(b.path));
+      await assert.rejects(startedClient(b.path));
       await until("the connection is over", () => b.error("data-plane") === 1);
-      match(b.logged("closed")[0] ?? "", new RegExp(`cannot carry out ${command}: as the test`));
+      assert.match(
+        b.logged("closed")[0] ?? "",
+        new RegExp(`cannot carry out ${command}: as the test`),
+      );
       (await startedClient(b.path)).release();
       await until("the port waits again", () => b.port.status().link === "wait");
     }));
@@ -147,12 +160,12 @@ Deno.test("SwitchPort refuses a second front-end while the first lives", () =>
     const second = b.client();
     await second.closed();
     second.close();
-    equal(b.error("busy"), 1);
-    equal(await first.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(b.error("busy"), 1);
+    assert.equal(await first.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     first.close();
     await until("the first is gone", () => b.port.status().peer === null);
     const third = b.client();
-    equal(await third.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await third.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     third.close();
   }));
 
@@ -160,13 +173,13 @@ Deno.test("SwitchPort takes a front-end that connects again at once", () =>
   bench(async (b) => {
     let client = b.client();
     for (let round = 0; round < 200; round++) {
-      equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
       // The news of both may reach the port in either order.
       client.close();
       client = b.client();
     }
     client.close();
-    equal(b.error("busy"), 0);
+    assert.equal(b.error("busy"), 0);
   }));
 
 Deno.test("SwitchPort closes what breaks the protocol, says why, and listens again", () =>
@@ -191,9 +204,9 @@ Deno.test("SwitchPort closes what breaks the protocol, says why, and listens aga
       await client.closed();
       client.close();
       await until(`${code} is counted`, () => b.error(code) === 1);
-      ok(b.logged("closed").at(-1)?.includes(`"reason":"${code}"`));
+      assert(b.logged("closed").at(-1)?.includes(`"reason":"${code}"`));
       const good = b.client();
-      equal(await good.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      assert.equal(await good.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
       good.close();
       await until("the port is free", () => b.port.status().peer === null);
     }
@@ -205,12 +218,12 @@ Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
     const { client, errs } = front;
     b.port.ringBroken(1, "chain-loop");
     await until("the err eventfd is signalled", () => drainEventFd(errs[1] as number) === 1);
-    equal(drainEventFd(errs[0] as number), 0);
-    equal(b.port.status().link, "down");
-    equal(b.port.vrings()[1]?.state, "broken");
-    equal(b.port.vrings()[1]?.error, "chain-loop");
-    equal(b.error("chain-loop"), 1);
-    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(drainEventFd(errs[0] as number), 0);
+    assert.equal(b.port.status().link, "down");
+    assert.equal(b.port.vrings()[1]?.state, "broken");
+    assert.equal(b.port.vrings()[1]?.error, "chain-loop");
+    assert.equal(b.error("chain-loop"), 1);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     front.release();
     await until("the front-end is gone", () => b.port.status().peer === null);
     b.port.ringBroken(1, "chain-loop");
@@ -224,14 +237,14 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
     const client = b.client();
     const probe = createEventFd();
     closeFd(probe);
-    equal(libc.setrlimit(7, new BigUint64Array([BigInt(probe), limit[1] as bigint])), 0);
+    assert.equal(libc.setrlimit(7, new BigUint64Array([BigInt(probe), limit[1] as bigint])), 0);
     try {
       await until("accept fails", () => b.logged("accept-failed").length > 0);
-      match(b.logged("accept-failed")[0] ?? "", /EMFILE/);
+      assert.match(b.logged("accept-failed")[0] ?? "", /EMFILE/);
     } finally {
       libc.setrlimit(7, limit);
     }
-    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     client.close();
   }));
 
@@ -246,25 +259,25 @@ Deno.test("SwitchPort lets in who connected before its socket was made again, an
     const early = subject.client();
     Deno.removeSync(subject.path);
     subject.context.sockets.look();
-    ok(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n);
+    assert(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n);
     Deno.removeSync(subject.path);
     Deno.writeTextFileSync(subject.path, "");
     subject.context.sockets.look();
-    equal(subject.port.status().problems[0]?.code, "socket-gone");
-    match(subject.port.status().verdict, /was replaced, nobody finds it/);
-    ok(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n, "who is connected stays");
+    assert.equal(subject.port.status().problems[0]?.code, "socket-gone");
+    assert.match(subject.port.status().verdict, /was replaced, nobody finds it/);
+    assert(await early.ask(id.VHOST_USER_GET_FEATURES) > 0n, "who is connected stays");
     early.close();
     await until("the port is free", () => subject.port.status().link === "wait");
-    match(subject.port.status().verdict, /^no front-end can come: .*move it away/);
+    assert.match(subject.port.status().verdict, /^no front-end can come: .*move it away/);
     subject.port.setAdmin("down");
-    deepEqual(subject.port.status().problems, [], "a port that is down wants no socket");
-    throws(() => subject.port.setAdmin("up"), /exists and is not a socket/);
+    assert.deepEqual(subject.port.status().problems, [], "a port that is down wants no socket");
+    assert.throws(() => subject.port.setAdmin("up"), /exists and is not a socket/);
     Deno.removeSync(subject.path);
     subject.port.setAdmin("up");
     const late = subject.client();
-    ok(await late.ask(id.VHOST_USER_GET_FEATURES) > 0n);
+    assert(await late.ask(id.VHOST_USER_GET_FEATURES) > 0n);
     late.close();
-    equal(subject.logged("socket-gone").length, 2);
+    assert.equal(subject.logged("socket-gone").length, 2);
   }));
 
 Deno.test("SwitchPort that waits for descriptors to close says so, and goes on when they have", () =>
@@ -280,7 +293,7 @@ Deno.test("SwitchPort that waits for descriptors to close says so, and goes on w
     const path = `${b.path}-choked`;
     const port = new SwitchPort({ name: "x", path }, { ...contextOf(b), blocking });
     for (let count = 0; count < 4; count++) {
-      deepEqual(port.status().problems, []);
+      assert.deepEqual(port.status().problems, []);
       const sends = Client.connect(path);
       sends.give(id.VHOST_USER_SET_OWNER, words(), eventFds(100));
       await until("it is thrown out", () => port.status().errors["fd-count"] === count + 1);
@@ -289,15 +302,18 @@ Deno.test("SwitchPort that waits for descriptors to close says so, and goes on w
     const waits = Client.connect(path);
     await until("it has to wait", () => port.status().errors["closing"] === 1);
     const { problems, verdict, lastError, peer } = port.status();
-    deepEqual([problems.map(({ code }) => code), lastError?.code, peer], [
+    assert.deepEqual([problems.map(({ code }) => code), lastError?.code, peer], [
       ["closing"],
       "closing",
       null,
     ]);
-    match(verdict, /^no front-end is taken: descriptors of an earlier front-end do not close/);
+    assert.match(
+      verdict,
+      /^no front-end is taken: descriptors of an earlier front-end do not close/,
+    );
     open();
-    equal(await waits.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
-    deepEqual([port.status().problems, port.status().errors["closing"]], [[], 1]);
+    assert.equal(await waits.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.deepEqual([port.status().problems, port.status().errors["closing"]], [[], 1]);
     waits.close();
     await until("it is gone", () => port.status().peer === null);
     port.close();
@@ -308,13 +324,13 @@ Deno.test("SwitchPort serves an inherited listening socket and leaves its file a
   bench(async (b) => {
     const path = `${b.path}-inherited`;
     const port = new SwitchPort({ name: "x", path: "", fd: listenUnix(path) }, contextOf(b));
-    equal(port.status().socket.startsWith("fd "), true);
+    assert.equal(port.status().socket.startsWith("fd "), true);
     const client = Client.connect(path);
-    equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
     port.close();
     await client.closed();
     client.close();
-    ok(Deno.lstatSync(path).isSocket);
+    assert(Deno.lstatSync(path).isSocket);
     Deno.removeSync(path);
   }));
 
@@ -323,9 +339,9 @@ Deno.test("SwitchPort refuses an inherited descriptor that cannot listen", () =>
     const [near, far] = socketPair();
     const eventFd = createEventFd();
     for (const fd of [near, eventFd]) {
-      throws(() => new SwitchPort({ name: "x", path: "", fd }, contextOf(b)), (error) => {
-        ok(error instanceof ControlError);
-        match(error.message, /inherited descriptor/);
+      assert.throws(() => new SwitchPort({ name: "x", path: "", fd }, contextOf(b)), (error) => {
+        assert(error instanceof ControlError);
+        assert.match(error.message, /inherited descriptor/);
         return true;
       });
     }
@@ -337,6 +353,6 @@ Deno.test("SwitchPort that finds the switch full leaves no socket behind", () =>
   bench((b) => {
     b.plane.portsMax = 1;
     const config = { name: "x", path: `${b.path}-full` };
-    throws(() => new SwitchPort(config, contextOf(b)), /the switch is full/);
+    assert.throws(() => new SwitchPort(config, contextOf(b)), /the switch is full/);
     return Promise.resolve();
   }));

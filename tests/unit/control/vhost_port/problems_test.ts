@@ -1,5 +1,5 @@
 /** Who leaves early, and whether an IOMMU may be the reason: by what was asked, in which order. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { PortProblems } from "../../../../lib/control/vhost_port/problems.ts";
 import { Device } from "../../../../lib/vhost/device.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
@@ -28,24 +28,24 @@ Deno.test("an early leaving is explained to who begins like QEMU, once until one
     [...OWNED, id.VHOST_USER_SET_FEATURES],
   ];
   for (const probe of probes) leave(problems, probe);
-  deepEqual([lines, problems.list], [[], []]);
+  assert.deepEqual([lines, problems.list], [[], []]);
   leave(problems, OWNED);
   leave(problems, OWNED);
   leave(problems, QEMU);
-  deepEqual(lines, ["iommu-not-offered"]);
-  equal(problems.list[0]?.code, "iommu-not-offered");
+  assert.deepEqual(lines, ["iommu-not-offered"]);
+  assert.equal(problems.list[0]?.code, "iommu-not-offered");
   leave(problems, [...OWNED, id.VHOST_USER_SET_FEATURES]);
-  deepEqual(problems.list, []);
+  assert.deepEqual(problems.list, []);
   leave(problems, OWNED);
-  equal(lines.length, 2);
+  assert.equal(lines.length, 2);
 });
 
 Deno.test("a port that offers an IOMMU, and ports of one listener, say no more than is due", () => {
   const lines: string[] = [];
   const log = (_: string, event: string): void => void lines.push(event);
   leave(new PortProblems("a", {}, makeOffer({ offer: ["iommu"] }), log), OWNED);
-  equal(lines.length, 0);
+  assert.equal(lines.length, 0);
   const owner = {};
   for (let i = 0; i < 3; i++) leave(new PortProblems("vm{n}", owner, makeOffer({}), log), OWNED);
-  equal(lines.length, 1);
+  assert.equal(lines.length, 1);
 });

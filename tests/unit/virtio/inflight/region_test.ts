@@ -1,5 +1,5 @@
 /** Inflight regions that another back-end, or a front-end that means no good, has written. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { GuestRam, type RingDriver } from "../../../../lib/guest/driver.ts";
 import { PackedDriver } from "../../../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../../../lib/guest/driver_split.ts";
@@ -114,20 +114,20 @@ class Subject implements Disposable {
 }
 
 function found(result: RecoveredVring | RegionFault | null): RecoveredVring {
-  ok(result !== null && !isFault(result), JSON.stringify(result));
+  assert(result !== null && !isFault(result), JSON.stringify(result));
   return result;
 }
 
 function faultOf(result: RecoveredVring | RegionFault | null): string {
-  ok(isFault(result), "a fault was found");
+  assert(isFault(result), "a fault was found");
   return result.fault;
 }
 
 Deno.test("regions lie where QEMU's and DPDK's back-ends have them", () => {
-  equal(inflightBytes(false, 256), 4160);
-  equal(inflightBytes(true, 256), 8256);
-  equal(inflightBytes(false, 1), 64);
-  equal(inflightBytes(true, 3), 128);
+  assert.equal(inflightBytes(false, 256), 4160);
+  assert.equal(inflightBytes(true, 256), 8256);
+  assert.equal(inflightBytes(false, 1), 64);
+  assert.equal(inflightBytes(true, 3), 128);
 });
 
 /** Writes a split region that says chains were taken, in this order. */
@@ -149,19 +149,19 @@ Deno.test("split chains that were taken in another order are served in that orde
   used.setUint16(2, 1, true);
   markSplit(subject.region, [a, d, c], 1);
   const recovered = found(subject.recover());
-  deepEqual(recovered, {
+  assert.deepEqual(recovered, {
     position: { availIndex: 1, availWrap: 1, usedIndex: 1, usedWrap: 1 },
     ...{ counter: 103, held: 3, listed: true },
   });
   const queue = subject.device(recovered);
-  deepEqual(subject.visit(queue, 2), [a, d]);
+  assert.deepEqual(subject.visit(queue, 2), [a, d]);
   // Once more from what is left, as if we had died as well.
   const again = subject.device(found(subject.recover()));
-  deepEqual(subject.visit(again, 8), [c, e, f]);
-  equal(subject.driver.takeUsed().length, 6);
+  assert.deepEqual(subject.visit(again, 8), [c, e, f]);
+  assert.equal(subject.driver.takeUsed().length, 6);
   const more = subject.send(8);
-  deepEqual(subject.visit(again, 8), more);
-  equal(subject.driver.takeUsed().length, 8);
+  assert.deepEqual(subject.visit(again, 8), more);
+  assert.equal(subject.driver.takeUsed().length, 8);
 });
 
 Deno.test("a driver that takes back what it made available while others are served again breaks its ring", () => {
@@ -169,10 +169,10 @@ Deno.test("a driver that takes back what it made available while others are serv
   const [a, , c, d] = subject.send(6) as [number, number, number, number];
   markSplit(subject.region, [a, d, c]);
   const queue = subject.device(found(subject.recover()));
-  deepEqual(subject.visit(queue, 1), [a]);
+  assert.deepEqual(subject.visit(queue, 1), [a]);
   subject.area(1).setUint16(2, 2, true);
-  deepEqual(subject.visit(queue, 1), []);
-  equal(queue.broken, RING_BAD_AVAIL);
+  assert.deepEqual(subject.visit(queue, 1), []);
+  assert.equal(queue.broken, RING_BAD_AVAIL);
 });
 
 Deno.test("the split batch under way counts as given back once the used index shows it", () => {
@@ -187,8 +187,8 @@ Deno.test("the split batch under way counts as given back once the used index sh
   used.setUint32(12, b, true);
   used.setUint16(2, 2, true);
   const queue = subject.device(found(subject.recover()));
-  deepEqual(subject.visit(queue, 8), [c]);
-  equal(subject.driver.takeUsed().length, 3);
+  assert.deepEqual(subject.visit(queue, 8), [c]);
+  assert.equal(subject.driver.takeUsed().length, 3);
 });
 
 Deno.test("packed chains of another back-end are written back in the order they were taken", () => {
@@ -220,31 +220,31 @@ Deno.test("packed chains of another back-end are written back in the order they 
   ring.setUint16(12, ids[1] as number, true);
   ring.setUint32(8, 0, true);
   ring.setUint16(14, 0x8080, true);
-  equal(subject.driver.takeUsed()[0]?.id, ids[1]);
+  assert.equal(subject.driver.takeUsed()[0]?.id, ids[1]);
 
   const recovered = found(subject.recover());
-  deepEqual(recovered.position, { availIndex: 1, availWrap: 1, usedIndex: 1, usedWrap: 1 });
-  equal(recovered.held, 3);
-  equal(recovered.counter, 11);
+  assert.deepEqual(recovered.position, { availIndex: 1, availWrap: 1, usedIndex: 1, usedWrap: 1 });
+  assert.equal(recovered.held, 3);
+  assert.equal(recovered.counter, 11);
   const queue = subject.device(recovered);
-  deepEqual(subject.visit(queue, 8), [ids[2], ids[0], ids[3], ids[4]]);
-  equal(subject.driver.takeUsed().length, 4);
+  assert.deepEqual(subject.visit(queue, 8), [ids[2], ids[0], ids[3], ids[4]]);
+  assert.equal(subject.driver.takeUsed().length, 4);
   // What we leave says that nothing is held, to anybody who reads it.
   for (let entry = 0; entry < SIZE; entry++) {
-    equal(region.getUint8(32 + 32 * entry), 0);
-    equal(region.getUint16(34 + 32 * entry, true), entry + 1);
+    assert.equal(region.getUint8(32 + 32 * entry), 0);
+    assert.equal(region.getUint16(34 + 32 * entry, true), entry + 1);
   }
-  deepEqual([0, 2, 4, 6].map((at) => region.getUint16(12 + at, true)), [0, 0, 5, 5]);
-  equal(region.getUint16(20, true), 0x0101);
+  assert.deepEqual([0, 2, 4, 6].map((at) => region.getUint16(12 + at, true)), [0, 0, 5, 5]);
+  assert.equal(region.getUint16(20, true), 0x0101);
 });
 
 Deno.test("a region that is of no ring, or of another one, says nothing", () => {
   for (const packed of [false, true]) {
     using subject = new Subject(packed);
-    equal(subject.recover(), null);
+    assert.equal(subject.recover(), null);
     subject.send(8);
     initRegion(subject.region, packed, SIZE, { ...NEW, usedIndex: packed ? 5 : 999 });
-    equal(subject.recover(), null);
+    assert.equal(subject.recover(), null);
   }
 });
 
@@ -258,12 +258,12 @@ Deno.test("what cannot be true in a region is a fault with its reason", () => {
     return faultOf(subject.recover());
   };
   for (const packed of [false, true]) {
-    equal(change(packed, (r) => r.setUint16(8, 2, true)), "version 2");
-    equal(change(packed, (r) => r.setUint16(10, 9, true)), "9 entries, 8 announced");
+    assert.equal(change(packed, (r) => r.setUint16(8, 2, true)), "version 2");
+    assert.equal(change(packed, (r) => r.setUint16(10, 9, true)), "9 entries, 8 announced");
   }
   const head = "head 9 in the last batch";
-  equal(change(false, (r) => r.setUint16(12, 9, true)), head);
-  equal(
+  assert.equal(change(false, (r) => r.setUint16(12, 9, true)), head);
+  assert.equal(
     change(false, (r) => {
       r.setUint16(14, 2, true);
       r.setUint8(16, 1);
@@ -271,8 +271,8 @@ Deno.test("what cannot be true in a region is a fault with its reason", () => {
     }),
     `counter ${2n ** 60n}`,
   );
-  equal(change(true, (r) => r.setUint16(18, 8, true)), "used index 8, 0 of 8");
-  equal(change(true, (r) => r.setUint8(20, 2)), "used index 0, 0 of 8");
+  assert.equal(change(true, (r) => r.setUint16(18, 8, true)), "used index 8, 0 of 8");
+  assert.equal(change(true, (r) => r.setUint8(20, 2)), "used index 0, 0 of 8");
   const hold = (number: number, next: number): string =>
     change(true, (r) => {
       r.setUint32(12, 4 | (4 << 16), true);
@@ -280,11 +280,11 @@ Deno.test("what cannot be true in a region is a fault with its reason", () => {
       r.setUint16(32 + 6, number, true);
       r.setUint16(32 + 2, next, true);
     });
-  equal(hold(0, 1), "0 descriptors in entry 0, counter 0");
-  equal(hold(9, 1), "9 descriptors in entry 0, counter 0");
-  equal(hold(2, 0), "entry 0 in two lists");
-  equal(hold(2, 5), "entry 5 in two lists");
-  equal(hold(2, 77), "entry 77 in two lists");
+  assert.equal(hold(0, 1), "0 descriptors in entry 0, counter 0");
+  assert.equal(hold(9, 1), "9 descriptors in entry 0, counter 0");
+  assert.equal(hold(2, 0), "entry 0 in two lists");
+  assert.equal(hold(2, 5), "entry 5 in two lists");
+  assert.equal(hold(2, 77), "entry 77 in two lists");
 });
 
 /** Deterministic bytes. */
@@ -310,12 +310,12 @@ Deno.test("30,000 regions of noise: a fault, nothing, or a position inside the r
     const result = subject.recover();
     if (result === null || isFault(result)) continue;
     const { position } = result;
-    ok(!subject.packed || position.usedIndex < SIZE);
+    assert(!subject.packed || position.usedIndex < SIZE);
     const queue = subject.device(result);
     for (let i = 0; i < 5; i++) {
       noise(seed + i, new Uint8Array(region.buffer));
       served += subject.visit(queue, 3).length;
     }
   }
-  ok(served > 1000, `only ${served} chains were served`);
+  assert(served > 1000, `only ${served} chains were served`);
 });

@@ -1,5 +1,5 @@
 /** Translations as the rings use them: permissions by what a segment is for, and windows. */
-import { deepEqual, equal } from "node:assert/strict";
+import { strict as assert } from "node:assert";
 import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS, TAKEN_SEGMENTS } from "../../../../lib/virtio/burst.ts";
 import {
   Iotlb,
@@ -60,14 +60,14 @@ Deno.test("buffers of the device are written, everything else is read", () => {
     ] as const
   ) {
     const other = iova === 0x1000 ? 0x2000 : 0x1000;
-    equal(guest.find(at, iova + 7, 10), null);
-    deepEqual([iotlb.missed, iotlb.missedAddress, iotlb.missedPermission], [
+    assert.equal(guest.find(at, iova + 7, 10), null);
+    assert.deepEqual([iotlb.missed, iotlb.missedAddress, iotlb.missedPermission], [
       true,
       iova + 7,
       permission,
     ]);
-    equal(guest.find(at, other + 7, 10)?.length, 1);
-    equal(iotlb.missed, false);
+    assert.equal(guest.find(at, other + 7, 10)?.length, 1);
+    assert.equal(iotlb.missed, false);
   }
 });
 
@@ -77,18 +77,22 @@ Deno.test("a range is found in the window it lies in, in pieces where its transl
   const at = 2 * WINDOW_STRIDE - PAGE;
   // Across the start of a window, which reaches far enough for that.
   iotlb.update(2 ** 40, 2 * PAGE, at, IOTLB_READ);
-  deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + 10, 6000), [
+  assert.deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + 10, 6000), [
     [windows.window(at), WINDOW_STRIDE - PAGE + 10, 6000],
   ]);
   iotlb.update(2 ** 40 + 2 * PAGE, PAGE, PAGE, IOTLB_READ);
-  deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + PAGE + 10, PAGE), [
+  assert.deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + PAGE + 10, PAGE), [
     [windows.window(2 * WINDOW_STRIDE), 10, PAGE - 10],
     [windows.window(0), PAGE, 10],
   ]);
-  equal(guest.find(TAKEN_SEGMENTS, 2 ** 40 + 3 * PAGE - 10, 11), null);
-  equal(iotlb.missedAddress, 2 ** 40 + 3 * PAGE, "what is missing, not where the buffer starts");
+  assert.equal(guest.find(TAKEN_SEGMENTS, 2 ** 40 + 3 * PAGE - 10, 11), null);
+  assert.equal(
+    iotlb.missedAddress,
+    2 ** 40 + 3 * PAGE,
+    "what is missing, not where the buffer starts",
+  );
   iotlb.update(0, 2 * WINDOW_STRIDE, PAGE, IOTLB_READ);
-  deepEqual(guest.find(TAKEN_SEGMENTS, 5, 2 ** 31 - 10)?.map(([, , bytes]) => bytes), [
+  assert.deepEqual(guest.find(TAKEN_SEGMENTS, 5, 2 ** 31 - 10)?.map(([, , bytes]) => bytes), [
     WINDOW_STRIDE,
     WINDOW_STRIDE - 10,
   ]);
@@ -97,44 +101,44 @@ Deno.test("a range is found in the window it lies in, in pieces where its transl
 Deno.test("addresses that cannot be are faults, not misses", () => {
   using guest = new Guest();
   for (const iova of [2 ** 53, 2 ** 63]) {
-    equal(guest.find(TAKEN_SEGMENTS, iova, 1), null);
-    equal(guest.iotlb.missed, false);
+    assert.equal(guest.find(TAKEN_SEGMENTS, iova, 1), null);
+    assert.equal(guest.iotlb.missed, false);
   }
-  equal(guest.find(TAKEN_SEGMENTS, 2 ** 53 - 8, 10), null);
-  equal(guest.iotlb.missed, false);
-  equal(guest.find(TAKEN_SEGMENTS, 2 ** 53 - 8, 8), null);
-  equal(guest.iotlb.missed, true);
+  assert.equal(guest.find(TAKEN_SEGMENTS, 2 ** 53 - 8, 10), null);
+  assert.equal(guest.iotlb.missed, false);
+  assert.equal(guest.find(TAKEN_SEGMENTS, 2 ** 53 - 8, 8), null);
+  assert.equal(guest.iotlb.missed, true);
 });
 
 Deno.test("questions are open until they are answered, and remembered within bounds", () => {
   using guest = new Guest();
   const { iotlb } = guest;
-  equal(iotlb.ask(0x5000, IOTLB_READ), true);
-  equal(iotlb.ask(0x5000, IOTLB_READ), false);
-  equal(iotlb.ask(0x5000, IOTLB_WRITE), true, "another permission is another question");
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), true);
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), false);
+  assert.equal(iotlb.ask(0x5000, IOTLB_WRITE), true, "another permission is another question");
   iotlb.invalidate(0, 2 ** 64);
-  equal(iotlb.ask(0x5000, IOTLB_READ), false, "its answer is still to come");
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), false, "its answer is still to come");
   iotlb.update(0x5000, PAGE, PAGE, IOTLB_READ);
-  equal(iotlb.ask(0x5000, IOTLB_READ), true);
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), true);
   iotlb.unask(0x5000, IOTLB_READ);
-  equal(iotlb.ask(0x5000, IOTLB_READ), true);
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), true);
   iotlb.update(0, SIZE, PAGE, IOTLB_READ);
-  equal(iotlb.ask(0x5000, IOTLB_READ), true, "a long answer closes it as well");
+  assert.equal(iotlb.ask(0x5000, IOTLB_READ), true, "a long answer closes it as well");
   let fresh = 0;
   for (let n = 0; n < 3 * IOTLB_ENTRIES_MAX; n++) if (iotlb.ask(n * PAGE, IOTLB_READ)) fresh++;
-  equal(fresh, 3 * IOTLB_ENTRIES_MAX - 1);
-  equal(iotlb.ask(0, IOTLB_READ), true, "the oldest is forgotten");
+  assert.equal(fresh, 3 * IOTLB_ENTRIES_MAX - 1);
+  assert.equal(iotlb.ask(0, IOTLB_READ), true, "the oldest is forgotten");
 });
 
 Deno.test("more and more is asked for ahead, until everything is invalidated", () => {
   using guest = new Guest();
   const { iotlb } = guest;
   const ahead = (): number[] => Array.from({ length: 5 }, () => iotlb.takeAhead());
-  deepEqual(ahead(), [4, 8, 16, 32, 32]);
+  assert.deepEqual(ahead(), [4, 8, 16, 32, 32]);
   iotlb.invalidate(0x1000, 2 ** 20);
-  deepEqual(ahead(), [32, 32, 32, 32, 32]);
+  assert.deepEqual(ahead(), [32, 32, 32, 32, 32]);
   for (const [iova, sizeBytes] of [[0, 2 ** 64], [2 ** 32, 2 ** 52], [0xfef0_0000, 2 ** 63]]) {
     iotlb.invalidate(Number(iova), Number(sizeBytes));
-    deepEqual(ahead(), [4, 8, 16, 32, 32]);
+    assert.deepEqual(ahead(), [4, 8, 16, 32, 32]);
   }
 });
