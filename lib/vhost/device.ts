@@ -52,25 +52,33 @@ import type { VringAddresses } from "./wire/payloads.ts";
 
 /** One front-end's device. Control thread only. */
 export class Device {
+  /** Descriptors, mappings and the data plane: what this class cannot do alone. */
   readonly host: SessionHost;
+  /** What the port offers; never changes. */
   readonly offer: Offer;
+  /** By virtqueue number: even ones are receive queues of the driver, odd ones transmit queues. */
   readonly vrings: readonly VringState[];
-  /** Negotiated virtio features. */
+  /** Negotiated virtio features, a bit each; all of 64. */
   features = 0n;
-  /** SET_FEATURES came. */
+  /** Whether SET_FEATURES came since the last reset. */
   featuresSet = false;
+  /** Negotiated protocol features; kept over a reset of the device. */
   protocolFeatures = 0n;
-  /** Virtio device status as the front-end last set it. */
+  /** Virtio device status as the front-end last set it, 8 bits (virtio-v1.3 §2.1). */
   status = 0;
+  /** The memory table in force; at first without a region. */
   memory: MemoryTable = new MemoryTable([], []);
+  /** Dirty log and announcements. */
   readonly migration: Migration;
+  /** Configuration space; what changes in it is told by `settle()`. */
   readonly config: ConfigSpace;
-  /** Addresses are I/O virtual: VIRTIO_F_ACCESS_PLATFORM was negotiated. */
+  /** Translations of ring addresses, which are I/O virtual then: VIRTIO_F_ACCESS_PLATFORM. */
   iotlb: RingIotlb | null = null;
   /** Where rings are tracked, or null. */
   inflight: InflightArea | null = null;
   #linkUp = false;
 
+  /** A new device: every ring stopped and disabled. */
   constructor(host: SessionHost, offer: Offer) {
     this.host = host;
     this.offer = offer;
@@ -106,7 +114,7 @@ export class Device {
     return vring.running && vring.enabled && !reset;
   }
 
-  /** The front-end negotiated features; rings may be running only if nothing that matters changed. */
+  /** Puts negotiated features in force; what may change while rings run is the handler's to judge. */
   setFeatures(features: bigint): void {
     this.features = features;
     this.migration.setFeatures(features);
@@ -120,7 +128,7 @@ export class Device {
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
   }
 
-  /** An MTU is in force, bytes. */
+  /** Puts an MTU in force, bytes: in the configuration space and for frames to the guest. */
   setMtu(mtu: number): void {
     this.config.mtu = mtu;
     this.host.setMtu(mtu);
@@ -134,9 +142,8 @@ export class Device {
   }
 
   /**
-   * Addresses are I/O virtual from now on, with nothing translated, or no more. Every virtqueue is
-   * stopped. Also done to forget everything: QEMU does not tell a device that stands still what its
-   * guest unmaps.
+   * Turns the IOTLB on, empty, or off; every virtqueue is stopped. Turning it on again forgets all
+   * translations: QEMU does not tell a device that stands still what its guest unmaps.
    */
   #useIotlb(on: boolean): void {
     if (!on && this.iotlb === null) return;
@@ -340,7 +347,7 @@ export class Device {
     return config.changePending || tellFrontEnd(this, configChangeMessage());
   }
 
-  /** A request was carried out: who has to know hears of what it changed. */
+  /** Call after each request: tells whether the link changed, and the configuration space. */
   settle(): void {
     this.#reportLink();
     if (this.config.changePending) this.#announceConfig();

@@ -13,6 +13,7 @@ import type { Refusal } from "./reasons.ts";
 export interface MemoryRegion {
   /** First guest-physical address, below 2^53. */
   readonly guestAddr: number;
+  /** Above 0, a whole number of pages. */
   readonly sizeBytes: number;
   /** First address in the front-end's own address space, below 2^53. */
   readonly userAddr: number;
@@ -22,6 +23,7 @@ export interface MemoryRegion {
 
 /** A dirty log in a file of its own. */
 export interface LogArea {
+  /** Above 0; one bit stands for 4096 bytes of guest memory. */
   readonly sizeBytes: number;
   /** Where it starts in its file, bytes. */
   readonly mmapOffset: number;
@@ -29,11 +31,15 @@ export interface LogArea {
 
 /** What is known of a ring that is about to start. */
 export interface VringPlan {
+  /** Entries. */
   readonly size: number;
+  /** VIRTIO_F_RING_PACKED was negotiated. */
   readonly packed: boolean;
-  /** Host addresses, as in VringStart. */
+  /** Descriptor table or ring; this and the next two are host addresses, as in VringStart. */
   readonly descAddress: number;
+  /** Available ring, or driver event suppression. */
   readonly driverAddress: number;
+  /** Used ring, or device event suppression. */
   readonly deviceAddress: number;
   /** Where it stands as far as the session knows. */
   readonly position: VringPosition;
@@ -41,13 +47,17 @@ export interface VringPlan {
   readonly exact: boolean;
   /** The front-end says that the ring is new, as one does that has lost its back-end. */
   readonly claimedNew: boolean;
-  /** The ring's region of the inflight area. */
+  /**
+   * The ring's part of the inflight area, bytes from its start and descriptors; null: not tracked.
+   */
   readonly region: { readonly offset: number; readonly entries: number } | null;
 }
 
 /** Where a ring is to start and where its position is kept. */
 export interface PlacedVring {
+  /** Available and used index, wrap counters included. */
   readonly position: VringPosition;
+  /** Where the data plane notes what it takes and gives back; null: nowhere. */
   readonly record: VringRecord | null;
 }
 
@@ -78,11 +88,18 @@ export interface SessionHost {
   commitInflight(): void;
   /** Finds out where a ring stands and makes what an earlier process had begun with it whole. */
   placeVring(vring: number, plan: VringPlan): PlacedVring | Refusal;
-  /** The front-end was told where a ring stands, or it has become void. */
+  /**
+   * Drops what is remembered of a ring's position: the front-end was told it, or it no longer
+   * holds.
+   */
   forgetVring(vring: number): void;
+  /** Hands a ring to the data plane. Takes no descriptor over. */
   startVring(vring: number, start: VringStart): void;
+  /** Takes a ring back; the data plane has returned all it took of it. @returns where it stands */
   stopVring(vring: number): VringPosition;
+  /** Enables or disables a running ring. */
   setVringEnabled(vring: number, enabled: boolean): void;
+  /** Changes where a running ring's calls go: a descriptor, -1: nowhere, or IN_BAND. */
   setVringCall(vring: number, callFd: number): void;
   /** Logs what is written into a running ring from now on, or no more; as `logGuestAddr` there. */
   setVringLog(vring: number, guestAddr: number): void;

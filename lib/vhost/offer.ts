@@ -22,9 +22,11 @@ import { QUEUE_PAIRS_MAX } from "../base/limits.ts";
 
 /** Features and queues of a port. */
 export interface Offer {
+  /** Virtio features, a bit each. */
   readonly features: bigint;
+  /** Protocol features, a bit each. */
   readonly protocolFeatures: bigint;
-  /** 1-32. */
+  /** 1 to 32. */
   readonly queuePairs: number;
   /** MAC address in the device's configuration space, or null: the front-end's business. */
   readonly mac: Mac | null;
@@ -38,12 +40,15 @@ export const OFFER_WORDS = ["inband", "gpa", "skip-drain", "ring-reset", "iommu"
 /** One of {@linkcode OFFER_WORDS}. */
 export type OfferWord = (typeof OFFER_WORDS)[number];
 
-/** What an operator may choose of it. */
+/** What an operator may choose; what is left out has its default. */
 export interface OfferOptions {
+  /** 1 to 32; all by default. */
   readonly queuePairs?: number | undefined;
   /** `52:54:00:00:00:01` */
   readonly mac?: string | undefined;
+  /** Largest MTU, bytes; by default there is none. */
   readonly mtu?: number | undefined;
+  /** Offered on top; by default nothing. */
   readonly offer?: readonly OfferWord[] | undefined;
   /** False leaves GUEST_ANNOUNCE out. */
   readonly announce?: boolean | undefined;

@@ -8,7 +8,7 @@
 /** Code and meaning. */
 export type ReasonRow = readonly [code: string, meaning: string];
 
-/** All reasons of connections and requests; those of rings are in ring.ts. */
+/** All reasons of connections and requests; those of rings are in lib/virtio/ring.ts. */
 export const REASON_ROWS = [
   ["busy", "a front-end is connected already; the next is held a second, refused"],
   ["admin-down", "the port is down (`port down`)"],
@@ -75,9 +75,11 @@ export const REASON_ROWS = [
 /** A code of {@linkcode REASON_ROWS}. */
 export type ReasonCode = (typeof REASON_ROWS)[number][0];
 
-/** Why a request was refused: `code` is stable and counted, `detail` is for people. */
+/** Why a request or connection was refused. */
 export interface Refusal {
+  /** Stable: counted, logged, documented. */
   readonly code: ReasonCode;
+  /** What was wrong in this case, with its numbers, for people. */
   readonly detail: string;
 }
 

@@ -87,8 +87,12 @@ const NACK = 1n;
  * ```
  */
 export class Session {
+  /** What this front-end has; ends with `close()`. */
   readonly device: Device;
 
+  /**
+   * A session before its first message. @param offer must be the same for every front-end of a port
+   */
   constructor(host: SessionHost, offer: Offer = DEFAULT_OFFER) {
     this.device = new Device(host, offer);
   }

@@ -11,8 +11,11 @@ import type { VringState } from "./vring.ts";
 
 /** A device as far as its back-end channel goes. */
 export interface Speaker {
+  /** Owns the channel's socket. */
   readonly host: SessionHost;
+  /** Negotiated protocol features. */
   readonly protocolFeatures: bigint;
+  /** By virtqueue number; only whether they are started is looked at here. */
   readonly vrings: readonly VringState[];
 }
 

@@ -15,11 +15,13 @@ import type { Refusal } from "../reasons.ts";
 import type { Offer } from "../offer.ts";
 import { VHOST_USER_MAX_CONFIG_SIZE } from "../wire/payloads.ts";
 
-/** Smallest and largest MTU (virtio-v1.3 §5.1.4.1). */
+/** Smallest MTU, bytes (virtio-v1.3 §5.1.4.1). */
 export const MTU_MIN = 68;
+/** Largest MTU, bytes. */
 export const MTU_MAX = 65535;
 /** What a driver takes for granted where nobody named an MTU. */
 export const MTU_DEFAULT = 1500;
+/** Bit of `status`: the link is up (virtio-v1.3 §5.1.4). */
 export const VIRTIO_NET_S_LINK_UP = 1;
 
 const MAC = 0;
@@ -28,7 +30,7 @@ const MAX_VIRTQUEUE_PAIRS = 8;
 const MTU = 10;
 const SPEED = 12;
 const DUPLEX = 16;
-/** Fields end here that are known; more come with features that are not offered. */
+/** The known fields end here; later ones come with features that are not offered. */
 const KNOWN_END = 24;
 const SPEED_UNKNOWN = 0xffff_ffff;
 const DUPLEX_UNKNOWN = 0xff;
@@ -37,7 +39,9 @@ const GROUP_BIT = 1;
 
 /** What a front-end's device has in its configuration space. */
 export class ConfigSpace {
+  /** The device's own address; null reads as zeros. */
   mac: Mac | null;
+  /** Bit VIRTIO_NET_S_LINK_UP of `status`. */
   linkUp = true;
   /** Bytes, or null: nobody named one. */
   mtu: number | null;
@@ -49,13 +53,14 @@ export class ConfigSpace {
   /** Something changed that the front-end was not told yet. */
   changePending = false;
 
+  /** Starts with the address and MTU of the port's offer. */
   constructor(offer: Offer) {
     this.mac = offer.mac;
     this.mtu = this.#mtuMax = offer.mtu;
     this.#queuePairs = offer.queuePairs;
   }
 
-  /** The MTU in force when a front-end names one. */
+  /** The MTU that comes into force when a front-end names `mtu`: at most the operator's. Bytes. */
   limitMtu(mtu: number): number {
     return Math.min(mtu, this.#mtuMax ?? mtu);
   }

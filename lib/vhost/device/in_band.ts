@@ -1,7 +1,7 @@
 /**
- * Kicks, calls and errors of virtqueues as messages (vhost-user.rst «In-band notifications»).
- * Descriptors go first: a virtqueue whose kick or call message came, with a descriptor or saying that
- * there is none, has those.
+ * Kicks, calls and errors of virtqueues as messages (vhost-user.rst «In-band notifications»). They
+ * are used where the front-end said nothing else: a SET_VRING_KICK or SET_VRING_CALL, also one that
+ * brings no descriptor, goes before.
  *
  * @module
  */
@@ -16,17 +16,21 @@ import {
 import { type Speaker, tellFrontEnd } from "./back_end_channel.ts";
 import type { VringState } from "./vring.ts";
 
-/** Kicks and calls may be messages. */
+/** Whether kicks and calls may be messages. */
 export function inBand({ protocolFeatures }: Speaker): boolean {
   return hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 }
 
-/** Where the data plane is to expect a virtqueue's kicks. */
+/**
+ * Where the data plane is to expect a virtqueue's kicks: a descriptor, -1, or {@linkcode IN_BAND}.
+ */
 export function kickOf(speaker: Speaker, vring: VringState): number {
   return vring.kickGiven || !inBand(speaker) ? vring.kickFd : IN_BAND;
 }
 
-/** Where the data plane is to send a virtqueue's calls. */
+/**
+ * Where the data plane is to send a virtqueue's calls: a descriptor, -1, or {@linkcode IN_BAND}.
+ */
 export function callOf(speaker: Speaker, vring: VringState): number {
   return vring.callGiven || !inBand(speaker) ? vring.callFd : IN_BAND;
 }

@@ -8,20 +8,23 @@ import type { Refusal } from "../reasons.ts";
 
 /** An area, checked. */
 export interface InflightArea {
-  /** Virtqueues 0 to before this one have a region. */
+  /** Virtqueues with a region: 0 to `queues` - 1. */
   readonly queues: number;
   /** Entries of each region. */
   readonly entries: number;
+  /** Of all regions, at least. */
   readonly sizeBytes: number;
 }
 
-/** A ring's part of the area; offset in bytes. */
+/** A ring's part of the area. */
 export interface InflightRegion {
+  /** Where it begins, bytes from the area's start. */
   readonly offset: number;
+  /** Descriptors it has room for. */
   readonly entries: number;
 }
 
-/** Where a ring's region starts in the area, null if it has none, or why the area is no good. */
+/** A ring's region, null if it has none, or why the area is no good. */
 export function regionOf(
   area: InflightArea | null,
   index: number,

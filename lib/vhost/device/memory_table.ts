@@ -11,15 +11,17 @@ import type { MemoryRegion } from "../host.ts";
 export interface Piece {
   /** Host address. */
   readonly address: number;
+  /** Above 0. */
   readonly sizeBytes: number;
 }
 
 /** A memory table in force: regions and where the host mapped each. */
 export class MemoryTable {
+  /** In the order of the front-end's message. */
   readonly regions: readonly MemoryRegion[];
   readonly #addresses: readonly number[];
 
-  /** @param addresses host address of each region's first byte */
+  /** A table as the host mapped it. @param addresses host address of each region's first byte */
   constructor(regions: readonly MemoryRegion[], addresses: readonly number[]) {
     assert(regions.length === addresses.length, "A memory table needs an address per region");
     this.regions = regions;

@@ -22,6 +22,7 @@ export class Migration {
   /** To be announced when the link comes up. */
   #unannounced: Mac | null = null;
 
+  /** Nothing is logged, and nobody waits to be announced. */
   constructor(host: SessionHost) {
     this.#host = host;
   }
@@ -79,7 +80,10 @@ export class Migration {
     this.#logFd = fd;
   }
 
-  /** A guest is behind this port now: learned at once, told to the others when the link is up. */
+  /**
+   * A guest is behind this port now: its address is learned at once, and the other ports are told
+   * when the link is up.
+   */
   announce(mac: Mac, linkUp: boolean): void {
     this.#host.announce(mac, linkUp);
     const guest = `guest ${formatMac(mac.low, mac.high)}`;

@@ -31,7 +31,7 @@ export class RingIotlb {
   ): boolean {
     const wanted = vrings.some((vring) => liesIn(vring, packed, iova, iova + sizeBytes));
     if (wanted) this.#entries.update(iova, sizeBytes, userAddr, 0, permission);
-    // Whatever was known of it is over in any case.
+    // Otherwise what was known of the range no longer holds.
     else this.#entries.invalidate(iova, sizeBytes);
     return wanted;
   }
@@ -54,11 +54,13 @@ export class IovaAreas implements AreaSource {
   /** First addresses of pages of which too little is known. */
   readonly missing: number[] = [];
 
+  /** `entries` translates to user addresses, `memory` these to host addresses. */
   constructor(entries: Translations, memory: MemoryTable) {
     this.#entries = entries;
     this.#memory = memory;
   }
 
+  /** As {@linkcode AreaSource.translate}; pages that it lacks are added to `missing`. */
   translate(iova: number, sizeBytes: number, align: number): number | null {
     const end = iova + sizeBytes;
     let address: number | null = null;

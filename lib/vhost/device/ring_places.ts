@@ -15,10 +15,13 @@ import { placeAreas, type PlacedAreas, type VringState } from "./vring.ts";
 
 /** What ring addresses are looked up in, and what they mean there. */
 export interface RingSpace {
+  /** Asked for translations that are missing. */
   readonly host: SessionHost;
+  /** Translates user addresses to host addresses. */
   readonly memory: MemoryTable;
   /** Addresses are I/O virtual. */
   readonly iotlb: RingIotlb | null;
+  /** VIRTIO_F_RING_PACKED was negotiated. */
   readonly packed: boolean;
   /** Negotiated virtio features. */
   readonly features: bigint;

@@ -16,12 +16,18 @@ const PACKED_USED_FLAG = 1 << 15;
 
 /** A device as far as the positions of its rings go. */
 export interface RingKeeper {
+  /** Has the records, and reads guest memory. */
   readonly host: SessionHost;
+  /** VIRTIO_F_RING_PACKED was negotiated. */
   readonly packed: boolean;
+  /** Where rings are tracked, or null. */
   readonly inflight: InflightArea | null;
 }
 
-/** Finds out where a ring stands whose areas are known. */
+/**
+ * Finds out where a ring stands whose areas are known; an earlier process's unfinished work is
+ * completed first.
+ */
 export function placeVring(
   keeper: RingKeeper,
   index: number,
@@ -44,7 +50,10 @@ export function placeVring(
   });
 }
 
-/** Where the front-end says it stands; a split ring says so itself. */
+/**
+ * Where a ring stands that nobody kept a record of: packed, by the front-end's word; split, by the
+ * used index in guest memory.
+ */
 function claimedPosition(
   { host, packed }: RingKeeper,
   vring: VringState,
@@ -54,8 +63,8 @@ function claimedPosition(
     const flags = host.readU16(descAddress + PACKED_SLOT0_FLAGS);
     return decodePacked(vring.base, (flags & PACKED_USED_FLAG) !== 0);
   }
-  // Everything taken is given back before a ring stops, so both positions are one; and of the two
-  // that tell, only the ring still knows after its back-end was lost.
+  // A ring that stops has given back all it took: both positions are the same number. It is read from
+  // guest memory, because a front-end that lost its back-end does not know it.
   const index = host.readU16(deviceAddress + 2);
   return { availIndex: index, availWrap: 1, usedIndex: index, usedWrap: 1 };
 }

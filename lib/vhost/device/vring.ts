@@ -14,11 +14,16 @@ import type { Refusal } from "../reasons.ts";
 export class VringState {
   /** Entries, or 0 before SET_VRING_NUM. */
   size = 0;
+  /** User virtual, or I/O virtual behind an IOMMU; null before SET_VRING_ADDR. */
   addresses: VringAddresses | null = null;
   /** Position as on the wire, of the last SET_VRING_BASE or stop. */
   base = 0;
   /** Where a ring taken from the data plane for a moment goes on: `base` can be ambiguous. */
   resumeAt: VringPosition | null = null;
+  /**
+   * By SET_VRING_ENABLE: while off, frames of a transmit queue are dropped and a receive queue gets
+   * none.
+   */
   enabled = false;
   /** A kick message came: the ring runs as soon as everything else is known. */
   started = false;
@@ -34,12 +39,15 @@ export class VringState {
   told = false;
   /** Why the data plane gave it up, until it is stopped. */
   broken: string | null = null;
-  /** Descriptors, each owned here, or -1. */
-  kickFd = -1;
-  callFd = -1;
-  errFd = -1;
-  /** A message said where kicks come from and calls go, perhaps that both sides poll. */
+  /** Kick descriptor, owned here, or -1. See {@linkcode VringState.kickGiven} for what -1 means. */
+  kickFd: number = -1;
+  /** Call descriptor, owned here, or -1. */
+  callFd: number = -1;
+  /** Err descriptor, owned here, or -1. */
+  errFd: number = -1;
+  /** A kick message said where kicks come from; with `kickFd` -1, that the ring is polled. */
   kickGiven = false;
+  /** A call message said where calls go; with `callFd` -1, that the driver polls. */
   callGiven = false;
   /** In-band calls the front-end has not answered: 0, 1, or 2 for one more after that. */
   callsDue: 0 | 1 | 2 = 0;
@@ -89,8 +97,11 @@ export function claimsNew(base: number): boolean {
 
 /** Host addresses of a ring's three areas, named as the data plane does. */
 export interface PlacedAreas {
+  /** Descriptor table (split) or descriptor ring (packed). */
   readonly descAddress: number;
+  /** Available ring, or driver event suppression. */
   readonly driverAddress: number;
+  /** Used ring, or device event suppression. */
   readonly deviceAddress: number;
 }
 

@@ -1,7 +1,8 @@
 /**
  * What this back-end knows of the vhost-user protocol: every message and every feature bit, served
- * or not, and why. It is derived from the tables that the code itself goes by: of requests, with all
- * that is to be said of them, and of feature bits, whose reasons and tests are in `rows.ts`; `tests/unit/vhost/inventory_test.ts` compares all of them.
+ * or not, and why. It is derived from the tables that the code itself goes by: that of requests, which
+ * says all there is to say of each, and that of feature bits, whose reasons and tests are in `rows.ts`.
+ * `tests/unit/vhost/inventory_test.ts` compares all of them.
  *
  * @module
  */
@@ -24,13 +25,17 @@ export { ACKNOWLEDGED, ENTRY_KINDS, type EntryKind };
 
 /** A test that shows an entry at work: its file, and how its name starts. */
 export interface CoveringTest {
+  /** Path in this repository. */
   readonly file: string;
+  /** How the name of the test begins. */
   readonly name: string;
 }
 
 /** One message or feature bit. */
 export interface Entry {
+  /** Message or feature, and whose. */
   readonly kind: EntryKind;
+  /** Message number, or bit. */
   readonly number: number;
   /** As in the headers of Linux and QEMU. */
   readonly name: string;
@@ -46,6 +51,7 @@ export interface Entry {
   readonly note: string | null;
   /** What comes back, and how front-ends read it; null for what is not a served front-end message. */
   readonly answer: Answer | null;
+  /** Empty only for what is not offered. */
   readonly tests: readonly CoveringTest[];
 }
 
@@ -79,7 +85,7 @@ function statusOf(word: (offer: Offer) => bigint, bit: number): Status {
   return NOT_OFFERED;
 }
 
-/** The constants of a kind and the rows of what has no constant, by number. */
+/** Feature bits of a kind: those with a constant in features.ts, and those only `rows.ts` knows. */
 function features(
   kind: ListedKind,
   pattern: RegExp,
@@ -116,7 +122,10 @@ function covering([file, name]: Proof): CoveringTest {
   return { file, name };
 }
 
-/** A message is offered with the feature that it needs; of two steps apart, the nearer decides. */
+/**
+ * Messages of both sides. A message is offered where the feature that it needs is; if that feature
+ * needs another, only the nearer one counts.
+ */
 function messages(known: readonly Entry[]): Entry[] {
   const feature = (name: string | null): Entry | undefined =>
     known.find((each) => each.name === name);
@@ -147,7 +156,7 @@ function messages(known: readonly Entry[]): Entry[] {
   return [...front, ...back];
 }
 
-/** Everything, kind by kind, in order of numbers. */
+/** Every message and feature bit, ordered by kind, then by number. */
 export function inventory(): Entry[] {
   const known = [
     ...features("protocol feature", PROTOCOL_BIT, (offer) => offer.protocolFeatures),

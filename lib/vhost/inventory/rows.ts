@@ -8,7 +8,7 @@
 import type { OfferOptions } from "../offer.ts";
 import * as by from "./proofs.ts";
 
-/** What an entry is about. */
+/** Kinds of entries, in the order of every list of them. */
 export const ENTRY_KINDS = [
   "front-end message",
   "back-end message",
@@ -19,7 +19,9 @@ export const ENTRY_KINDS = [
 /** One of {@linkcode ENTRY_KINDS}. */
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
-/** What has no table of its own that says more. */
+/**
+ * Kinds whose reasons and tests stand in this file; front-end messages have a table of their own.
+ */
 export type ListedKind = Exclude<EntryKind, "front-end message">;
 
 /** Options of a port that change its offer, as they are written in `-p NAME,…`. */
@@ -42,9 +44,9 @@ const IN_BAND = "a message for each kick and call: for front-ends that cannot ma
 const IOMMU = "User-Mode Linux would use an IOMMU that is not there";
 
 /**
- * Everything that not every port offers, but front-end messages: why one of those is not served
- * stands in its own row of `requests/table.ts`. A message that comes with a feature is offered where
- * that is, for its reason.
+ * What no port offers, or only one that an option asks to, and why. Front-end messages are not
+ * here: theirs stand in `requests/table.ts`. A message without a row has the reason of the feature
+ * it needs.
  */
 export const NOT_BY_DEFAULT: Readonly<Record<ListedKind, readonly Row[]>> = {
   "back-end message": [

@@ -36,7 +36,7 @@ export const ACKNOWLEDGED: Answer = {
 };
 
 const ENDS = "the connection ends";
-/** A number. */
+/** A u64. */
 export const NUMBER: Answer = {
   payload: "u64",
   bytes: 8,
@@ -44,7 +44,7 @@ export const NUMBER: Answer = {
   failure: ENDS,
   readers: "all: 8 bytes, QEMU and rust-vmm refuse others",
 };
-/** Where a ring stands. */
+/** A vring state: where the ring stands. */
 export const POSITION: Answer = {
   payload: "vring state",
   bytes: 8,
@@ -53,7 +53,7 @@ export const POSITION: Answer = {
   readers: "all: 8 bytes, QEMU and rust-vmm refuse others",
 };
 
-/** Whether it went well. */
+/** A u64: 0, or 1 for a failure. */
 export const VERDICT: Answer = {
   payload: "u64 0",
   bytes: 8,

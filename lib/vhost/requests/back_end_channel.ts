@@ -8,8 +8,8 @@ import { callInBand, inBand } from "../device/in_band.ts";
 import { type Call, DONE, ends, type Result } from "./result.ts";
 
 /**
- * SET_BACKEND_REQ_FD: a socket, in place of an earlier one. Calls that got lost with that are made
- * up for.
+ * SET_BACKEND_REQ_FD: a socket, in place of an earlier one. In-band calls may have been lost with
+ * that one, so each ring is called once.
  */
 export function setBackendReqFd(device: Device, _: object, { fds }: Call): Result {
   const [fd] = fds;

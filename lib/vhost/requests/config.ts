@@ -67,9 +67,9 @@ function refuse(code: ReasonCode, detail: string): Result {
 }
 
 /**
- * NET_SET_MTU: the front-end's guest was given this MTU. One above the operator's is refused where
- * the front-end hears it; where it does not, the operator does, once, and the operator's is in
- * force: the guest's longer frames are dropped.
+ * NET_SET_MTU: the front-end's guest was given this MTU. One above the operator's is refused if the
+ * front-end is told so (REPLY_ACK). Otherwise it is logged, once a connection, and the operator's
+ * comes into force: the guest's longer frames are dropped.
  */
 export function setMtu(device: Device, { value: mtu }: Word, { heard }: Call): Result {
   const { config, host } = device;

@@ -65,9 +65,9 @@ function refuseRegion(device: Device, region: MemoryRegion, fdCount: number): Re
 }
 
 /**
- * REM_MEM_REG: the region with the same guest address, user address and size; one that is not there
- * is as removed as it can be (QEMU 7.2 says it once per queue pair). Virtqueues in it stop until
- * their memory is back. Old front-ends send a descriptor along: closed.
+ * REM_MEM_REG: the region with the same guest address, user address and size. One that is not there
+ * counts as removed: QEMU 7.2 says it once per queue pair. Virtqueues in it stop until their memory is
+ * back. Old front-ends send a descriptor along: closed.
  */
 export function remMemReg(device: Device, region: MemoryRegion, { fds }: Call): Result {
   device.closeFds(fds);

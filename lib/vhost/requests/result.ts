@@ -33,30 +33,30 @@ export type Handler<T extends object> = (device: Device, args: T, call: Call) =>
 /** A request whose payload was read, to be carried out once. */
 export type Action = (device: Device, call: Call) => Result;
 
-/** Nothing more to say. */
+/** Carried out, without a reply of its own. */
 export const DONE: Result = { kind: "done" };
 
-/** A reply of its own. */
+/** Answers with a payload, and descriptors that are closed once they are sent. */
 export function reply(payload: Uint8Array, fds: readonly number[] = []): Result {
   return { kind: "reply", payload, fds };
 }
 
-/** A reply of its own that takes its time. */
+/** Answers with a payload once there is one. */
 export function later(payload: Promise<Uint8Array>): Result {
   return { kind: "later", payload };
 }
 
-/** Refused, and the session goes on if the front-end can be told. */
+/** Refuses; the session goes on if the front-end can be told. */
 export function failed(refusal: Refusal): Result {
   return { kind: "failed", refusal };
 }
 
-/** Refused; the connection ends. */
+/** Refuses and ends the connection. */
 export function ends(code: ReasonCode, detail: string): Result {
   return { kind: "ends", refusal: { code, detail } };
 }
 
-/** The connection ends if there is a refusal. */
+/** Ends the connection if there is a refusal, else {@linkcode DONE}. */
 export function endsIf(refusal: Refusal | null): Result {
   return refusal === null ? DONE : { kind: "ends", refusal };
 }

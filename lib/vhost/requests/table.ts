@@ -54,9 +54,11 @@ import { changeOwner, getStatus, resetDevice, setStatus } from "./status.ts";
 
 /** One row of the table. */
 export interface Request {
+  /** Without its prefix `VHOST_USER_`. */
   readonly name: MessageName;
-  /** Payload bytes allowed. */
+  /** Fewest payload bytes allowed. */
   readonly bytesMin: number;
+  /** Most payload bytes allowed. */
   readonly bytesMax: number;
   /** Descriptors allowed; how many are due is the handler's to check. */
   readonly fdsMax: number;
@@ -103,7 +105,7 @@ interface Served<T extends object> {
 }
 
 /** Names of message.ts, without their prefix. */
-type MessageName = {
+export type MessageName = {
   [K in keyof typeof id]: K extends `VHOST_USER_${infer Name}`
     ? ((typeof id)[K] extends number ? Name : never)
     : never;

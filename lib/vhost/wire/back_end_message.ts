@@ -19,19 +19,29 @@ import {
   VHOST_USER_VERSION,
 } from "./message.ts";
 
+/** About translations, in either direction: IOTLB payload. */
 export const VHOST_USER_BACKEND_IOTLB_MSG = 1;
+/** The configuration space changed. No payload. */
 export const VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2;
+/** In-band call of a virtqueue: vring state payload. */
 export const VHOST_USER_BACKEND_VRING_CALL = 4;
+/** In-band error of a virtqueue: vring state payload. */
 export const VHOST_USER_BACKEND_VRING_ERR = 5;
 
-/** The device may read, write, or both. */
+/** Permission of a translation: the device may read. */
 export const VHOST_ACCESS_RO = 1;
+/** The device may write. */
 export const VHOST_ACCESS_WO = 2;
+/** The device may do both; bits of the two above. */
 export const VHOST_ACCESS_RW = 3;
 
+/** Back-end to front-end: there is no translation. */
 export const VHOST_IOTLB_MISS = 1;
+/** Front-end to back-end: a translation. */
 export const VHOST_IOTLB_UPDATE = 2;
+/** Front-end to back-end: forget a range. */
 export const VHOST_IOTLB_INVALIDATE = 3;
+/** Back-end to front-end: a translation does not allow the access. */
 export const VHOST_IOTLB_ACCESS_FAIL = 4;
 
 /** Bytes of an IOTLB payload, on either channel. */
@@ -41,14 +51,19 @@ export const BACK_END_REPLY_BYTES: number = HEADER_BYTES + 8;
 
 /** A message to be sent, before its header is made. */
 export interface BackEndMessage {
+  /** A VHOST_USER_BACKEND_ number. */
   readonly request: number;
+  /** At most PAYLOAD_BYTES_MAX bytes. */
   readonly payload: Uint8Array;
 }
 
 /** An IOTLB message as it stands in a payload. */
 export interface IotlbMessage {
+  /** First I/O virtual address. */
   readonly iova: bigint;
+  /** Bytes of the range; 0 in questions. */
   readonly sizeBytes: bigint;
+  /** User address that it stands for; 0 in questions. */
   readonly userAddr: bigint;
   /** VHOST_ACCESS_ bits. */
   readonly permission: number;
@@ -56,7 +71,7 @@ export interface IotlbMessage {
   readonly type: number;
 }
 
-/** An IOTLB payload. */
+/** Encodes an IOTLB payload, 32 bytes. */
 export function encodeIotlb(message: IotlbMessage): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(IOTLB_BYTES));
   const view = new DataView(bytes.buffer);
@@ -80,8 +95,9 @@ export function decodeIotlb(payload: DataView): IotlbMessage {
 }
 
 /**
- * A translation is missing or its permission does not do.
- * @param type VHOST_IOTLB_MISS or VHOST_IOTLB_ACCESS_FAIL @param iova below 2^53
+ * What the front-end is asked when a translation is missing or its permission does not do.
+ * @param type VHOST_IOTLB_MISS or VHOST_IOTLB_ACCESS_FAIL
+ * @param iova below 2^53
  */
 export function iotlbMessage(type: number, iova: number, permission: number): BackEndMessage {
   const message = { iova: BigInt(iova), sizeBytes: 0n, userAddr: 0n, permission, type };

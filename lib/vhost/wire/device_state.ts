@@ -44,7 +44,7 @@ const VLAN_MAX = 4094;
 /** Counters stay exact up to here. */
 const COUNT_MAX = 2 ** 53;
 
-/** What a port takes along. */
+/** A port's own state, as it is carried. */
 export interface DeviceState {
   /** Of the configuration space, or null. */
   readonly mac: Mac | null;
@@ -52,11 +52,13 @@ export interface DeviceState {
   readonly mtu: number | null;
   /** Queue pairs that the driver had set up. */
   readonly queuePairs: number;
+  /** FDB entries behind this port. */
   readonly learned: readonly LearnedMac[];
+  /** Totals by name, each a whole number up to 2^53. */
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** The bytes of a state, at most {@linkcode STATE_BYTES_MAX}. */
+/** Encodes a state, into at most {@linkcode STATE_BYTES_MAX}. */
 export function encodeDeviceState(state: DeviceState): Uint8Array<ArrayBuffer> {
   const sections = [
     section(DEVICE, 0, encodeDevice(state)),
@@ -129,7 +131,7 @@ function refuse(code: ReasonCode, detail: string): Refusal {
   return { code, detail };
 }
 
-/** Reads a state and checks all of it. @returns why it is none */
+/** Decodes a state and checks all of it. @returns the state, or why it is none */
 export function decodeDeviceState(bytes: Uint8Array): DeviceState | Refusal {
   if (bytes.length > STATE_BYTES_MAX) return refuse("state-too-long", `${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -35,8 +35,9 @@ import {
 
 /** A kind of payload. */
 export interface Payload<T extends object> {
-  /** Bytes allowed. */
+  /** Fewest bytes allowed. */
   readonly bytesMin: number;
+  /** Most bytes allowed. */
   readonly bytesMax: number;
   /**
    * Reads a payload of an allowed length that came with `fdCount` descriptors. What it returns is
@@ -49,20 +50,23 @@ function fixed<T extends object>(bytes: number, decode: Payload<T>["decode"]): P
   return { bytesMin: bytes, bytesMax: bytes, decode };
 }
 
-/** Nothing. */
+/** A message without payload. */
 export const EMPTY: Payload<object> = fixed(0, () => ({}));
 
-/** A number. */
+/** A u64 alone. */
 export interface Word {
+  /** All 64 bits. */
   readonly value: bigint;
 }
 
 /** See {@linkcode Word}. */
 export const U64: Payload<Word> = fixed(8, (view) => ({ value: view.getBigUint64(0, true) }));
 
-/** A number about a virtqueue. Neither is checked. */
+/** A number about a virtqueue. Neither field is checked. */
 export interface VringNumber {
+  /** Virtqueue. */
   readonly index: number;
+  /** What it means depends on the message. */
   readonly num: number;
 }
 
@@ -72,15 +76,19 @@ export const VRING_STATE: Payload<VringNumber> = fixed(8, (view) => ({
   num: view.getUint32(4, true),
 }));
 
-/** Ring addresses as SET_VRING_ADDR gave them: user virtual addresses. */
+/** User addresses of a vring's areas, as in SET_VRING_ADDR; below 2^53. */
 export interface VringAddresses {
+  /** Descriptor table or ring. */
   readonly desc: number;
+  /** Used ring, or device event suppression. */
   readonly used: number;
+  /** Available ring, or driver event suppression. */
   readonly avail: number;
 }
 
 /** Where a virtqueue lies. */
 export interface VringPlaces {
+  /** Virtqueue; not checked. */
   readonly index: number;
   /** Null: one of them is 2^53 or more. */
   readonly addresses: VringAddresses | null;
@@ -109,6 +117,7 @@ export const VRING_ADDR: Payload<VringPlaces> = fixed(40, (view) => {
 
 /** Says which virtqueue's kick, call or err descriptor comes along, or that there is none. */
 export interface VringFd {
+  /** Virtqueue, 0-255. */
   readonly index: number;
   /** Descriptors due: 0 or 1. */
   readonly fdsDue: number;
@@ -129,9 +138,11 @@ export const VRING_FD: Payload<VringFd> = fixed(8, (view) => {
   };
 });
 
-/** A part of a file, bytes; null: 2^53 or more. */
+/** A part of a file. */
 export interface FilePart {
+  /** Length; null: 2^53 bytes or more. */
   readonly sizeBytes: number | null;
+  /** Where it begins, bytes; null: 2^53 or more. */
   readonly mmapOffset: number | null;
 }
 
@@ -175,10 +186,13 @@ export const VHOST_USER_MAX_CONFIG_SIZE = 256;
 /** Bytes in front of the data. */
 export const CONFIG_HEAD_BYTES = 12;
 
-/** A part of the configuration space. */
+/** A part of the configuration space, as GET_CONFIG and SET_CONFIG name it. */
 export interface ConfigPart {
+  /** First byte; not checked. */
   readonly offset: number;
+  /** Bytes asked for, or meant to be written; not checked. */
   readonly size: number;
+  /** VHOST_SET_CONFIG_TYPE_ in SET_CONFIG. */
   readonly flags: number;
   /** As many as came, which need not be `size`. */
   readonly data: Uint8Array;
@@ -205,8 +219,9 @@ export const INFLIGHT_PAYLOAD_BYTES = 24;
 
 /** An inflight area as the front-end describes it. */
 export interface InflightShape extends FilePart {
+  /** Virtqueues that have a region. */
   readonly queues: number;
-  /** Entries of each. */
+  /** Descriptors each region has room for. */
   readonly entries: number;
 }
 
@@ -217,9 +232,11 @@ export const INFLIGHT: Payload<InflightShape> = fixed(INFLIGHT_PAYLOAD_BYTES, (v
   entries: view.getUint16(18, true),
 }));
 
-/** What is to be done with a device's own state, and when. */
+/** How a device's own state is to be transferred, and when. */
 export interface StateTransfer {
+  /** VHOST_TRANSFER_STATE_DIRECTION_: 0 save, 1 load; not checked. */
   readonly direction: number;
+  /** VHOST_TRANSFER_STATE_PHASE_: 0, all rings stopped; not checked. */
   readonly phase: number;
 }
 
