@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { OfferWord } from "../vhost/offer.ts";
+import type { OfferWord } from "../vhost/features/rows.ts";
 import type { Of } from "./schema/builder.ts";
 import type { PORT_STATUS, PROBLEM, VRING_STATUS } from "./schema/port.ts";
 import type { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, SWITCH_STATUS } from "./schema/switch.ts";

@@ -18,21 +18,7 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import {
-  hasFeature,
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
-  VHOST_USER_PROTOCOL_F_CONFIG,
-  VHOST_USER_PROTOCOL_F_STATUS,
-  VIRTIO_F_ACCESS_PLATFORM,
-  VIRTIO_F_RING_PACKED,
-  VIRTIO_F_VERSION_1,
-  VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_MTU,
-  VIRTIO_NET_F_STATUS,
-  VIRTIO_RING_F_EVENT_IDX,
-  VIRTIO_RING_F_INDIRECT_DESC,
-} from "../virtio/features.ts";
+import { BIT, hasFeature } from "./features/bits.ts";
 import { netHeaderBytes } from "../virtio/net_header.ts";
 import { tellFrontEnd } from "./device/back_end_channel.ts";
 import { ConfigSpace, MTU_DEFAULT } from "./device/config_space.ts";
@@ -104,13 +90,13 @@ export class Device {
 
   /** VIRTIO_F_RING_PACKED was negotiated. */
   get packed(): boolean {
-    return hasFeature(this.features, VIRTIO_F_RING_PACKED);
+    return hasFeature(this.features, BIT.VIRTIO_F_RING_PACKED);
   }
 
   /** Whether the driver may be using a ring: it runs, is enabled, and the device was not reset. */
   inUse(vring: VringState): boolean {
     const reset = this.status === 0 &&
-      hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_STATUS);
+      hasFeature(this.protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_STATUS);
     return vring.running && vring.enabled && !reset;
   }
 
@@ -121,9 +107,9 @@ export class Device {
     this.featuresSet = true;
     this.#holdToDefaultMtu();
     if (!this.vrings.some((vring) => vring.running)) {
-      this.#useIotlb(hasFeature(features, VIRTIO_F_ACCESS_PLATFORM));
+      this.#useIotlb(hasFeature(features, BIT.VIRTIO_F_ACCESS_PLATFORM));
     }
-    if (hasFeature(features, VHOST_USER_F_PROTOCOL_FEATURES)) return;
+    if (hasFeature(features, BIT.VHOST_USER_F_PROTOCOL_FEATURES)) return;
     // Without protocol features there is no SET_VRING_ENABLE: everything is enabled.
     for (let index = 0; index < this.vrings.length; index++) this.setEnabled(index, true);
   }
@@ -136,8 +122,8 @@ export class Device {
 
   /** A driver that read an MTU nobody named must not get longer frames (virtio-v1.3 §5.1.4.1). */
   #holdToDefaultMtu(): void {
-    if (this.config.mtu !== null || !hasFeature(this.features, VIRTIO_NET_F_MTU)) return;
-    if (!hasFeature(this.protocolFeatures, VHOST_USER_PROTOCOL_F_CONFIG)) return;
+    if (this.config.mtu !== null || !hasFeature(this.features, BIT.VIRTIO_NET_F_MTU)) return;
+    if (!hasFeature(this.protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_CONFIG)) return;
     this.setMtu(MTU_DEFAULT);
   }
 
@@ -228,14 +214,14 @@ export class Device {
     if (isRefusal(areas)) return { ...areas, detail: `vring ${index}: ${areas.detail}` };
     const placed = placeVring(this, index, vring, areas);
     if (isRefusal(placed)) return placed;
-    const version1 = hasFeature(this.features, VIRTIO_F_VERSION_1);
-    const mergeable = hasFeature(this.features, VIRTIO_NET_F_MRG_RXBUF);
+    const version1 = hasFeature(this.features, BIT.VIRTIO_F_VERSION_1);
+    const mergeable = hasFeature(this.features, BIT.VIRTIO_NET_F_MRG_RXBUF);
     const known = vring.resumeAt !== null;
     this.host.startVring(index, {
       size,
       packed,
-      eventIdx: hasFeature(this.features, VIRTIO_RING_F_EVENT_IDX),
-      indirect: hasFeature(this.features, VIRTIO_RING_F_INDIRECT_DESC),
+      eventIdx: hasFeature(this.features, BIT.VIRTIO_RING_F_EVENT_IDX),
+      indirect: hasFeature(this.features, BIT.VIRTIO_RING_F_INDIRECT_DESC),
       mergeable,
       headerBytes: netHeaderBytes(version1, mergeable),
       ...areas,
@@ -329,7 +315,7 @@ export class Device {
    */
   setLinkStatus(up: boolean): boolean {
     this.config.linkUp = up;
-    if (!hasFeature(this.features, VIRTIO_NET_F_STATUS)) return false;
+    if (!hasFeature(this.features, BIT.VIRTIO_NET_F_STATUS)) return false;
     return this.#announceConfig();
   }
 
@@ -340,8 +326,8 @@ export class Device {
   #announceConfig(): boolean {
     const { protocolFeatures, config } = this;
     config.changePending = false;
-    if (!hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_CONFIG)) return false;
-    if (!hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_BACKEND_REQ)) return false;
+    if (!hasFeature(protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_CONFIG)) return false;
+    if (!hasFeature(protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_BACKEND_REQ)) return false;
     // While every ring is stopped nothing may be sent (vhost-user.rst «Suspended device state»).
     config.changePending = this.suspended;
     return config.changePending || tellFrontEnd(this, configChangeMessage());

@@ -18,7 +18,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../virtio/features.ts";
+import { BIT, hasFeature } from "./features/bits.ts";
 import { Device } from "./device.ts";
 import type { SessionHost } from "./host.ts";
 import { DEFAULT_OFFER, type Offer } from "./offer.ts";
@@ -175,7 +175,7 @@ export class Session {
    */
   #hearsReply(message: Message): boolean {
     return (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 &&
-      this.#open(VHOST_USER_PROTOCOL_F_REPLY_ACK);
+      this.#open(BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK);
   }
 }
 

@@ -11,10 +11,7 @@ import { libc } from "../../ffi/symbols.ts";
 import { NEED_REPLY, PLAIN } from "../../lib/guest/front_end.ts";
 import { RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
-import {
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
-} from "../../lib/virtio/features.ts";
+import { BIT } from "../../lib/vhost/features/bits.ts";
 import { REQUESTS } from "../../lib/vhost/requests/table.ts";
 import { held } from "../harness/bystanders.ts";
 import { bytesOf, closes, closesGuest, Siege, steps } from "../harness/siege.ts";
@@ -66,9 +63,9 @@ Deno.test("hostile descriptors", async (t) => {
     "not-socket",
     () =>
       closes(siege, (f) => {
-        const bits = VHOST_USER_F_PROTOCOL_FEATURES;
+        const bits = BIT.VHOST_USER_F_PROTOCOL_FEATURES;
         f.message(id.VHOST_USER_SET_FEATURES, bytesOf(1n << BigInt(bits)));
-        const protocol = 1n << BigInt(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
+        const protocol = 1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_BACKEND_REQ);
         f.message(id.VHOST_USER_SET_PROTOCOL_FEATURES, bytesOf(protocol));
         const [mine, theirs] = socketPair();
         f.message(id.VHOST_USER_SET_BACKEND_REQ_FD, new Uint8Array(), [nameOf(theirs)]);

@@ -20,7 +20,7 @@ import {
   VHOST_IOTLB_UPDATE,
 } from "../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
-import { VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
+import { BIT } from "../../lib/vhost/features/bits.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
 import { until } from "../harness/until.ts";
@@ -39,7 +39,7 @@ class Translated {
   }
 
   static async attach(bed: Bed, packed = false): Promise<Translated> {
-    const features = [VIRTIO_F_ACCESS_PLATFORM];
+    const features = [BIT.VIRTIO_F_ACCESS_PLATFORM];
     return new Translated(await bed.guest(1, { packed, features, memoryBytes: MEMORY }));
   }
 

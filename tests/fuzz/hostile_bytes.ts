@@ -28,8 +28,10 @@ import {
   VHOST_IOTLB_UPDATE,
 } from "../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
-import { makeOffer, OFFER_WORDS, type OfferWord } from "../../lib/vhost/offer.ts";
-import { VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM } from "../../lib/virtio/features.ts";
+import { OFFER_WORDS } from "../../lib/vhost/features/bits.ts";
+import type { OfferWord } from "../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../lib/vhost/offer.ts";
+import { BIT } from "../../lib/vhost/features/bits.ts";
 import { startedClient } from "../unit/control/started_client.ts";
 import { FakePlane } from "../unit/control/fake_plane.ts";
 import { Client, held, keptLog, untilIdle } from "../unit/control/support.ts";
@@ -91,9 +93,9 @@ function script(offered: readonly OfferWord[]): Sent[] {
   const offer = makeOffer({ offer: offered });
   const has = (word: OfferWord): boolean => offered.includes(word);
   const start = has("gpa") ? 0 : USER;
-  const iommu = has("iommu") ? 1n << BigInt(VIRTIO_F_ACCESS_PLATFORM) : 0n;
+  const iommu = has("iommu") ? 1n << BigInt(BIT.VIRTIO_F_ACCESS_PLATFORM) : 0n;
   const features = (1n << 15n) | (1n << 30n) | (1n << 32n) | iommu;
-  const log = features | (1n << BigInt(VHOST_F_LOG_ALL));
+  const log = features | (1n << BigInt(BIT.VHOST_F_LOG_ALL));
   const inflight = words(2 * 8256, 0, 2 | (256 << 16));
   say(id.VHOST_USER_GET_FEATURES);
   say(id.VHOST_USER_GET_PROTOCOL_FEATURES);

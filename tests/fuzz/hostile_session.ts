@@ -13,10 +13,12 @@ import {
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
 } from "../../lib/vhost/wire/back_end_message.ts";
-import { makeOffer, OFFER_WORDS, type OfferOptions } from "../../lib/vhost/offer.ts";
+import { OFFER_WORDS } from "../../lib/vhost/features/bits.ts";
+import type { OfferOptions } from "../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../lib/vhost/offer.ts";
 import { REQUESTS } from "../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../lib/vhost/session.ts";
-import * as f from "../../lib/virtio/features.ts";
+import { BIT, hasFeature } from "../../lib/vhost/features/bits.ts";
 import { packedDescBytes } from "../../lib/virtio/packed/queue.ts";
 import { splitAvailBytes, splitDescBytes, splitUsedBytes } from "../../lib/virtio/split/queue.ts";
 import {
@@ -146,8 +148,8 @@ class Talk {
     const without = (...bits: number[]): bigint =>
       bits.reduce((word, bit) => word & ~(1n << BigInt(bit)), offer.features);
     const split = choice % 2 === 0
-      ? without(f.VIRTIO_F_RING_PACKED, f.VHOST_F_LOG_ALL)
-      : without(f.VIRTIO_F_RING_PACKED, f.VHOST_F_LOG_ALL, f.VIRTIO_F_ACCESS_PLATFORM);
+      ? without(BIT.VIRTIO_F_RING_PACKED, BIT.VHOST_F_LOG_ALL)
+      : without(BIT.VIRTIO_F_RING_PACKED, BIT.VHOST_F_LOG_ALL, BIT.VIRTIO_F_ACCESS_PLATFORM);
     const good: Record<number, () => Uint8Array> = {
       [id.VHOST_USER_SET_FEATURES]: () =>
         words([split, split, offer.features, 1n << 32n, 0n, split][choice % 6] ?? split),
@@ -179,7 +181,7 @@ class Talk {
   /** Addresses are the guest's own, on both sides. */
   get #physical(): boolean {
     const { protocolFeatures } = this.session.device;
-    return f.hasFeature(protocolFeatures, f.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
+    return hasFeature(protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
   }
 
   get #regions(): typeof REGIONS {
@@ -293,13 +295,13 @@ class Talk {
     const start = host.running.get(index);
     assert(start && session.device.featuresSet);
     assert.equal(host.enabled.get(index), vring.enabled);
-    const inBand = f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
-    if (!f.hasFeature(session.device.protocolFeatures, inBand)) {
+    const inBand = BIT.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
+    if (!hasFeature(session.device.protocolFeatures, inBand)) {
       assert.equal(host.calls.get(index), vring.callFd);
       assert.equal(start.kickFd, vring.kickFd);
     }
     const { size, packed } = start;
-    assert.equal(packed, f.hasFeature(session.device.features, f.VIRTIO_F_RING_PACKED));
+    assert.equal(packed, hasFeature(session.device.features, BIT.VIRTIO_F_RING_PACKED));
     assert(size > 0 && size <= 32768 && (packed || (size & (size - 1)) === 0), `size ${size}`);
     const { availIndex, usedIndex, availWrap, usedWrap } = start.position;
     if (packed) assert(availIndex < size && usedIndex < size, "positions lie in the ring");

@@ -14,7 +14,8 @@ import {
   reservedName,
 } from "../../switch/reserved.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
-import { OFFER_WORDS, type OfferWord } from "../../vhost/offer.ts";
+import { OFFER_WORDS } from "../../vhost/features/bits.ts";
+import { OFFER_WORD_ROWS, type OfferWord } from "../../vhost/features/rows.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 
 /** One option. */
@@ -104,6 +105,9 @@ function checkSwitch(name: string, value: unknown): boolean {
   throw new ControlError("invalid", `${name} ${value} must be on or off`);
 }
 
+/** Words of an offer, each with what it is, Markdown. */
+const OFFERS = Object.entries(OFFER_WORD_ROWS).map(([word, what]) => `\`${word}\` (${what})`);
+
 /** Options of a port by their name in a specification, a configuration file and the control API. */
 export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
   mode: {
@@ -159,8 +163,7 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
   offer: {
     form: "WORD+…",
     brief: `${OFFER_WORDS.join("+")}: offer what is off by default`,
-    meaning: "offer what is off by default: `iommu`, `inband` notifications, `gpa` addresses, " +
-      "`skip-drain`, `ring-reset`",
+    meaning: `offer what is off by default: ${OFFERS.join(", ")}`,
     read: (value) => ({ offer: checkOffer(value) }),
   },
 };

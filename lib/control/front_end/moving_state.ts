@@ -14,7 +14,7 @@ import {
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { Device } from "../../vhost/device.ts";
 import { PORT_COUNTERS } from "../../switch/counters.ts";
-import { hasFeature, VHOST_USER_PROTOCOL_F_DEVICE_STATE } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../../vhost/features/bits.ts";
 import type { DataPlaneThread } from "../../worker/supervisor.ts";
 import { type DataPlane, type LearnedMac, MACS_PER_COMMAND } from "../../worker/wire.ts";
 import type { Reactor } from "../reactor.ts";
@@ -63,7 +63,7 @@ export class MovingState {
 
   #mayMove(): boolean {
     const protocol = this.#host.device()?.protocolFeatures ?? 0n;
-    return hasFeature(protocol, VHOST_USER_PROTOCOL_F_DEVICE_STATE);
+    return hasFeature(protocol, BIT.VHOST_USER_PROTOCOL_F_DEVICE_STATE);
   }
 
   /** SessionHost.startStateTransfer */

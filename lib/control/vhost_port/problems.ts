@@ -21,7 +21,7 @@ import type { Device } from "../../vhost/device.ts";
 import type { VringState } from "../../vhost/device/vring.ts";
 import { areaBytes } from "../../virtio/areas.ts";
 import { CHAIN_REASON_ROWS } from "../../virtio/bad_chain.ts";
-import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../../vhost/features/bits.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { PortProblem } from "../types.ts";
 
@@ -87,7 +87,7 @@ export class PortProblems {
     this.#name = name;
     this.#told = told.get(owner) ?? new Set();
     told.set(owner, this.#told);
-    this.#offersIommu = hasFeature(offer.features, VIRTIO_F_ACCESS_PLATFORM);
+    this.#offersIommu = hasFeature(offer.features, BIT.VIRTIO_F_ACCESS_PLATFORM);
     this.#log = log;
   }
 

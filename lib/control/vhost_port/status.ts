@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { featureNames, protocolFeatureNames } from "../../virtio/features.ts";
+import { featureNames, protocolFeatureNames } from "../../vhost/features/bits.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
 import type { PortHistory } from "./history.ts";

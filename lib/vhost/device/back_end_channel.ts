@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../features/bits.ts";
 import type { SessionHost } from "../host.ts";
 import type { BackEndMessage } from "../wire/back_end_message.ts";
 import type { VringState } from "./vring.ts";
@@ -33,7 +33,7 @@ export function tellFrontEnd(
 ): boolean {
   if (!vrings.some((vring) => vring.started)) return false;
   if (!answered) return host.tellFrontEnd(message);
-  if (hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
+  if (hasFeature(protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
     return host.tellFrontEnd(message, answered);
   }
   const sent = host.tellFrontEnd(message);

@@ -6,7 +6,7 @@
  * @module
  */
 import { present } from "../../base/assert.ts";
-import { hasFeature, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../features/bits.ts";
 import { IN_BAND, type VringPosition } from "../../worker/wire.ts";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
@@ -18,7 +18,7 @@ import type { VringState } from "./vring.ts";
 
 /** Whether kicks and calls may be messages. */
 export function inBand({ protocolFeatures }: Speaker): boolean {
-  return hasFeature(protocolFeatures, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+  return hasFeature(protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 }
 
 /**

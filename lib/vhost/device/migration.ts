@@ -5,7 +5,7 @@
  * @module
  */
 import { formatMac, type Mac } from "../../base/mac.ts";
-import { hasFeature, VHOST_F_LOG_ALL } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../features/bits.ts";
 import type { LogArea, MemoryRegion, SessionHost } from "../host.ts";
 import type { Refusal } from "../reasons.ts";
 
@@ -29,7 +29,7 @@ export class Migration {
 
   /** Features were negotiated, or given up: VHOST_F_LOG_ALL comes and goes while rings run. */
   setFeatures(features: bigint): void {
-    const on = hasFeature(features, VHOST_F_LOG_ALL);
+    const on = hasFeature(features, BIT.VHOST_F_LOG_ALL);
     if (on === this.#logAll) return;
     this.#host.setLogAll(on);
     this.#logAll = on;

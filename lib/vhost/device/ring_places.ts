@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { hasFeature, VIRTIO_F_ACCESS_PLATFORM } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../features/bits.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../../virtio/ring.ts";
 import type { MemoryTable } from "./memory_table.ts";
 import type { SessionHost } from "../host.ts";
@@ -73,5 +73,5 @@ export function placeRing(
 /** Where the data plane logs a ring's device area. Behind an IOMMU QEMU gives its IOVA instead. */
 export function ringLog({ features }: RingSpace, { logGuestAddr }: VringState): number {
   if (logGuestAddr === null) return LOG_OFF;
-  return hasFeature(features, VIRTIO_F_ACCESS_PLATFORM) ? LOG_BY_PLACE : logGuestAddr;
+  return hasFeature(features, BIT.VIRTIO_F_ACCESS_PLATFORM) ? LOG_BY_PLACE : logGuestAddr;
 }

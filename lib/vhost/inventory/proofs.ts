@@ -1,6 +1,6 @@
 /**
  * Tests that show a message or feature bit at work, for the rows that name them
- * (`../requests/table.ts`, `rows.ts`). `tests/unit/vhost/inventory_test.ts` looks that each exists.
+ * (`../requests/table.ts`, `../features/rows.ts`, `back_end_rows.ts`). `tests/unit/vhost/inventory_test.ts` looks that each exists.
  *
  * @module
  */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { hasFeature, VIRTIO_F_VERSION_1 } from "../../virtio/features.ts";
+import { BIT, hasFeature } from "../features/bits.ts";
 import type { Device } from "../device.ts";
 import { MTU_MAX, MTU_MIN } from "../device/config_space.ts";
 import type { ReasonCode, Refusal } from "../reasons.ts";
@@ -54,7 +54,7 @@ export function setConfig(device: Device, { offset, size, flags, data }: ConfigP
     if (config.mtu !== null && config.mtu !== before) device.setMtu(config.mtu);
     return DONE;
   }
-  const legacy = device.featuresSet && !hasFeature(device.features, VIRTIO_F_VERSION_1);
+  const legacy = device.featuresSet && !hasFeature(device.features, BIT.VIRTIO_F_VERSION_1);
   if (flags !== VHOST_SET_CONFIG_TYPE_FRONTEND || !legacy) {
     return refuse("bad-config", "the driver only reads it");
   }

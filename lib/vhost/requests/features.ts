@@ -5,18 +5,8 @@
  * @module
  */
 import { QUEUE_PAIRS_MAX } from "../../base/limits.ts";
-import {
-  hasFeature,
-  VHOST_F_LOG_ALL,
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
-  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
-  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
-  VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
-  VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
-  VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
-  VHOST_USER_PROTOCOL_F_REPLY_ACK,
-} from "../../virtio/features.ts";
+import { BIT, featureWord, hasFeature, missingNeed } from "../features/bits.ts";
+import { PROTOCOL_FEATURES } from "../features/rows.ts";
 import type { Device } from "../device.ts";
 import type { MemoryRegion } from "../host.ts";
 import type { Refusal } from "../reasons.ts";
@@ -25,24 +15,13 @@ import type { Word } from "../wire/payloads.ts";
 import { ends, endsIf, reply, type Result } from "./result.ts";
 
 /** These two may come and go while rings run; anything else changes what the rings mean. */
-const FREE = (1n << BigInt(VHOST_F_LOG_ALL)) | (1n << BigInt(VHOST_USER_F_PROTOCOL_FEATURES));
-
-/** Protocol features that mean nothing without others. */
-const NEEDS: readonly (readonly [number, readonly number[]])[] = [
-  [
-    VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
-    [VHOST_USER_PROTOCOL_F_REPLY_ACK, VHOST_USER_PROTOCOL_F_BACKEND_REQ],
-  ],
-  [VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT, [VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD]],
-  [
-    VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
-    [VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT],
-  ],
-];
+const FREE = featureWord([BIT.VHOST_F_LOG_ALL, BIT.VHOST_USER_F_PROTOCOL_FEATURES]);
 
 /** Those that change what a running virtqueue's notifications and addresses mean. */
-const NOT_WHILE_STARTED = (1n << BigInt(VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)) |
-  (1n << BigInt(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES));
+const NOT_WHILE_STARTED = featureWord([
+  BIT.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+  BIT.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES,
+]);
 
 /** GET_FEATURES. */
 export function getFeatures(device: Device): Result {
@@ -75,12 +54,8 @@ export function setProtocolFeatures(device: Device, { value: features }: Word): 
   const refuse = (detail: string): Result => ends("bad-protocol-features", detail);
   const unknown = features & ~device.offer.protocolFeatures;
   if (unknown !== 0n) return refuse(`protocol bits 0x${unknown.toString(16)} were not offered`);
-  for (const [bit, needed] of NEEDS) {
-    const missing = needed.find((other) => !hasFeature(features, other));
-    if (hasFeature(features, bit) && missing !== undefined) {
-      return refuse(`protocol bit ${bit} without bit ${missing}`);
-    }
-  }
+  const lone = missingNeed(PROTOCOL_FEATURES, features);
+  if (lone) return refuse(`protocol bit ${lone.bit} without bit ${lone.without}`);
   const changed = features ^ device.protocolFeatures;
   if ((changed & NOT_WHILE_STARTED) !== 0n && !device.suspended) {
     return refuse(`protocol bits 0x${changed.toString(16)} changed while rings are started`);
@@ -97,7 +72,7 @@ export function refuseAddresses(
   device: Device,
   regions: readonly MemoryRegion[],
 ): Refusal | null {
-  if (!hasFeature(device.protocolFeatures, VHOST_USER_PROTOCOL_F_GPA_ADDRESSES)) return null;
+  if (!hasFeature(device.protocolFeatures, BIT.VHOST_USER_PROTOCOL_F_GPA_ADDRESSES)) return null;
   const index = regions.findIndex((region) => region.userAddr !== region.guestAddr);
   if (index < 0) return null;
   return { code: "bad-region", detail: `user and guest address of region ${index} differ` };

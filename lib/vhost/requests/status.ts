@@ -3,14 +3,8 @@
  *
  * @module
  */
-import {
-  hasFeature,
-  VIRTIO_F_ACCESS_PLATFORM,
-  VIRTIO_F_IN_ORDER,
-  VIRTIO_F_RING_PACKED,
-  VIRTIO_F_RING_RESET,
-  VIRTIO_F_VERSION_1,
-} from "../../virtio/features.ts";
+import { missingNeed } from "../features/bits.ts";
+import { VIRTIO_FEATURES } from "../features/rows.ts";
 import type { Device } from "../device.ts";
 import { encodeU64 } from "../wire/message.ts";
 import type { Word } from "../wire/payloads.ts";
@@ -18,19 +12,10 @@ import { DONE, reply, type Result } from "./result.ts";
 
 const FEATURES_OK = 0x8;
 const STATUS_MASK = 0xffn;
-/** What only a device of version 1 has (virtio-v1.3 §6). */
-const NEED_VERSION_1 = [
-  VIRTIO_F_ACCESS_PLATFORM,
-  VIRTIO_F_RING_PACKED,
-  VIRTIO_F_IN_ORDER,
-  VIRTIO_F_RING_RESET,
-];
-
 /** Whether the device can be what was negotiated. */
 function acceptable({ features, featuresSet }: Device): boolean {
   if (!featuresSet) return false;
-  const modern = hasFeature(features, VIRTIO_F_VERSION_1);
-  return modern || !NEED_VERSION_1.some((bit) => hasFeature(features, bit));
+  return missingNeed(VIRTIO_FEATURES, features) === null;
 }
 
 /**

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import * as f from "../../virtio/features.ts";
+import { BIT } from "../features/bits.ts";
+import type { FeatureName } from "../features/rows.ts";
 import * as by from "../inventory/proofs.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
 import * as id from "../wire/message.ts";
@@ -81,7 +82,7 @@ export interface About {
   /** What comes back; null: it is not served. */
   readonly answer: Answer | null;
   /** Virtio feature without which it is refused. */
-  readonly needs?: string;
+  readonly needs?: FeatureName;
   /** What is done on purpose and may surprise. */
   readonly note?: string;
   /** Why it is not served. */
@@ -98,7 +99,7 @@ interface Served<T extends object> {
   readonly gate?: number;
   /** Its answer, or an acknowledgement. */
   readonly answer?: Answer;
-  readonly needs?: string;
+  readonly needs?: FeatureName;
   readonly note?: string;
   readonly handle: Handler<T>;
   readonly tests: readonly by.Proof[];
@@ -111,15 +112,15 @@ export type MessageName = {
     : never;
 }[keyof typeof id];
 
-const SLOTS = f.VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
-const CONFIG = f.VHOST_USER_PROTOCOL_F_CONFIG;
-const INFLIGHT = f.VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
-const STATUS = f.VHOST_USER_PROTOCOL_F_STATUS;
-const STATE = f.VHOST_USER_PROTOCOL_F_DEVICE_STATE;
-const INBAND = f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
-const SKIP_DRAIN = f.VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
+const SLOTS = BIT.VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
+const CONFIG = BIT.VHOST_USER_PROTOCOL_F_CONFIG;
+const INFLIGHT = BIT.VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
+const STATUS = BIT.VHOST_USER_PROTOCOL_F_STATUS;
+const STATE = BIT.VHOST_USER_PROTOCOL_F_DEVICE_STATE;
+const INBAND = BIT.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
+const SKIP_DRAIN = BIT.VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
 /** Without it SET_LOG_BASE would name memory of the front-end's that nobody else can reach. */
-const LOG_SHMFD = f.VHOST_USER_PROTOCOL_F_LOG_SHMFD;
+const LOG_SHMFD = BIT.VHOST_USER_PROTOCOL_F_LOG_SHMFD;
 
 const { EMPTY, U64, VRING_STATE, VRING_FD } = payload;
 
@@ -213,7 +214,7 @@ const ROWS: readonly (readonly [number, Request])[] = [
   }),
   served("GET_QUEUE_NUM", {
     payload: EMPTY,
-    gate: f.VHOST_USER_PROTOCOL_F_MQ,
+    gate: BIT.VHOST_USER_PROTOCOL_F_MQ,
     answer: {
       ...NUMBER,
       readers: "all: 8 bytes; rust-vmm refuses more than 32,768, QEMU fewer than its queue pairs",
@@ -229,20 +230,20 @@ const ROWS: readonly (readonly [number, Request])[] = [
   }),
   served("SEND_RARP", {
     payload: payload.MAC,
-    gate: f.VHOST_USER_PROTOCOL_F_RARP,
+    gate: BIT.VHOST_USER_PROTOCOL_F_RARP,
     handle: sendRarp,
     tests: by.RARP,
   }),
   served("NET_SET_MTU", {
     payload: U64,
-    gate: f.VHOST_USER_PROTOCOL_F_NET_MTU,
+    gate: BIT.VHOST_USER_PROTOCOL_F_NET_MTU,
     handle: setMtu,
     tests: [[by.CONFIGURED, "config: longer frames than a port's MTU reach nobody"]],
   }),
   served("SET_BACKEND_REQ_FD", {
     payload: EMPTY,
     fdsMax: 1,
-    gate: f.VHOST_USER_PROTOCOL_F_BACKEND_REQ,
+    gate: BIT.VHOST_USER_PROTOCOL_F_BACKEND_REQ,
     handle: setBackendReqFd,
     tests: [by.WALK, by.CHANNEL],
   }),
@@ -290,7 +291,7 @@ const ROWS: readonly (readonly [number, Request])[] = [
   unserved("GPU_SET_SOCKET", "GPUs only"),
   served("RESET_DEVICE", {
     payload: EMPTY,
-    gate: f.VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+    gate: BIT.VHOST_USER_PROTOCOL_F_RESET_DEVICE,
     handle: resetDevice,
     tests: [[by.FRONT_ENDS, "session forgets the device but neither memory"]],
   }),

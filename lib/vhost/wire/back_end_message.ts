@@ -23,10 +23,22 @@ import {
 export const VHOST_USER_BACKEND_IOTLB_MSG = 1;
 /** The configuration space changed. No payload. */
 export const VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2;
+/** Not sent. */
+export const VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG = 3;
 /** In-band call of a virtqueue: vring state payload. */
 export const VHOST_USER_BACKEND_VRING_CALL = 4;
 /** In-band error of a virtqueue: vring state payload. */
 export const VHOST_USER_BACKEND_VRING_ERR = 5;
+/** Not sent. */
+export const VHOST_USER_BACKEND_SHARED_OBJECT_ADD = 6;
+/** Not sent. */
+export const VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE = 7;
+/** Not sent. */
+export const VHOST_USER_BACKEND_SHARED_OBJECT_LOOKUP = 8;
+/** Not sent. */
+export const VHOST_USER_BACKEND_SHMEM_MAP = 9;
+/** Not sent. */
+export const VHOST_USER_BACKEND_SHMEM_UNMAP = 10;
 
 /** Permission of a translation: the device may read. */
 export const VHOST_ACCESS_RO = 1;

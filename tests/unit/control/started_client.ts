@@ -6,7 +6,7 @@
 import { strict as assert } from "node:assert";
 import { closeFd } from "../../../ffi/mod.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
-import { OFFERED_FEATURES } from "../../../lib/virtio/features.ts";
+import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
 import { addr, state, table, words } from "../vhost/fake_host.ts";
 import { Client, eventFds, memoryFile } from "./support.ts";
 
@@ -62,7 +62,7 @@ async function negotiate(
   errs: readonly number[],
   mtu: number | null,
 ): Promise<void> {
-  assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+  assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
   const protocol = await client.ask(id.VHOST_USER_GET_PROTOCOL_FEATURES);
   client.send(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol));
   client.send(id.VHOST_USER_SET_OWNER);

@@ -9,7 +9,7 @@
 import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import type { Session } from "../../../lib/vhost/session.ts";
-import { OFFERED_FEATURES, OFFERED_PROTOCOL_FEATURES } from "../../../lib/virtio/features.ts";
+import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
 import {
   accept,
   addr,
@@ -24,13 +24,13 @@ import {
 } from "./fake_host.ts";
 
 /** Features QEMU acknowledged, by guest and options. */
-export const QEMU_SPLIT = 0x1_7020_a782n & OFFERED_FEATURES;
-export const QEMU_PACKED = 0x5_7020_a782n & OFFERED_FEATURES;
-export const QEMU_PLAIN = 0x1_4020_2782n & OFFERED_FEATURES;
-export const QEMU_MTU = 0x1_7020_a78an & OFFERED_FEATURES;
+export const QEMU_SPLIT = 0x1_7020_a782n & DEFAULT_OFFER.features;
+export const QEMU_PACKED = 0x5_7020_a782n & DEFAULT_OFFER.features;
+export const QEMU_PLAIN = 0x1_4020_2782n & DEFAULT_OFFER.features;
+export const QEMU_MTU = 0x1_7020_a78an & DEFAULT_OFFER.features;
 /** Features DPDK virtio-user acknowledged: MRG, INDIRECT, bit 30, VERSION_1, PACKED. */
-export const DPDK_PACKED = 0x5_5000_8000n & OFFERED_FEATURES;
-export const DPDK_SPLIT = 0x1_5000_8000n & OFFERED_FEATURES;
+export const DPDK_PACKED = 0x5_5000_8000n & DEFAULT_OFFER.features;
+export const DPDK_SPLIT = 0x1_5000_8000n & DEFAULT_OFFER.features;
 
 /** First user address of the guest's memory in the traces. */
 export const QEMU_HVA = 0x7f7fbbfff000;
@@ -161,7 +161,7 @@ export function dpdkStart(
   accept(session, message(id.VHOST_USER_SET_OWNER));
   getU64(session, id.VHOST_USER_GET_FEATURES);
   const protocol = getU64(session, id.VHOST_USER_GET_PROTOCOL_FEATURES) & 0x10009n;
-  assert.equal(protocol, OFFERED_PROTOCOL_FEATURES & 0x10009n);
+  assert.equal(protocol, DEFAULT_OFFER.protocolFeatures & 0x10009n);
   accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
   for (const index of [0, 1]) {
     accept(session, message(id.VHOST_USER_SET_VRING_CALL, words(index), [host.fd()]));

@@ -14,7 +14,7 @@ import {
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import { VIRTIO_F_ACCESS_PLATFORM } from "../../../lib/virtio/features.ts";
+import { BIT } from "../../../lib/vhost/features/bits.ts";
 import { FakeHost, message, NEED_REPLY, replyU64 } from "./fake_host.ts";
 import {
   PACKED_RINGS,
@@ -26,7 +26,7 @@ import {
   SPLIT_RINGS,
 } from "./front_ends.ts";
 
-export const IOMMU = 1n << BigInt(VIRTIO_F_ACCESS_PLATFORM);
+export const IOMMU = 1n << BigInt(BIT.VIRTIO_F_ACCESS_PLATFORM);
 export const PAGE = 4096;
 
 export interface Front {

@@ -2,9 +2,10 @@
 import { strict as assert } from "node:assert";
 import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
-import { makeOffer, type OfferOptions } from "../../../lib/vhost/offer.ts";
+import type { OfferOptions } from "../../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
-import * as f from "../../../lib/virtio/features.ts";
+import { BIT } from "../../../lib/vhost/features/bits.ts";
 import {
   accept,
   config,
@@ -19,7 +20,7 @@ import {
 import { getBase, QEMU_MTU, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "./front_ends.ts";
 
 const MAC = [0x52, 0x54, 0, 0, 0, 7];
-const F_STATUS = 1n << BigInt(f.VIRTIO_NET_F_STATUS);
+const F_STATUS = 1n << BigInt(BIT.VIRTIO_NET_F_STATUS);
 const GET = id.VHOST_USER_GET_CONFIG;
 const SET = id.VHOST_USER_SET_CONFIG;
 
@@ -94,7 +95,7 @@ Deno.test("GET_CONFIG gives address, link, queue pairs and MTU where the specifi
   assert.deepEqual(b.bytes(24, 232), new Array(232).fill(0));
   assert.deepEqual(b.bytes(2, 3), [0, 0, 0]);
   assert.deepEqual(b.bytes(5, 2), [7, 1]);
-  assert.equal(b.session.device.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 32n);
+  assert.equal(b.session.device.offer.features & (1n << BigInt(BIT.VIRTIO_NET_F_MAC)), 32n);
   // Some front-ends leave the room for the data out.
   assert.equal(b.read(0, 24, 0).byteLength, 36);
   b.end();
@@ -104,7 +105,7 @@ Deno.test("GET_CONFIG without MAC or MTU of the operator's: none, and the MTU ev
   const b = new Bench().connect();
   assert.deepEqual(b.bytes(0, 6), [0, 0, 0, 0, 0, 0]);
   assert.equal(b.mtu(), 1500);
-  assert.equal(b.session.device.offer.features & (1n << BigInt(f.VIRTIO_NET_F_MAC)), 0n);
+  assert.equal(b.session.device.offer.features & (1n << BigInt(BIT.VIRTIO_NET_F_MAC)), 0n);
   assert.equal(b.host.mtu, null);
   b.end();
 });
@@ -203,7 +204,7 @@ Deno.test("NET_SET_MTU is in force and can be read; one above the operator's is 
 });
 
 Deno.test("NET_SET_MTU above the operator's that waits for no reply is said once and held", () => {
-  for (const without of [0n, 1n << BigInt(f.VHOST_USER_PROTOCOL_F_REPLY_ACK)]) {
+  for (const without of [0n, 1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK)]) {
     // Without REPLY_ACK the flag means nothing.
     const flags = without === 0n ? undefined : NEED_REPLY;
     const b = new Bench({ mtu: 4000 }).connect(without);
@@ -228,7 +229,7 @@ Deno.test("a driver that reads an MTU nobody named gets no longer frames", () =>
     const [features, without, mtu] of [
       [QEMU_MTU, 0n, 1500],
       [QEMU_SPLIT, 0n, null],
-      [QEMU_MTU, 1n << BigInt(f.VHOST_USER_PROTOCOL_F_CONFIG), null],
+      [QEMU_MTU, 1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_CONFIG), null],
     ] as const
   ) {
     const b = new Bench().connect(without);
@@ -289,8 +290,8 @@ Deno.test("a front-end that cannot be told of its link is not said to be", () =>
   assert.equal(plain.session.device.setLinkStatus(false), false, "the driver has no status field");
   const silent = [
     plain,
-    without(f.VHOST_USER_PROTOCOL_F_CONFIG),
-    without(f.VHOST_USER_PROTOCOL_F_BACKEND_REQ),
+    without(BIT.VHOST_USER_PROTOCOL_F_CONFIG),
+    without(BIT.VHOST_USER_PROTOCOL_F_BACKEND_REQ),
   ];
   for (const b of silent) {
     assert.equal(b.session.device.setLinkStatus(false), false);

@@ -6,7 +6,8 @@ import {
 } from "../../../lib/vhost/wire/back_end_message.ts";
 import { callInBand } from "../../../lib/vhost/device/in_band.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
-import { makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
+import type { OfferWord } from "../../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
 import { IN_BAND } from "../../../lib/worker/wire.ts";
 import {

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import { VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD } from "../../../lib/virtio/features.ts";
+import { BIT } from "../../../lib/vhost/features/bits.ts";
 import {
   accept,
   FakeHost,
@@ -128,7 +128,7 @@ Deno.test("what the host refuses is refused, and the old area stays", () => {
 
 Deno.test("without the protocol feature there is no tracking", () => {
   const { session, host } = running(QEMU_SPLIT);
-  session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
+  session.device.protocolFeatures &= ~(1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD));
   assert.equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "not-negotiated");
   assert.equal(
     code(session, host, id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n)),

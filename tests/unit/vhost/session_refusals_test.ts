@@ -5,11 +5,8 @@ import * as id from "../../../lib/vhost/wire/message.ts";
 import { type Request, REQUESTS } from "../../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../../lib/vhost/session.ts";
 import type { Message } from "../../../lib/vhost/wire/message.ts";
-import {
-  hasFeature,
-  OFFERED_FEATURES,
-  OFFERED_PROTOCOL_FEATURES,
-} from "../../../lib/virtio/features.ts";
+import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
+import { hasFeature } from "../../../lib/vhost/features/bits.ts";
 import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
 import {
   accept,
@@ -190,10 +187,10 @@ function closes(code: string, request: number, payload: Uint8Array, fds: FdKind[
 Deno.test("session refuses features that were not offered", () => {
   const missing = (offered: bigint): bigint[] =>
     Array.from({ length: 64 }, (_, bit) => 1n << BigInt(bit)).filter((bit) => !(offered & bit));
-  for (const bit of missing(OFFERED_FEATURES)) {
+  for (const bit of missing(DEFAULT_OFFER.features)) {
     closes("bad-features", id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT | bit));
   }
-  for (const bit of missing(OFFERED_PROTOCOL_FEATURES)) {
+  for (const bit of missing(DEFAULT_OFFER.protocolFeatures)) {
     closes("bad-protocol-features", id.VHOST_USER_SET_PROTOCOL_FEATURES, words(bit));
   }
 });
@@ -352,7 +349,7 @@ function region(offset: number): Uint8Array {
 
 /** What a front-end may send that negotiated everything. */
 const OFFERED = served().filter(([, { gate }]) =>
-  gate === null || hasFeature(OFFERED_PROTOCOL_FEATURES, gate)
+  gate === null || hasFeature(DEFAULT_OFFER.protocolFeatures, gate)
 );
 
 /** The payload of the inflight messages, now and then with a number that is none. */
@@ -374,7 +371,7 @@ function anyMessage(next: () => number, host: FakeHost): Message {
     [id.VHOST_USER_SET_FEATURES]: () =>
       words(next() % 8 ? pick([QEMU_SPLIT, QEMU_SPLIT | LOG_ALL]) : pick([QEMU_PACKED, 0n])),
     [id.VHOST_USER_SET_PROTOCOL_FEATURES]: () =>
-      words(pick([OFFERED_PROTOCOL_FEATURES, 0x1_020fn, 0n])),
+      words(pick([DEFAULT_OFFER.protocolFeatures, 0x1_020fn, 0n])),
     [id.VHOST_USER_SET_MEM_TABLE]: () =>
       table([{ sizeBytes: next() % 20 ? QEMU_BYTES : 2 ** 20, userAddr: QEMU_HVA }]),
     [id.VHOST_USER_ADD_MEM_REG]: () => region(pick([0, 1, 2]) * QEMU_BYTES),

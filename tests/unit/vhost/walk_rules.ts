@@ -6,7 +6,7 @@
  */
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import { hasFeature, VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../../lib/virtio/features.ts";
+import { BIT, hasFeature } from "../../../lib/vhost/features/bits.ts";
 import { addr, config, state, table, words } from "./fake_host.ts";
 import { QEMU_HVA } from "./front_ends.ts";
 import {
@@ -248,7 +248,7 @@ export function expect(cell: Cell): Expected {
   const codes = typeof gives === "object" ? [gives.code] : [];
   // SET_PROTOCOL_FEATURES negotiates what its own answer depends on.
   const protocol = request === id.VHOST_USER_SET_PROTOCOL_FEATURES ? PROTOCOL : facts.protocol;
-  const heard = needReply && hasFeature(protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+  const heard = needReply && hasFeature(protocol, BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK);
   const told = typeof gives === "object" && heard ? gives.told : undefined;
   const countIsRight = fds === rule.fds || rule.toleratesFds === true;
   if (!countIsRight) codes.push("fd-count");

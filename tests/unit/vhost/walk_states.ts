@@ -12,9 +12,10 @@ import {
   VHOST_IOTLB_UPDATE,
 } from "../../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
-import { DEFAULT_OFFER, makeOffer, type OfferWord } from "../../../lib/vhost/offer.ts";
+import type { OfferWord } from "../../../lib/vhost/features/rows.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
 import { Session } from "../../../lib/vhost/session.ts";
-import * as f from "../../../lib/virtio/features.ts";
+import { BIT, hasFeature } from "../../../lib/vhost/features/bits.ts";
 import { FakeHost, message, state, table, words } from "./fake_host.ts";
 import {
   PACKED_RINGS,
@@ -55,11 +56,11 @@ const NOTHING: Facts = {
 
 /** Everything offered but what changes the meaning of rings or memory: that has states of its own. */
 export const SPLIT: bigint = DEFAULT_OFFER.features &
-  ~bits(f.VHOST_F_LOG_ALL, f.VIRTIO_F_ACCESS_PLATFORM, f.VIRTIO_F_RING_PACKED);
-export const PACKED: bigint = SPLIT | bits(f.VIRTIO_F_RING_PACKED);
+  ~bits(BIT.VHOST_F_LOG_ALL, BIT.VIRTIO_F_ACCESS_PLATFORM, BIT.VIRTIO_F_RING_PACKED);
+export const PACKED: bigint = SPLIT | bits(BIT.VIRTIO_F_RING_PACKED);
 export const PROTOCOL: bigint = DEFAULT_OFFER.protocolFeatures;
-const NO_ACK = PROTOCOL & ~bits(f.VHOST_USER_PROTOCOL_F_REPLY_ACK);
-const LEGACY = bits(f.VIRTIO_F_VERSION_1);
+const NO_ACK = PROTOCOL & ~bits(BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK);
+const LEGACY = bits(BIT.VIRTIO_F_VERSION_1);
 
 /** The guest's first memory region. */
 export const REGION = { guestAddr: 0, sizeBytes: QEMU_BYTES, userAddr: QEMU_HVA, mmapOffset: 0 };
@@ -72,7 +73,7 @@ export const REGION_2 = {
 
 /** Where ring 0 and 1 are under these features. */
 export function ringPlaces(features: bigint | null): readonly RingPlace[] {
-  return f.hasFeature(features ?? 0n, f.VIRTIO_F_RING_PACKED) ? PACKED_RINGS : SPLIT_RINGS;
+  return hasFeature(features ?? 0n, BIT.VIRTIO_F_RING_PACKED) ? PACKED_RINGS : SPLIT_RINGS;
 }
 
 /** A session on the way to a state. */
@@ -122,7 +123,7 @@ export class Walk {
   /** Size, base and addresses of both rings. */
   places(): this {
     ringPlaces(this.facts.features).forEach((place, index) => {
-      const base = f.hasFeature(this.facts.features ?? 0n, f.VIRTIO_F_RING_PACKED) ? 0x80008000 : 0;
+      const base = hasFeature(this.facts.features ?? 0n, BIT.VIRTIO_F_RING_PACKED) ? 0x80008000 : 0;
       this.say(id.VHOST_USER_SET_VRING_NUM, state(index, 256));
       this.say(id.VHOST_USER_SET_VRING_BASE, state(index, base));
       assert(!this.session.handle(ringAddr(index, place, QEMU_HVA)).close);
@@ -178,7 +179,7 @@ export function translateAll(type: number = VHOST_IOTLB_UPDATE): Uint8Array {
 }
 
 function untranslated(walk: Walk): void {
-  walk.offering("iommu").protocol().features(SPLIT | bits(f.VIRTIO_F_ACCESS_PLATFORM)).memory();
+  walk.offering("iommu").protocol().features(SPLIT | bits(BIT.VIRTIO_F_ACCESS_PLATFORM)).memory();
   walk.configure().kick().enable();
   assert(walk.host.running.size === 0, "a ring that is not translated does not run");
 }
@@ -215,13 +216,13 @@ function deviceReset(walk: Walk): void {
 
 /** Everything with in-band notifications, and no descriptor for any ring. */
 function inBand(walk: Walk): Walk {
-  const protocol = PROTOCOL | bits(f.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+  const protocol = PROTOCOL | bits(BIT.VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
   return walk.offering("inband").protocol(protocol).features(SPLIT).memory().places();
 }
 
 function skipDrain(walk: Walk): void {
-  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT: inflight } = f;
-  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN: skip } = f;
+  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT: inflight } = BIT;
+  const { VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN: skip } = BIT;
   walk.offering("skip-drain").run(SPLIT, PROTOCOL | bits(inflight, skip));
 }
 

@@ -15,7 +15,7 @@ import {
   type SwitchControl,
 } from "../../../../lib/control/types.ts";
 import { makeOffer } from "../../../../lib/vhost/offer.ts";
-import { hasFeature, VIRTIO_NET_F_GUEST_ANNOUNCE } from "../../../../lib/virtio/features.ts";
+import { BIT, hasFeature } from "../../../../lib/vhost/features/bits.ts";
 
 /** What the control API makes of a port. */
 async function posted(body: unknown): Promise<{ given: PortConfig | null; answer: string }> {
@@ -114,8 +114,8 @@ Deno.test("a port's faults are named in specification, file and API alike", asyn
 Deno.test("announce=off leaves GUEST_ANNOUNCE out of a port's offer and nothing else", () => {
   const [on, off] = [true, false].map((announce) => makeOffer({ announce }).features);
   assert(on !== undefined && off !== undefined);
-  assert(hasFeature(on, VIRTIO_NET_F_GUEST_ANNOUNCE));
-  assert.equal(on ^ off, 1n << BigInt(VIRTIO_NET_F_GUEST_ANNOUNCE));
+  assert(hasFeature(on, BIT.VIRTIO_NET_F_GUEST_ANNOUNCE));
+  assert.equal(on ^ off, 1n << BigInt(BIT.VIRTIO_NET_F_GUEST_ANNOUNCE));
   assert.equal(makeOffer({}).features, on);
 });
 

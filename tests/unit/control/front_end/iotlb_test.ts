@@ -9,7 +9,7 @@ import {
 } from "../../../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
 import type { Session } from "../../../../lib/vhost/session.ts";
-import { VHOST_USER_PROTOCOL_F_REPLY_ACK } from "../../../../lib/virtio/features.ts";
+import { BIT } from "../../../../lib/vhost/features/bits.ts";
 import { EVENT } from "../../../../lib/worker/events.ts";
 import { accept, type FakeHost, finish, message, words } from "../../vhost/fake_host.ts";
 import { getBase } from "../../vhost/front_ends.ts";
@@ -95,7 +95,7 @@ Deno.test("a miss that is repeated wants a reply, one at a time, and the reason 
 
 Deno.test("where replies were not negotiated none is wanted", () => {
   using port = new Port();
-  port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+  port.session.device.protocolFeatures &= ~(1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK));
   for (let i = 0; i < 3; i++) port.event(EVENT.missAgain, 0x1000 + READ);
   assert.deepEqual(port.told().map(([, , , reply]) => reply), [false, false, false]);
 });
@@ -107,7 +107,7 @@ Deno.test("a refused access is told, with a reply only where that was negotiated
   assert.deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x3000n, WRITE, true]]);
   first?.answered?.(5n);
   assert.equal(port.host.journal.filter((line) => line === "log iotlb-access").length, 2);
-  port.session.device.protocolFeatures &= ~(1n << BigInt(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+  port.session.device.protocolFeatures &= ~(1n << BigInt(BIT.VHOST_USER_PROTOCOL_F_REPLY_ACK));
   port.event(EVENT.accessFail, 0x4000 + READ);
   assert.deepEqual(port.told(), [[VHOST_IOTLB_ACCESS_FAIL, 0x4000n, READ, false]]);
 });

@@ -15,7 +15,7 @@ import { BlockingPool } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { ControlError } from "../../../../lib/control/types.ts";
 import { SocketWatch } from "../../../../lib/control/sockets/socket_watch.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
-import { OFFERED_FEATURES } from "../../../../lib/virtio/features.ts";
+import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
 import { table, words } from "../../vhost/fake_host.ts";
 import { startedClient } from "../started_client.ts";
 import { FakePlane } from "../fake_plane.ts";
@@ -161,11 +161,11 @@ Deno.test("SwitchPort refuses a second front-end while the first lives", () =>
     await second.closed();
     second.close();
     assert.equal(b.error("busy"), 1);
-    assert.equal(await first.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await first.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     first.close();
     await until("the first is gone", () => b.port.status().peer === null);
     const third = b.client();
-    assert.equal(await third.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await third.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     third.close();
   }));
 
@@ -173,7 +173,7 @@ Deno.test("SwitchPort takes a front-end that connects again at once", () =>
   bench(async (b) => {
     let client = b.client();
     for (let round = 0; round < 200; round++) {
-      assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
       // The news of both may reach the port in either order.
       client.close();
       client = b.client();
@@ -206,7 +206,7 @@ Deno.test("SwitchPort closes what breaks the protocol, says why, and listens aga
       await until(`${code} is counted`, () => b.error(code) === 1);
       assert(b.logged("closed").at(-1)?.includes(`"reason":"${code}"`));
       const good = b.client();
-      assert.equal(await good.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+      assert.equal(await good.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
       good.close();
       await until("the port is free", () => b.port.status().peer === null);
     }
@@ -223,7 +223,7 @@ Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
     assert.equal(b.port.vrings()[1]?.state, "broken");
     assert.equal(b.port.vrings()[1]?.error, "chain-loop");
     assert.equal(b.error("chain-loop"), 1);
-    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     front.release();
     await until("the front-end is gone", () => b.port.status().peer === null);
     b.port.ringBroken(1, "chain-loop");
@@ -244,7 +244,7 @@ Deno.test("SwitchPort goes on accepting after this process ran out of descriptor
     } finally {
       libc.setrlimit(7, limit);
     }
-    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     client.close();
   }));
 
@@ -312,7 +312,7 @@ Deno.test("SwitchPort that waits for descriptors to close says so, and goes on w
       /^no front-end is taken: descriptors of an earlier front-end do not close/,
     );
     open();
-    assert.equal(await waits.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await waits.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     assert.deepEqual([port.status().problems, port.status().errors["closing"]], [[], 1]);
     waits.close();
     await until("it is gone", () => port.status().peer === null);
@@ -326,7 +326,7 @@ Deno.test("SwitchPort serves an inherited listening socket and leaves its file a
     const port = new SwitchPort({ name: "x", path: "", fd: listenUnix(path) }, contextOf(b));
     assert.equal(port.status().socket.startsWith("fd "), true);
     const client = Client.connect(path);
-    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), OFFERED_FEATURES);
+    assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     port.close();
     await client.closed();
     client.close();

@@ -1,0 +1,70 @@
+/** Feature bits: what their rows make of options, and rows that contradict each other. */
+import { strict as assert } from "node:assert";
+import {
+  BIT,
+  checkRows,
+  featureWord,
+  missingNeed,
+  OFFER_WORDS,
+  offeredWord,
+} from "../../../lib/vhost/features/bits.ts";
+import {
+  type FeatureRows,
+  PROTOCOL_FEATURES,
+  VIRTIO_FEATURES,
+} from "../../../lib/vhost/features/rows.ts";
+import { REFUSAL } from "../../../lib/vhost/inventory/proofs.ts";
+
+const PLAIN = offeredWord(VIRTIO_FEATURES, {});
+const PROTOCOL_PLAIN = offeredWord(PROTOCOL_FEATURES, {});
+
+Deno.test("each option changes the bits that its rows name, and no others", () => {
+  const changed = (options: Parameters<typeof offeredWord>[1]): bigint[] => [
+    offeredWord(VIRTIO_FEATURES, options) ^ PLAIN,
+    offeredWord(PROTOCOL_FEATURES, options) ^ PROTOCOL_PLAIN,
+  ];
+  const word = (...bits: number[]): bigint => featureWord(bits);
+  assert.deepEqual(changed({ mac: "52:54:00:00:00:01" }), [word(5), 0n]);
+  assert.deepEqual(changed({ queuePairs: 1 }), [word(22), 0n]);
+  assert.deepEqual(changed({ queuePairs: 2 }), [0n, 0n]);
+  assert.deepEqual(changed({ announce: false }), [word(21), 0n]);
+  assert.deepEqual(changed({ announce: true, mtu: 9000 }), [0n, 0n]);
+  assert.deepEqual(OFFER_WORDS.map((each) => changed({ offer: [each] })), [
+    [0n, word(14)],
+    [0n, word(21)],
+    [0n, word(20, 23)],
+    [word(40), 0n],
+    [word(33), 0n],
+  ]);
+  assert.deepEqual(changed({ offer: OFFER_WORDS }), [word(33, 40), word(14, 20, 21, 23)]);
+});
+
+Deno.test("missingNeed() names the first bit that stands alone", () => {
+  assert.equal(missingNeed(VIRTIO_FEATURES, PLAIN), null);
+  const { VIRTIO_F_VERSION_1, VIRTIO_F_RING_PACKED } = BIT;
+  assert.deepEqual(missingNeed(VIRTIO_FEATURES, PLAIN ^ featureWord([VIRTIO_F_VERSION_1])), {
+    bit: VIRTIO_F_RING_PACKED,
+    without: VIRTIO_F_VERSION_1,
+  });
+  assert.equal(missingNeed(VIRTIO_FEATURES, 0n), null);
+  assert.deepEqual(missingNeed(PROTOCOL_FEATURES, featureWord([23, 12])), { bit: 23, without: 20 });
+  assert.equal(missingNeed(PROTOCOL_FEATURES, featureWord([23, 20, 12])), null);
+});
+
+Deno.test("rows that contradict each other do not load", () => {
+  const tests = [REFUSAL];
+  const good: FeatureRows = {
+    VIRTIO_F_A: { offered: "always", bit: 1, tests },
+    VIRTIO_F_B: { offered: "always", bit: 2, tests, needs: ["VIRTIO_F_A"] },
+  };
+  assert.doesNotThrow(() => checkRows(good));
+  const bad: readonly FeatureRows[] = [
+    { ...good, VIRTIO_F_C: { offered: "never", bit: 2, why: "taken" } },
+    { ...good, VIRTIO_F_C: { offered: "never", bit: 64, why: "too high" } },
+    { ...good, NET_C: { offered: "never", bit: 3, why: "no name of the headers" } },
+    { ...good, VIRTIO_F_C: { offered: "always", bit: 3, tests: [] } },
+    { ...good, VIRTIO_F_C: { offered: "always", bit: 3, tests, needs: ["VIRTIO_F_X"] } },
+    { ...good, VIRTIO_F_A: { offered: "never", bit: 1, why: "B needs it" } },
+  ];
+  for (const rows of bad) assert.throws(() => checkRows(rows), { name: "AssertionError" });
+});
