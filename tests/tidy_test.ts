@@ -250,6 +250,29 @@ Deno.test("tests assert in one way", () => {
   assert.equal(otherAsserts("  assert.strictEqual(1, 1);", []).length, 1);
 });
 
+/** Where what a folder of unit tests is about would be: its namesake of these. */
+const TESTED = ["lib/", "tests/", ""];
+
+/** Folders of unit tests, as `vhost/wire`, that mirror none of `folders`. */
+function withoutNamesake(paths: readonly string[], folders: ReadonlySet<string>): string[] {
+  return paths.filter((path) => !TESTED.some((place) => folders.has(`${place}${path}`)));
+}
+
+Deno.test("folders of unit tests mirror the folders of what they test", () => {
+  const folders = new Set(files.flatMap(({ path }) => {
+    const parts = path.split("/").slice(0, -1);
+    return parts.map((_, i) => parts.slice(0, i + 1).join("/"));
+  }));
+  const unit = [...folders].filter((path) => path.startsWith("tests/unit/"))
+    .map((path) => path.slice("tests/unit/".length));
+  assert(unit.includes("vhost/wire") && unit.includes("bench"), "folders are found");
+  assert.deepEqual(withoutNamesake(unit, folders), []);
+  assert.deepEqual(withoutNamesake(["vhost/wires", "ffi"], folders), ["vhost/wires"]);
+  // None lies beside the folders.
+  const loose = files.filter(({ path }) => /^tests\/unit\/[^/]+$/.test(path));
+  assert.deepEqual(loose.map(({ path }) => path), []);
+});
+
 Deno.test("every file says what it is, in the field's words", () => {
   const bad: string[] = [];
   for (const { path, text } of files) {

@@ -2,7 +2,7 @@
  * What this back-end knows of the vhost-user protocol: every message and every feature bit, served
  * or not, and why. It is derived from the tables that the code itself goes by: of requests
  * (`../requests/table.ts`), of feature bits (`../features/rows.ts`) and of the back-end's own
- * messages (`back_end_rows.ts`); `tests/unit/vhost/inventory_test.ts` compares it with a session.
+ * messages (`back_end_rows.ts`); `tests/unit/vhost/inventory/inventory_test.ts` compares it with a session.
  *
  * @module
  */

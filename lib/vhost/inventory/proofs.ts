@@ -1,6 +1,6 @@
 /**
  * Tests that show a message or feature bit at work, for the rows that name them
- * (`../requests/table.ts`, `../features/rows.ts`, `back_end_rows.ts`). `tests/unit/vhost/inventory_test.ts` looks that each exists.
+ * (`../requests/table.ts`, `../features/rows.ts`, `back_end_rows.ts`). `tests/unit/vhost/inventory/inventory_test.ts` looks that each exists.
  *
  * @module
  */
@@ -10,18 +10,18 @@ export type Proof = readonly [file: string, name: string];
 
 /** Sends every message in every state. */
 export const WALK: Proof = [
-  "tests/unit/vhost/conformance_walk_test.ts",
+  "tests/unit/vhost/requests/conformance_walk_test.ts",
   "every message in every state has its one right outcome",
 ];
 /** For bits that are not offered: taking one ends the connection. */
 export const REFUSAL: Proof = [
-  "tests/unit/vhost/session_refusals_test.ts",
+  "tests/unit/vhost/requests/refusals_test.ts",
   "session refuses features that were not offered",
 ];
 /** Sessions as QEMU, DPDK and others begin them, with a host that only notes what it is asked. */
-export const FRONT_ENDS = "tests/unit/vhost/session_front_ends_test.ts";
+export const FRONT_ENDS = "tests/unit/vhost/session_test.ts";
 /** Sessions of front-ends that go wrong. */
-export const REFUSALS = "tests/unit/vhost/session_refusals_test.ts";
+export const REFUSALS = "tests/unit/vhost/requests/refusals_test.ts";
 /** Guests in QEMU, and the frames they exchange. */
 export const QEMU = "tests/e2e/qemu_test.ts";
 /** A front-end of our own over a real socket. */
@@ -47,11 +47,11 @@ export const QEMU_SLOTS: Proof = [
 /** Port options as a front-end sees them. */
 export const CONFIGURED = "tests/e2e/frontend_config_test.ts";
 /** The configuration space, and what a front-end may write into it. */
-export const CONFIG = "tests/unit/vhost/session_config_test.ts";
+export const CONFIG = "tests/unit/vhost/requests/config_test.ts";
 /** A configuration space read by a front-end. */
 export const CONFIG_READ: Proof = [CONFIGURED, "config: what the operator gave a port is what"];
 /** Status and reset. */
-export const STATUS = "tests/unit/vhost/session_status_test.ts";
+export const STATUS = "tests/unit/vhost/requests/status_test.ts";
 /** A changed configuration space is told. */
 export const LINK: Proof = [CONFIG, "a link taken down is told on the back-end channel"];
 /** A port's own state, saved and loaded. */
@@ -71,7 +71,7 @@ export const CHANNEL: Proof = [
   "the channel sends what the specification lays out",
 ];
 /** The session's part of a migration. */
-export const MIGRATION = "tests/unit/vhost/session_migration_test.ts";
+export const MIGRATION = "tests/unit/vhost/requests/migration_test.ts";
 /** A log that misses no write. */
 export const LOGGED: Proof = [
   "tests/e2e/dirty_log_test.ts",
@@ -90,7 +90,7 @@ export const LOG: readonly Proof[] = [
 ];
 /** All there is about the IOTLB. */
 export const TRANSLATED: readonly Proof[] = [
-  ["tests/unit/vhost/session_iommu_test.ts", "IOTLB messages that cannot be right are refused"],
+  ["tests/unit/vhost/requests/iotlb_test.ts", "IOTLB messages that cannot be right are refused"],
   ["tests/e2e/iommu_test.ts", "QEMU behind an IOMMU, split and packed"],
 ];
 /** All there is about announcements. */
@@ -101,7 +101,7 @@ export const RARP: readonly Proof[] = [
 ];
 
 /** Inflight areas as front-ends give them. */
-export const INFLIGHT = "tests/unit/vhost/session_inflight_test.ts";
+export const INFLIGHT = "tests/unit/vhost/requests/inflight_test.ts";
 /** Back-ends that die at every step, and their successors. */
 export const CRASHES: Proof = [
   "tests/model/crash_test.ts",

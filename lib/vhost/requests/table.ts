@@ -351,7 +351,7 @@ const ROWS: readonly (readonly [number, Request])[] = [
     answer: VERDICT,
     handle: checkDeviceState,
     tests: [by.MOVED, [
-      "tests/unit/vhost/device_state_test.ts",
+      "tests/unit/vhost/wire/device_state_test.ts",
       "decodeDeviceState() refuses every single bit",
     ]],
   }),

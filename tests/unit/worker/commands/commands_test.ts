@@ -1,13 +1,13 @@
 /** Commands on ports and their virtqueues: what changes, and what does not when they fail. */
-import { makeDatapath } from "../../harness/datapath.ts";
+import { makeDatapath } from "../../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { PORT_COUNTERS, portBase } from "../../../lib/switch/counters.ts";
-import type { Datapath } from "../../../lib/switch/datapath.ts";
-import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
-import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
-import { Commands } from "../../../lib/worker/commands/mod.ts";
-import type { Command, Given, Result } from "../../../lib/worker/wire.ts";
-import { LOG_OFF, RING_OK } from "../../../lib/virtio/ring.ts";
+import { PORT_COUNTERS, portBase } from "../../../../lib/switch/counters.ts";
+import type { Datapath } from "../../../../lib/switch/datapath.ts";
+import { LINK_WAITING, NOT_LINKED } from "../../../../lib/switch/ports/port.ts";
+import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
+import { Commands } from "../../../../lib/worker/commands/mod.ts";
+import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
+import { LOG_OFF, RING_OK } from "../../../../lib/virtio/ring.ts";
 import { BYTES, MappedPort } from "./mapped_port.ts";
 
 const PORTS = 3;

@@ -6,10 +6,10 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
-import { type Outcome, Session } from "../../../lib/vhost/session.ts";
-import { LOG_BY_PLACE, LOG_OFF } from "../../../lib/virtio/ring.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
+import { type Outcome, Session } from "../../../../lib/vhost/session.ts";
+import { LOG_BY_PLACE, LOG_OFF } from "../../../../lib/virtio/ring.ts";
 import {
   accept,
   addr,
@@ -19,7 +19,7 @@ import {
   NEED_REPLY,
   replyU64,
   words,
-} from "./fake_host.ts";
+} from "../fake_host.ts";
 import {
   acknowledged,
   PACKED_RINGS,
@@ -33,7 +33,7 @@ import {
   qemuStop,
   type RingPlace,
   SPLIT_RINGS,
-} from "./front_ends.ts";
+} from "../front_ends.ts";
 
 const LOG_ALL = 1n << 26n;
 const LOG_BYTES = 0x1800;

@@ -1,9 +1,9 @@
 /** Device status: what a driver may believe, and what its reset leaves as it was. */
 import { strict as assert } from "node:assert";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { accept, FakeHost, finish, message, words } from "./fake_host.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { makeOffer } from "../../../../lib/vhost/offer.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { accept, FakeHost, finish, message, words } from "../fake_host.ts";
 import {
   getBase,
   getU64,
@@ -12,7 +12,7 @@ import {
   qemuConnect,
   qemuEnable,
   qemuStart,
-} from "./front_ends.ts";
+} from "../front_ends.ts";
 
 const FEATURES_OK = 0x8;
 const VERSION_1 = 1n << 32n;

@@ -1,10 +1,10 @@
 /** Memory tables: what is refused, and translation against a naive model. */
 import { strict as assert } from "node:assert";
-import type { MemoryRegion } from "../../../lib/vhost/host.ts";
-import { MemoryTable } from "../../../lib/vhost/device/memory_table.ts";
-import { decodeMemoryTable } from "../../../lib/vhost/wire/memory_regions.ts";
-import { isRefusal } from "../../../lib/vhost/reasons.ts";
-import { table, words } from "./fake_host.ts";
+import type { MemoryRegion } from "../../../../lib/vhost/host.ts";
+import { MemoryTable } from "../../../../lib/vhost/device/memory_table.ts";
+import { decodeMemoryTable } from "../../../../lib/vhost/wire/memory_regions.ts";
+import { isRefusal } from "../../../../lib/vhost/reasons.ts";
+import { table, words } from "../fake_host.ts";
 
 const MIB = 2 ** 20;
 

@@ -1,19 +1,19 @@
 /**
  * The schemas as such: whole, legal, and strict where they are closed. Real output is held against
- * them in tests/e2e/schema_test.ts.
+ * them in tests/e2e/views_test.ts.
  */
 import { strict as assert } from "node:assert";
-import { faults, strictFaults } from "../../harness/json_schema.ts";
-import { promises } from "../../harness/schema_promises.ts";
-import type { AnySchema, JsonSchema } from "../../../lib/control/schema/builder.ts";
+import { faults, strictFaults } from "../../../harness/json_schema.ts";
+import { promises } from "../../../harness/schema_promises.ts";
+import type { AnySchema, JsonSchema } from "../../../../lib/control/schema/builder.ts";
 import {
   allSchemas,
   type DocumentName,
   DOCUMENTS,
   documentSchema,
   SCHEMA_VERSION,
-} from "../../../lib/control/schema/mod.ts";
-import { PORT_COUNTERS } from "../../../lib/switch/counters.ts";
+} from "../../../../lib/control/schema/mod.ts";
+import { PORT_COUNTERS } from "../../../../lib/switch/counters.ts";
 
 const NAMES = Object.keys(DOCUMENTS) as DocumentName[];
 

@@ -1,10 +1,10 @@
 /** Requests that move a port's state: when they may come, and what they answer. */
 import { strict as assert } from "node:assert";
-import type { Refusal } from "../../../lib/vhost/reasons.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { FakeHost, type FdKind, finish, message, replyU64, state, words } from "./fake_host.ts";
-import { getBase, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "./front_ends.ts";
+import type { Refusal } from "../../../../lib/vhost/reasons.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { FakeHost, type FdKind, finish, message, replyU64, state, words } from "../fake_host.ts";
+import { getBase, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "../front_ends.ts";
 
 const SET = id.VHOST_USER_SET_DEVICE_STATE_FD;
 const CHECK = id.VHOST_USER_CHECK_DEVICE_STATE;

@@ -1,11 +1,11 @@
 /** The device's configuration space: what front-ends read, what they may write, what they are told. */
 import { strict as assert } from "node:assert";
-import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../lib/vhost/wire/back_end_message.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import type { OfferOptions } from "../../../lib/vhost/features/rows.ts";
-import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { type Outcome, Session } from "../../../lib/vhost/session.ts";
-import { BIT } from "../../../lib/vhost/features/bits.ts";
+import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import type { OfferOptions } from "../../../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../../../lib/vhost/offer.ts";
+import { type Outcome, Session } from "../../../../lib/vhost/session.ts";
+import { BIT } from "../../../../lib/vhost/features/bits.ts";
 import {
   accept,
   config,
@@ -16,8 +16,15 @@ import {
   replyPayload,
   replyU64,
   words,
-} from "./fake_host.ts";
-import { getBase, QEMU_MTU, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "./front_ends.ts";
+} from "../fake_host.ts";
+import {
+  getBase,
+  QEMU_MTU,
+  QEMU_SPLIT,
+  qemuConnect,
+  qemuEnable,
+  qemuStart,
+} from "../front_ends.ts";
 
 const MAC = [0x52, 0x54, 0, 0, 0, 7];
 const F_STATUS = 1n << BigInt(BIT.VIRTIO_NET_F_STATUS);

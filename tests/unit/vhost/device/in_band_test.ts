@@ -3,13 +3,13 @@ import { strict as assert } from "node:assert";
 import {
   VHOST_USER_BACKEND_VRING_CALL,
   VHOST_USER_BACKEND_VRING_ERR,
-} from "../../../lib/vhost/wire/back_end_message.ts";
-import { callInBand } from "../../../lib/vhost/device/in_band.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import type { OfferWord } from "../../../lib/vhost/features/rows.ts";
-import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { IN_BAND } from "../../../lib/worker/wire.ts";
+} from "../../../../lib/vhost/wire/back_end_message.ts";
+import { callInBand } from "../../../../lib/vhost/device/in_band.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import type { OfferWord } from "../../../../lib/vhost/features/rows.ts";
+import { makeOffer } from "../../../../lib/vhost/offer.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { IN_BAND } from "../../../../lib/worker/wire.ts";
 import {
   accept,
   FakeHost,
@@ -19,8 +19,8 @@ import {
   state,
   table,
   words,
-} from "./fake_host.ts";
-import { acknowledged, QEMU_BYTES, QEMU_SPLIT, ringAddr, SPLIT_RINGS } from "./front_ends.ts";
+} from "../fake_host.ts";
+import { acknowledged, QEMU_BYTES, QEMU_SPLIT, ringAddr, SPLIT_RINGS } from "../front_ends.ts";
 
 const KICK = id.VHOST_USER_VRING_KICK;
 

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { makeDatapath } from "../../harness/datapath.ts";
+import { makeDatapath } from "../../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../ffi/mod.ts";
-import type { Datapath } from "../../../lib/switch/datapath.ts";
-import { VhostPort } from "../../../lib/switch/ports/vhost_port.ts";
-import type { Iotlb } from "../../../lib/virtio/memory/iotlb.ts";
-import { LOG_OFF } from "../../../lib/virtio/ring.ts";
-import { Commands } from "../../../lib/worker/commands/mod.ts";
-import type { Command, Given, Result } from "../../../lib/worker/wire.ts";
-import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
+import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../../ffi/mod.ts";
+import type { Datapath } from "../../../../lib/switch/datapath.ts";
+import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
+import type { Iotlb } from "../../../../lib/virtio/memory/iotlb.ts";
+import { LOG_OFF } from "../../../../lib/virtio/ring.ts";
+import { Commands } from "../../../../lib/worker/commands/mod.ts";
+import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
+import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 
 /** Bytes of its memory. */
 export const BYTES = 1 << 20;

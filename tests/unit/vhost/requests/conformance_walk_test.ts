@@ -3,10 +3,10 @@
  * has one outcome that is right, and no cell leaves a descriptor behind.
  */
 import { strict as assert } from "node:assert";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import type { Outcome } from "../../../lib/vhost/session.ts";
-import { finish, message, NEED_REPLY, PLAIN, replyU64 } from "./fake_host.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { REQUESTS } from "../../../../lib/vhost/requests/table.ts";
+import type { Outcome } from "../../../../lib/vhost/session.ts";
+import { finish, message, NEED_REPLY, PLAIN, replyU64 } from "../fake_host.ts";
 import {
   type Cell,
   expect,

@@ -9,10 +9,10 @@ import {
   VHOST_IOTLB_ACCESS_FAIL,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_MISS,
-} from "../../../lib/vhost/wire/back_end_message.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
-import { Session } from "../../../lib/vhost/session.ts";
+} from "../../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../../lib/vhost/offer.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
 import {
   accept,
   addr,
@@ -25,7 +25,7 @@ import {
   state,
   table,
   words,
-} from "./fake_host.ts";
+} from "../fake_host.ts";
 import {
   acknowledged,
   PACKED_RINGS,
@@ -36,7 +36,7 @@ import {
   qemuStart,
   qemuStop,
   SPLIT_RINGS,
-} from "./front_ends.ts";
+} from "../front_ends.ts";
 import {
   connect,
   deeds,
@@ -47,7 +47,7 @@ import {
   ringPages,
   say,
   translateRings,
-} from "./iommu_front_end.ts";
+} from "../iommu_front_end.ts";
 
 Deno.test("an IOMMU is offered only where the operator says so", () => {
   assert.equal(DEFAULT_OFFER.features & IOMMU, 0n);

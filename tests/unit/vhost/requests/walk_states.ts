@@ -10,13 +10,13 @@ import {
   VHOST_ACCESS_RW,
   VHOST_IOTLB_INVALIDATE,
   VHOST_IOTLB_UPDATE,
-} from "../../../lib/vhost/wire/back_end_message.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import type { OfferWord } from "../../../lib/vhost/features/rows.ts";
-import { DEFAULT_OFFER, makeOffer } from "../../../lib/vhost/offer.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { BIT, hasFeature } from "../../../lib/vhost/features/bits.ts";
-import { FakeHost, message, state, table, words } from "./fake_host.ts";
+} from "../../../../lib/vhost/wire/back_end_message.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import type { OfferWord } from "../../../../lib/vhost/features/rows.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../../lib/vhost/offer.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { BIT, hasFeature } from "../../../../lib/vhost/features/bits.ts";
+import { FakeHost, message, state, table, words } from "../fake_host.ts";
 import {
   PACKED_RINGS,
   QEMU_BYTES,
@@ -24,7 +24,7 @@ import {
   ringAddr,
   type RingPlace,
   SPLIT_RINGS,
-} from "./front_ends.ts";
+} from "../front_ends.ts";
 
 /** A word of feature bits. */
 export function bits(...numbers: number[]): bigint {

@@ -1,8 +1,8 @@
 /** Inflight messages: areas of the right size, regions for the right rings, nothing kept too long. */
 import { strict as assert } from "node:assert";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { BIT } from "../../../lib/vhost/features/bits.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { BIT } from "../../../../lib/vhost/features/bits.ts";
 import {
   accept,
   FakeHost,
@@ -12,8 +12,8 @@ import {
   replyPayload,
   state,
   words,
-} from "./fake_host.ts";
-import { QEMU_PACKED, QEMU_SPLIT, qemuConnect, qemuStart } from "./front_ends.ts";
+} from "../fake_host.ts";
+import { QEMU_PACKED, QEMU_SPLIT, qemuConnect, qemuStart } from "../front_ends.ts";
 
 /** The payload of both messages. */
 function area(queues: number, entries: number, sizeBytes = 0n, offset = 0n): Uint8Array {

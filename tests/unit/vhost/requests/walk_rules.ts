@@ -4,11 +4,11 @@
  *
  * @module
  */
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import { BIT, hasFeature } from "../../../lib/vhost/features/bits.ts";
-import { addr, config, state, table, words } from "./fake_host.ts";
-import { QEMU_HVA } from "./front_ends.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { REQUESTS } from "../../../../lib/vhost/requests/table.ts";
+import { BIT, hasFeature } from "../../../../lib/vhost/features/bits.ts";
+import { addr, config, state, table, words } from "../fake_host.ts";
+import { QEMU_HVA } from "../front_ends.ts";
 import {
   type Facts,
   PROTOCOL,

@@ -1,6 +1,6 @@
 /** What a virtqueue logs when it starts. */
 import { strict as assert } from "node:assert";
-import { LOG_BY_PLACE, LOG_OFF } from "../../../lib/virtio/ring.ts";
+import { LOG_BY_PLACE, LOG_OFF } from "../../../../lib/virtio/ring.ts";
 import { MappedPort } from "./mapped_port.ts";
 
 function pages(log: Uint8Array): number[] {

@@ -4,21 +4,25 @@
  * or offers a new bit is told here which row to write.
  */
 import { strict as assert } from "node:assert";
-import * as backEnd from "../../../lib/vhost/wire/back_end_message.ts";
-import { type Entry, type EntryKind, inventory } from "../../../lib/vhost/inventory/inventory.ts";
-import { hasFeature } from "../../../lib/vhost/features/bits.ts";
+import * as backEnd from "../../../../lib/vhost/wire/back_end_message.ts";
+import {
+  type Entry,
+  type EntryKind,
+  inventory,
+} from "../../../../lib/vhost/inventory/inventory.ts";
+import { hasFeature } from "../../../../lib/vhost/features/bits.ts";
 import {
   type FeatureRows,
   PROTOCOL_FEATURES,
   VIRTIO_FEATURES,
-} from "../../../lib/vhost/features/rows.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import { Session } from "../../../lib/vhost/session.ts";
-import { FakeHost, message, replyU64 } from "./fake_host.ts";
+} from "../../../../lib/vhost/features/rows.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { makeOffer } from "../../../../lib/vhost/offer.ts";
+import { REQUESTS } from "../../../../lib/vhost/requests/table.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
+import { FakeHost, message, replyU64 } from "../fake_host.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
+const ROOT = new URL("../../../../", import.meta.url);
 const entries = inventory();
 const FEATURES: FeatureRows = { ...VIRTIO_FEATURES, ...PROTOCOL_FEATURES };
 

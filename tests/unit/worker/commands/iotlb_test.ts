@@ -1,6 +1,6 @@
 /** Commands of guests behind an IOMMU, over mapped memory. */
 import { strict as assert } from "node:assert";
-import { RING_OK, RING_UNTRANSLATED } from "../../../lib/virtio/ring.ts";
+import { RING_OK, RING_UNTRANSLATED } from "../../../../lib/virtio/ring.ts";
 import { BYTES, MappedPort, PORT } from "./mapped_port.ts";
 
 const RING = { port: PORT, vring: 0 };

@@ -4,11 +4,11 @@
  * a byte too much or an acknowledgement too many puts every answer after it out of step.
  */
 import { strict as assert } from "node:assert";
-import { ACKNOWLEDGED } from "../../../lib/vhost/requests/answers.ts";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { makeOffer } from "../../../lib/vhost/offer.ts";
-import { REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import { Session } from "../../../lib/vhost/session.ts";
+import { ACKNOWLEDGED } from "../../../../lib/vhost/requests/answers.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { makeOffer } from "../../../../lib/vhost/offer.ts";
+import { REQUESTS } from "../../../../lib/vhost/requests/table.ts";
+import { Session } from "../../../../lib/vhost/session.ts";
 import {
   addr,
   config,
@@ -19,8 +19,8 @@ import {
   state,
   table,
   words,
-} from "./fake_host.ts";
-import { DPDK_SPLIT, QEMU_BYTES, QEMU_HVA, SPLIT_RINGS } from "./front_ends.ts";
+} from "../fake_host.ts";
+import { DPDK_SPLIT, QEMU_BYTES, QEMU_HVA, SPLIT_RINGS } from "../front_ends.ts";
 
 const REPLY_FLAGS = 0x5;
 const LOG_BYTES = 0x1800;

@@ -7,15 +7,15 @@ import {
   encodeU64,
   encodeVringState,
   exactU64,
-} from "../../../lib/vhost/wire/message.ts";
-import { decodePacked, encodePosition } from "../../../lib/vhost/device/vring.ts";
-import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
+} from "../../../../lib/vhost/wire/message.ts";
+import { decodePacked, encodePosition } from "../../../../lib/vhost/device/vring.ts";
+import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
 import {
   featureNames,
   hasFeature,
   protocolFeatureNames,
-} from "../../../lib/vhost/features/bits.ts";
-import { words } from "./fake_host.ts";
+} from "../../../../lib/vhost/features/bits.ts";
+import { words } from "../fake_host.ts";
 
 Deno.test("encodeMessage() lays a reply out as on the wire", () => {
   const bytes = encodeMessage(17, 0x5, encodeU64(0x0102030405060708n));

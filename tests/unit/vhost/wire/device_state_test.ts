@@ -7,8 +7,8 @@ import {
   encodeDeviceState,
   STATE_BYTES_MAX,
   STATE_MACS_MAX,
-} from "../../../lib/vhost/wire/device_state.ts";
-import { isRefusal } from "../../../lib/vhost/reasons.ts";
+} from "../../../../lib/vhost/wire/device_state.ts";
+import { isRefusal } from "../../../../lib/vhost/reasons.ts";
 
 const STATE: DeviceState = {
   mac: { low: 0x00005452, high: 0x0700 },

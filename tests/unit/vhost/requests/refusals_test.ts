@@ -1,13 +1,13 @@
 // deno-lint-ignore-file no-non-null-assertion
 /** The session against front-ends that are wrong: every request in every state, and random ones. */
 import { strict as assert } from "node:assert";
-import * as id from "../../../lib/vhost/wire/message.ts";
-import { type Request, REQUESTS } from "../../../lib/vhost/requests/table.ts";
-import { type Outcome, Session } from "../../../lib/vhost/session.ts";
-import type { Message } from "../../../lib/vhost/wire/message.ts";
-import { DEFAULT_OFFER } from "../../../lib/vhost/offer.ts";
-import { hasFeature } from "../../../lib/vhost/features/bits.ts";
-import { VRINGS_PER_PORT } from "../../../lib/base/limits.ts";
+import * as id from "../../../../lib/vhost/wire/message.ts";
+import { type Request, REQUESTS } from "../../../../lib/vhost/requests/table.ts";
+import { type Outcome, Session } from "../../../../lib/vhost/session.ts";
+import type { Message } from "../../../../lib/vhost/wire/message.ts";
+import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
+import { hasFeature } from "../../../../lib/vhost/features/bits.ts";
+import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 import {
   accept,
   addr,
@@ -22,7 +22,7 @@ import {
   state,
   table,
   words,
-} from "./fake_host.ts";
+} from "../fake_host.ts";
 import {
   QEMU_BYTES,
   QEMU_HVA,
@@ -33,7 +33,7 @@ import {
   qemuStart,
   ringAddr,
   SPLIT_RINGS,
-} from "./front_ends.ts";
+} from "../front_ends.ts";
 
 const LOG_ALL = 1n << 26n;
 
