@@ -5,7 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { FOR_TESTS } from "../lib/build/compile.ts";
+import { PROGRAM_ENTRY, PROGRAM_FOLDERS } from "../lib/worker/program.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const FILE_LINES_MAX = 420;
@@ -45,6 +45,8 @@ function under(path: string, ...folders: string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder));
 }
 
+/** Packages that tests import and nothing else. */
+const FOR_TESTS = ["ajv/2020", "fast-check"];
 /** What the data plane's thread runs loads no package. */
 const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/switch/", "lib/worker/"];
 /** Of all files the only one that imports a CLI framework, this one or the next. */
@@ -77,7 +79,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     ...["lib/build/", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
-    ...["lib/control/config/port_options.ts"],
+    ...["lib/control/config/port_options.ts", "lib/worker/program.ts"],
   ]],
   ["lib/version.ts", []],
 ];
@@ -155,6 +157,15 @@ Deno.test("imports make no circle, in some folders not even those of types", () 
   const types = graph(false, "lib/vhost/").get("lib/vhost/requests/result.ts");
   assert(types?.includes("lib/vhost/device.ts"), "imports of types are found");
   assert.deepEqual(circle(new Map([["a", ["b"]], ["b", ["c"]], ["c", ["b"]]])), ["b", "c", "b"]);
+});
+
+Deno.test("the data plane's program is made of the folders that name its state", () => {
+  const graph = new Map(files.map((file) => [file.path, needs(file, true)]));
+  const reached = new Set([PROGRAM_ENTRY]);
+  for (const path of reached) for (const to of graph.get(path) ?? []) reached.add(to);
+  assert(reached.has("lib/switch/datapath.ts"), "imports are followed");
+  const folders = PROGRAM_FOLDERS.map((folder) => `${folder}/`);
+  assert.deepEqual([...reached].filter((path) => !under(path, ...folders)), []);
 });
 
 Deno.test("pure folders stay pure, and only ffi/ touches pointers", () => {

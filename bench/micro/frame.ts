@@ -1,6 +1,6 @@
 /**
  * What a frame costs in computing alone: two ports in one thread, rings in memory that no other core
- * touches. `deno run -A bench/micro/frame.ts`: ns a frame by ring kind and size, and by stage.
+ * touches. `deno run -A bench/micro/main.ts`: ns a frame by ring kind and size, and by stage.
  *
  * @module
  */

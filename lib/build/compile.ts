@@ -4,13 +4,12 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { format } from "@std/fmt/bytes";
+import { bundle, PROGRAM_ENTRY, PROGRAM_FILE } from "../worker/program.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MS_MAX = 30_000;
-
-/** Packages that tests import and nothing else. */
-export const FOR_TESTS: readonly string[] = ["ajv/2020", "fast-check"];
 
 /** `deno compile` could not get the runtime (denort) that it puts in front of the program. */
 export class NoRuntimeError extends Error {
@@ -18,33 +17,31 @@ export class NoRuntimeError extends Error {
 }
 
 /**
- * Writes the configuration for the binary: all packages of a configuration are put into it, imported
- * or not. The lock file is a copy, from which Deno itself takes the others out.
- * @returns its path
+ * Builds `output` from two files, the program and that of its data-plane thread: no package is in
+ * the binary but as the parts of it that are used. @throws {NoRuntimeError}, or naming what failed
  */
-async function writeConfig(folder: string): Promise<string> {
-  const { imports, compilerOptions } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
-  for (const name of FOR_TESTS) delete imports[name];
-  delete compilerOptions.types;
-  await Deno.copyFile(`${ROOT}deno.lock`, `${folder}/deno.lock`);
-  const path = `${folder}/deno.json`;
-  await Deno.writeTextFile(path, JSON.stringify({ imports, compilerOptions }));
-  return path;
+export async function compile(output: string): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
+  try {
+    await bundle(Deno.execPath(), `${ROOT}main.ts`, `${folder}/main.js`);
+    await bundle(Deno.execPath(), `${ROOT}${PROGRAM_ENTRY}`, `${folder}/${PROGRAM_FILE}`);
+    await pack(folder, resolve(output));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
-/** Builds `output`. @throws {NoRuntimeError}, or naming what failed */
-export async function compile(output: string): Promise<void> {
+/** Puts a runtime and the files of a folder together. */
+async function pack(folder: string, output: string): Promise<void> {
   // A matching Deno with its runtime may be named where the download cannot be reached.
   const deno = Deno.env.get("VUSWITCH_DENO_COMPILE") ?? Deno.execPath();
-  const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
   const { code, stderr } = await new Deno.Command(deno, {
     args: [
-      ...["compile", "-A", "--no-check", "--config", await writeConfig(folder)],
-      ...["--include", "lib/worker/data_plane.ts", "--output", output, "main.ts"],
+      ...["compile", "-A", "--no-check", "--no-config", "--no-lock"],
+      ...["--include", PROGRAM_FILE, "--output", output, "main.js"],
     ],
-    cwd: ROOT,
+    cwd: folder,
   }).output();
-  await Deno.remove(folder, { recursive: true });
   if (code === 0) return;
   const text = new TextDecoder().decode(stderr).trim();
   const url = /https:\/\/\S*\/denort-[^\s)]*\.zip/.exec(text)?.[0];

@@ -139,6 +139,9 @@ export class Switch implements SwitchControl {
     const thread = await startDataPlane(config).catch((error) => {
       throw startError(error);
     });
+    if (thread.slow !== null) {
+      logger.warn("switch", "slow-data-plane", `frames take 1.6 times as long: ${thread.slow}`);
+    }
     const running = new Switch(config, logger, new Planes([thread]), fdLimit);
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);

@@ -40,22 +40,21 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as counters from "./counters.ts";
+import {
+  BURST_FRAMES,
+  FRAME_OVERSIZE,
+  frameBytes,
+  frameHead,
+  HEAD_WORDS,
+} from "../virtio/burst.ts";
+import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
-import * as flow from "./flow.ts";
-import * as link from "./link.ts";
+import { flowHash } from "./flow.ts";
+import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import { NOT_LINKED, type Port, type Source } from "./ports/port.ts";
-import * as spreading from "./spread.ts";
+import { DROP, RESERVED, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;
-const { PORT, WORKER, WORKER_BASE } = counters;
-const { flowHash } = flow;
-const { listLinked } = link;
-const { DROP, RESERVED, spread } = spreading;
 
 /** What the datapath needs from its thread. */
 export interface DatapathHost {
@@ -77,8 +76,6 @@ export interface DatapathHost {
 const RESERVED_WORD = 0x00c28001;
 const RESERVED_REST_MASK = 0xf0ff;
 
-/** An own constant: see above. */
-const UNLINKED = NOT_LINKED;
 const FLOOD = -1;
 
 /** The switch: its ports, and the frames of the burst sorted by destination. */
@@ -150,7 +147,7 @@ export function pollSource(path: Datapath, source: Source): number {
 
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forward(path: Datapath, port: Port, count: number): void {
-  if (port.linkedTo === UNLINKED) classify(path, port, count);
+  if (port.linkedTo === NOT_LINKED) classify(path, port, count);
   else listLinked(path, port, count);
   for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!);
   path.touchedCount = 0;

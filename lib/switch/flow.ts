@@ -10,14 +10,15 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as memory from "../virtio/memory/guest_memory.ts";
-import * as window from "../virtio/memory/window.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { frameHead, frameSegment, frameSegmentEnd, HEAD_BYTES, HEAD_WORDS } = burst;
-const { segmentBytes, segmentOffset, segmentWindow } = memory;
-const { windowView } = window;
+import {
+  frameHead,
+  frameSegment,
+  frameSegmentEnd,
+  HEAD_BYTES,
+  HEAD_WORDS,
+} from "../virtio/burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/guest_memory.ts";
+import { windowView } from "../virtio/memory/window.ts";
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;

@@ -6,14 +6,16 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as counters from "./counters.ts";
+import {
+  BURST_FRAMES,
+  FRAME_OVERSIZE,
+  frameBytes,
+  frameHead,
+  HEAD_WORDS,
+} from "../virtio/burst.ts";
+import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import type { Port } from "./ports/port.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BURST_FRAMES, FRAME_OVERSIZE, frameBytes, frameHead, HEAD_WORDS } = burst;
-const { PORT } = counters;
 
 /** Lists the opened burst of a linked port for its peer; without a peer, drops it. */
 export function listLinked(path: Datapath, port: Port, count: number): void {

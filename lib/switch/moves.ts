@@ -11,12 +11,9 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import * as counters from "./counters.ts";
+import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { PORTS_MAX } from "../base/limits.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { PORT } = counters;
 
 /** Moves that are a flap. */
 const FLAP_MOVES = 10;
@@ -37,7 +34,6 @@ assert(COUNTS_MASK > 0, "counts are never what says that a flap lasts");
  */
 export const MOVE_WORDS = 2;
 /** Own constant: see above. */
-const WORDS = MOVE_WORDS;
 const COUNTS = 0;
 const LAST = 1;
 const FROM_SHIFT = 24;
@@ -67,24 +63,24 @@ export class Moves {
 
   /** A slot is another address's now, which has not moved yet. */
   begin(slot: number): void {
-    this.#words[slot * WORDS + COUNTS] = 0;
+    this.#words[slot * MOVE_WORDS + COUNTS] = 0;
   }
 
   /** The address of slot `from` is in slot `to` now. */
   carry(from: number, to: number): void {
-    this.#words[to * WORDS + COUNTS] = this.#words[from * WORDS + COUNTS]!;
-    this.#words[to * WORDS + LAST] = this.#words[from * WORDS + LAST]!;
+    this.#words[to * MOVE_WORDS + COUNTS] = this.#words[from * MOVE_WORDS + COUNTS]!;
+    this.#words[to * MOVE_WORDS + LAST] = this.#words[from * MOVE_WORDS + LAST]!;
   }
 
   /** Whether the address of a slot came from this port. */
   cameFrom(slot: number, port: number): boolean {
-    return this.#words[slot * WORDS + LAST]! >>> FROM_SHIFT === port;
+    return this.#words[slot * MOVE_WORDS + LAST]! >>> FROM_SHIFT === port;
   }
 
   /** An address moved away from a port. @param now seconds @returns whether a flap begins */
   count(slot: number, from: number, now: number): boolean {
     const words = this.#words;
-    const at = slot * WORDS;
+    const at = slot * MOVE_WORDS;
     const period = Math.floor(now / PERIOD_SECONDS);
     const last = words[at + LAST]!;
     const passed = periodsSince(last, period);
@@ -103,7 +99,7 @@ export class Moves {
   /** Whether a flap of this slot's address lasts. Any thread. @param now seconds */
   isFlapping(slot: number, now: number): boolean {
     const words = this.#words;
-    const at = slot * WORDS;
+    const at = slot * MOVE_WORDS;
     if (Atomics.load(words, at + COUNTS) !== FLAPPING) return false;
     const last = Atomics.load(words, at + LAST);
     return periodsSince(last, Math.floor(now / PERIOD_SECONDS)) < PERIODS;

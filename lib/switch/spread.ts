@@ -5,23 +5,15 @@
  *
  * @module
  */
-import * as burst from "../virtio/burst.ts";
-import * as counters from "./counters.ts";
+import { BURST_FRAMES } from "../virtio/burst.ts";
+import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import type { Port } from "./ports/port.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BURST_FRAMES } = burst;
-const { PORT } = counters;
 
 /** Instead of a port: nowhere, its source is nobody's address. */
 export const DROP = -2;
 /** Instead of a port: its destination is one of those in reserved.ts. */
 export const RESERVED = -3;
-
-/** Own constants: see above. */
-const NOWHERE = DROP;
-const TO_RESERVED = RESERVED;
 
 function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;
@@ -46,11 +38,11 @@ export function spread(
     counters[base + PORT.rxDroppedSamePort]!++;
     return;
   }
-  if (destination === NOWHERE) {
+  if (destination === DROP) {
     counters[base + PORT.rxDroppedBadSource]!++;
     return;
   }
-  if (destination === TO_RESERVED) {
+  if (destination === RESERVED) {
     spreadReserved(path, port, frame, word1, word2);
     return;
   }

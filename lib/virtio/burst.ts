@@ -10,13 +10,9 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import * as memory from "./memory/guest_memory.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
 import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "./net_header.ts";
-import * as window from "./memory/window.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { segmentBytes, segmentOffset, segmentWindow } = memory;
-const { windowView } = window;
+import { windowView } from "./memory/window.ts";
 
 /** Frames taken from one virtqueue in one visit; 64 to 256 measure the same, 32 is 10 % slower. */
 export const BURST_FRAMES = 128;
@@ -35,66 +31,45 @@ export const BUFFER_SEGMENTS = 4 * CHAIN_SEGMENTS_MAX;
 export const SCRATCH_SEGMENTS = 9 * CHAIN_SEGMENTS_MAX;
 
 /** Longest frame: the largest MTU, an Ethernet header and two VLAN tags, bytes. */
-const FRAME_MAX = 65535 + 14 + 8;
-/** `FRAME_MAX` for other modules: a module reads even its own exports through a cell. */
-export const FRAME_BYTES_MAX: number = FRAME_MAX;
+export const FRAME_BYTES_MAX: number = 65535 + 14 + 8;
 /** Longest frame with its virtio-net header that is looked at at all, bytes. */
-const CHAIN_MAX = FRAME_MAX + VIRTIO_NET_HDR_MRG_RXBUF_BYTES;
-/** `CHAIN_MAX` for other modules: a module reads even its own exports through a cell. */
-export const CHAIN_BYTES_MAX: number = CHAIN_MAX;
+export const CHAIN_BYTES_MAX: number = FRAME_BYTES_MAX + VIRTIO_NET_HDR_MRG_RXBUF_BYTES;
 
 // What BUFFER_SEGMENTS says, with 64 for the regions that a last buffer may cross.
-assert(TAKEN_SEGMENTS + CHAIN_SEGMENTS_MAX + CHAIN_MAX + 64 <= BUFFER_SEGMENTS, "takes end there");
-assert(BUFFER_SEGMENTS + 2 * (CHAIN_MAX + 64) <= SCRATCH_SEGMENTS, "buffers end there");
+assert(
+  TAKEN_SEGMENTS + CHAIN_SEGMENTS_MAX + CHAIN_BYTES_MAX + 64 <= BUFFER_SEGMENTS,
+  "takes end there",
+);
+assert(BUFFER_SEGMENTS + 2 * (CHAIN_BYTES_MAX + 64) <= SCRATCH_SEGMENTS, "buffers end there");
 
 /** Destination and source MAC and EtherType. */
-const ETHERNET = 14;
-/** `ETHERNET` for other modules: a module reads even its own exports through a cell. */
-export const ETHERNET_HEADER_BYTES: number = ETHERNET;
+export const ETHERNET_HEADER_BYTES = 14;
 /** Bytes of each frame that are copied once, checked, and delivered from the copy. */
-const HEAD = 16;
-/** `HEAD` for other modules: a module reads even its own exports through a cell. */
-export const HEAD_BYTES: number = HEAD;
+export const HEAD_BYTES = 16;
 /** Words of a head. */
-const WORDS = 4;
-/** `WORDS` for other modules: a module reads even its own exports through a cell. */
-export const HEAD_WORDS: number = WORDS;
+export const HEAD_WORDS = 4;
 
 /** Buffer id to give back: the chain's head (split) or its last descriptor's id (packed). */
 export const frameId: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** Ring slots the chain takes; always 1 for split rings. */
 export const frameSlots: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** First segment; after opening, of the bytes behind the head. */
-const segmentOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-/** `segmentOf` for other modules: a module reads even its own exports through a cell. */
-export const frameSegment: Int32Array<ArrayBuffer> = segmentOf;
+export const frameSegment: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** Index behind the last segment. */
-const segmentEndOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-/** `segmentEndOf` for other modules: a module reads even its own exports through a cell. */
-export const frameSegmentEnd: Int32Array<ArrayBuffer> = segmentEndOf;
+export const frameSegmentEnd: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** Bytes of the chain; after opening, of the frame without the virtio-net header, or a defect. */
-const bytesOf: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
-/** `bytesOf` for other modules: a module reads even its own exports through a cell. */
-export const frameBytes: Int32Array<ArrayBuffer> = bytesOf;
+export const frameBytes: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** Heads: four little-endian words a frame. Shorter frames are padded with zeros. */
-const heads: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES * WORDS);
-/** `heads` for other modules: a module reads even its own exports through a cell. */
-export const frameHead: Int32Array<ArrayBuffer> = heads;
+export const frameHead: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES * HEAD_WORDS);
 
-/** `bytesOf` of a chain longer than {@linkcode CHAIN_MAX}. */
-const OVERSIZE = -1;
-/** `OVERSIZE` for other modules: a module reads even its own exports through a cell. */
-export const FRAME_OVERSIZE: number = OVERSIZE;
-/** `bytesOf` of a chain too short for the headers. */
-const RUNT = -2;
-/** `RUNT` for other modules: a module reads even its own exports through a cell. */
-export const FRAME_RUNT: number = RUNT;
+/** `frameBytes` of a chain longer than {@linkcode CHAIN_BYTES_MAX}. */
+export const FRAME_OVERSIZE: number = -1;
+/** `frameBytes` of a chain too short for the headers. */
+export const FRAME_RUNT: number = -2;
 
-const headBytes = new Uint8Array(heads.buffer);
-// Two words at a time halve the loads and stores; no BigInt comes into being.
-const headPairs = new BigUint64Array(heads.buffer);
-/** `headPairs` for other modules: a module reads even its own exports through a cell. */
-export const frameHeadPairs: BigUint64Array<ArrayBuffer> = headPairs;
+const headBytes = new Uint8Array(frameHead.buffer);
+/** Heads, two words at a time: half the loads and stores; no BigInt comes into being. */
+export const frameHeadPairs: BigUint64Array<ArrayBuffer> = new BigUint64Array(frameHead.buffer);
 
 /**
  * Opens the first `count` frames of a burst: skips the virtio-net header (whatever its bytes say:
@@ -103,49 +78,49 @@ export const frameHeadPairs: BigUint64Array<ArrayBuffer> = headPairs;
  */
 export function openFrames(count: number, headerBytes: number): void {
   for (let frame = 0; frame < count; frame++) {
-    const bytes = bytesOf[frame]! - headerBytes;
-    if (bytesOf[frame]! > CHAIN_MAX) {
-      bytesOf[frame] = OVERSIZE;
+    const bytes = frameBytes[frame]! - headerBytes;
+    if (frameBytes[frame]! > CHAIN_BYTES_MAX) {
+      frameBytes[frame] = FRAME_OVERSIZE;
       continue;
     }
-    if (bytes < ETHERNET) {
-      bytesOf[frame] = RUNT;
+    if (bytes < ETHERNET_HEADER_BYTES) {
+      frameBytes[frame] = FRAME_RUNT;
       continue;
     }
-    bytesOf[frame] = bytes;
-    let segment = segmentOf[frame]!;
+    frameBytes[frame] = bytes;
+    let segment = frameSegment[frame]!;
     let skip = headerBytes;
     if (segmentBytes[segment]! === headerBytes) {
       segment++;
       skip = 0;
     }
-    const left = segmentBytes[segment]! - skip - HEAD;
+    const left = segmentBytes[segment]! - skip - HEAD_BYTES;
     if (left < 0) {
       openScattered(frame, segment, skip);
       continue;
     }
     const view = windowView[segmentWindow[segment]!]!;
     const offset = segmentOffset[segment]! + skip;
-    const head = frame * WORDS;
-    heads[head] = view.getInt32(offset, true);
-    heads[head + 1] = view.getInt32(offset + 4, true);
-    heads[head + 2] = view.getInt32(offset + 8, true);
-    heads[head + 3] = view.getInt32(offset + 12, true);
-    segmentOffset[segment] = offset + HEAD;
+    const head = frame * HEAD_WORDS;
+    frameHead[head] = view.getInt32(offset, true);
+    frameHead[head + 1] = view.getInt32(offset + 4, true);
+    frameHead[head + 2] = view.getInt32(offset + 8, true);
+    frameHead[head + 3] = view.getInt32(offset + 12, true);
+    segmentOffset[segment] = offset + HEAD_BYTES;
     segmentBytes[segment] = left;
-    segmentOf[frame] = left === 0 ? segment + 1 : segment;
+    frameSegment[frame] = left === 0 ? segment + 1 : segment;
   }
 }
 
 /** Header or head lie over several descriptors, of any size: gathered byte by byte. */
 function openScattered(frame: number, firstSegment: number, headerLeft: number): void {
-  const end = segmentEndOf[frame]!;
-  const base = frame * HEAD;
+  const end = frameSegmentEnd[frame]!;
+  const base = frame * HEAD_BYTES;
   let segment = firstSegment;
   let skip = headerLeft;
   let got = 0;
-  headBytes.fill(0, base, base + HEAD);
-  while (segment < end && got < HEAD) {
+  headBytes.fill(0, base, base + HEAD_BYTES);
+  while (segment < end && got < HEAD_BYTES) {
     const bytes = segmentBytes[segment]!;
     if (bytes <= skip) {
       skip -= bytes;
@@ -155,11 +130,11 @@ function openScattered(frame: number, firstSegment: number, headerLeft: number):
     const view = windowView[segmentWindow[segment]!]!;
     const offset = segmentOffset[segment]!;
     let at = skip;
-    while (at < bytes && got < HEAD) headBytes[base + got++] = view.getUint8(offset + at++);
+    while (at < bytes && got < HEAD_BYTES) headBytes[base + got++] = view.getUint8(offset + at++);
     skip = 0;
     segmentOffset[segment] = offset + at;
     segmentBytes[segment] = bytes - at;
     if (at === bytes) segment++;
   }
-  segmentOf[frame] = segment;
+  frameSegment[frame] = segment;
 }

@@ -9,13 +9,7 @@
  *
  * @module
  */
-import * as burst from "./burst.ts";
-import * as memory from "./memory/guest_memory.ts";
-import * as netHeader from "./net_header.ts";
-import * as window from "./memory/window.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const {
+import {
   BUFFER_SEGMENTS,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -23,10 +17,10 @@ const {
   frameSegment,
   frameSegmentEnd,
   HEAD_BYTES,
-} = burst;
-const { segmentBytes, segmentOffset, segmentWindow } = memory;
-const { touchHeader, writeBareHeader } = netHeader;
-const { copyBytes, PRIVATE_WINDOW, privateView, windowView } = window;
+} from "./burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
+import { touchHeader, writeBareHeader } from "./net_header.ts";
+import { copyBytes, PRIVATE_WINDOW, privateView, windowView } from "./memory/window.ts";
 
 /** Delivered. */
 export const DELIVERED = 0;
@@ -54,9 +48,7 @@ export const OUTCOMES: number = 5;
  */
 export const bufferId: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 /** Bytes each of them can hold; after writing, bytes written. */
-const bufferRoom: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
-/** `bufferRoom` for other modules: a module reads even its own exports through a cell. */
-export const bufferBytes: Int32Array<ArrayBuffer> = bufferRoom;
+export const bufferBytes: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 /** Ring slots each of them takes. */
 export const bufferSlots: Int32Array<ArrayBuffer> = new Int32Array(CHAIN_SEGMENTS_MAX);
 
@@ -130,8 +122,8 @@ function writeHead(
 function shareOut(totalBytes: number, first: number, buffers: number): void {
   let left = totalBytes;
   for (let buffer = first; buffer < first + buffers; buffer++) {
-    const part = bufferRoom[buffer]! < left ? bufferRoom[buffer]! : left;
-    bufferRoom[buffer] = part;
+    const part = bufferBytes[buffer]! < left ? bufferBytes[buffer]! : left;
+    bufferBytes[buffer] = part;
     left -= part;
   }
 }

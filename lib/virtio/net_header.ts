@@ -52,9 +52,7 @@ const CSUM_OFFSET = 8;
 const NUM_BUFFERS = 10;
 
 /** Bytes of `struct virtio_net_hdr`: VIRTIO 0.9.5 without VIRTIO_NET_F_MRG_RXBUF. */
-const SHORT_BYTES = 10;
-/** `SHORT_BYTES` for other modules: a module reads even its own exports through a cell. */
-export const VIRTIO_NET_HDR_BYTES = SHORT_BYTES;
+export const VIRTIO_NET_HDR_BYTES = 10;
 /** Bytes of `struct virtio_net_hdr_mrg_rxbuf`, and of every header of VIRTIO 1 and later. */
 export const VIRTIO_NET_HDR_MRG_RXBUF_BYTES = 12;
 
@@ -63,9 +61,9 @@ const LAST_WORD = 8;
 const NUM_BUFFERS_SHIFT = 16;
 
 assert(GSO_TYPE === FLAGS + 1 && HDR_LEN === GSO_TYPE + 1, "two bytes come first");
-assert(CSUM_OFFSET + 2 === SHORT_BYTES, "the short header ends behind csum_offset");
+assert(CSUM_OFFSET + 2 === VIRTIO_NET_HDR_BYTES, "the short header ends behind csum_offset");
 assert(GSO_SIZE - HDR_LEN === 2 && CSUM_START - GSO_SIZE === 2, "and fields of two bytes follow");
-assert(NUM_BUFFERS === SHORT_BYTES, "the long header goes on where the short one ends");
+assert(NUM_BUFFERS === VIRTIO_NET_HDR_BYTES, "the long header goes on where the short one ends");
 assert(NUM_BUFFERS + 2 === VIRTIO_NET_HDR_MRG_RXBUF_BYTES, "with num_buffers alone");
 assert(LAST_WORD + NUM_BUFFERS_SHIFT / 8 === NUM_BUFFERS, "num_buffers stands in the last word");
 
@@ -101,7 +99,7 @@ export function netCsumOffset(view: DataView, offset: number): number {
 }
 /** Receive buffers that hold the frame, 0-65535 as it says; 1 in a header without the field. */
 export function netNumBuffers(view: DataView, offset: number, headerBytes: number): number {
-  return headerBytes === SHORT_BYTES ? 1 : view.getUint16(offset + NUM_BUFFERS, true);
+  return headerBytes === VIRTIO_NET_HDR_BYTES ? 1 : view.getUint16(offset + NUM_BUFFERS, true);
 }
 /** Whether the header asks for an offload, or tells of one: whether any field but the last is set. */
 export function netOffloads(view: DataView, offset: number): boolean {
@@ -121,7 +119,7 @@ export function writeBareHeader(
   buffers: number,
 ): void {
   view.setBigUint64(offset, 0n, true);
-  if (headerBytes === SHORT_BYTES) view.setInt16(offset + LAST_WORD, 0, true);
+  if (headerBytes === VIRTIO_NET_HDR_BYTES) view.setInt16(offset + LAST_WORD, 0, true);
   else view.setInt32(offset + LAST_WORD, buffers << NUM_BUFFERS_SHIFT, true);
 }
 

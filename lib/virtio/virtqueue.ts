@@ -10,28 +10,24 @@
  * @module
  */
 import type { BadChains } from "./bad_chain.ts";
-import * as dirtyLog from "./memory/dirty_log.ts";
-import type { QueueLog } from "./memory/dirty_log.ts";
+import { logPackedUsed, logSplitUsed, type QueueLog } from "./memory/dirty_log.ts";
 import { inflightBytes, PackedInflight, SplitInflight } from "./inflight/region.ts";
 import { heldHeads } from "./inflight/recovery.ts";
 import type { Iotlb } from "./memory/iotlb.ts";
 import { type Ask, lookAheadPacked, lookAheadSplit } from "./look_ahead.ts";
 import type { GuestMemory } from "./memory/guest_memory.ts";
-import * as packed from "./packed/frames.ts";
+import { deliverPacked, finishPacked, takePacked } from "./packed/frames.ts";
 import { PackedJournal } from "./packed/journal.ts";
-import * as packedQueue from "./packed/queue.ts";
-import { PackedQueue } from "./packed/queue.ts";
+import { packedHasWork, PackedQueue, packedSetKicks, packedWantsCall } from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
-import * as split from "./split/frames.ts";
-import * as splitQueue from "./split/queue.ts";
-import { SplitQueue } from "./split/queue.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { logPackedUsed, logSplitUsed } = dirtyLog;
-const { deliverPacked, finishPacked, takePacked } = packed;
-const { packedHasWork, packedSetKicks, packedWantsCall } = packedQueue;
-const { deliverSplit, finishSplit, takeSplit } = split;
-const { splitHasWork, splitServeAgain, splitSetKicks, splitWantsCall } = splitQueue;
+import { deliverSplit, finishSplit, takeSplit } from "./split/frames.ts";
+import {
+  splitHasWork,
+  SplitQueue,
+  splitServeAgain,
+  splitSetKicks,
+  splitWantsCall,
+} from "./split/queue.ts";
 
 /** A virtqueue of either kind. */
 export interface Virtqueue extends BadChains {

@@ -28,6 +28,7 @@ import {
   Mailbox,
   type StartFailure,
 } from "./mailbox.ts";
+import { findProgram } from "./program.ts";
 import { StuckCalls } from "./stuck_calls.ts";
 import {
   type Command,
@@ -70,6 +71,7 @@ export class DataPlaneError extends Error {
 
 /** Starts the data-plane thread and waits until it polls. @throws {DataPlaneError} */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneThread> {
+  const program = await findProgram();
   const wakeFd = createEventFd();
   const eventFd = createEventFd();
   const start: DataPlaneStart = {
@@ -90,7 +92,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     wakeFd,
     eventFd,
   };
-  const worker = new Worker(new URL("./data_plane.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(program.url, { type: "module" });
   await new Promise<void>((resolve, reject) => {
     const fail = (failure: StartFailure): void => {
       worker.terminate();
@@ -108,7 +110,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   // From here on an error of the thread is a bug of ours: let it end the process.
   worker.onmessage = null;
   worker.onerror = null;
-  return new DataPlaneThread(worker, start);
+  return new DataPlaneThread(worker, start, program.slow);
 }
 
 /** The running data plane. All methods: control thread only. */
@@ -127,9 +129,12 @@ export class DataPlaneThread {
   readonly #events: EventReader;
   /** Its forwarding database. */
   readonly fdb: FdbReader;
+  /** Why it is slower than it could be, for the operator; null: it is not. See program.ts. */
+  readonly slow: string | null;
 
-  constructor(worker: Worker, start: DataPlaneStart) {
+  constructor(worker: Worker, start: DataPlaneStart, slow: string | null) {
     this.#worker = worker;
+    this.slow = slow;
     this.#mailbox = new Mailbox(start.mailbox);
     this.stuckCalls = new StuckCalls(this.#mailbox, VRINGS_PER_PORT);
     this.#wakeFd = start.wakeFd;

@@ -11,15 +11,11 @@
  *
  * @module
  */
-import * as burst from "../../virtio/burst.ts";
-import * as counters from "../counters.ts";
+import { frameBytes, frameHead, HEAD_WORDS } from "../../virtio/burst.ts";
+import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import { Park } from "../stalled/park.ts";
 import { Port, type Sink, type Source } from "./port.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { frameBytes, frameHead, HEAD_WORDS } = burst;
-const { PORT } = counters;
 
 /** One such port. Release it: it holds memory. Data-plane thread only. */
 export class LoopPort extends Port implements Source, Sink {

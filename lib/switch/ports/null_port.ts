@@ -6,14 +6,10 @@
  *
  * @module
  */
-import * as burst from "../../virtio/burst.ts";
-import * as counters from "../counters.ts";
+import { frameBytes } from "../../virtio/burst.ts";
+import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import { Port, type Sink, type Source } from "./port.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { frameBytes } = burst;
-const { PORT } = counters;
 
 /** One such port. Data-plane thread only. */
 export class NullPort extends Port implements Sink {

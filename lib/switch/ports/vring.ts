@@ -8,23 +8,23 @@
  *
  * @module
  */
-import * as burst from "../../virtio/burst.ts";
-import * as delivery from "../../virtio/deliver.ts";
-import * as ring from "../../virtio/ring.ts";
+import { BURST_FRAMES, frameBytes, openFrames } from "../../virtio/burst.ts";
+import {
+  BUFFER_TOO_SMALL,
+  DELIVERED,
+  DELIVERED_BYTES,
+  NO_BUFFER,
+  OUTCOMES,
+  SPENT_BUFFERS,
+} from "../../virtio/deliver.ts";
+import { RING_OK, STEPS_MAX, walk, WALK_STEPS } from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
 import { tellBadChains } from "../bad_chains.ts";
-import * as counters from "../counters.ts";
+import { PORT, VRING } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import type { Sink, Source } from "./port.ts";
 import { giveUp, leaveFrames } from "../stalled/untranslated.ts";
 import type { VhostPort } from "./vhost_port.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BURST_FRAMES, frameBytes, openFrames } = burst;
-const { BUFFER_TOO_SMALL, DELIVERED, DELIVERED_BYTES, NO_BUFFER, OUTCOMES, SPENT_BUFFERS } =
-  delivery;
-const { RING_OK, STEPS_MAX, walk, WALK_STEPS } = ring;
-const { PORT, VRING } = counters;
 
 /** {@linkcode Vring.callFd} without a descriptor: the driver polls. */
 const NO_CALL = -1;

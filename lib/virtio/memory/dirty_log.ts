@@ -16,19 +16,17 @@
  *
  * @module
  */
-import * as burst from "../burst.ts";
-import * as deliver from "../deliver.ts";
-import * as memory from "./guest_memory.ts";
-import type { GuestMemory, GuestRegion } from "./guest_memory.ts";
+import { BUFFER_SEGMENTS } from "../burst.ts";
+import { bufferBytes } from "../deliver.ts";
+import {
+  type GuestMemory,
+  type GuestRegion,
+  segmentBytes,
+  segmentOffset,
+  segmentWindow,
+} from "./guest_memory.ts";
 import type { MappedArea } from "../ring.ts";
-import * as window from "./window.ts";
-import type { WindowSet } from "./window.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BUFFER_SEGMENTS } = burst;
-const { bufferBytes } = deliver;
-const { segmentBytes, segmentOffset, segmentWindow } = memory;
-const { windowOwner, windowStart } = window;
+import { windowOwner, type WindowSet, windowStart } from "./window.ts";
 
 /** Bytes of a page in the log, whatever pages the guest has. */
 const PAGE_BYTES = 4096;

@@ -10,12 +10,8 @@
  *
  * @module
  */
-import * as window from "./window.ts";
+import { WINDOW_BYTES_MAX, WINDOW_STRIDE, type WindowSet, windowView } from "./window.ts";
 import type { Iotlb } from "./iotlb.ts";
-import type { WindowSet } from "./window.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { WINDOW_BYTES_MAX, WINDOW_STRIDE, windowView } = window;
 
 const GRANULE_BITS = 30;
 const GRANULE_MASK = 2 ** GRANULE_BITS - 1;
@@ -47,17 +43,11 @@ export interface GuestRegion {
 /** Segments of chains being worked on, in three parallel arrays; chains fill runs of them. */
 export const SEGMENTS_MAX = 10 * 32768;
 /** Window of each segment. */
-const windows: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-/** `windows` for other modules: a module reads even its own exports through a cell. */
-export const segmentWindow: Int32Array<ArrayBuffer> = windows;
+export const segmentWindow: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** Byte offset of each segment in its window. */
-const offsets: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-/** `offsets` for other modules: a module reads even its own exports through a cell. */
-export const segmentOffset: Int32Array<ArrayBuffer> = offsets;
+export const segmentOffset: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** Bytes of each segment, above 0. */
-const lengths: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
-/** `lengths` for other modules: a module reads even its own exports through a cell. */
-export const segmentBytes: Int32Array<ArrayBuffer> = lengths;
+export const segmentBytes: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 
 /** The guest address that was last looked for in vain, and whose memory it is not in. */
 export const stray: { memory: GuestMemory | null; address: number } = { memory: null, address: -1 };
@@ -98,9 +88,9 @@ export function pushSegments(
     high >>> HIGH_BITS === 0 && slots[slot + TAG] === tag &&
     inGranule >= slots[slot + START]! && sizeBytes <= slots[slot + END]! - inGranule
   ) {
-    windows[at] = slots[slot + WINDOW]!;
-    offsets[at] = inGranule + slots[slot + DELTA]!;
-    lengths[at] = sizeBytes;
+    segmentWindow[at] = slots[slot + WINDOW]!;
+    segmentOffset[at] = inGranule + slots[slot + DELTA]!;
+    segmentBytes[at] = sizeBytes;
     return at + 1;
   }
   return pushUncached(memory, at, low, high, sizeBytes);
@@ -131,9 +121,9 @@ function pushUncached(
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
     const part = Math.min(left, memory.slots[slot + END]! - inGranule);
-    windows[index] = memory.slots[slot + WINDOW]!;
-    offsets[index] = inGranule + memory.slots[slot + DELTA]!;
-    lengths[index] = part;
+    segmentWindow[index] = memory.slots[slot + WINDOW]!;
+    segmentOffset[index] = inGranule + memory.slots[slot + DELTA]!;
+    segmentBytes[index] = part;
     index++;
     address += part;
     left -= part;
@@ -192,9 +182,9 @@ export function copyWordsIn(
   if (end < 0) return false;
   let word = 0;
   for (let segment = scratch; segment < end; segment++) {
-    const view = windowView[windows[segment]!]!;
-    const offset = offsets[segment]!;
-    const bytes = lengths[segment]!;
+    const view = windowView[segmentWindow[segment]!]!;
+    const offset = segmentOffset[segment]!;
+    const bytes = segmentBytes[segment]!;
     // Regions are page-sized and tables 16-byte aligned in them; a word that would straddle two
     // regions belongs to no sane guest.
     if ((bytes & 3) !== 0) return false;

@@ -33,19 +33,16 @@ const emptyView = new DataView(new ArrayBuffer(0));
 const emptyBytes = new Uint8Array(0);
 
 /** Each window's view; an empty one where the number is free. */
-const views: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
-/** `views` for other modules: a module reads even its own exports through a cell. */
-export const windowView: DataView[] = views;
+export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
 const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
 /** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
 const windowAddress = new Float64Array(WINDOWS_MAX);
-/** Whose window it is, null where the number is free, and where it starts in the mapping, bytes. */
-const owners: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(null);
-/** `owners` for other modules: a module reads even its own exports through a cell. */
-export const windowOwner: (WindowSet | null)[] = owners;
-const starts: Float64Array<ArrayBuffer> = new Float64Array(WINDOWS_MAX);
-/** `starts` for other modules: a module reads even its own exports through a cell. */
-export const windowStart: Float64Array<ArrayBuffer> = starts;
+/** Whose window it is; null where the number is free. */
+export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(
+  null,
+);
+/** Where each window starts in the mapping, bytes. */
+export const windowStart: Float64Array<ArrayBuffer> = new Float64Array(WINDOWS_MAX);
 const freeWindows = Array.from({ length: WINDOWS_MAX - 1 }, (_, i) => WINDOWS_MAX - 1 - i);
 
 /** Window 0 is private memory of this thread: headers and checked frame heads are built here. */
@@ -53,11 +50,9 @@ export const PRIVATE_WINDOW = 0;
 /** Bytes of the private window: a header and head in the first half, a frame of our own behind. */
 export const PRIVATE_BYTES = 128;
 /** The private window's view. */
-const privateWindow: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
-/** `privateWindow` for other modules: a module reads even its own exports through a cell. */
-export const privateView: DataView = privateWindow;
-views[PRIVATE_WINDOW] = privateWindow;
-windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateWindow.buffer);
+export const privateView: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
+windowView[PRIVATE_WINDOW] = privateView;
+windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateView.buffer);
 
 let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
@@ -104,11 +99,11 @@ export class WindowSet {
     const start = index * WINDOW_STRIDE;
     const sizeBytes = Math.min(WINDOW_BYTES_MAX, this.sizeBytes - start);
     const buffer = this.#view(this.address + start, sizeBytes);
-    views[number] = new DataView(buffer);
+    windowView[number] = new DataView(buffer);
     windowBytes[number] = new Uint8Array(buffer);
     windowAddress[number] = this.address === 0 ? 0 : MANTISSA + this.address + start;
-    owners[number] = this;
-    starts[number] = start;
+    windowOwner[number] = this;
+    windowStart[number] = start;
     this.#windows.set(index, number);
     return number;
   }
@@ -116,11 +111,11 @@ export class WindowSet {
   /** Detaches every view of this mapping, those of rings included, and frees the windows. */
   release(): void {
     for (const number of this.#windows.values()) {
-      const buffer = views[number]!.buffer as ArrayBuffer;
-      views[number] = emptyView;
+      const buffer = windowView[number]!.buffer as ArrayBuffer;
+      windowView[number] = emptyView;
       windowBytes[number] = emptyBytes;
       windowAddress[number] = 0;
-      owners[number] = null;
+      windowOwner[number] = null;
       freeWindows.push(number);
       // A stale view would read the next tenant's memory once the address is reused.
       buffer.transfer(0);
@@ -148,9 +143,9 @@ export function copyBytes(
 ): void {
   if (sizeBytes <= LOOP_BYTES_MAX) {
     copyShort(
-      views[targetWindow]!,
+      windowView[targetWindow]!,
       targetOffset,
-      views[sourceWindow]!,
+      windowView[sourceWindow]!,
       sourceOffset,
       sizeBytes,
     );

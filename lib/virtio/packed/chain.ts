@@ -6,18 +6,17 @@
  *
  * @module
  */
-import * as badChain from "../bad_chain.ts";
-import * as burst from "../burst.ts";
-import * as memory from "../memory/guest_memory.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
+import {
+  BAD_CHAIN,
+  CHAIN_BAD_DIRECTION,
+  CHAIN_BAD_INDIRECT,
+  isBadTable,
+  noteBadChain,
+} from "../bad_chain.ts";
+import { CHAIN_BYTES_MAX, SCRATCH_SEGMENTS } from "../burst.ts";
+import { copyWordsIn, type GuestMemory, pushSegments } from "../memory/guest_memory.ts";
 import type { PackedQueue } from "./queue.ts";
-import * as ring from "../ring.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BAD_CHAIN, CHAIN_BAD_DIRECTION, CHAIN_BAD_INDIRECT, isBadTable, noteBadChain } = badChain;
-const { CHAIN_BYTES_MAX, SCRATCH_SEGMENTS } = burst;
-const { copyWordsIn, pushSegments } = memory;
-const {
+import {
   DESC_BYTES,
   indirectTable,
   RING_BAD_ADDRESS,
@@ -33,7 +32,7 @@ const {
   WALK_REASON,
   WALK_SLOTS,
   WALK_STEPS,
-} = ring;
+} from "../ring.ts";
 
 /**
  * Follows the chain that starts in slot `head` and appends its segments from index `at`; `walk`

@@ -12,23 +12,8 @@
  *
  * @module
  */
-import * as badChain from "../bad_chain.ts";
-import * as burst from "../burst.ts";
-import * as deliver from "../deliver.ts";
-import * as dirtyLog from "../memory/dirty_log.ts";
-import * as inflight from "../inflight/region.ts";
-import * as memory from "../memory/guest_memory.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import * as chain from "./chain.ts";
-import * as journal from "./journal.ts";
-import { PackedJournal } from "./journal.ts";
-import * as packedQueue from "./queue.ts";
-import type { PackedQueue } from "./queue.ts";
-import * as ring from "../ring.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;
-const {
+import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
+import {
   BUFFER_SEGMENTS,
   BURST_FRAMES,
   CHAIN_BYTES_MAX,
@@ -39,8 +24,8 @@ const {
   frameSegmentEnd,
   frameSlots,
   TAKEN_SEGMENTS,
-} = burst;
-const {
+} from "../burst.ts";
+import {
   BUFFER_TOO_SMALL,
   BUFFER_UNUSABLE,
   bufferBytes,
@@ -53,14 +38,14 @@ const {
   SPENT_BUFFERS,
   writeFrame,
   writePlain,
-} = deliver;
-const { logFrame, logPackedUsed, logPlain } = dirtyLog;
-const { packedGiven, packedGiving, packedTaken } = inflight;
-const { journalGiven, journalGiving } = journal;
-const { pushSegments } = memory;
-const { walkPackedChain: walkChain } = chain;
-const { availableSlots, PACKED_USED_FLAGS: BOTH } = packedQueue;
-const {
+} from "../deliver.ts";
+import { logFrame, logPackedUsed, logPlain } from "../memory/dirty_log.ts";
+import { packedGiven, packedGiving, packedTaken } from "../inflight/region.ts";
+import { type GuestMemory, pushSegments } from "../memory/guest_memory.ts";
+import { walkPackedChain as walkChain } from "./chain.ts";
+import { journalGiven, journalGiving, PackedJournal } from "./journal.ts";
+import { availableSlots, PACKED_USED_FLAGS, type PackedQueue } from "./queue.ts";
+import {
   ANY_DESC_FLAG,
   RING_BAD_ADDRESS,
   RING_LOOP,
@@ -73,7 +58,7 @@ const {
   WALK_REASON,
   WALK_SLOTS,
   WALK_STEPS,
-} = ring;
+} from "../ring.ts";
 
 /** id and flags of slot n stand at 8n + 6 and 8n + 7 in units of 16 bits. */
 const ID = 6;
@@ -179,7 +164,7 @@ function giveBack(
 ): void {
   const { desc, desc16, ledger, size } = queue;
   const first = queue.usedSlot;
-  let flags = queue.usedWrap === 0 ? 0 : BOTH;
+  let flags = queue.usedWrap === 0 ? 0 : PACKED_USED_FLAGS;
   let firstFlags = flags;
   if (ledger !== null) noteGiving(queue, count, ids, bytes, slots);
   let slot = first;
@@ -198,7 +183,7 @@ function giveBack(
     slot += taken;
     if (slot >= size) {
       slot -= size;
-      flags ^= BOTH;
+      flags ^= PACKED_USED_FLAGS;
     }
   }
   queue.usedSlot = slot;

@@ -35,14 +35,9 @@ export const JOURNAL_PLAIN = 12;
 export const JOURNAL_RECEIVES = 13;
 export const JOURNAL_LIST = 16;
 
-const USED = JOURNAL_USED;
-const PENDING = JOURNAL_PENDING;
-const PLAIN = JOURNAL_PLAIN;
-const LIST = JOURNAL_LIST;
-
 /** Bytes of a record for a ring of `size` entries. */
 export function journalBytes(size: number): number {
-  return 4 * LIST + 8 * size;
+  return 4 * JOURNAL_LIST + 8 * size;
 }
 
 /** The record of a running virtqueue. Data-plane thread only. */
@@ -71,19 +66,19 @@ export function journalGiving(
   const total = availSlot > usedSlot ? availSlot - usedSlot : availSlot - usedSlot + size;
   const position = availSlot | (queue.availWrap << 15);
   if (total === count) {
-    if (journal.receives) { for (let i = 0; i < count; i++) words[LIST + i] = bytes[i]!; }
-    words[PENDING] = position;
+    if (journal.receives) { for (let i = 0; i < count; i++) words[JOURNAL_LIST + i] = bytes[i]!; }
+    words[JOURNAL_PENDING] = position;
     return;
   }
-  words[PLAIN] = 0;
+  words[JOURNAL_PLAIN] = 0;
   for (let i = 0; i < count; i++) {
-    words[LIST + 2 * i] = ids[i]! | (slots[i]! << 16);
-    words[LIST + 2 * i + 1] = bytes[i]!;
+    words[JOURNAL_LIST + 2 * i] = ids[i]! | (slots[i]! << 16);
+    words[JOURNAL_LIST + 2 * i + 1] = bytes[i]!;
   }
-  words[PENDING] = position | (count << 16);
+  words[JOURNAL_PENDING] = position | (count << 16);
 }
 
 /** They are published. */
 export function journalGiven(queue: PackedQueue, journal: PackedJournal): void {
-  journal.words[USED] = queue.usedSlot | (queue.usedWrap << 15);
+  journal.words[JOURNAL_USED] = queue.usedSlot | (queue.usedWrap << 15);
 }

@@ -15,16 +15,18 @@
  * @module
  */
 import type { BadChains } from "../bad_chain.ts";
-import * as dirtyLog from "../memory/dirty_log.ts";
-import type { QueueLog } from "../memory/dirty_log.ts";
+import { logPackedKicks, type QueueLog } from "../memory/dirty_log.ts";
 import type { PackedInflight } from "../inflight/region.ts";
 import type { PackedJournal } from "./journal.ts";
-import * as ring from "../ring.ts";
-import type { MappedArea, VringPosition, VringShape } from "../ring.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { logPackedKicks } = dirtyLog;
-const { DESC_BYTES, LOG_OFF, RING_OK, vringNeedEvent } = ring;
+import {
+  DESC_BYTES,
+  LOG_OFF,
+  type MappedArea,
+  RING_OK,
+  vringNeedEvent,
+  type VringPosition,
+  type VringShape,
+} from "../ring.ts";
 
 const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
 const VRING_PACKED_DESC_F_USED = 1 << 15;

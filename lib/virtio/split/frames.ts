@@ -10,21 +10,8 @@
  *
  * @module
  */
-import * as badChain from "../bad_chain.ts";
-import * as burst from "../burst.ts";
-import * as deliver from "../deliver.ts";
-import * as dirtyLog from "../memory/dirty_log.ts";
-import * as inflight from "../inflight/region.ts";
-import * as memory from "../memory/guest_memory.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import * as ring from "../ring.ts";
-import * as chain from "./chain.ts";
-import * as splitQueue from "./queue.ts";
-import type { SplitQueue } from "./queue.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } = badChain;
-const {
+import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
+import {
   BUFFER_SEGMENTS,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
@@ -33,8 +20,8 @@ const {
   frameSegment,
   frameSegmentEnd,
   TAKEN_SEGMENTS,
-} = burst;
-const {
+} from "../burst.ts";
+import {
   BUFFER_TOO_SMALL,
   BUFFER_UNUSABLE,
   bufferBytes,
@@ -46,12 +33,11 @@ const {
   SPENT_BUFFERS,
   writeFrame,
   writePlain,
-} = deliver;
-const { logFrame, logPlain, logSplitUsed } = dirtyLog;
-const { splitGiven, splitGiving, splitTaken } = inflight;
-const { pushSegments } = memory;
-const { walkSplitChain: walkChain } = chain;
-const {
+} from "../deliver.ts";
+import { logFrame, logPlain, logSplitUsed } from "../memory/dirty_log.ts";
+import { splitGiven, splitGiving, splitTaken } from "../inflight/region.ts";
+import { type GuestMemory, pushSegments } from "../memory/guest_memory.ts";
+import {
   ANY_DESC_FLAG,
   RING_BAD_ADDRESS,
   RING_BAD_AVAIL,
@@ -63,8 +49,9 @@ const {
   WALK_BYTES,
   WALK_REASON,
   WALK_STEPS,
-} = ring;
-const { splitCopyHeads } = splitQueue;
+} from "../ring.ts";
+import { walkSplitChain as walkChain } from "./chain.ts";
+import { splitCopyHeads, type SplitQueue } from "./queue.ts";
 
 const AVAIL_IDX = 1;
 const AVAIL_RING = 2;

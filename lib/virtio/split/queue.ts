@@ -13,15 +13,18 @@
  * @module
  */
 import type { BadChains } from "../bad_chain.ts";
-import * as dirtyLog from "../memory/dirty_log.ts";
-import type { QueueLog } from "../memory/dirty_log.ts";
+import { logSplitKicks, type QueueLog } from "../memory/dirty_log.ts";
 import type { SplitInflight } from "../inflight/region.ts";
-import * as ring from "../ring.ts";
-import type { MappedArea, VringPosition, VringShape } from "../ring.ts";
-
-// Own constants are folded into optimised code; an import is read and checked at every use.
-const { logSplitKicks } = dirtyLog;
-const { DESC_BYTES, LOG_OFF, RING_BAD_AVAIL, RING_OK, vringNeedEvent } = ring;
+import {
+  DESC_BYTES,
+  LOG_OFF,
+  type MappedArea,
+  RING_BAD_AVAIL,
+  RING_OK,
+  vringNeedEvent,
+  type VringPosition,
+  type VringShape,
+} from "../ring.ts";
 
 const AVAIL_FLAGS = 0;
 const AVAIL_IDX = 1;

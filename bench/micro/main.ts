@@ -1,0 +1,21 @@
+/**
+ * Runs a micro benchmark as the data plane runs, bundled (lib/worker/program.ts):
+ * `deno run -A bench/micro/main.ts [NAME]`, by default `frame`.
+ *
+ * @module
+ */
+import { bundle } from "../../lib/worker/program.ts";
+
+const FOLDER = new URL("./", import.meta.url).pathname;
+
+const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
+try {
+  const program = `${folder}/bench.js`;
+  await bundle(Deno.execPath(), `${FOLDER}${Deno.args[0] ?? "frame"}.ts`, program);
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program, ...Deno.args.slice(1)],
+  }).spawn().status;
+  Deno.exitCode = code;
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
