@@ -175,7 +175,7 @@ class DataPlaneLoop {
     else this.#answerFailed(failed);
   }
 
-  /** A broken invariant is a bug, and ends the process; anything else is between us and a port. */
+  /** A broken invariant is a bug, and ends the process; anything else costs the port it was for. */
   #answerFailed(error: unknown): void {
     const fault = error instanceof AssertionError;
     if (fault) console.error(error);
@@ -191,7 +191,7 @@ class DataPlaneLoop {
       send(vring.callFd, CALL_BYTES);
       return;
     }
-    // The tenant may have filled its eventfd and made it blocking: then somebody must free us.
+    // The tenant may have filled its eventfd and made it blocking: stuck_calls.ts frees us then.
     this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
     signalEventFd(vring.callFd);
     this.#mailbox.leaveCall();
@@ -204,7 +204,7 @@ class DataPlaneLoop {
   #ringBroken(vring: Vring): void {
     const word = vring.port.index * VRINGS_PER_PORT + vring.number;
     if (Atomics.load(this.#broken, word) !== 0) return;
-    // Another port's address is nobody's business here: a length may be what is bad.
+    // If a length is what is bad, `stray` may still hold an address of another port.
     if (vring.queue.broken === RING_BAD_ADDRESS && stray.memory === vring.port.memory) {
       this.#tell(EVENT.stray, vring, stray.address);
     }
@@ -220,7 +220,7 @@ class DataPlaneLoop {
   }
 }
 
-/** Those of the processors that this thread may not run on: none of such a name, or not allowed. */
+/** Of these processors those this thread may not run on: they do not exist, or are not allowed. */
 function refusedCpus(cpus: readonly number[]): number[] {
   return cpus.filter((cpu) => {
     try {

@@ -24,7 +24,9 @@ const HEAD_BYTES = 16;
 export interface DataPlaneEvent {
   /** One of {@linkcode EVENT}. */
   readonly kind: number;
+  /** Number of the port it is about. */
   readonly port: number;
+  /** Number of the virtqueue, as a rule. */
   readonly vring: number;
   /** Any whole number below 2^53. */
   readonly value: number;
@@ -40,7 +42,7 @@ export const EVENT = {
   accessFail: 3,
   /** A translation that was asked for is still missing. `value` as for a miss. */
   missAgain: 4,
-  /** A virtqueue is broken over a guest address that is in no region: `value`. Precedes the news. */
+  /** A virtqueue broke at guest address `value`, in no region. Comes before `broken` is set. */
   stray: 5,
   /**
    * A MAC address moves faster than a guest can; `port` is where it is now, `vring` the number of
@@ -63,7 +65,7 @@ export class EventWriter {
   readonly #signal: () => void;
   #pending = false;
 
-  /** @param signal wakes the control thread */
+  /** The only writer of this memory. @param signal wakes the control thread */
   constructor(memory: SharedArrayBuffer, signal: () => void) {
     this.#words = new Int32Array(memory, 0, HEAD_BYTES / 4);
     this.#records = new Float64Array(memory, HEAD_BYTES);
@@ -111,6 +113,7 @@ export class EventReader {
   readonly #words: Int32Array;
   readonly #records: Float64Array;
 
+  /** The only reader of this memory, made by {@linkcode createEvents}. */
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, HEAD_BYTES / 4);
     this.#records = new Float64Array(memory, HEAD_BYTES);

@@ -9,9 +9,13 @@ import type { LearnedMac } from "./wire.ts";
 
 /** An FDB entry as readers see it. */
 export interface FdbEntry {
+  /** As `52:54:00:00:00:01`. */
   readonly mac: string;
+  /** VLAN id, 0-4095; 0: untagged. */
   readonly vlan: number;
+  /** Number of the port behind which it is. */
   readonly port: number;
+  /** Since its last frame. */
   readonly ageSeconds: number;
 }
 
@@ -19,7 +23,7 @@ export interface FdbEntry {
 export class FdbReader {
   readonly #fdb: Fdb;
 
-  /** @param memory of the data plane's table */
+  /** A reader of the data plane's table. @param options the ones that the table was made with */
   constructor(memory: SharedArrayBuffer, options: FdbOptions) {
     this.#fdb = new Fdb(memory, options);
   }

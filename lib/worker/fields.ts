@@ -14,16 +14,18 @@ export class Numbers {
   readonly #array: Float64Array;
   #at = 0;
 
-  /** @param array shared with the other side, or not */
+  /** Begins at the first number. @param array shared with the other side, or not */
   constructor(array: Float64Array) {
     this.#array = array;
   }
 
+  /** Writes the next number. @throws {AssertionError} there is no room */
   put(number: number): void {
     assert(this.#at < this.#array.length, `There is no room for more than ${this.#at} numbers`);
     this.#array[this.#at++] = number;
   }
 
+  /** Reads the next number. @throws {AssertionError} there is none */
   take(): number {
     return present(this.#array[this.#at++], "the next number");
   }
@@ -41,11 +43,15 @@ export type Kind =
 
 /** One kind of value. */
 export interface Field<T> {
+  /** For whoever makes up values or describes them. */
   readonly kind: Kind;
   /** Most numbers that a value takes. */
   readonly numbersMax: number;
-  /** @param name of the value, for the message @throws {AssertionError} it is out of range */
+  /**
+   * Writes a value. @param name of the value, for the message @throws {AssertionError} out of range
+   */
   write(value: T, to: Numbers, name: string): void;
+  /** Reads what `write` wrote. */
   read(from: Numbers): T;
 }
 
@@ -73,7 +79,7 @@ export function whole(min: number, max: number): Field<number> {
   };
 }
 
-/** Yes or no. */
+/** Yes or no, written as 1 or 0. */
 export const flag: Field<boolean> = {
   kind: { name: "flag" },
   numbersMax: 1,
@@ -139,7 +145,7 @@ export function record<S extends Shape>(shape: S): Field<Values<S>> {
   };
 }
 
-/** Nothing. */
+/** No value, written as no number. */
 export const nothing: Field<void> = {
   kind: { name: "nothing" },
   numbersMax: 0,

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Tells the control thread of addresses that begin to flap, so that nobody's flaps leave no room
- * for other events. Those that are not told are counted like all others.
+ * Tells the control thread of addresses that begin to flap, of each port only so many: one port's
+ * flaps must leave room for other events. All flaps are counted, told or not.
  *
  * @module
  */
@@ -12,12 +12,13 @@ import { PORTS_MAX } from "../base/limits.ts";
 /** Events of one port in one second. */
 const EVENTS_PER_SECOND = 32;
 
-/** What is told of flaps. Data-plane thread only. */
+/** Limits what is told of flaps. Data-plane thread only. */
 export class FlapNews {
   readonly #events: Pick<EventWriter, "write">;
   readonly #second = new Int32Array(PORTS_MAX);
   readonly #told = new Int32Array(PORTS_MAX);
 
+  /** Nothing was told yet. */
   constructor(events: Pick<EventWriter, "write">) {
     this.#events = events;
   }

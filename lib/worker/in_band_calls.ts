@@ -16,6 +16,7 @@ export class InBandCalls {
   /** Virtqueues whose call found no room. */
   readonly #due: Vring[] = [];
 
+  /** Calls leave as records of `events`. */
   constructor(events: EventWriter) {
     this.#events = events;
   }
@@ -28,7 +29,7 @@ export class InBandCalls {
   /** The driver of a virtqueue, whose buffers are published, wants a call. */
   call(vring: Vring): void {
     const told = this.#told.get(vring);
-    // One that is still to be read stands for any number of buffers.
+    // One that is still unread stands for any number of buffers.
     if (told !== undefined && this.#events.unread(told)) return;
     const { port, number } = vring;
     if (this.#events.write(EVENT.call, port.index, number, 0)) {
@@ -36,7 +37,7 @@ export class InBandCalls {
     } else if (!this.#due.includes(vring)) this.#due.push(vring);
   }
 
-  /** Tries again what found no room. */
+  /** Makes the calls that found no room, as far as there is room now. */
   retry(): void {
     for (const vring of this.#due.splice(0)) {
       // Unless it was stopped meanwhile, or calls go elsewhere.

@@ -57,6 +57,7 @@ export type Idle = "poll" | "adaptive" | "sleep";
 
 /** What the thread answers when it cannot start. */
 export interface StartFailure {
+  /** What failed; empty if `cpus` says it. */
   readonly message: string;
   /** Processors it may not run on. */
   readonly cpus: readonly number[];
@@ -64,13 +65,17 @@ export interface StartFailure {
 
 /** What the data-plane thread is started with (structured clone; the buffers are shared). */
 export interface DataPlaneStart {
+  /** See {@linkcode Mailbox}. */
   readonly mailbox: SharedArrayBuffer;
+  /** Float64 totals, laid out by counters.ts. */
   readonly counters: SharedArrayBuffer;
+  /** The table of fdb.ts, written by the data plane alone. */
   readonly fdb: SharedArrayBuffer;
-  /** One word per virtqueue: the RING_ reason it was given up for, or 0. */
+  /** An int32 per virtqueue, port by port: the RING_ reason it was given up for, or 0. */
   readonly broken: SharedArrayBuffer;
   /** See events.ts. */
   readonly events: SharedArrayBuffer;
+  /** Of that table; {@linkcode Fdb} says what they mean. */
   readonly fdbOptions: {
     readonly entriesMax: number;
     readonly portEntriesMax: number;
@@ -79,7 +84,9 @@ export interface DataPlaneStart {
   };
   /** `performance.timeOrigin` of the control thread: both tell ages by its clock. */
   readonly timeOrigin: number;
+  /** Processors the thread may run on; none: all. */
   readonly cpus: readonly number[];
+  /** What it does without frames. */
   readonly idle: Idle;
   /** Wakes the data plane out of its sleep. */
   readonly wakeFd: number;
@@ -101,11 +108,12 @@ export function createCounters(): SharedArrayBuffer {
 export class Mailbox {
   readonly #words: Int32Array;
   readonly #text: Uint8Array;
-  /** What the command at hand is given. */
+  /** What the waiting command is given, as wire.ts writes it. */
   readonly given: Float64Array;
-  /** What it results in. */
+  /** What it answers, likewise. */
   readonly results: Float64Array;
 
+  /** One side of a mailbox that {@linkcode createMailbox} made. */
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#text = new Uint8Array(memory, 4 * WORDS, TEXT_BYTES_MAX);

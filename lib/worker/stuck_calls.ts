@@ -18,13 +18,14 @@ const DRAINS_MAX = 256;
 export class StuckCalls {
   readonly #mailbox: Mailbox;
   readonly #vringsPerPort: number;
-  /** What the data plane calls by, by virtqueue. */
+  /** Call descriptor of each virtqueue, by tag; those that have none are missing. */
   readonly #callFds = new Map<number, number>();
   /** A virtqueue of each port that held the data plane up. */
   readonly #guilty = new Map<number, number>();
   #serial: number | null = null;
   #sinceMs = 0;
 
+  /** Nobody is guilty yet. @param vringsPerPort of a tag: port * vringsPerPort + vring */
   constructor(mailbox: Mailbox, vringsPerPort: number) {
     this.#mailbox = mailbox;
     this.#vringsPerPort = vringsPerPort;
@@ -48,7 +49,7 @@ export class StuckCalls {
     if (calling === null) return;
     const { serial, tag } = calling;
     const port = Math.floor(tag / this.#vringsPerPort);
-    // Who did it once gets no time to do it again, until its connection has ended.
+    // A port that did it once is freed without delay, until its connection has ended.
     if (!this.#guilty.has(port) && now - this.#sinceMs < STUCK_MS) return;
     this.#guilty.set(port, tag % this.#vringsPerPort);
     const fd = this.#callFds.get(tag);
@@ -63,7 +64,7 @@ export class StuckCalls {
     return [...this.#guilty];
   }
 
-  /** A port has paid for it. */
+  /** The connection of a guilty port has ended: the next one is not to blame. */
   forgive(port: number): void {
     this.#guilty.delete(port);
   }

@@ -36,7 +36,7 @@ export type { VringPosition };
  * Instead of a kick or call descriptor: notifications are messages. Kicks come as `kickVring`, calls
  * leave as events.
  */
-export const IN_BAND = -2;
+export const IN_BAND: number = -2;
 /** Addresses learned by one command, at most. */
 export const MACS_PER_COMMAND = 512;
 
@@ -46,7 +46,7 @@ const VRING = whole(0, VRINGS_PER_PORT - 1);
 const ADDRESS = whole(0, 2 ** 47 - 1);
 const SIZE_BYTES = whole(1, 2 ** 47);
 const GUEST_ADDR = whole(0, 2 ** 53 - 1);
-/** As a tenant gives it, if need be rounded. */
+/** A number of the tenant's, of 64 bits; above 2^53 it is rounded. */
 const ANY_U64 = whole(0, 2 ** 64);
 /** Of a mapping, as `addMapping` gave it. */
 const MAPPING = whole(1, 2 ** 53 - 1);
@@ -60,14 +60,16 @@ const COUNT = whole(0, 2 ** 53 - 1);
 const SECONDS = whole(0, 2 ** 31 - 1);
 
 /** A piece of guest-physical memory and where it is mapped. */
-const REGION = record({
+export const REGION = {
   /** First guest-physical address. */
   guestAddr: GUEST_ADDR,
+  /** Above 0. */
   sizeBytes: SIZE_BYTES,
   /** Host address of the region's first byte, inside the mapping. */
   address: ADDRESS,
+  /** The mapping, as `addMapping` numbered it. */
   mapping: MAPPING,
-});
+} as const;
 /** See {@linkcode VringPosition}. */
 const POSITION: Field<VringPosition> = record({
   availIndex: whole(0, 65535),
@@ -76,7 +78,7 @@ const POSITION: Field<VringPosition> = record({
   usedWrap: whole(0, 1),
 });
 /** Where a virtqueue's position is kept for the next process. */
-const RECORD = record({
+export const RECORD = {
   /** Shared with the front-end, or a file of ours (packed rings). */
   kind: choice("journal", "inflight"),
   /** Host address, inside a mapping the data plane knows. */
@@ -87,11 +89,12 @@ const RECORD = record({
   counter: COUNT,
   /** Inflight, split: chains held before are served first, from the region. */
   listed: flag,
-});
+} as const;
 /** Everything the data plane needs to serve one virtqueue. */
-const VRING_START = record({
+export const VRING_START = {
   /** Entries; a power of two for split rings. */
   size: whole(1, 32768),
+  /** VIRTIO_F_RING_PACKED was negotiated. */
   packed: flag,
   /** VIRTIO_F_RING_EVENT_IDX was negotiated. */
   eventIdx: flag,
@@ -107,35 +110,48 @@ const VRING_START = record({
   driverAddress: ADDRESS,
   /** Used ring (split) or device event suppression (packed). */
   deviceAddress: ADDRESS,
+  /** Where it goes on. */
   position: POSITION,
   /** -1: the front-end asks for polling. */
   kickFd: FD,
   /** An eventfd or a socket; -1: the driver polls. */
   callFd: FD,
+  /** As `setVringEnabled` sets it. */
   enabled: flag,
+  /** As `setVringLog` sets it. */
   logGuestAddr: LOG_GUEST_ADDR,
-  record: maybe(RECORD),
-});
+  /** Null: what is taken and given back is noted nowhere. */
+  record: maybe(record(RECORD)),
+} as const;
 /** A dirty log and where it is mapped. */
-const LOG = record({
+export const LOG = {
+  /** One bit a page of 4096 bytes. */
   sizeBytes: SIZE_BYTES,
   /** Host address of its first byte, inside the mapping. */
   address: ADDRESS,
+  /** The mapping, as `addMapping` numbered it. */
   mapping: MAPPING,
-});
+} as const;
 /** A MAC address known on a port, as lib/base/mac.ts has them. */
-const LEARNED_MAC = record({
+export const LEARNED_MAC = {
+  /** Address bytes 0-3. */
   macLo: WORD,
-  /** A VLAN in bits 16-27. */
+  /** Address bytes 4-5, and a VLAN in bits 16-27. */
   macHi: WORD,
+  /** Since its last frame. */
   ageSeconds: SECONDS,
-});
+} as const;
 
-export type PlacedRegion = Value<typeof REGION>;
-export type VringRecord = Value<typeof RECORD>;
-export type VringStart = Value<typeof VRING_START>;
-export type PlacedLog = Value<typeof LOG>;
-export type LearnedMac = Value<typeof LEARNED_MAC>;
+/** A value of {@linkcode REGION}. */
+export type PlacedRegion = Values<typeof REGION>;
+/** A value of {@linkcode RECORD}. */
+export type VringRecord = Values<typeof RECORD>;
+/** A value of {@linkcode VRING_START}. */
+export type VringStart = Values<typeof VRING_START>;
+/** A value of {@linkcode LOG}. */
+export type PlacedLog = Values<typeof LOG>;
+/** A value of {@linkcode LEARNED_MAC}. */
+export type LearnedMac = Values<typeof LEARNED_MAC>;
 
 interface Row<S extends Shape, R> {
   readonly given: Field<Values<S>>;
@@ -165,16 +181,19 @@ export const COMMANDS = {
    * Replaces the port's memory table between two rounds. Virtqueues may run if their areas stay
    * where they are.
    */
-  setMemory: command({ port: PORT, regions: list(REGION, MEM_SLOTS_MAX) }),
-  startVring: command({ ...vringCommand, start: VRING_START }),
+  setMemory: command({ port: PORT, regions: list(record(REGION), MEM_SLOTS_MAX) }),
+  /** Serves a virtqueue from now on; one with this number must not run. */
+  startVring: command({ ...vringCommand, start: record(VRING_START) }),
   /** Stops a virtqueue, everything taken from it completed. @returns where it stands */
   stopVring: command(vringCommand, POSITION),
+  /** While off, a transmit queue's frames are taken and dropped; a receive queue gets none. */
   setVringEnabled: command({ ...vringCommand, enabled: flag }),
+  /** Calls go to another descriptor from now on. */
   setVringCall: command({ ...vringCommand, callFd: FD }),
   /** Logs the ring's writes from now on, or no more. */
   setVringLog: command({ ...vringCommand, logGuestAddr: LOG_GUEST_ADDR }),
   /** Puts another dirty log in force, or none. `logAll`: also log what buffers receive. */
-  setLog: command({ port: PORT, log: maybe(LOG), logAll: flag }),
+  setLog: command({ port: PORT, log: maybe(record(LOG)), logAll: flag }),
   /**
    * Learns a MAC address on a port. `flood`: also send every other port a RARP request from there,
    * counted as if the guest had sent it.
@@ -207,8 +226,8 @@ export const COMMANDS = {
   /** Its areas may be used again, where they were. */
   releaseVring: command(vringCommand),
   /**
-   * Has the events of what the port's virtqueues wait for written once more, and frames dropped
-   * that have waited for too long. @returns how many virtqueues wait
+   * Writes the events of what the port's virtqueues wait for once more, and drops frames that have
+   * waited for too long. @returns how many virtqueues wait
    */
   askAgain: command(portCommand, COUNT),
   /** Forgets the dynamic MAC addresses of one port. */
@@ -223,15 +242,15 @@ export const COMMANDS = {
    */
   setLink: command({ port: PORT, to: whole(LINK_WAITING, PORTS_MAX - 1) }),
   /**
-   * Reserved addresses of which frames pass between ports that both have them; for no port at
-   * first. Bit n of `mask`: 01-80-C2-00-00-0n.
+   * Reserved addresses, frames to which pass between ports that both have them set; at first no
+   * port has any. Bit n of `mask`: 01-80-C2-00-00-0n.
    */
   setReserved: command({ port: PORT, mask: whole(0, 0xffff) }),
   /**
    * Learns addresses on a port as if frames had come from them that long ago.
    * @returns how many; the others found no room
    */
-  learnMacs: command({ port: PORT, macs: list(LEARNED_MAC, MACS_PER_COMMAND) }, COUNT),
+  learnMacs: command({ port: PORT, macs: list(record(LEARNED_MAC), MACS_PER_COMMAND) }, COUNT),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
   addPortCounters: command({ port: PORT, counts: list(ANY_U64, PORT_COUNTERS.length) }),
   /** Ends the thread. */
@@ -244,10 +263,11 @@ export type Command = keyof typeof COMMANDS;
 /** What a command is given. */
 export type Given<C extends Command> = Value<(typeof COMMANDS)[C]["given"]>;
 
-/** What a command results in. */
+/** What a command answers. */
 export type Result<C extends Command> = Value<(typeof COMMANDS)[C]["result"]>;
 
-type Method<C extends Command> = keyof Given<C> extends never ? () => Result<C>
+/** A command as a function: without argument, if it is given nothing. */
+export type Method<C extends Command> = keyof Given<C> extends never ? () => Result<C>
   : (given: Given<C>) => Result<C>;
 
 /**
@@ -255,9 +275,10 @@ type Method<C extends Command> = keyof Given<C> extends never ? () => Result<C>
  * methods; it costs the port that it was for, never the process.
  */
 export class CommandFailed extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "CommandFailed";
 
-  /** @param why in the data plane's words */
+  /** Names the command. @param why in the data plane's words */
   constructor(command: Command, why: string) {
     super(`the data plane cannot carry out ${command}: ${why}`);
   }
@@ -271,10 +292,11 @@ export type Handlers = { readonly [C in Command]: (given: Given<C>) => Result<C>
 
 const NAMES = Object.keys(COMMANDS) as Command[];
 
-/** Most numbers that any command takes, and that any results in. */
+/** Most numbers that any command takes. */
 export const GIVEN_NUMBERS_MAX: number = Math.max(
   ...NAMES.map((name) => COMMANDS[name].given.numbersMax),
 );
+/** Most numbers that any command answers. */
 export const RESULT_NUMBERS_MAX: number = Math.max(
   ...NAMES.map((name) => COMMANDS[name].result.numbersMax),
 );
@@ -301,7 +323,7 @@ export function readGiven<C extends Command>(name: C, from: Float64Array): Given
   return (COMMANDS[name].given as Field<Given<C>>).read(new Numbers(from));
 }
 
-/** Writes what a command results in. @throws {AssertionError} a value is out of range */
+/** Writes what a command answers. @throws {AssertionError} a value is out of range */
 export function writeResult<C extends Command>(name: C, result: Result<C>, to: Float64Array): void {
   (COMMANDS[name].result as Field<Result<C>>).write(result, new Numbers(to), `result of ${name}`);
 }

@@ -1,6 +1,6 @@
 /**
  * Commands for guests behind an IOMMU. Like all commands they are carried out between two rounds:
- * when one is answered, nothing the thread does goes by what was true before.
+ * when one is answered, the thread uses nothing any more that the command replaced.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
 import type { Given, Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 
-/** What the data plane does with translations. */
+/** Handlers of the commands about translations. */
 export function iotlbCommands(place: Place): Pick<
   Handlers,
   | "setIotlb"

@@ -6,7 +6,7 @@
 import type { Vring } from "../../switch/ports/vring.ts";
 import type { Place } from "./place.ts";
 
-/** The guest transmits on it: it is polled, and its kicks wake the thread. */
+/** The guest transmits on odd virtqueues: they are polled, and their kicks wake the thread. */
 function isTransmitter(vring: Vring): boolean {
   return vring.number % 2 === 1;
 }
@@ -17,7 +17,7 @@ export function watchKick({ host }: Place, vring: Vring): void {
   host.watchKick(vring.port.index, vring.number, vring.kickFd);
 }
 
-/** A virtqueue stops. */
+/** A virtqueue stops: its kicks wake nobody any more. Call before its descriptor is closed. */
 export function forgetKick({ host }: Place, vring: Vring): void {
   if (isTransmitter(vring) && vring.kickFd >= 0) host.forgetKick(vring.kickFd);
 }

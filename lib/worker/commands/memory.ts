@@ -11,7 +11,7 @@ import { WindowSet } from "../../virtio/memory/window.ts";
 import type { Given, Handlers, PlacedLog } from "../wire.ts";
 import type { Place } from "./place.ts";
 
-/** What the data plane does with memory. */
+/** Handlers of the commands about memory. */
 export function memoryCommands(
   place: Place,
 ): Pick<Handlers, "addMapping" | "removeMapping" | "setMemory" | "setLog"> {
@@ -37,7 +37,7 @@ function setMemory(place: Place, { port: index, regions }: Given<"setMemory">): 
     const windows = place.mapping(mapping);
     return { guestAddr, sizeBytes, windows, mappingOffset: address - windows.address };
   }));
-  // What was translated is asked for again: entries name regions of the old table.
+  // Entries name regions of the old table: what was translated must be asked for again.
   if (port.memory.iotlb !== null) memory.iotlb = new Iotlb(memory.regions);
   port.memory = memory;
   port.refreshLogs();

@@ -26,6 +26,7 @@ export class Commands {
   readonly #path: Datapath;
   readonly #handlers: Handlers;
 
+  /** Commands for `path`; those that are about the thread itself go to `host`. */
   constructor(path: Datapath, host: CommandHost) {
     const place = new Place(path, host);
     this.#path = path;

@@ -13,19 +13,27 @@ import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/memory/w
 
 /** What commands may do to the thread besides changing the datapath. */
 export interface CommandHost {
-  /** Watch or forget the kick descriptor of a transmit queue. */
+  /**
+   * Wakes the thread whenever `fd`, the kick descriptor of a transmit queue, is signalled. The
+   * descriptor stays the control thread's. @throws {SystemError}
+   */
   watchKick(port: number, vring: number, fd: number): void;
+  /** Ends that. Call before the descriptor is closed. @throws {SystemError} */
   forgetKick(fd: number): void;
+  /** Ends the thread after this command. */
   stop(): void;
 }
 
 /** A place for commands. What is named and not there is a bug of ours. */
 export class Place {
+  /** What the commands change. */
   readonly path: Datapath;
+  /** The thread that runs it. */
   readonly host: CommandHost;
-  /** By number. */
+  /** By number, from 1; owns the views, not the mapped memory. */
   readonly mappings = new Map<number, WindowSet>();
 
+  /** A place without mappings. */
   constructor(path: Datapath, host: CommandHost) {
     this.path = path;
     this.host = host;

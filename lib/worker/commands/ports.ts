@@ -14,7 +14,7 @@ import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import type { Place } from "./place.ts";
 
-/** What the data plane does with ports. */
+/** Handlers of the commands about whole ports. */
 export function portCommands(place: Place): Pick<
   Handlers,
   | "addPort"

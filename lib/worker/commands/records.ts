@@ -1,5 +1,6 @@
 /**
- * What a virtqueue that starts has to do with the process before and the next one.
+ * Attaches to a virtqueue that starts the record, an inflight region or a journal, by which the next
+ * process finds out where this one left it.
  *
  * @module
  */

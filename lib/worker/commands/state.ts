@@ -1,5 +1,5 @@
 /**
- * Commands that put in force what a port knew in another switch.
+ * Commands that put in force what a port had learned and counted in another switch.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { NOT_LINKED } from "../../switch/ports/port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 
-/** What the data plane does with a port's state. */
+/** Handlers of the commands about a port's state. */
 export function stateCommands(place: Place): Pick<Handlers, "learnMacs" | "addPortCounters"> {
   return {
     learnMacs: (given) => learnMacs(place, given),

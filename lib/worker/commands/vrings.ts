@@ -15,7 +15,7 @@ import { forgetKick, watchKick } from "./kicks.ts";
 import type { Place } from "./place.ts";
 import { attachRecord } from "./records.ts";
 
-/** What the data plane does with virtqueues. */
+/** Handlers of the commands about virtqueues. */
 export function vringCommands(place: Place): Pick<
   Handlers,
   | "startVring"
@@ -48,7 +48,7 @@ function count({ path }: Place, vring: Vring, counter: number, more: number): vo
   path.counters[at] = (path.counters[at] ?? 0) + more;
 }
 
-/** What fails on the way leaves the port without the virtqueue, as it was. */
+/** Starts a virtqueue. If that fails, the port is as before: without it. */
 function startVring(
   place: Place,
   { port: index, vring: number, start }: Given<"startVring">,
@@ -61,7 +61,7 @@ function startVring(
   watchKick(place, vring);
   port.vrings[number] = vring;
   port.refreshLogs();
-  // What a process before us may have written, and not come to log.
+  // A process before us may have written to the ring and ended before it logged that.
   queue.logWhole();
   // The thread polls; it asks for kicks when it goes to sleep, and never for receive buffers.
   queue.setKicks(false);
