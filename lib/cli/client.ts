@@ -12,14 +12,16 @@ import { CliError, EXIT_FAILED, EXIT_PERMISSION, EXIT_UNREACHABLE, EXIT_USAGE } 
 /** How long a command waits for a switch, s, unless `--timeout` or VSW_TIMEOUT says otherwise. */
 export const TIMEOUT_SECONDS = 2;
 const TIMEOUT_SECONDS_MAX = 3600;
-/** Of programs that ask, ms. */
+/** Limit of callers that name none: programs, which can wait longer than people. ms. */
 const PATIENT_MS = 60_000;
 /** 256 ports with everything about them take some 2 MiB. */
 const ANSWER_BYTES_MAX = 64 << 20;
 
 /** How to reach a switch, as typed. */
 export interface ClientFlags {
+  /** Control socket; by default the one of {@linkcode trustedControlPath}. */
   readonly ctl?: string;
+  /** Seconds, from 0.01 to 3600. */
   readonly timeout?: string;
 }
 

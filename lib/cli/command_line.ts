@@ -8,12 +8,13 @@ import { CLIENT_FLAGS, type CommandRow, COMMANDS, GROUPS } from "./commands.ts";
 
 /** A line in the order that the framework reads. */
 export interface CommandLine {
+  /** What the framework gets. */
   readonly args: readonly string[];
   /** The words of a command or a group that it starts with. */
   readonly words: readonly string[];
-  /** It names no command: show how it goes on, as a fault. */
+  /** It ends before it names a command: help is printed, and the line counts as wrong usage. */
   readonly unfinished: boolean;
-  /** A fault that is plain already, or null. */
+  /** What is certainly wrong with it, one line; null: the framework finds that out. */
   readonly fault: string | null;
 }
 

@@ -15,8 +15,11 @@ export type Act = (flags: never, print: Print, ...words: string[]) => void | Pro
 
 /** An argument by its place. */
 export interface Argument {
+  /** How usage and errors name it, in capitals. */
   readonly placeholder: string;
+  /** What it means, a line of help. */
   readonly brief: string;
+  /** It may be left out. */
   readonly optional?: true;
   /** What it may be; any text if not given. */
   readonly values?: readonly string[];
@@ -24,25 +27,37 @@ export interface Argument {
   readonly isPort?: true;
 }
 
-/** A flag. `values`: one of them; `yes`: it takes no value; `many`: it may be given again. */
+/** A flag; without `values` and `yes` it takes one text. */
 export interface Flag {
+  /** What it does, a line of help. */
   readonly brief: string;
+  /** What usage shows for its text, in capitals. */
   readonly placeholder?: string;
+  /** Its value is one of these. */
   readonly values?: readonly string[];
+  /** Of `values`, the one that counts where it is left out. */
   readonly otherwise?: string;
+  /** It takes no value. */
   readonly yes?: true;
+  /** It may be given again; values are collected in order. */
   readonly many?: true;
+  /** One letter that means the same. */
   readonly alias?: string;
 }
 
 /** A command. */
 export interface CommandRow {
+  /** What is typed behind `vuswitch`. */
   readonly words: readonly [string] | readonly [string, string];
+  /** What it does, a line of help. */
   readonly brief: string;
   /** Lines as typed, without what a comment behind them says. At least one. */
   readonly examples: readonly string[];
+  /** In the order in which they are typed. */
   readonly arguments: readonly Argument[];
+  /** By name in camel case; typed with hyphens. */
   readonly flags: Readonly<Record<string, Flag>>;
+  /** Loads what the command does, once it runs: other commands start without it. */
   readonly load: () => Promise<Act>;
   /** What it prints, if that is JSON or a view of it: those have `--output`. */
   readonly view?: () => Promise<AnyView>;

@@ -60,7 +60,7 @@ export function trustedControlPath(): string {
 export function makeControlFolder(): void {
   const { path, guards, closed } = place();
   const mask = Deno.umask();
-  // Whatever else this user keeps from others; nothing from itself.
+  // Closed to group and others as far as `closed` or the user's own mask says; never to the owner.
   Deno.umask((mask & ALL_BITS) | closed);
   try {
     for (const guard of guards) makeFolder(guard);
@@ -85,7 +85,7 @@ export function makeControlFolder(): void {
   }
 }
 
-/** One that is there already is looked at afterwards, whoever made it. */
+/** Makes a folder. One that exists is no error here: `faultOf` judges it, whoever made it. */
 function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path);
@@ -94,7 +94,7 @@ function makeFolder(path: string): void {
   }
 }
 
-/** Why none of the folders keeps others out, or null. One that is missing holds no socket. */
+/** Why none of the folders keeps others out, or null. A folder that is missing holds no socket. */
 function faultOf(
   { guards, closed }: Pick<Place, "guards" | "closed">,
 ): { text: string; fix: string } | null {

@@ -5,20 +5,30 @@
  */
 import { ControlError } from "../control/types.ts";
 
+/** All went well. */
 export const EXIT_OK = 0;
+/** What was asked for could not be done. */
 export const EXIT_FAILED = 1;
+/** Wrong usage or configuration, or a path that cannot be used. */
 export const EXIT_USAGE = 2;
+/** No switch answers. */
 export const EXIT_UNREACHABLE = 3;
+/** There is no such port, link or document. */
 export const EXIT_NOT_FOUND = 4;
+/** The user may not use the socket or folder. */
 export const EXIT_PERMISSION = 5;
+/** A bug of this program: EX_SOFTWARE of sysexits.h. */
 export const EXIT_BUG = 70;
 /** 128 + SIGINT. */
 export const EXIT_INTERRUPTED = 130;
 
 /** A failure with the exit code it leads to. */
 export class CliError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "CliError";
+  /** One of the EXIT_ codes. */
   readonly exitCode: number;
+  /** What to do about it, for the same line; null: the message says it. */
   readonly hint: string | null;
 
   /** `message` is one line; `hint` names the fix. */
@@ -36,7 +46,10 @@ const CODES: Readonly<Record<ControlError["kind"], number>> = {
   failed: EXIT_FAILED,
 };
 
-/** Exit code and line of any error. What we do not know is a bug of ours, with its stack. */
+/**
+ * Exit code and line of any error. An error that is not known is a bug of ours: its stack is
+ * printed.
+ */
 export function describeFailure(error: unknown): { exitCode: number; line: string } {
   if (error instanceof CliError) return { exitCode: error.exitCode, line: oneLine(error) };
   if (error instanceof ControlError) {

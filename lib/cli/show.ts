@@ -10,7 +10,8 @@ import { ask, type ClientFlags } from "./client.ts";
 import { type View, view } from "./view.ts";
 import { fdbTable, portTable, portView, vringTable } from "./views.ts";
 
-type ShowView<Name extends DocumentName> = View<ClientFlags, Name>;
+/** A command that asks a switch and always prints the same document. */
+export type ShowView<Name extends DocumentName> = View<ClientFlags, Name>;
 
 async function get<T>(flags: ClientFlags, path: string): Promise<T> {
   return await ask(flags, "GET", path) as T;

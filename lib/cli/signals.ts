@@ -6,7 +6,10 @@
  */
 import type { Logger } from "../control/log.ts";
 
-/** Ask for an end; their numbers are in the exit code of one that could not wait. */
+/**
+ * Ask for an end. The numbers are for the exit code, 128 + N, of a process ended by a second
+ * signal.
+ */
 const ENDING = [["SIGINT", 2], ["SIGQUIT", 3], ["SIGTERM", 15]] as const;
 
 /** Would end a process that does not listen to them, and mean nothing here. */

@@ -18,12 +18,16 @@ const RATE_SECONDS_MAX = 3600;
 
 /** Flags of `stats`. */
 export interface StatsFlags extends ClientFlags {
+  /** Looks twice, and prints growth per second as well. */
   readonly rate?: boolean;
+  /** The same again and again. */
   readonly watch?: boolean;
+  /** Between two looks, from 0.1 to 3600. */
   readonly seconds?: string;
 }
 
-type Counts = Readonly<Record<string, number>>;
+/** Counters by name. */
+export type Counts = Readonly<Record<string, number>>;
 
 /** What was counted, and when by a clock that only goes forward, ms. */
 interface Look<T> {

@@ -9,6 +9,7 @@ import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
 
 /** Which way to print. */
 export interface OutputFlags {
+  /** A table for people, or the JSON that it is drawn from. */
   readonly output: "table" | "json";
   /** Again and again, until nobody reads any more. */
   readonly watch?: boolean;
@@ -21,17 +22,22 @@ const CLEAR = "\x1b[H\x1b[2J";
 export interface View<Flags, Name extends DocumentName> {
   /** What it prints, by the words behind it. */
   readonly document: (...words: string[]) => Name;
+  /** Reads what is printed, from a switch as a rule. */
   readonly read: (
     flags: Flags,
     ...words: string[]
   ) => DocumentOf<Name> | Promise<DocumentOf<Name>>;
+  /** The table; control characters are gone from all texts of `value`. */
   readonly draw: (value: DocumentOf<Name>) => string;
 }
 
-/** A command that prints whatever. */
+/** Any {@linkcode View}: which document goes with which flags is forgotten. */
 export interface AnyView {
+  /** As in {@linkcode View}. */
   readonly document: (...words: string[]) => DocumentName;
+  /** As in {@linkcode View}. */
   readonly read: (flags: never, ...words: string[]) => unknown;
+  /** As in {@linkcode View}. */
   readonly draw: (value: never) => string;
 }
 
@@ -44,7 +50,10 @@ export function view<Flags, Name extends DocumentName>(
   return { document: () => document, read, draw };
 }
 
-/** Names of processes are their own choice, and stand in many texts. */
+/**
+ * For tables: processes choose their own names, which stand in many texts, control characters and
+ * all.
+ */
 function plain(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value),
