@@ -9,6 +9,7 @@
 export interface Segment {
   /** Guest-physical address. */
   readonly address: number;
+  /** Length of the buffer; 0 is allowed, though no driver does it. */
   readonly bytes: number;
 }
 
@@ -28,7 +29,9 @@ export interface UsedChain {
 
 /** Negotiated features that matter to a ring. */
 export interface RingFeatures {
+  /** VIRTIO_RING_F_EVENT_IDX: both sides say at which index they want to be told. */
   readonly eventIdx: boolean;
+  /** VIRTIO_RING_F_INDIRECT_DESC. */
   readonly indirect: boolean;
   /** Chains must come back in the order of offering. */
   readonly inOrder?: boolean;
@@ -36,6 +39,7 @@ export interface RingFeatures {
 
 /** The driver's side of a virtqueue. */
 export interface RingDriver {
+  /** Descriptors of the ring. */
   readonly size: number;
   /** Guest-physical addresses of descriptor, driver and device area. */
   readonly areas: readonly [number, number, number];
@@ -61,19 +65,24 @@ export interface RingDriver {
 export interface RamRegion {
   /** Guest-physical address of its first byte. */
   readonly base: number;
+  /** Above 0. */
   readonly bytes: number;
 }
 
 /** A guest's memory as its driver sees it: bytes, and a simple allocator. */
 export class GuestRam {
+  /** All of it, little-endian accesses; offsets as {@linkcode GuestRam.at} gives them. */
   readonly view: DataView;
+  /** The same bytes. */
   readonly bytes: Uint8Array;
+  /** In the order of the memory file. */
   readonly regions: readonly RamRegion[];
   /** Byte of the memory file that is byte 0 of `view`. */
   readonly #start: number;
   #next = 0;
 
   /**
+   * Memory that is not used yet.
    * @param buffer the memory file from byte `start` on
    * @param regions where the whole file lies, or the guest-physical address of its first byte
    */
@@ -155,6 +164,7 @@ export class TablePool {
   /** Table of each chain by id: address and entries. */
   readonly #inUse = new Map<number, { address: number; entries: number }>();
 
+  /** No tables yet; they are taken from `ram`. */
   constructor(ram: GuestRam) {
     this.#ram = ram;
   }
@@ -183,7 +193,10 @@ export class Outstanding {
   readonly #room = new Map<number, number>();
   readonly #inOrder: boolean;
 
-  /** @param inOrder VIRTIO_F_IN_ORDER: chains come back in the order of offering */
+  /**
+   * The device holds nothing. @param inOrder VIRTIO_F_IN_ORDER: chains come back in the order of
+   * offering
+   */
   constructor(inOrder = false) {
     this.#inOrder = inOrder;
   }
@@ -224,7 +237,10 @@ export class Outstanding {
 /** Bytes of a descriptor. */
 export const DESC = 16;
 
-/** Writes one descriptor: address, bytes and two 16-bit words. */
+/**
+ * Writes one descriptor: address u64, bytes u32, then id and flags (packed) or flags and next
+ * (split).
+ */
 export function writeDesc(
   ram: GuestRam,
   address: number,

@@ -28,6 +28,7 @@ const EVENT_DESC = 2;
 
 /** Driver side of a packed ring. */
 export class PackedDriver implements RingDriver {
+  /** Descriptors, from 1; need not be a power of two. */
   readonly size: number;
   readonly areas: readonly [number, number, number];
   readonly #ram: GuestRam;
@@ -49,6 +50,7 @@ export class PackedDriver implements RingDriver {
   /** Head of the first chain that is not published, and the flags that publish it. */
   #first: { slot: number; flags: number } | null = null;
 
+  /** Takes memory for the ring, all zeros; both wrap counters are 1. */
   constructor(ram: GuestRam, size: number, features: RingFeatures) {
     this.size = size;
     this.#ram = ram;

@@ -23,6 +23,7 @@ const INDIRECT = 4;
 
 /** Driver side of a split ring. */
 export class SplitDriver implements RingDriver {
+  /** Descriptors, a power of two. */
   readonly size: number;
   readonly areas: readonly [number, number, number];
   readonly #ram: GuestRam;
@@ -39,7 +40,7 @@ export class SplitDriver implements RingDriver {
   #published: number;
   #usedIndex: number;
 
-  /** @param start free-running index of both rings to start from */
+  /** Takes memory for the ring. @param start free-running index of both rings to start from */
   constructor(ram: GuestRam, size: number, features: RingFeatures, start = 0) {
     this.size = size;
     this.#ram = ram;

@@ -45,7 +45,9 @@ export function internetChecksum(bytes: Uint8Array): number {
 
 /** Who a guest is on the network. */
 export interface Host {
+  /** As `52:54:00:00:00:01`. */
   readonly mac: string;
+  /** IPv4 address, as `10.0.0.1`. */
   readonly ip: string;
 }
 

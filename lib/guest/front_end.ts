@@ -10,19 +10,24 @@ import * as id from "../vhost/wire/message.ts";
 
 /** How long the switch may take on a busy machine; only a failure takes that long. */
 export const ANSWER_MS_MAX = 120_000;
-/** Flags of a request, and of one that wants an answer. */
+/** Flags of a request. */
 export const PLAIN: number = id.VHOST_USER_VERSION;
+/** Flags of a request that wants an acknowledgement. */
 export const NEED_REPLY: number = PLAIN | id.VHOST_USER_NEED_REPLY_MASK;
 
 /** A reply as it came. */
 export interface Reply {
+  /** Number of the request it answers. */
   readonly request: number;
+  /** REPLY and version, 0x5, if all is right. */
   readonly flags: number;
+  /** Of the length the header says. */
   readonly payload: DataView;
 }
 
 /** One connection to a port of a switch. */
 export class FrontEnd implements Disposable {
+  /** The socket, non-blocking; owned here. */
   readonly fd: number;
   /** Descriptors that come are kept for {@linkcode takeFds}; otherwise they are closed. */
   keepsFds = false;
@@ -144,6 +149,7 @@ export class FrontEnd implements Disposable {
     closeFd(this.fd);
   }
 
+  /** Closes the socket. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -5,19 +5,14 @@
  * @module
  */
 import { delay } from "@std/async/delay";
-import { concat } from "@std/bytes/concat";
 import { closeFd, createMemoryFile, dupFd, Mapping, viewMemory } from "../../ffi/mod.ts";
 import * as id from "../vhost/wire/message.ts";
-import {
-  netHeaderBytes,
-  netNumBuffers,
-  netOffloads,
-  writeBareHeader,
-} from "../virtio/net_header.ts";
+import { netHeaderBytes, writeBareHeader } from "../virtio/net_header.ts";
 import { GuestRam, type RingDriver, roomOf, type Segment } from "./driver.ts";
 import { PackedDriver } from "./driver_packed.ts";
 import { SplitDriver } from "./driver_split.ts";
 import { ANSWER_MS_MAX, FrontEnd, PLAIN } from "./front_end.ts";
+import { FrameMerger } from "./frame_merger.ts";
 import type { NetGuestOptions } from "./net_guest_options.ts";
 import { Notifications } from "./notifications.ts";
 import { UserMemory } from "./user_memory.ts";
@@ -39,21 +34,30 @@ const F = (bit: number): bigint => 1n << BigInt(bit);
 
 /** One guest. Close it, or leave its `using` scope. */
 export class NetGuest implements Disposable {
+  /** As given; defaults are not filled in. */
   readonly options: NetGuestOptions;
+  /** Its memory, rings and buffers included. */
   readonly ram: GuestRam;
+  /** Of the virtio-net header in front of each frame: 10 or 12. */
   readonly headerBytes: number;
+  /** Virtio features it takes, a bit each. */
   readonly features: bigint;
+  /** Its connection to the port. */
   readonly frontEnd: FrontEnd;
+  /** Its memory file, owned here. */
   readonly memoryFd: number;
+  /** Receive queue; another one after {@linkcode NetGuest.resetRing}. */
   rx: RingDriver;
+  /** Transmit queue, likewise. */
   tx: RingDriver;
   readonly #mapping: Mapping;
+  /** Kicks, calls, errors and the back-end channel. */
   readonly notifications: Notifications;
   readonly #user: UserMemory;
   readonly #bufferAt = new Map<number, readonly Segment[]>();
   readonly #txFree: Segment[] = [];
   readonly #txAt = new Map<number, readonly Segment[]>();
-  #merged: { parts: Uint8Array[]; left: number } | null = null;
+  readonly #merger: FrameMerger;
   #closed = false;
 
   private constructor(options: NetGuestOptions) {
@@ -71,6 +75,7 @@ export class NetGuest implements Disposable {
     const version1 = options.version1 ?? true;
     const mergeable = options.mergeable ?? true;
     this.headerBytes = netHeaderBytes(version1, mergeable);
+    this.#merger = new FrameMerger(this.headerBytes);
     this.features = F(30) | (version1 ? F(32) : 0n) | (mergeable ? F(15) : 0n) |
       (options.packed ? F(34) : 0n) | (options.eventIdx ?? true ? F(29) : 0n) |
       (options.indirect ?? true ? F(28) : 0n) | (options.inOrder ? F(35) : 0n) |
@@ -167,7 +172,7 @@ export class NetGuest implements Disposable {
     if (index === RX) {
       this.rx = rx;
       this.#bufferAt.clear();
-      this.#merged = null;
+      this.#merger.reset();
       this.fillReceive();
     } else {
       this.tx = tx;
@@ -317,10 +322,9 @@ export class NetGuest implements Disposable {
     for (const { id: token, bytes } of this.rx.takeUsed()) {
       const segments = this.#bufferAt.get(token) as readonly Segment[];
       this.#bufferAt.delete(token);
-      // A chain that could not hold a header comes back empty, between frames.
       const data = this.#read(segments, bytes);
-      if (bytes > 0) this.#collect(data, roomOf(segments, true), frames);
-      else if (this.#merged) throw new Error("A frame goes through an empty buffer");
+      const frame = this.#merger.add(data, roomOf(segments, true));
+      if (frame) frames.push(frame);
       chains.push(segments);
     }
     // Not before: a new chain may get the id of one that is still to be looked at.
@@ -341,28 +345,6 @@ export class NetGuest implements Disposable {
     const touched = all.subarray(bytes).findIndex((byte) => byte !== CANARY);
     if (touched >= 0) throw new Error(`The device wrote behind the ${bytes} bytes it returned`);
     return all.subarray(0, bytes);
-  }
-
-  /** @param room of the chain that holds `data`, bytes */
-  #collect(data: Uint8Array, room: number, frames: Uint8Array[]): void {
-    if (this.#merged === null) {
-      if (data.length < this.headerBytes) {
-        throw new Error(`The device returned ${data.length} bytes, less than a header`);
-      }
-      const view = new DataView(data.buffer, data.byteOffset);
-      const buffers = netNumBuffers(view, 0, this.headerBytes);
-      if (buffers < 1) throw new Error("A received header says 0 buffers");
-      if (netOffloads(view, 0)) throw new Error("A received header asks for offload");
-      this.#merged = { parts: [data.subarray(this.headerBytes)], left: buffers };
-    } else this.#merged.parts.push(data);
-    if (--this.#merged.left > 0) {
-      // virtio-v1.3 §5.1.6.4.1: all but the last one are filled to the end.
-      if (data.length === room) return;
-      throw new Error(`A merged frame leaves ${room - data.length} bytes of a buffer unused`);
-    }
-    const { parts } = this.#merged;
-    this.#merged = null;
-    frames.push(concat(parts));
   }
 
   /** Calls that came for a ring since the last look. */
@@ -400,6 +382,7 @@ export class NetGuest implements Disposable {
     this.#mapping.unmap();
   }
 
+  /** Closes it. */
   [Symbol.dispose](): void {
     this.close();
   }

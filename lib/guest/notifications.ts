@@ -25,12 +25,15 @@ const REPLY_FLAGS: number = id.VHOST_USER_VERSION | id.VHOST_USER_REPLY_MASK;
 
 /** What the switch asks of a guest's IOMMU, or tells of it. */
 export interface IommuMessage {
+  /** I/O virtual address. */
   readonly iova: bigint;
+  /** Of the range. */
   readonly sizeBytes: bigint;
   /** 1 read, 2 write, 3 both. */
   readonly permission: number;
   /** 1 a translation is missing, 4 its permission does not do. */
   readonly type: number;
+  /** It was answered with 0. */
   readonly needReply: boolean;
 }
 
@@ -63,7 +66,10 @@ export class Notifications {
   /** Calls and errors that came as messages. */
   messages = 0;
 
-  /** @param inBand kicks go and calls come as messages, no eventfds are sent */
+  /**
+   * Makes the descriptors and sends nothing yet. @param inBand kicks go and calls come as messages,
+   * no eventfds are sent
+   */
   constructor(frontEnd: FrontEnd, rings: number, inBand: boolean) {
     this.#frontEnd = frontEnd;
     this.#inBand = inBand;

@@ -14,7 +14,7 @@ export class UserMemory {
   readonly #ram: GuestRam;
   readonly #same: boolean;
 
-  /** @param same user addresses are guest addresses */
+  /** User addresses of all of `ram`. @param same user addresses are guest addresses */
   constructor(ram: GuestRam, same: boolean) {
     this.#ram = ram;
     this.#same = same;
