@@ -1,6 +1,6 @@
 /**
- * Watches that no tenant holds the data plane in a call (stuck_calls.ts), and parts with one that
- * does. The others have waited for a fraction of a second, once.
+ * Watches that no tenant holds the data plane in a call (stuck_calls.ts), and ends the connection of
+ * one that does. The others have waited for a fraction of a second, once.
  *
  * @module
  */
@@ -21,6 +21,7 @@ export class CallWatch {
   readonly #host: CallWatchHost;
   readonly #timer: ReturnType<typeof setInterval>;
 
+  /** Begins to watch. */
   constructor(plane: Pick<DataPlaneThread, "stuckCalls">, host: CallWatchHost) {
     this.#plane = plane;
     this.#host = host;

@@ -21,7 +21,7 @@ export interface LinkHost {
   placed(name: string): Placed | null;
   /** Links a port with another. @param to null: with one that is still to come */
   link(port: Placed, to: Placed | null): void;
-  /** A port is linked with none. */
+  /** Ends a port's link. */
   unlink(port: Placed): void;
 }
 
@@ -31,6 +31,7 @@ export class Links {
   /** Each link under both of its ports' names. */
   readonly #byPort = new Map<string, Link>();
 
+  /** No links. */
   constructor(host: LinkHost) {
     this.#host = host;
   }

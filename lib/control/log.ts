@@ -11,9 +11,13 @@ const STDERR = 2;
 
 /** How a switch reports. `event` is a stable name, `message` is for people. */
 export interface Logger {
+  /** A detail, for whoever looks for a fault. `component`: `switch` or `port NAME`. */
   debug(component: string, event: string, message: string, fields?: LogFields): void;
+  /** Something happened that is as it should be. */
   info(component: string, event: string, message: string, fields?: LogFields): void;
+  /** Something that somebody should look at. */
   warn(component: string, event: string, message: string, fields?: LogFields): void;
+  /** Something does not work. */
   error(component: string, event: string, message: string, fields?: LogFields): void;
 }
 

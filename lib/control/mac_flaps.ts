@@ -22,6 +22,7 @@ const HINT = "two guests have this address, one takes the other's, or one bridge
 
 /** What flaps need of the switch. */
 export interface FlapsHost {
+  /** Gets the lines. */
   readonly logger: Pick<Logger, "warn">;
   /** Whether an address goes on moving. */
   isFlapping(mac: Mac): boolean;
@@ -40,7 +41,7 @@ interface Flap {
 /** The flaps of a switch. Control thread only; close it. */
 export class MacFlaps {
   readonly #host: FlapsHost;
-  /** Those that may last. */
+  /** Flaps by port; those that are over are dropped when they are looked at. */
   readonly #flaps = new Map<string, Flap[]>();
   /** Lines in this window, by port and by pair of ports. */
   readonly #lines = new Map<string, number>();
@@ -48,6 +49,7 @@ export class MacFlaps {
   /** Flaps that were said, alone or as a number, or that are over with their port. */
   #settled = 0;
 
+  /** No flaps, and no timer before the first. */
   constructor(host: FlapsHost) {
     this.#host = host;
   }
@@ -95,7 +97,7 @@ export class MacFlaps {
     this.close();
     this.#lines.clear();
     const more = this.#host.flapsSoFar() - this.#settled;
-    // Below 0: the number was read a moment ahead of the news.
+    // Below 0 where the counter was read before the events it counts.
     if (more <= 0) return;
     this.#settled += more;
     const what = `${more} more MAC address${more === 1 ? "" : "es"}`;

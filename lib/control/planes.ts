@@ -19,12 +19,15 @@ export type PortThread = Pick<
 
 /** A data plane as a port sees it: the thread, and memory that is mapped for it. */
 export interface PortPlane {
+  /** Its commands and counters. */
   readonly thread: PortThread;
+  /** Maps guest memory for it; the ports of one plane share mappings. */
   readonly pool: MappingPool;
 }
 
 /** Where a port is served. */
 export interface Placed {
+  /** The one that serves it. */
   readonly plane: PortPlane;
   /** Its number on that plane. */
   readonly number: number;
@@ -38,14 +41,19 @@ export interface PlaneChoice {
 
 /** A data plane as the switch sees it. */
 export interface Plane extends PortPlane {
+  /** All of it, not only what ports need. */
   readonly thread: DataPlaneThread;
 }
 
 /** The running data planes. Control thread only. */
 export class Planes implements PlaneChoice {
+  /** In no order that means anything; at least one. */
   readonly all: readonly Plane[];
 
-  /** @param threads running, at least one; {@linkcode shutdown} ends them */
+  /**
+   * Planes with nothing mapped. @param threads running, at least one; {@linkcode shutdown} ends
+   * them
+   */
   constructor(threads: readonly DataPlaneThread[]) {
     assert(threads.length > 0, "A switch has a data plane");
     this.all = threads.map((thread) => ({ thread, pool: new MappingPool(thread.commands) }));

@@ -29,7 +29,7 @@ export class Reactor {
   #running = true;
   #done: Promise<void>;
 
-  /** @param onError told of a handler that threw: a bug of ours */
+  /** Runs until it is closed. @param onError told of a handler that threw: a bug of ours */
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
     this.#epoll.add(this.#wakeFd, EPOLLIN, WAKE_TAG);

@@ -81,7 +81,7 @@ export class Switch implements SwitchControl {
   readonly #ports = new Map<string, SwitchPort>();
   readonly #listeners = new Map<string, PortListener>();
   readonly #links: Links;
-  /** Looks after the files of its sockets, and of those who serve it. */
+  /** Watches the socket files of ports, and that of the control API. */
   readonly sockets = new SocketWatch();
   readonly #callWatches: readonly CallWatch[];
   readonly #flaps: MacFlaps;
@@ -343,7 +343,7 @@ export class Switch implements SwitchControl {
     this.#flaps.forget(name);
     port.close();
     this.#ports.delete(name);
-    // Its number may be another port's soon: what the data plane still says is said to nobody.
+    // Its number may be another port's soon: events about it are taken, and dropped, now.
     for (const plane of this.#planes.all) this.#takeNews(plane);
   }
 

@@ -7,8 +7,8 @@
 
 import type { OfferWord } from "../vhost/features/rows.ts";
 import type { Of } from "./schema/builder.ts";
-import type { PORT_STATUS, PROBLEM, VRING_STATUS } from "./schema/port.ts";
-import type { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, SWITCH_STATUS } from "./schema/switch.ts";
+import type { PORT_SCHEMAS } from "./schema/port.ts";
+import type { SWITCH_SCHEMAS } from "./schema/switch.ts";
 
 /** One port, or the listener of many, as an operator writes it. */
 export interface PortConfig {
@@ -50,7 +50,9 @@ export interface LinkConfig {
 
 /** Everything `run` needs. */
 export interface SwitchConfig {
+  /** Names and paths are checked against each other already. */
   readonly ports: readonly PortConfig[];
+  /** Likewise. */
   readonly links: readonly LinkConfig[];
   /** Folder of port sockets without a path, absolute; the control socket's if not given. */
   readonly socketDir?: string | undefined;
@@ -62,40 +64,52 @@ export interface SwitchConfig {
   readonly socketGroup: string | null;
   /** Processors of the data plane; empty: any. */
   readonly cpus: readonly number[];
+  /** What the data plane does without traffic: spin, spin a little then sleep, sleep at once. */
   readonly idle: "poll" | "adaptive" | "sleep";
+  /** Until an unused address is forgotten; 0: never. */
   readonly fdbAgeSeconds: number;
+  /** Addresses that the forwarding database holds. */
   readonly fdbEntriesMax: number;
+  /** Of these, those of one port at most. */
   readonly fdbPortEntriesMax: number;
 }
 
 /** Why a port does not work as it should, for whoever has to mend it. */
-export type PortProblem = Of<typeof PROBLEM>;
+export type PortProblem = Of<typeof PORT_SCHEMAS.PROBLEM>;
 /** `port list`. */
-export type PortStatus = Of<typeof PORT_STATUS>;
+export type PortStatus = Of<typeof PORT_SCHEMAS.PORT_STATUS>;
 /** A listening socket that takes many front-ends, in `port list` a line of its own. */
-export type ListenerStatus = Of<typeof LISTENER_STATUS>;
+export type ListenerStatus = Of<typeof SWITCH_SCHEMAS.LISTENER_STATUS>;
 /** `link list`. */
-export type LinkStatus = Of<typeof LINK_STATUS>;
+export type LinkStatus = Of<typeof SWITCH_SCHEMAS.LINK_STATUS>;
 /** `vring show PORT`. */
-export type VringStatus = Of<typeof VRING_STATUS>;
+export type VringStatus = Of<typeof PORT_SCHEMAS.VRING_STATUS>;
 /** `fdb show`. */
-export type FdbStatus = Of<typeof FDB_STATUS>;
+export type FdbStatus = Of<typeof SWITCH_SCHEMAS.FDB_STATUS>;
 /** `stats`: the switch as a whole. */
-export type SwitchStatus = Of<typeof SWITCH_STATUS>;
+export type SwitchStatus = Of<typeof SWITCH_SCHEMAS.SWITCH_STATUS>;
 
 /** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
 export interface SwitchControl {
   /** Folder of port sockets without a path. */
   readonly socketDir?: string;
+  /** Everything at once, as `stats` has it. */
   status(): SwitchStatus;
+  /** In the order in which they were added. */
   ports(): PortStatus[];
+  /** A port that is there, not a listener. */
   port(name: string): PortStatus;
   /** A port, or the listener of that name. */
   portOrListener(name: string): PortStatus | ListenerStatus;
+  /** In the order in which they were added. */
   listeners(): ListenerStatus[];
+  /** In the order in which they were made. */
   links(): LinkStatus[];
+  /** Virtqueues in use; the first pair always, none without front-end. */
   vrings(name: string): VringStatus[];
+  /** Learned addresses by port, VLAN and address. */
   fdb(): FdbStatus[];
+  /** Forgets the addresses of one port, or with null of all. */
   flushFdb(port: string | null): void;
   /** Adds a port, or with `multi` a listener. */
   addPort(port: PortConfig): PortStatus | ListenerStatus;
@@ -103,14 +117,19 @@ export interface SwitchControl {
   removePort(name: string): void;
   /** Takes a port or a listener out of service, or back into it. */
   setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus;
+  /** Links two ports that are there. */
   addLink(ports: readonly [string, string]): LinkStatus;
+  /** Ends a link; its ports are named in either order. */
   removeLink(ports: readonly [string, string]): void;
 }
 
 /** An operator's request that cannot be met. `kind` decides the exit code and the HTTP status. */
 export class ControlError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "ControlError";
+  /** What kind of refusal it is, for exit code and HTTP status. */
   readonly kind: "not-found" | "conflict" | "invalid" | "failed";
+  /** What helps, for the same line; null: nothing is known to. */
   readonly hint: string | null;
 
   /** `message` is one line; `hint` names the fix. */

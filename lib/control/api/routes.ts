@@ -175,7 +175,8 @@ async function readPort(request: Request, socketDir = "."): Promise<PortConfig> 
       `The path of port ${name} is empty: name one, or leave it out`,
     );
   }
-  // Nobody who asks knows where the switch was started: its folder of sockets is what it tells.
+  // Relative paths count from the switch's folder of sockets, which it shows: no client knows where it
+  // was started.
   return checkPort({ name, path: resolve(socketDir, path), ...readOptions(body) });
 }
 

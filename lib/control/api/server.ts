@@ -25,6 +25,7 @@ const REST_MS = 100;
 
 /** A running control API. */
 export interface ControlApi {
+  /** Removes the socket's file, then resolves when requests under way are answered. */
   close(): Promise<void>;
 }
 

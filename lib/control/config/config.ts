@@ -15,18 +15,29 @@ import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } fro
 /** Largest FDB that may be asked for. */
 const FDB_ENTRIES_MAX = 1 << 20;
 
-/** What flags or a file say; anything may be missing. */
+/** What flags or a file say; what is missing is a default. */
 export interface ConfigInput {
+  /** In the order they were given. A file's paths may be relative, see {@linkcode mergeConfig}. */
   readonly ports?: readonly PortConfig[] | undefined;
+  /** In the order they were given. */
   readonly links?: readonly LinkConfig[] | undefined;
+  /** Folder of sockets without a path; may be relative. */
   readonly socketDir?: string | undefined;
+  /** Path of the control socket. */
   readonly controlPath?: string | undefined;
+  /** Permission bits of port sockets, 0 to 0o777. */
   readonly socketMode?: number | undefined;
+  /** Group of port sockets, by name or number. */
   readonly socketGroup?: string | undefined;
+  /** Processors of the data plane, 0-1023. */
   readonly cpus?: readonly number[] | undefined;
+  /** What the data plane does without traffic. */
   readonly idle?: SwitchConfig["idle"] | undefined;
+  /** Seconds until an unused address is forgotten; 0: never. */
   readonly fdbAgeSeconds?: number | undefined;
+  /** Addresses in all, from 1. */
   readonly fdbEntriesMax?: number | undefined;
+  /** Addresses per port, from 1. */
   readonly fdbPortEntriesMax?: number | undefined;
 }
 
@@ -114,7 +125,8 @@ export function checkRange(name: string, value: unknown, least: number, most: nu
   throw invalid(`${name} ${value} must be a whole number from ${least} to ${most}`);
 }
 
-type Table = Record<string, unknown>;
+/** A TOML table as it was parsed. */
+export type Table = Record<string, unknown>;
 
 /** A reader of one table that refuses keys it does not know. */
 function readTable(where: string, table: unknown, known: readonly string[]): Table {

@@ -37,10 +37,11 @@ import type { Reactor } from "../reactor.ts";
 
 /** Reads per turn of the event loop: a flooding tenant waits, the others do not. */
 const READS_PER_TURN = 64;
-/** Messages a front-end may send in a row, and per second after that. A start takes about 40. */
+/** Messages a front-end may send in a row: tokens in a full bucket. A start takes about 40. */
 export const MESSAGES_BURST_MAX = 2000;
+/** Tokens that come back in a second. */
 export const MESSAGES_PER_SECOND = 1000;
-/** What a message counts for, if not one. */
+/** What a message takes of the bucket, if not one token. */
 const COSTS: Readonly<Record<number, number>> = {
   // An IOMMU in strict mode costs some of them a frame; each waits for its answer.
   [VHOST_USER_IOTLB_MSG]: 0.05,
@@ -48,13 +49,13 @@ const COSTS: Readonly<Record<number, number>> = {
   [VHOST_USER_SET_DEVICE_STATE_FD]: 50,
 };
 /**
- * What a millisecond of this thread costs, in messages: a tenant with many large rings can have a
- * single one take a tenth of a second. After a burst, no front-end has more than a quarter of
+ * What a millisecond of this thread costs, in tokens: a tenant with many large rings can have a
+ * single message take a tenth of a second. After a burst, no front-end has more than a quarter of
  * the thread's time.
  */
 const MESSAGES_PER_MS = 4;
-/** Nobody is in debt by more, messages. */
-const DEBT_MAX = 500;
+/** Largest deficit of a bucket, tokens. */
+const DEFICIT_MAX = 500;
 /** A turn ends after the message that is at hand then, ms. */
 const TURN_MS_MAX = 5;
 /** How long a front-end that sent more is not listened to, ms. */
@@ -91,14 +92,17 @@ export class Connection {
   #watched = EPOLLIN;
   /** A message takes its time: those behind it wait. */
   #waiting = false;
-  /** Messages that may still come, as of a moment. */
-  #allowance = MESSAGES_BURST_MAX;
-  #allowanceAt = performance.now();
+  /**
+   * Token bucket of messages, as of `#tokensAt`; below 0 after one that cost more than was left.
+   */
+  #tokens = MESSAGES_BURST_MAX;
+  #tokensAt = performance.now();
   /** When this turn began. */
   #turnAt = 0;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
 
+  /** Watches a socket, non-blocking, which stays the caller's. */
   constructor(fd: number, reactor: Reactor, host: ConnectionHost) {
     this.#fd = fd;
     this.#reactor = reactor;
@@ -125,16 +129,16 @@ export class Connection {
       if ((events & (EPOLLHUP | EPOLLERR)) !== 0) this.#peerClosed();
       return;
     }
-    if (!this.#ended) this.#refillAllowance();
-    if (this.#allowance > 0) this.poll();
-    if (!this.#ended && this.#allowance <= 0) this.#pause();
+    if (!this.#ended) this.#refillTokens();
+    if (this.#tokens > 0) this.poll();
+    if (!this.#ended && this.#tokens <= 0) this.#pause();
   }
 
-  #refillAllowance(): void {
+  #refillTokens(): void {
     const now = performance.now();
-    const earned = (now - this.#allowanceAt) * MESSAGES_PER_SECOND / 1000;
-    this.#allowance = Math.min(MESSAGES_BURST_MAX, this.#allowance + earned);
-    this.#allowanceAt = now;
+    const earned = (now - this.#tokensAt) * MESSAGES_PER_SECOND / 1000;
+    this.#tokens = Math.min(MESSAGES_BURST_MAX, this.#tokens + earned);
+    this.#tokensAt = now;
   }
 
   /** Not watching is the one way: a peer that hung up is reported whatever is watched for. */
@@ -158,7 +162,7 @@ export class Connection {
     if (headerDue && !this.#checkHeader()) return false;
     if (this.#have < this.#messageBytes()) return true;
     this.#dispatch();
-    return this.#allowance > 0 && performance.now() - this.#turnAt < TURN_MS_MAX;
+    return this.#tokens > 0 && performance.now() - this.#turnAt < TURN_MS_MAX;
   }
 
   #take(got: Received): boolean {
@@ -206,7 +210,7 @@ export class Connection {
     // What a strict IOMMU needs is paid for by the message alone.
     const ms = request === VHOST_USER_IOTLB_MSG ? 0 : performance.now() - begin;
     const costs = (COSTS[request] ?? 1) + MESSAGES_PER_MS * ms;
-    this.#allowance = Math.max(this.#allowance - costs, -DEBT_MAX);
+    this.#tokens = Math.max(this.#tokens - costs, -DEFICIT_MAX);
     if (outcome.later) void this.#wait(outcome.later);
     else this.#conclude(outcome);
   }

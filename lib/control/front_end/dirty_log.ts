@@ -23,7 +23,7 @@ export class PortDirtyLog {
   #mapped: MappedRegion | null = null;
   #logAll = false;
 
-  /** @param port its number on the data plane */
+  /** No log at first. @param port its number on the data plane */
   constructor(
     plane: Pick<DataPlane, "setLog" | "setVringLog">,
     pool: MappingPool,
@@ -85,7 +85,7 @@ export class PortDirtyLog {
   /** @returns the old log, which the data plane has let go of and which is to be released */
   #swap(mapped: MappedRegion | null): MappedRegion | null {
     const old = this.#mapped;
-    // A front-end that came and went without any costs the data plane nothing.
+    // Without a log before and after, the data plane need not be told.
     if (old !== null || mapped !== null) {
       this.#plane.setLog({ port: this.#port, log: mapped?.placed ?? null, logAll: this.#logAll });
     }

@@ -39,7 +39,9 @@ interface SharedMapping {
 
 /** A region mapped for a port; hand it back with {@linkcode MappingPool.release}. */
 export interface MappedRegion {
+  /** The region as the data plane is told of it. */
   readonly placed: PlacedRegion;
+  /** Of its mapping, for {@linkcode MappingPool.release}. */
   readonly key: string;
   /** Device and inode of its memory file. */
   readonly file: string;
@@ -52,6 +54,7 @@ export class MappingPool {
   /** Windows of the data plane that all mappings could take together. */
   #windows = 0;
 
+  /** Nothing is mapped. */
   constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">) {
     this.#plane = plane;
   }
@@ -155,11 +158,11 @@ export class MappingPool {
 }
 
 /**
- * What two mappings have in common that may be one.
+ * The key of a mapping: ranges with the same key are mapped once.
  *
- * Inode numbers of hugetlbfs have 32 bits and come again: whoever waits for another tenant's cannot
- * have its time of change too. Those of memfds have 64 bits, and their time of change goes on while
- * pages are touched.
+ * Inode numbers of hugetlbfs have 32 bits and come again: a tenant that waits until its file has
+ * another tenant's number cannot have that file's time of change too. Numbers of memfds have 64
+ * bits, and their time of change goes on while pages are touched.
  */
 export function mappingKey(stat: FdStat, start: number, end: number): string {
   const age = stat.blockBytes > PAGE_BYTES ? stat.changed : "";
@@ -189,6 +192,7 @@ export class PortMemory {
   /** Mapped, not in force yet. */
   #next: { regions: readonly MemoryRegion[]; mapped: readonly MappedRegion[] } | null = null;
 
+  /** No table is in force. @param place gives the data plane a new one */
   constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
     this.#pool = pool;
     this.#place = place;
@@ -260,7 +264,7 @@ export class PortMemory {
     const next = present(this.#next, "a prepared table");
     const old = this.#mapped;
     this.#next = null;
-    // A front-end that came and went without any costs the data plane nothing.
+    // Without memory before and after, the data plane need not be told.
     if (old.length === 0 && next.mapped.length === 0) return;
     try {
       this.#place(next.mapped.map((region) => region.placed));

@@ -17,7 +17,7 @@ import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { DataPlane } from "../../worker/wire.ts";
 import { IotlbQuestions } from "./iotlb_questions.ts";
 
-/** What it needs of the data plane. */
+/** Commands it sends to the data plane. */
 export type IotlbPlane = Pick<
   DataPlane,
   "setIotlb" | "updateIotlb" | "invalidateIotlb" | "holdVring" | "releaseVring" | "askAgain"
@@ -32,6 +32,7 @@ export class PortIotlb {
   readonly #requests: IotlbQuestions;
   #replyDue = false;
 
+  /** No IOTLB at first. @param port its number on the data plane */
   constructor(plane: IotlbPlane, port: number, device: () => Device | null) {
     this.#plane = plane;
     this.#port = port;
@@ -42,36 +43,36 @@ export class PortIotlb {
     });
   }
 
-  /** SessionHost.setIotlb */
+  /** As SessionHost.setIotlb. */
   set(on: boolean): void {
     this.#plane.setIotlb({ port: this.#port, on });
     this.#requests.close();
   }
 
-  /** SessionHost.updateIotlb */
+  /** As SessionHost.updateIotlb. */
   update(iova: number, sizeBytes: number, hostAddress: number, permission: number): void {
     this.#plane.updateIotlb({ port: this.#port, iova, sizeBytes, hostAddress, permission });
     this.#requests.answered(iova, sizeBytes);
   }
 
-  /** SessionHost.invalidateIotlb */
+  /** As SessionHost.invalidateIotlb. */
   invalidate(iova: number, sizeBytes: number): void {
     this.#plane.invalidateIotlb({ port: this.#port, iova, sizeBytes });
     this.#requests.answered(iova, sizeBytes);
   }
 
-  /** SessionHost.holdVring */
+  /** As SessionHost.holdVring. */
   hold(vring: number, on: boolean): void {
     if (on) this.#plane.holdVring({ port: this.#port, vring });
     else this.#plane.releaseVring({ port: this.#port, vring });
   }
 
-  /** SessionHost.askForRing */
+  /** As SessionHost.askForRing. */
   askForRing(page: number): void {
     this.#requests.ring(page);
   }
 
-  /** The data plane misses something or was refused it. */
+  /** The data plane found a translation missing, or one that does not allow an access. */
   event({ kind, vring, value }: DataPlaneEvent): void {
     const permission = value % IOTLB_PAGE_BYTES;
     const page = value - permission;
@@ -83,9 +84,9 @@ export class PortIotlb {
   }
 
   /**
-   * The translation is the answer to a miss, and comes on the other channel. Only of a question
-   * that is repeated we want to know what became of it: one reply at a time, because a front-end
-   * that stands still owes it for long.
+   * Sends a miss. The translation is its answer, and comes on the other channel. What the front-end
+   * replies is of interest only for a question that is repeated, and for one at a time: a front-end
+   * whose machine is paused leaves it unanswered for long.
    */
   #miss(page: number, permission: number, again: boolean): void {
     const device = this.#device();

@@ -7,7 +7,10 @@
 import { VHOST_ACCESS_RW } from "../../vhost/wire/back_end_message.ts";
 import { IOTLB_PAGE_BYTES } from "../../virtio/memory/iotlb.ts";
 
-/** How often it is looked for what waits, and a question about a ring is not repeated before, ms. */
+/**
+ * Time between two looks for what still waits, and the first pause before a question about a ring
+ * is repeated, ms.
+ */
 const AGAIN_MS = 100;
 /** Longest time between two questions for the same page, ms. */
 const AGAIN_MS_MAX = 1600;
@@ -38,6 +41,7 @@ export class IotlbQuestions {
   readonly #asked = new Map<number, Asked>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** Nothing is asked yet. */
   constructor(host: IotlbQuestionsHost) {
     this.#host = host;
   }

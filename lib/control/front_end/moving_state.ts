@@ -23,23 +23,27 @@ import type { TenantFds } from "./tenant_fds.ts";
 
 /** How long a front-end that asks what came of a transfer waits for its other end, ms. */
 export const STATE_MS_MAX = 5000;
-/** Older addresses are as good as forgotten. */
+/** Ages above this are passed on as this, seconds. */
 const AGE_SECONDS_MAX = 1_000_000;
 
-/** What it needs of the data plane. */
+/** What it needs of the data plane: what to save, and commands to load it. */
 export type StatePlane = Pick<DataPlaneThread, "portMacs" | "portCounters"> & {
   readonly commands: Pick<DataPlane, "learnMacs" | "addPortCounters">;
 };
 
 /** What it shares with its port. */
 export interface MovingStateHost {
+  /** The one that serves the port. */
   readonly plane: StatePlane;
+  /** Says when the other end of a transfer is ready. */
   readonly reactor: Reactor;
+  /** Reads and writes off the thread, and closes descriptors. */
   readonly fds: TenantFds;
   /** Number of the port. */
   readonly number: number;
   /** The connected front-end's device, or null. */
   device(): Device | null;
+  /** Logs with the port's name. */
   log(level: "info", event: string, message: string): void;
 }
 
@@ -50,11 +54,15 @@ export class MovingState {
   /** Addresses that were on the port when its link went down, which forgets them, and when. */
   #left: { readonly macs: readonly LearnedMac[]; readonly atMs: number } = { macs: [], atMs: 0 };
 
+  /** Nothing is under way. */
   constructor(host: MovingStateHost) {
     this.#host = host;
   }
 
-  /** When the link goes down, what was learned is about to be forgotten; a guest that moves is not. */
+  /**
+   * The link changes; call before the data plane forgets what it learned. On the way down the
+   * addresses are kept here: the guest may be about to move.
+   */
   linkChanges(up: boolean): void {
     const kept = !up && this.#mayMove();
     const macs = kept ? this.#host.plane.portMacs(this.#host.number) : [];
@@ -66,7 +74,7 @@ export class MovingState {
     return hasFeature(protocol, BIT.VHOST_USER_PROTOCOL_F_DEVICE_STATE);
   }
 
-  /** SessionHost.startStateTransfer */
+  /** As SessionHost.startStateTransfer. */
   start(direction: "save" | "load", fd: number): Refusal | null {
     const { reactor, fds } = this.#host;
     this.#end();
@@ -80,7 +88,7 @@ export class MovingState {
     return null;
   }
 
-  /** SessionHost.finishStateTransfer */
+  /** As SessionHost.finishStateTransfer. */
   finish(): Refusal | null | Promise<Refusal | null> {
     const transfer = this.#transfer;
     this.#transfer = null;

@@ -60,6 +60,7 @@ const INFLIGHT_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /** What the records need of their port. */
 export interface RecordsHost {
+  /** Maps areas and the journal. */
   readonly pool: MappingPool;
   /** The journal's path, or null for none. */
   readonly path: string | null;
@@ -67,6 +68,7 @@ export interface RecordsHost {
   siblings(): string[];
   /** Which file of guest memory, and where in it, a host address is. */
   identify(address: number): JournalIdentity | null;
+  /** Logs with the port's name. */
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
 }
 
@@ -83,9 +85,10 @@ export class RingRecords {
   #area: MappedRegion | null = null;
   #nextArea: MappedRegion | null = null;
   #file: JournalFile | null = null;
-  /** The file cannot be had: said once. */
+  /** Opening the file failed, which is logged once. */
   #failed = false;
 
+  /** Nothing is mapped or opened before a ring needs it. */
   constructor(host: RecordsHost) {
     this.#host = host;
   }
@@ -265,7 +268,7 @@ export function recordsFiles(
   return { path, siblings };
 }
 
-/** Nothing of a folder that is gone, or when no descriptor is left: a ring does without records. */
+/** Names in a folder; none if it cannot be read: a ring can do without records. */
 function namesIn(folder: string): string[] {
   try {
     return Array.from(Deno.readDirSync(folder), ({ name }) => name);
@@ -282,7 +285,10 @@ function viewRing(plan: VringPlan): DataView {
   return viewData(plan.descAddress, packedDescBytes(plan.size));
 }
 
-/** Where a packed ring stands by its descriptors, if its front-end says new and they tell. */
+/**
+ * Where a packed ring stands without records. A front-end that says it is new may have lost its
+ * back-end: then the descriptors tell, if they can.
+ */
 function guess(plan: VringPlan): VringPosition {
   if (plan.exact || !plan.claimedNew) return plan.position;
   const found = findPlace(viewRing(plan), plan.size);

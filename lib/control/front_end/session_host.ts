@@ -23,14 +23,21 @@ export type PortDuties = Pick<
 
 /** What a session works on: its port's parts, and the records of this one connection. */
 export interface SessionParts {
+  /** Commands of the data plane that serves the port. */
   readonly plane: DataPlane;
   /** The port's number on the data plane. */
   readonly number: number;
+  /** Guest memory. */
   readonly memory: PortMemory;
+  /** The log of dirty pages. */
   readonly dirtyLog: PortDirtyLog;
+  /** Closes and signals descriptors of the front-end's. */
   readonly tenantFds: TenantFds;
+  /** Translations. */
   readonly iotlb: PortIotlb;
+  /** What moves with the guest. */
   readonly state: MovingState;
+  /** Of the rings of this connection. */
   readonly records: RingRecords;
   /** Counts what a request was refused for. */
   readonly history: { refused(refusal: Refusal): void };

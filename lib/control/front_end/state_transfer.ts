@@ -26,6 +26,7 @@ const FAILURES_MAX = 16;
 
 /** One transfer. Control thread only. */
 export class StateTransfer {
+  /** `save`: bytes are written into the descriptor; `load`: read from it. */
   readonly direction: "save" | "load";
   readonly #fd: number;
   readonly #reactor: Reactor;
@@ -135,7 +136,7 @@ export class StateTransfer {
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
     this.#reactor.remove(this.#fd);
-    // The end of a state is the end of its file.
+    // Whoever reads a state waits for the end of the file.
     this.#fds.close(this.#fd);
     this.#told?.(outcome);
   }

@@ -19,17 +19,20 @@ const CLOSING_FDS_MAX = 256;
 
 /** What may block, replaced in tests. Neither rejects. */
 export interface BlockingCalls {
+  /** Closes a tenant's descriptor. */
   close(fd: number): Promise<void>;
+  /** Adds 1 to a tenant's eventfd. */
   signal(fd: number): Promise<void>;
 }
 
 const CALLS: BlockingCalls = { close: closeTenantFd, signal: signalTenantEventFd };
 
-/** One blocking call to be made. */
-type Job = () => Promise<void>;
+/** One blocking call to be made. It must not reject. */
+export type Job = () => Promise<void>;
 
 /** Shares the blocking pool between ports, in turn. */
 export class BlockingPool {
+  /** The calls themselves. */
   readonly calls: BlockingCalls;
   #running = 0;
   /** Lanes with work and no call under way. */
@@ -37,6 +40,7 @@ export class BlockingPool {
   /** Who waits for the last call to end. */
   readonly #idlers: (() => void)[] = [];
 
+  /** Nothing is under way. @param calls replaced in tests */
   constructor(calls: BlockingCalls = CALLS) {
     this.calls = calls;
   }
@@ -58,7 +62,7 @@ export class BlockingPool {
       clearTimeout(timer);
       resolve(true);
     });
-    // Only now: at its first timer the runtime loads them, and calls may end meanwhile.
+    // Not before: the first timer of a process takes long to set, and calls may end meanwhile.
     timer = setTimeout(() => resolve(false), msMax);
     if (this.#running === 0) clearTimeout(timer);
     return promise;
@@ -88,7 +92,8 @@ export class BlockingPool {
 }
 
 /** The jobs of one port; the first may be under way. */
-interface Lane {
+export interface Lane {
+  /** In the order in which they are run, one at a time. */
   readonly jobs: Job[];
 }
 
@@ -97,6 +102,7 @@ export class TenantFds {
   readonly #pool: BlockingPool;
   readonly #lane: Lane = { jobs: [] };
 
+  /** A lane of its own in `pool`, empty. */
   constructor(pool: BlockingPool) {
     this.#pool = pool;
   }

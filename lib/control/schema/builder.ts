@@ -13,10 +13,12 @@
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-declare const VALUE: unique symbol;
+/** Key of a field that no schema has: it ties the type of values to a schema's own type. */
+export declare const VALUE: unique symbol;
 
-/** A schema of whatever value. */
+/** A schema of values of any type. */
 export interface AnySchema {
+  /** As it is printed; refers to named schemas by `$ref`. */
   readonly json: JsonSchema;
   /** Set if a record may lack the field. */
   readonly optional?: true;
@@ -37,7 +39,7 @@ export type Of<S> = S extends Schema<infer T> ? T : never;
 export type Fields = Readonly<Record<string, AnySchema>>;
 
 /** Names of the fields that may be missing. */
-type Optional<F extends Fields> = {
+export type Optional<F extends Fields> = {
   [Name in keyof F]: F[Name] extends { readonly optional: true } ? Name : never;
 }[keyof F];
 
@@ -46,7 +48,7 @@ export type RecordOf<F extends Fields> =
   & { readonly [Name in Exclude<keyof F, Optional<F>>]: Of<F[Name]> }
   & { readonly [Name in Optional<F>]?: Of<F[Name]> };
 
-/** What stands for values that this version does not have. */
+/** Description of values that only a later version has. */
 export const LATER = "of a later version";
 
 /** Whole numbers that every reader of JSON has exactly. */

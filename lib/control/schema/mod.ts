@@ -28,9 +28,12 @@ import {
   time,
 } from "./builder.ts";
 import { NAME_OR_TEMPLATE, portName } from "./parts.ts";
-import { PORT_STATUS, VRING_LIST, VRING_STATUS } from "./port.ts";
+import { PORT_SCHEMAS } from "./port.ts";
 import { PROTOCOL } from "./protocol.ts";
-import { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS } from "./switch.ts";
+import { SWITCH_SCHEMAS } from "./switch.ts";
+
+const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
+const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS } = SWITCH_SCHEMAS;
 
 /** Which promise about fields and words holds. */
 export const SCHEMA_VERSION = 1;
@@ -137,7 +140,7 @@ export function documentSchema(name: string): JsonSchema {
   return whole(name, json, uses);
 }
 
-/** All of them: a schema whose `$defs` has each document under its name, and what they refer to. */
+/** All documents in one schema: its `$defs` has each under its name, and what they refer to. */
 export function allSchemas(): JsonSchema {
   const documents = Object.entries<AnySchema>(DOCUMENTS);
   const parts = documents.flatMap(([, { uses }]) => [...uses]);

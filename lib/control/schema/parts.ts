@@ -23,9 +23,9 @@ import {
   whole,
 } from "./builder.ts";
 
-/** Of `number` and more in hex. */
+/** A number in hex. */
 export const HEX = /^0x[0-9a-f]+$/;
-/** 48 bits. */
+/** A MAC address. */
 export const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
 /** A port's name. */
@@ -39,7 +39,7 @@ export const NAME_OR_TEMPLATE = /^[A-Za-z0-9{][A-Za-z0-9._{}-]*$/;
 /** Why a connection or a ring was ended. Where both have a code, it has both meanings. */
 export const REASONS = [...REASON_ROWS, ...RING_REASON_ROWS] as const satisfies CodeRows;
 
-/** Out of service or not. */
+/** Words of `admin`. */
 export const ADMIN_WORDS = {
   up: "in service",
   down: "an operator took it out of service",
@@ -78,7 +78,7 @@ export const PORT_COUNTS: Counts = named(
   "port-counters",
   counters("since it was added", PORT_ROWS),
 );
-/** Their rates. */
+/** Their rates, per second. */
 export const PORT_RATES: Counts = named("port-rates", rates("of a port", PORT_ROWS));
 
 /** Why a connection or a ring was ended. */
@@ -95,7 +95,9 @@ export function reasonCounts(description: string): Counts {
 }
 
 /** What went wrong last. */
-export const LAST_ERROR = maybe(
+export const LAST_ERROR: Schema<
+  { readonly code: string; readonly detail: string; readonly at: string } | null
+> = maybe(
   "nothing did",
   record("what went wrong last", {
     code: REASON,

@@ -39,14 +39,14 @@ const UID_MAX = 2 ** 32 - 1;
 const RING = /^(split|packed)\/[1-9][0-9]{0,4}$/;
 
 /** A link's state. */
-export const LINK = choice("its link", {
+const LINK = choice("its link", {
   wait: "no front-end",
   down: "a front-end is connected, its virtqueues do not run",
   up: "frames flow",
 });
 
 /** Why a port does not work. */
-export const PROBLEM = record("why a port does not work, for whoever has to mend it", {
+const PROBLEM = record("why a port does not work, for whoever has to mend it", {
   code: code("stable", PROBLEM_ROWS),
   text: text("what is wrong"),
   hint: maybe("nothing is known to", text("what helps")),
@@ -67,14 +67,14 @@ const PEER = record("the front-end", {
 const NO_FRONT_END = "no front-end is connected";
 
 /** Regions of guest memory that the front-end shared. */
-export const MEMORY = list("guest memory that the front-end shared", MEMORY_REGION);
+const MEMORY = list("guest memory that the front-end shared", MEMORY_REGION);
 /** Negotiated virtio features. */
-export const FEATURES = maybe(NO_FRONT_END, text("negotiated virtio feature bits", HEX));
+const FEATURES = maybe(NO_FRONT_END, text("negotiated virtio feature bits", HEX));
 /** The same by name. */
-export const FEATURE_NAMES = list("their names", text("name, or bit N"));
+const FEATURE_NAMES = list("their names", text("name, or bit N"));
 
 /** `port show NAME`. */
-export const PORT_STATUS = named(
+const PORT_STATUS = named(
   "port-status",
   record("a port", {
     name: portName("name"),
@@ -123,7 +123,7 @@ export const PORT_STATUS = named(
 );
 
 /** One of `vring show PORT`. */
-export const VRING_STATUS = named(
+const VRING_STATUS = named(
   "vring-status",
   record("a virtqueue", {
     index: whole("number; even: to the guest, odd: from it", 0, VRINGS_PER_PORT - 1),
@@ -150,7 +150,7 @@ export const VRING_STATUS = named(
 );
 
 /** `vring show PORT`. */
-export const VRING_LIST = record("vring show: the virtqueues of a port", {
+const VRING_LIST = record("vring show: the virtqueues of a port", {
   port: portName("name"),
   link: LINK,
   features: FEATURES,
@@ -158,3 +158,6 @@ export const VRING_LIST = record("vring show: the virtqueues of a port", {
   memory: MEMORY,
   vrings: list("those in use; the first pair always", VRING_STATUS),
 });
+
+/** Schemas of ports, of what may be wrong with one, and of their virtqueues. */
+export const PORT_SCHEMAS = { PORT_STATUS, PROBLEM, VRING_LIST, VRING_STATUS } as const;

@@ -33,13 +33,15 @@ import {
   rates,
   reasonCounts,
 } from "./parts.ts";
-import { PORT_STATUS, PROBLEM } from "./port.ts";
+import { PORT_SCHEMAS } from "./port.ts";
+
+const { PORT_STATUS, PROBLEM } = PORT_SCHEMAS;
 
 /** 802.1Q VLAN identifiers. */
 const VLAN_MAX = 4094;
 
 /** A listening socket that takes many front-ends. */
-export const LISTENER_STATUS = named(
+const LISTENER_STATUS = named(
   "listener-status",
   record("a listening socket that takes many front-ends", {
     name: text("name template of its ports, with {n} for their numbers", NAME_OR_TEMPLATE),
@@ -58,7 +60,7 @@ export const LISTENER_STATUS = named(
 );
 
 /** One of `link list`. */
-export const LINK_STATUS = named(
+const LINK_STATUS = named(
   "link-status",
   record("two ports whose frames go to each other and nowhere else", {
     ports: pair("the two", portName("name")),
@@ -71,7 +73,7 @@ export const LINK_STATUS = named(
 );
 
 /** One of `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
-export const FDB_STATUS = named(
+const FDB_STATUS = named(
   "fdb-status",
   record("a learned address", {
     mac: text("MAC address", MAC),
@@ -93,7 +95,7 @@ const SWITCH_RATES = record("how fast counters grow: only with --rate", {
 });
 
 /** `stats`: the switch as a whole. */
-export const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
+const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
   version: text("of vuswitch"),
   pid: whole("its process", 1),
   at: time("when this was so"),
@@ -115,7 +117,7 @@ export const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whol
 });
 
 /** `stats PORT`. */
-export const PORT_STATS = record("stats PORT: the counters of one port", {
+const PORT_STATS = record("stats PORT: the counters of one port", {
   name: text("name of the port, or of a listener: that has no counters", NAME_OR_TEMPLATE),
   at: time("when this was so"),
   counters: maybe("a listener has none", PORT_COUNTS),
@@ -127,3 +129,12 @@ export const PORT_STATS = record("stats PORT: the counters of one port", {
     }),
   ),
 });
+
+/** Schemas of the switch, its listeners, links and addresses, and of counters. */
+export const SWITCH_SCHEMAS = {
+  FDB_STATUS,
+  LINK_STATUS,
+  LISTENER_STATUS,
+  PORT_STATS,
+  SWITCH_STATUS,
+} as const;

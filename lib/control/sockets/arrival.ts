@@ -1,16 +1,19 @@
 /**
- * When a connection counts as a front-end. Whoever looks whether a socket lives connects as well, and
- * hangs up without a word: that is no front-end, and is no news. One that stays is, silent or not.
+ * When a connection counts as a front-end. Whoever looks whether a socket is alive connects as well,
+ * and hangs up without a word: that is no front-end, and nothing is logged of it. A connection that
+ * stays is one, silent or not.
  *
  * @module
  */
 
-/** It was gone at once, had a link in between, or was there for a while. */
+/** How long a connection stayed: gone at once, had a link in between, or was there for a while. */
 export type Stay = "short" | "linked" | "long";
 
-/** How long one may be silent before it is told of, ms. Whoever stays as long is no storm. */
+/**
+ * A silent connection counts as a front-end after this time, ms; floods of connections last less.
+ */
 const SILENT_MS_MAX = 1000;
-/** Whoever stays as long is no news of the minute, ms. */
+/** A front-end that stays as long is not one that comes and goes, ms. */
 const STAY_MS = 10_000;
 
 /** The arrival of one connection. Control thread only; end it. */
@@ -21,7 +24,8 @@ export class Arrival {
   #stay: Stay = "short";
 
   /**
-   * @param announce called once, when the connection is a front-end
+   * Begins with a connection.
+   * @param announce called once, when the connection counts as a front-end
    * @param stays called once, when it has been there for long; null: nobody asks
    */
   constructor(announce: () => void, stays: (() => void) | null = null) {
@@ -33,19 +37,19 @@ export class Arrival {
     }, SILENT_MS_MAX);
   }
 
-  /** It has said something, or something is to be said of it. */
+  /** It counts as a front-end now: it has said something, or something is to be logged of it. */
   announce(): void {
     if (this.#announced) return;
     this.#announced = true;
     this.#announce();
   }
 
-  /** Its rings run. */
+  /** Its rings run: it stayed `linked` at least. */
   prove(): void {
     if (this.#stay === "short") this.#stay = "linked";
   }
 
-  /** Whether it was told of. */
+  /** Whether it counts as a front-end. */
   get isAnnounced(): boolean {
     return this.#announced;
   }
@@ -55,7 +59,7 @@ export class Arrival {
     return this.#stay;
   }
 
-  /** The connection is over. @param told something is to be said of it, even if it was silent */
+  /** The connection is over. @param told it is to count as a front-end, even if it was silent */
   end(told: boolean): void {
     clearTimeout(this.#timer);
     if (told) this.announce();

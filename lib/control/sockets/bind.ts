@@ -28,7 +28,9 @@ import { ControlError } from "../types.ts";
 
 /** Who may connect. */
 export interface SocketAccess {
+  /** Permission bits of the file, 0 to 0o777. */
   readonly mode: number;
+  /** Name or number of the group that gets the file, or null: the process's own. */
   readonly group: string | null;
 }
 
@@ -52,7 +54,9 @@ export function checkSocketPath(path: string, verb = "listen on"): void {
 
 /** A socket that was bound, and what tells its file from any other one. */
 export interface BoundSocket {
+  /** The listening socket. */
   readonly fd: number;
+  /** Device and inode of its file, see {@linkcode socketIdentity}. */
   readonly identity: string;
 }
 
@@ -81,7 +85,7 @@ export function bindSocket(path: string, access: SocketAccess, backlog = BACKLOG
   }
 }
 
-/** The same. @returns the socket alone */
+/** As {@linkcode bindSocket}, for callers that do not watch the file. */
 export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG): number {
   return bindSocket(path, access, backlog).fd;
 }
@@ -176,8 +180,9 @@ export function bindError(path: string, error: unknown): unknown {
   );
 }
 
-/** What is in the way. */
+/** How the error of a path ends that is in use by a server. */
 export const LIVE = "belongs to a running server";
+/** How the error of a path ends at which something else stands. */
 export const NO_SOCKET = "exists and is not a socket";
 
 function busy(path: string, why: string): ControlError {

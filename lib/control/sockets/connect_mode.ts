@@ -31,11 +31,14 @@ export class ConnectingSocket implements PortSocket {
   #choked = false;
   #pauseMs = RETRY_MS_MIN;
   #connectedAt = 0;
-  /** The reasons to wait that the log has, and since when. */
+  /** Reasons to wait that were logged since `#saidAt`. */
   readonly #said = new Set<string>();
   #saidAt = 0;
 
-  /** @param fds takes attempts in turn, off the thread @throws {ControlError} the path cannot be */
+  /**
+   * Connects to nothing before {@linkcode open}. @param fds runs attempts in turn, off the thread
+   * @throws {ControlError} no socket can have that path
+   */
   constructor(path: string, fds: TenantFds, host: SocketHost) {
     checkSocketPath(path, "connect to");
     this.#path = path;

@@ -17,15 +17,18 @@ const TOGETHER_MS = 100;
 export const HELD_MAX = 8;
 /** Of these, such as were thrown out too often: others need not wait for a place. */
 export const SLOWED_MAX = 4;
-/** Why somebody is held who could be taken. */
+/** Why a front-end is held that could be taken. */
 export const TOO_OFTEN: TurnedAway = {
   code: "too-often",
   why: "and was thrown out so often that each try waits a second",
 };
 
-/** The same, with what a socket knows of those who come. */
+/** What a doorstep needs of its socket. */
 export interface DoorstepHost extends Pick<SocketHost, "mayTake" | "refuse" | "log"> {
-  /** @param waited it was held for its time already */
+  /**
+   * Takes a connected front-end over, or says why not. @param waited it was held for its time
+   * already
+   */
   take(fd: number, waited: boolean): TurnedAway | null;
 }
 
@@ -43,7 +46,7 @@ export class Doorstep {
   readonly #held: Held[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param hasRoom told when one more could be held */
+  /** Nobody is held. @param hasRoom told when one more could be held */
   constructor(host: DoorstepHost, hasRoom: () => void) {
     this.#host = host;
     this.#hasRoom = hasRoom;
@@ -71,7 +74,9 @@ export class Doorstep {
     return true;
   }
 
-  /** The time of some is over, and the port was not free in between, or is since a moment ago. */
+  /**
+   * Some have been held long enough: each gets a try, and is turned away if it is not taken then.
+   */
   #expire(): void {
     this.#timer = undefined;
     const due = performance.now() + TOGETHER_MS;
@@ -87,12 +92,12 @@ export class Doorstep {
     this.#hasRoom();
   }
 
-  /** The port may be free: takes the one that waits longest, but for those who have to wait. */
+  /** The port may be free: takes the one held longest of those that are not slowed down. */
   admit(): void {
     for (let i = 0; i < this.#held.length && this.#host.mayTake(); i++) {
       const held = this.#held[i] as Held;
       if (held.slowed) continue;
-      // What the port does may admit another one: this one is in nobody's list meanwhile.
+      // Off the list meanwhile: what the port does may call this function again.
       this.#held.splice(i, 1);
       const away = this.#host.take(held.fd, false);
       if (away === null) {

@@ -26,7 +26,7 @@ interface Knocker {
   told: number;
 }
 
-/** Who is at the other end: its number is had for little, its name is not. */
+/** Who is at the other end: its number costs a system call, its name a read of /proc. */
 interface PeerLooks {
   readonly pid: typeof peerPid;
   readonly describe: typeof describePeer;
@@ -37,14 +37,14 @@ export class Knocks {
   readonly #log: SocketHost["log"];
   readonly #now: () => number;
   readonly #looks: PeerLooks;
-  /** By process and reason: one that is refused and one that is slowed down are two facts. */
+  /** By process and reason: one process can be refused and slowed down. */
   readonly #peers = new Map<string, Knocker>();
   #others = 0;
-  /** Since when they are counted, ms. */
+  /** Since when `#others` are counted, ms. */
   #othersMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param now ms, from any moment on @param looks replaced in tests */
+  /** Nobody knocks. @param now ms, from any moment on @param looks replaced in tests */
   constructor(
     log: SocketHost["log"],
     now: () => number = () => performance.now(),
@@ -77,7 +77,7 @@ export class Knocks {
     this.#log("warn", code, `a front-end was refused: ${who} knocks, ${why}`);
   }
 
-  /** Says what is due. */
+  /** Logs what is due, every LOOK_MS. */
   look(): void {
     const now = this.#now();
     for (const [key, knocker] of this.#peers) {

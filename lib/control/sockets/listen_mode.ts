@@ -43,12 +43,12 @@ export class ListeningSocket implements PortSocket {
   readonly #context: ListeningContext;
   readonly #host: SocketHost;
   #fd = -1;
-  /** Null if it is inherited: that one is its maker's. */
+  /** Null for an inherited socket: its file belongs to whoever made it. */
   #file: SocketFile | null = null;
-  /** Those who come while nobody can be taken. */
+  /** Holds front-ends that come while nobody can be taken. */
   readonly #doorstep: Doorstep;
   readonly #pace: Pace;
-  /** Why it rests, as far as the log has it. */
+  /** The reason to rest that the log has, or null. */
   #resting: string | null = null;
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -91,7 +91,7 @@ export class ListeningSocket implements PortSocket {
     return bindSocket(this.#config.path, this.#context.access, this.#backlog);
   }
 
-  /** All of them may come at once when a switch is back. */
+  /** Connections that may wait: all front-ends may come at once when a switch is restarted. */
   get #backlog(): number {
     return Math.max(BACKLOG, this.#config.multi ?? 1);
   }
@@ -103,7 +103,7 @@ export class ListeningSocket implements PortSocket {
     reactor.remove(old);
     this.#fd = fd;
     reactor.add(fd, () => this.#accept());
-    // Whoever found the old one in time is let in.
+    // Those that wait at the old socket are taken.
     for (let count = 0; count < this.#backlog && this.#host.mayTake(); count++) {
       const waiting = acceptUnix(old);
       if (waiting < 0) break;
@@ -129,7 +129,7 @@ export class ListeningSocket implements PortSocket {
     clearTimeout(this.#restTimer);
     this.#doorstep.clear("admin-down");
     this.#context.reactor.remove(this.#fd);
-    // In this order: the file's inode number is not given to another one while the socket lives.
+    // In this order: while the socket lives, no other file gets its inode number.
     this.#file?.remove();
     this.#file = null;
     closeFd(this.#fd);

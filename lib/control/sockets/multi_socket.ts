@@ -120,7 +120,7 @@ export class PortListener {
     return this.#lanes[number % LANES] as TenantFds;
   }
 
-  /** The lowest number without a port whose descriptors still close, or -1. */
+  /** The lowest free number in whose lane not too many descriptors wait to be closed, or -1. */
   #freeNumber(): number {
     for (let number = 0; number < this.#multi; number++) {
       if (!this.#ports.has(number) && !this.#lane(number).isChoked) return number;
@@ -128,7 +128,7 @@ export class PortListener {
     return -1;
   }
 
-  /** There are free numbers, and descriptors of earlier front-ends keep all of them. */
+  /** There are free numbers, and too many descriptors wait in the lanes of all of them. */
   get #isChoked(): boolean {
     return this.#ports.size < this.#multi && this.#freeNumber() < 0;
   }
@@ -155,7 +155,7 @@ export class PortListener {
     for (const number of [...this.#ports.keys()]) this.#remove(number);
   }
 
-  /** A port of this listener is removed by somebody else. */
+  /** Somebody else removes a port of this listener. */
   forget(name: string): void {
     for (const [number, port] of this.#ports) {
       if (port.config.name === name) this.#drop(number, port);

@@ -2,10 +2,10 @@
  * How fast one socket takes front-ends. Each costs the control thread a session and a look at /proc,
  * and one that comes, is thrown out or leaves, and comes again would cost it without end.
  *
- * Allowances of the socket, whoever comes, and one of each process whose connections had to be
- * closed. A process that has used its own up waits before each further try, and nobody else does; one of
- * another PID namespace has none, and shares the socket's.
- * Front-ends that stayed for a while cost nothing, those that had a link and left at once half.
+ * Token buckets: two of the socket, whoever comes, and one of each process whose connections had to be
+ * closed. A process whose bucket is empty waits before each further try, and nobody else does; one of
+ * another PID namespace has none, and shares the socket's. Front-ends that stayed for a while cost
+ * nothing, those that had a link and left at once half a token.
  *
  * @module
  */
@@ -19,13 +19,13 @@ const LINKED_TAKE = 0.5;
 /** Turned away at once, unheard: cheaper, and not at the cost of those who wait for their try. */
 const TURNS_BURST_MAX = 20;
 const TURNS_PER_SECOND = 20;
-/** The same for connections of one process that were closed for a fault of it. */
+/** The same for connections of one process that were closed because of what it did. */
 const FAULTS_BURST_MAX = 50;
 const FAULTS_PER_SECOND = 1;
 /** Processes that are kept apart; who was quiet for longest is forgotten. */
 const PROCESSES_MAX = 64;
 
-/** An allowance that comes back with time. */
+/** A token bucket. */
 class Bucket {
   readonly #most: number;
   readonly #perSecond: number;
@@ -51,15 +51,18 @@ class Bucket {
   }
 }
 
-/** The allowances of one socket. Control thread only. */
+/** The buckets of one socket. Control thread only. */
 export class Pace {
   readonly #now: () => number;
   readonly #socket: Bucket;
   readonly #turns: Bucket;
-  /** By process, who was heard of last at the end. */
+  /** By process; the one that was heard of last is at the end. */
   readonly #processes = new Map<number, Bucket>();
 
-  /** @param multi front-ends that may all come at once @param now ms, from any moment on */
+  /**
+   * All buckets are full. @param multi front-ends that may all come at once @param now ms, from any
+   * moment on
+   */
   constructor(multi: number, now: () => number = () => performance.now()) {
     this.#now = now;
     this.#socket = new Bucket(TAKES_BURST_MAX + 2 * multi, TAKES_PER_SECOND, now());

@@ -10,7 +10,9 @@ import type { Stay } from "./arrival.ts";
 
 /** Why a front-end was not taken: a reason code, and words for people. */
 export interface TurnedAway {
+  /** Counted and logged. */
   readonly code: ReasonCode;
+  /** Continues a sentence about the front-end that was not taken. */
   readonly why: string;
 }
 
@@ -18,6 +20,7 @@ export interface TurnedAway {
 export interface Visited {
   /** Its process, 0 if the kernel cannot tell. */
   readonly pid: number;
+  /** How long it stayed. */
   readonly stay: Stay;
   /** Its connection was closed for a fault of it. */
   readonly faulty: boolean;
@@ -33,10 +36,14 @@ export interface SocketHost {
   refuse(fd: number, code: ReasonCode): void;
   /** Counts what keeps front-ends waiting, once each time it begins. @param detail for people */
   failed(code: ReasonCode, detail: string): void;
+  /** Logs with the port's name. */
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
 }
 
-/** Of a port that takes nobody: a tenant can have the closing of what it sent take for ever. */
+/**
+ * The problem of a port that takes nobody because descriptors of an earlier front-end do not close,
+ * which a tenant can bring about.
+ */
 export const CLOSING: PortProblem = {
   code: "closing",
   text: "descriptors of an earlier front-end do not close, and the next ones wait for that",

@@ -9,7 +9,9 @@ import { closeFd, connectUnix, peerCredentials } from "../../../ffi/mod.ts";
 
 /** A process by its number, name and state. */
 export interface ProcessFacts {
+  /** Its number in this PID namespace. */
   readonly pid: number;
+  /** As /proc has it: at most 15 bytes, of its own choice. */
   readonly command: string;
   /** Stopped by a signal or held by a debugger. */
   readonly stopped: boolean;
@@ -20,7 +22,7 @@ export function listenerOf(path: string): ProcessFacts | null {
   return factsOf(listenerPid(path));
 }
 
-/** The same of another process than this one, without connecting to it. */
+/** As {@linkcode listenerOf}, but never this process, and without connecting. */
 export function otherListenerOf(path: string): ProcessFacts | null {
   return factsOf(ownerPid(path));
 }
@@ -71,7 +73,7 @@ function controlPid(path: string): number {
     }
     return pids.size === 1 ? [...pids][0] ?? 0 : 0;
   } catch {
-    // The same.
+    // /proc tells only what this user may see.
     return 0;
   }
 }

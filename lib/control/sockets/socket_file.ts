@@ -21,15 +21,18 @@ const LINES_MS = 60_000;
 export interface SocketFileHost {
   /** Binds the socket anew. @returns the new file's identity @throws {ControlError} */
   bindAgain(): string;
+  /** Logs with the name of the port, or the switch's. */
   log(level: "info" | "warn", event: string, message: string): void;
 }
 
 /** The file of one socket. Control thread only; remove it. */
 export class SocketFile implements Watched {
+  /** Where the file is to be. */
   readonly path: string;
   readonly #watch: SocketWatch;
   readonly #host: SocketFileHost;
   readonly #folder: ReturnType<typeof describeFolder>;
+  /** What {@linkcode socketIdentity} says of it while it is the right one. */
   #identity: string;
   #problem: PortProblem | null = null;
   /** The problem stands in the log. */
@@ -38,7 +41,9 @@ export class SocketFile implements Watched {
   #untold = 0;
   #linesSince = -Infinity;
 
-  /** @param identity what {@linkcode socketIdentity} is to say of it */
+  /**
+   * Watches a file that is there. @param identity what {@linkcode socketIdentity} is to say of it
+   */
   constructor(path: string, identity: string, watch: SocketWatch, host: SocketFileHost) {
     this.path = path;
     this.#identity = identity;

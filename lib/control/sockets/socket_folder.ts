@@ -7,19 +7,22 @@
 import { dirname } from "node:path";
 import { ControlError } from "../types.ts";
 
-/** May replace what it wants anyway. */
+/** May replace any file in any case. */
 const ROOT = 0;
 
 /** A folder as it was. */
-interface FolderFacts {
+export interface FolderFacts {
+  /** As it was written, absolute or not. */
   readonly path: string;
   /** Permission bits with set-id and sticky ones. */
   readonly mode: number;
+  /** Owner; -1 if the platform does not say. */
   readonly uid: number;
+  /** Group, likewise. */
   readonly gid: number;
 }
 
-/** What a folder and those above it are like, the topmost first. */
+/** Facts about a folder and those above it, the topmost first. */
 export function describeFolder(path: string): FolderFacts[] {
   const facts: FolderFacts[] = [];
   for (let at = path;; at = dirname(at)) {
@@ -71,7 +74,7 @@ function checkOwner(path: string, before: number): void {
   }
 }
 
-/** Null: that cannot be told, and nothing be bound there. */
+/** Its owner; null if the path is out of reach: nothing can be bound there either. */
 function ownerOf(path: string, look: typeof Deno.statSync): number | null {
   try {
     return look(path).uid;

@@ -17,8 +17,9 @@ const SETTLED_MS = 1000;
 
 /** A socket file that is watched. */
 export interface Watched {
+  /** Of the socket's file. */
   readonly path: string;
-  /** Not as it should be: looked at each time. */
+  /** The last look found it missing or replaced: it is looked at each time. */
   readonly isLost: boolean;
   /** Looks whether it is there, and does what is to be done if it is not. Never throws. */
   look(): void;

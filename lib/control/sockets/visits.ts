@@ -20,15 +20,15 @@ const MINUTE_MS = 60_000;
 export class Visits {
   readonly #log: Log;
   readonly #now: () => number;
-  /** Of the minute that began at a moment. */
+  /** Front-ends that got lines in the minute that began at `#beganMs`. */
   #told = 0;
   #beganMs = -Infinity;
-  /** Of the minute that runs, those without lines. */
+  /** Front-ends of this minute without lines. */
   #untold = 0;
   #last = "";
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param now ms, from any moment on */
+  /** Nobody came yet. @param now ms, from any moment on */
   constructor(log: Log, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#now = now;
@@ -51,14 +51,14 @@ export class Visits {
     if (this.#timer === undefined && this.#told > 0) this.#told--;
   }
 
-  /** One is gone that the log was not told of. */
+  /** One is gone that has no line of its own. @param what who it was and how it went */
   wentUntold(what: string): void {
     this.#untold++;
     this.#last = what;
     this.#timer ??= setInterval(() => this.minute(), MINUTE_MS);
   }
 
-  /** A minute is over. */
+  /** Logs how many went without a line in the last minute. Called by the timer. */
   minute(): void {
     const ends = this.#untold <= TOLD_MAX;
     this.#say();
@@ -88,7 +88,7 @@ export class Visit {
   readonly #peer: PortStatus["peer"];
   #told = true;
 
-  /** @param write the log of its port */
+  /** Nothing is logged yet. @param write the log of its port */
   constructor(visits: Visits, write: Visit["log"], peer: PortStatus["peer"]) {
     this.#visits = visits;
     this.#write = write;

@@ -12,11 +12,17 @@ import type { BlockingPool } from "../front_end/tenant_fds.ts";
 
 /** What a port shares with the others. */
 export interface PortContext {
+  /** Where new ports are served. */
   readonly planes: PlaneChoice;
+  /** Threads for what tenants can block. */
   readonly blocking: BlockingPool;
+  /** The control thread's event loop. */
   readonly reactor: Reactor;
+  /** The switch's log. */
   readonly logger: Logger;
+  /** Mode and group of port sockets. */
   readonly access: SocketAccess;
+  /** Watches socket files. */
   readonly sockets: SocketWatch;
   /** What the names of files for the next process begin with, or null for none. */
   readonly recordsPrefix: string | null;

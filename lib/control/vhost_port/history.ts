@@ -8,9 +8,13 @@ import type { PortStatus } from "../types.ts";
 
 /** The history of one port. Times are ISO 8601 in UTC. Control thread only. */
 export class PortHistory {
+  /** Front-ends that came since the port was added. */
   connects = 0;
+  /** When the one that is there came, or null. */
   connectedAt: string | null = null;
+  /** When the link last changed, or the front-end came or went. */
   linkSince: string = now();
+  /** What went wrong last. */
   lastError: PortStatus["lastError"] = null;
   /** What the front-end that is there, or was last, was refused last, for people. */
   refusal: string | null = null;
@@ -26,7 +30,7 @@ export class PortHistory {
 
   /** It is gone. */
   disconnected(): void {
-    // One that never said anything has not been here.
+    // A connection that never said anything did not count as a front-end.
     if (this.connectedAt === null) return;
     this.connectedAt = null;
     this.linkSince = now();

@@ -57,6 +57,7 @@ interface Attachment {
 
 /** One port. Control thread only. */
 export class SwitchPort {
+  /** As the operator wrote it; of an adopted port, with its number. */
   readonly config: PortConfig;
   /** The data plane that serves it. */
   readonly plane: PortPlane;

@@ -51,7 +51,7 @@ function notShared(text: string, hint = SHARE_HINT): PortProblem {
   };
 }
 
-/** Of each switch, whose early leaving was told already: ports of a listener come and go. */
+/** By switch: names of ports and listeners of which an early leaving was logged already. */
 const told = new WeakMap<object, Set<string>>();
 
 /** The problems of one port. Control thread only. */
@@ -77,7 +77,7 @@ export class PortProblems {
   #owned = false;
   #lastAt = 0;
 
-  /** @param owner what all ports of a switch share */
+  /** No front-end is there. @param owner the same object for all ports of a switch */
   constructor(
     name: string,
     owner: object,
@@ -150,7 +150,7 @@ export class PortProblems {
     this.#log("warn", IOMMU.code, `${IOMMU.text}: ${IOMMU.hint}`);
   }
 
-  /** The data plane met what is wrong with a driver. @returns false: that is not what it says */
+  /** The data plane met what is wrong with a driver. @returns whether the event was about that */
   told({ kind, vring, value }: DataPlaneEvent): boolean {
     if (kind === EVENT.stray) this.#strays.set(vring, value);
     else if (kind === EVENT.badChain) this.#badChain(vring, value);
@@ -172,7 +172,7 @@ export class PortProblems {
     return `: ${strayText(address)}: ${SHARE_HINT}`;
   }
 
-  /** Looks whether memory is there; what two looks in a row see is so. */
+  /** Looks whether memory is there. A problem counts once two looks in a row have found it. */
   look(): void {
     const device = this.#device;
     if (device === null) return;
@@ -199,7 +199,8 @@ export class PortProblems {
 
   /**
    * A driver that kicks has written something before, in every ring it uses: if all of them are
-   * zeros from end to end, it writes elsewhere. Idle guests do not kick, others are told by a word.
+   * zeros from end to end, it writes elsewhere. Idle guests do not kick; in a ring that works, a
+   * word that is not 0 is found at once.
    */
   #privateMemory({ vrings, packed }: Device): PortProblem | null {
     const runs = (vring: VringState): boolean => vring.running && !vring.held;

@@ -11,32 +11,46 @@ import type { PortHistory } from "./history.ts";
 import { portVerdict } from "./verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "../types.ts";
 
-/** What others know of a port. */
+/** What a port has to do with other ports. */
 export interface PortRelations {
+  /** The port it is linked with, there or not. */
   readonly linkedTo: string | null;
+  /** Names of ports that brought one of the same memory files. */
   readonly sharesMemoryWith: readonly string[];
   /** What is wrong between this port and another. */
   readonly problems: PortStatus["problems"];
 }
 
-/** Of a port that nobody knows. */
+/** For callers that want nothing of a port's relations. */
 export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [], problems: [] };
 
 /** What a port knows of itself. */
 export interface PortFacts {
+  /** As the operator wrote it. */
   readonly config: PortConfig;
   /** The connected front-end's device and who it is, or null. */
   readonly device: Device | null;
+  /** Who is connected; null also where the kernel cannot tell. */
   readonly peer: PortStatus["peer"];
+  /** Both directions of a queue pair run, and the port is in service. */
   readonly linkUp: boolean;
+  /** In service or not. */
   readonly admin: PortStatus["admin"];
+  /** Why a port in mode connect has no front-end. */
   readonly retry: PortStatus["retry"];
+  /** Template of the listener that it came from. */
   readonly listener: string | null;
+  /** To other ports. */
   readonly relations: PortRelations;
+  /** MTU in force, bytes; null: nobody named one. */
   readonly mtu: number | null;
+  /** What happened so far. */
   readonly history: PortHistory;
+  /** Totals by name. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Regions of the memory table in force. */
   readonly memory: readonly MemoryRegion[];
+  /** What is wrong at the port itself. */
   readonly problems: PortStatus["problems"];
 }
 
