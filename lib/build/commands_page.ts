@@ -31,7 +31,7 @@ function listed(help: string): string[] {
   return names;
 }
 
-/** The page. */
+/** The whole page, Markdown. Runs the program once for each command. */
 export async function commandsPage(): Promise<string> {
   const parts = [
     "# Commands",

@@ -80,7 +80,7 @@ function section(kind: EntryKind, entries: readonly Entry[]): string {
   ].join("\n");
 }
 
-/** Who expects what of the answers that are more than an acknowledgement. */
+/** A table of answers that are more than an acknowledgement, and of who reads them how. */
 function answers(entries: readonly Entry[]): string {
   const rows = entries.flatMap(({ name, answer }) => {
     if (answer === null || answer === ACKNOWLEDGED) return [];
@@ -96,7 +96,7 @@ function answers(entries: readonly Entry[]): string {
   ].join("\n");
 }
 
-/** The tables. */
+/** All tables of docs/protocol.md. */
 export function protocolTables(): string {
   const entries = inventory();
   const sections = ENTRY_KINDS.map((kind) =>
@@ -105,7 +105,7 @@ export function protocolTables(): string {
   return [...sections, answers(entries)].join("\n\n");
 }
 
-/** Counters with unit and meaning; whose frames have a way, that as well. */
+/** Counters with unit and meaning; if some count frames of one way, with the way. */
 function counterTable(rows: readonly CounterRow[]): string {
   const ways = rows.some(([name]) => counterWay(name) !== null);
   return table(

@@ -8,9 +8,11 @@ import { concat } from "@std/bytes/concat";
 
 /** One file, folder (mode 040755) or link of the archive. */
 export interface CpioEntry {
+  /** Path without a slash in front. */
   readonly name: string;
   /** File type and permissions, as in `st_mode`. */
   readonly mode: number;
+  /** A file's content, a link's target; empty for a folder. */
   readonly data: Uint8Array;
 }
 

@@ -8,6 +8,7 @@ import { QemuGuest } from "./qemu.ts";
 
 /** What a demo prints to. */
 export interface DemoIo {
+  /** Prints one line, without newline. */
   print(line: string): void;
   /** Called while the guests are still connected. */
   inspect?(): Promise<void>;

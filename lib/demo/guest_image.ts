@@ -9,7 +9,11 @@
 import { type CpioEntry, writeCpio } from "./cpio.ts";
 
 /** Debian packages the guests need. */
-export const QEMU_PACKAGES = ["qemu-system-x86", "linux-image-cloud-amd64", "busybox-static"];
+export const QEMU_PACKAGES: readonly string[] = [
+  "qemu-system-x86",
+  "linux-image-cloud-amd64",
+  "busybox-static",
+];
 
 const BUSYBOX = "/bin/busybox";
 const MODULES = ["virtio_net", "virtio_pci", "virtio"];
@@ -51,7 +55,9 @@ done
 
 /** Kernel and initramfs of a guest, as files. */
 export interface GuestImage {
+  /** Path of the kernel, on this machine. */
   readonly kernel: string;
+  /** Path of the initramfs. */
   readonly initrd: string;
 }
 

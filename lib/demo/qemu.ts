@@ -9,16 +9,21 @@ import type { GuestImage } from "./guest_image.ts";
 
 /** How a guest is made. */
 export interface GuestOptions {
+  /** Its host name, and the names of its files in `folder`. */
   readonly name: string;
   /** Address with prefix length, such as `10.77.0.1/24`. */
   readonly address: string;
+  /** Of its NIC, as `52:54:00:00:00:01`. */
   readonly mac: string;
   /** The switch's socket. */
   readonly socket: string;
+  /** What it boots. */
   readonly image: GuestImage;
   /** Folder for the guest's own sockets and logs. */
   readonly folder: string;
+  /** Its memory, MiB; default 160. */
   readonly memoryMib?: number;
+  /** MTU of its NIC, bytes; default 1500. */
   readonly mtu?: number;
   /** Further properties of the NIC, such as `packed=on`. */
   readonly nic?: readonly string[];
@@ -44,7 +49,9 @@ export interface GuestOptions {
 
 /** What a command in the guest gave. */
 export interface GuestResult {
+  /** Exit code of the shell. */
   readonly code: number;
+  /** Standard output and error, without carriage returns, trimmed. */
   readonly output: string;
 }
 
@@ -108,6 +115,7 @@ function qemuArguments(options: GuestOptions): string[] {
 
 /** A running guest. Stop it, or leave its `await using` scope. */
 export class QemuGuest implements AsyncDisposable {
+  /** As it was started. */
   readonly options: GuestOptions;
   readonly #process: Deno.ChildProcess;
   readonly #errors: Promise<string>;
@@ -134,6 +142,7 @@ export class QemuGuest implements AsyncDisposable {
     return new QemuGuest(options);
   }
 
+  /** Process of QEMU. */
   get pid(): number {
     return this.#process.pid;
   }
@@ -145,7 +154,10 @@ export class QemuGuest implements AsyncDisposable {
     await this.#until(READY, end);
   }
 
-  /** The same for a guest that came by migration: it has booted elsewhere, and is asked. */
+  /**
+   * As {@linkcode QemuGuest.ready}, for a guest that came by migration: it has booted elsewhere,
+   * and is asked.
+   */
   async arrived(): Promise<void> {
     const end = Date.now() + READY_MS_MAX;
     await this.#connect(end);
@@ -252,6 +264,7 @@ export class QemuGuest implements AsyncDisposable {
     await this.#errors;
   }
 
+  /** Ends QEMU at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -10,11 +10,13 @@
 export interface VirtioUserPort {
   /** The back-end's socket. */
   readonly socket: string;
+  /** As `02:00:00:00:00:01`; default `02:00:00:00:aa:0N` with the port's number. */
   readonly mac?: string;
   /** Queue pairs, 1 by default. */
   readonly queues?: number;
   /** Descriptors of each virtqueue, 256 by default; a power of two unless packed. */
   readonly queueSize?: number;
+  /** Packed virtqueues; DPDK's default is split ones. */
   readonly packed?: boolean;
   /** Mergeable receive buffers; on by default. */
   readonly mrgRxbuf?: boolean;
@@ -30,11 +32,13 @@ export interface VirtioUserPort {
 export interface TestpmdOptions {
   /** Ports in the order of their numbers; a string is a `--vdev` word as it stands. */
   readonly ports: readonly (VirtioUserPort | string)[];
+  /** Memory for buffers, MiB. */
   readonly memoryMib: number;
   /** Huge pages of the system, or ordinary pages of a memfd. */
   readonly hugepages: boolean;
   /** Processors of the prompt and of each forwarding core; any by default. */
   readonly cpus?: { readonly main: number; readonly forward: readonly number[] };
+  /** Forwarding mode, such as `io` or `txonly`; default `io`. */
   readonly forward?: string;
   /** Frames per burst, 32 by default. */
   readonly burst?: number;
@@ -58,17 +62,27 @@ export interface TestpmdOptions {
 
 /** Counters of one port, as testpmd sees them. */
 export interface TestpmdStats {
+  /** Port number, from 0. */
   readonly port: number;
+  /** Frames received. */
   readonly rxPackets: number;
+  /** Bytes of these frames. */
   readonly rxBytes: number;
+  /** Frames dropped for want of descriptors. */
   readonly rxMissed: number;
+  /** Frames received with an error. */
   readonly rxErrors: number;
+  /** Times no buffer was left in the pool. */
   readonly rxNoMbuf: number;
+  /** Frames sent. */
   readonly txPackets: number;
+  /** Frames that could not be sent. */
   readonly txErrors: number;
+  /** Bytes of the frames sent. */
   readonly txBytes: number;
   /** Frames per second since the counters were last shown, by testpmd's clock. */
   readonly rxPps: number;
+  /** The same for frames sent. */
   readonly txPps: number;
 }
 
@@ -220,6 +234,7 @@ export class Testpmd implements AsyncDisposable {
     return this.#log;
   }
 
+  /** Process of stdbuf, which becomes that of testpmd. */
   get pid(): number {
     return this.#process.pid;
   }
@@ -301,6 +316,7 @@ export class Testpmd implements AsyncDisposable {
     await this.#input.close().catch(() => {});
   }
 
+  /** Quits as a user would. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
