@@ -1,186 +1,144 @@
 /**
- * Throughput beside OVS-DPDK and DPDK's own forwarding: `deno task bench`.
+ * The bench: `deno task bench`. `--help` says what it can do, docs/performance.md how to read it.
  *
- * One core for the switch, one for a generator that is the same for all. Switches take turns, run
+ * One core for the switch, one for a generator that is the same for all. Contenders take turns, run
  * by run, each started afresh: the machine is not the same for two minutes, so only neighbouring
  * runs are compared, and medians over the rounds are what counts.
  *
  * @module
  */
+import { hasTestpmd } from "../lib/demo/testpmd.ts";
 import { HugePages } from "../tests/harness/hugepages.ts";
-import { dpdkIo } from "./dpdk_io.ts";
-import { drive, type Figure, GENERATOR_CPU, type Load, type Window } from "./load.ts";
-import { ovs } from "./ovs.ts";
-import { describeMachine, formatTable, type Row, toJson } from "./report.ts";
-import type { RivalKind } from "./rival.ts";
-import { vuswitch } from "./vuswitch.ts";
+import { HELP, readOptions, type RunOptions, UsageError } from "./cli.ts";
+import { chooseCpus, type Cpus, describeMachine, readTopology } from "./machine.ts";
+import { NeedError, noHugePages, withoutMissing } from "./needs.ts";
+import { chooseCells, expectedSeconds } from "./plan.ts";
+import { sayTime } from "./progress.ts";
+import { historyOf, readSession, RECORD_VERSION, type Session, writeSession } from "./record.ts";
+import { formatTable } from "./report/table.ts";
+import { runCells } from "./runner.ts";
+import { QUANTILES } from "./statistics.ts";
+import type { Cell } from "./suite.ts";
+import { SUITES } from "./suites/mod.ts";
 
-interface Options {
-  readonly rounds: number;
-  readonly seconds: number;
-  /** Frames the generator takes and sends at once. */
-  readonly burst: number;
-  readonly json: string;
-}
-
-const USAGE =
-  "usage: deno task bench [--rounds N] [--seconds N] [--quick] [--burst N] [--json PATH]";
-const OPTIONS = ["--rounds", "--seconds", "--burst", "--json"];
-const SWITCH_CPU = 1;
-const WARM_UP_MS = 1000;
-const SMALL_MIB = 512;
-/** Buffers are taken from the end of it: beyond 8 GiB. */
-const LARGE_MIB = 9216;
-const LARGE_OFFSET = 8 * 2 ** 30;
-/** The generator's 512 MiB, and 1.5 GiB for OVS or DPDK. */
-const HUGE_MIB = 2048;
+/** More than this before anything ran: something else is measured as well. */
+const LOAD_MAX = 0.5;
 
 /** Set by a signal: the run in progress fails or is the last, and what was reserved is given back. */
 let interrupted = false;
 
-function fail(message: string): never {
-  console.error(`${message}\n${USAGE}`);
-  Deno.exit(2);
+function warn(line: string): void {
+  console.error(line);
 }
 
-function readOptions(args: readonly string[]): Options {
-  let rounds = 5;
-  let seconds = 2;
-  let burst = 64;
-  let json = new URL("./results.json", import.meta.url).pathname;
-  for (let i = 0; i < args.length; i++) {
-    const name = args[i] ?? "";
-    if (name === "--quick") {
-      [rounds, seconds] = [1, 1];
-      continue;
-    }
-    if (!OPTIONS.includes(name)) fail(`Unknown option: ${name}`);
-    const value = args[++i];
-    if (value === undefined) fail(`Missing value: ${name}`);
-    if (name === "--json") json = value;
-    else if (!/^[1-9]\d{0,3}$/.test(value)) fail(`Not a number from 1 to 9999: ${name} ${value}`);
-    else if (name === "--rounds") rounds = Number(value);
-    else if (name === "--seconds") seconds = Number(value);
-    else if (name === "--burst" && Number(value) <= 512) burst = Number(value);
-    else fail(`Not a number from 1 to 512: ${name} ${value}`);
+/** The processors to use. @throws {NeedError} */
+function cpusFor(options: RunOptions): Cpus {
+  const topology = readTopology();
+  const cpus = options.cpus ?? chooseCpus(topology);
+  if (cpus === null) {
+    throw new NeedError("One processor is not enough: the switch and the generator need one each");
   }
-  return { rounds, seconds, burst, json };
-}
-
-/** One run of one switch under one load. */
-async function run(kind: RivalKind, load: Load, options: Options): Promise<Figure> {
-  const folder = await Deno.makeTempDir({ prefix: "vub-" });
-  const window: Window = { warmUpMs: WARM_UP_MS, measureMs: options.seconds * 1000 };
-  try {
-    await using rival = await kind.start(folder, SWITCH_CPU, load.hugepages);
-    return await drive(rival.sockets, load, window, options.burst);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-interface Contender {
-  readonly name: string;
-  readonly kind: RivalKind;
-  readonly load: Load;
-}
-
-/** Takes turns through the contenders; the first one is the subject. */
-async function runCell(
-  cell: string,
-  contenders: readonly Contender[],
-  options: Options,
-): Promise<Row> {
-  const runs: Record<string, number[]> = {};
-  const notes: Record<string, string> = {};
-  const lost: Record<string, number> = {};
-  for (let round = 0; round < options.rounds; round++) {
-    for (const { name, kind, load } of contenders) {
-      if (interrupted) throw new Error("Interrupted");
-      const figure = await run(kind, load, options);
-      (runs[name] ??= []).push(figure.mpps);
-      const gib = (figure.bufferOffset / 2 ** 30).toFixed(2);
-      lost[name] = (lost[name] ?? 0) + figure.lost;
-      notes[name] = `${figure.path}, buffers from ${gib} GiB, ${lost[name]} frames lost`;
-      if (load.memoryMib === LARGE_MIB && figure.bufferOffset < LARGE_OFFSET) {
-        throw new Error(`The large guest's buffers start at ${gib} GiB: this run means nothing`);
-      }
-      console.error(`${cell}, round ${round + 1}: ${name} ${figure.mpps.toFixed(2)} Mpps`);
+  for (const cpu of [cpus.switch, cpus.generator]) {
+    if (!topology.some((one) => one.cpu === cpu)) {
+      throw new NeedError(`--cpus: this process may not use processor ${cpu}`);
     }
   }
-  return { cell, runs, notes, subject: contenders[0]?.name ?? "" };
+  if (topology.find(({ cpu }) => cpu === cpus.switch)?.siblings.includes(cpus.generator)) {
+    warn(`Processors ${cpus.switch} and ${cpus.generator} are threads of one core: slow for all`);
+  }
+  return cpus;
 }
 
-async function runRivals(kinds: readonly RivalKind[], options: Options): Promise<Row[]> {
-  using pages = HugePages.reserve(HUGE_MIB);
-  const rows: Row[] = [];
-  for (const ring of ["split", "packed"] as const) {
-    for (const bytes of [64, 1500]) {
-      const load = { ring, bytes, memoryMib: SMALL_MIB, hugepages: pages !== null };
-      const contenders = kinds.map((kind) => ({ name: kind.name, kind, load }));
-      const paged = pages === null ? "4 KiB pages" : "2 MiB pages";
-      rows.push(await runCell(`${ring} ${bytes} B, ${paged}`, contenders, options));
-    }
+function list(cells: readonly Cell[], options: RunOptions): void {
+  let total = 0;
+  for (const cell of cells) {
+    const seconds = expectedSeconds(cell, options.seconds) * cell.contenders.length *
+      options.rounds;
+    total += seconds;
+    const names = cell.contenders.map(({ name }) => name).join(", ");
+    console.log(`${cell.suite.padEnd(11)} ${cell.cell.padEnd(34)} ${names}`);
   }
-  return rows;
+  console.log(`\n${cells.length} cells, ${options.rounds} rounds: about ${sayTime(total)}`);
+  for (const { name, about } of SUITES) console.log(`${name}: ${about}`);
 }
 
-/** vuswitch against itself: the same guest with little memory and with much. */
-async function runLarge(options: Options): Promise<Row[]> {
-  using pages = HugePages.reserve(LARGE_MIB + SMALL_MIB);
-  const rows: Row[] = [];
-  for (const [ring, bytes] of [["split", 64], ["packed", 1500]] as const) {
-    const contenders = [LARGE_MIB, SMALL_MIB].map((memoryMib) => ({
-      name: memoryMib === LARGE_MIB ? "9 GiB guest" : "512 MiB guest",
-      kind: vuswitch,
-      load: { ring, bytes, memoryMib, hugepages: pages !== null },
-    }));
-    const paged = pages === null ? "4 KiB pages" : "2 MiB pages";
-    rows.push(await runCell(`${ring} ${bytes} B, large guest, ${paged}`, contenders, options));
+/** Runs what was chosen. @returns the exit code */
+async function run(options: RunOptions, chosen: readonly Cell[]): Promise<number> {
+  if (!hasTestpmd()) {
+    throw new NeedError("There is no dpdk-testpmd, the generator: apt-get install dpdk dpdk-dev");
   }
-  return rows;
-}
-
-async function main(): Promise<void> {
-  const options = readOptions(Deno.args);
-  if (dpdkIo.missing.length > 0) {
-    console.error(`Cannot bench without a generator: apt-get install ${dpdkIo.missing.join(" ")}`);
-    Deno.exit(1);
+  const { cells, skipped } = withoutMissing(chosen);
+  skipped.forEach(warn);
+  const cpus = cpusFor(options);
+  const load = Deno.loadavg()[0] ?? 0;
+  if (load > LOAD_MAX) {
+    warn(`The load average is ${load.toFixed(1)}: measure with nothing else running`);
   }
-  if (navigator.hardwareConcurrency < 2) {
-    console.error("Cannot bench on one core: the switch and the generator need one each");
-    Deno.exit(1);
-  }
-  const kinds = [vuswitch, ovs, dpdkIo].filter(({ name, missing }) => {
-    if (missing.length > 0) {
-      console.error(`SKIPPED ${name}: apt-get install ${missing.join(" ")}`);
-    }
-    return missing.length === 0;
-  });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => interrupted = true);
-  }
-  const { rounds, seconds, burst } = options;
-  const about = {
-    ...describeMachine(),
-    load: `testpmd io on cpu ${GENERATOR_CPU}, switch on cpu ${SWITCH_CPU}, bursts of ${burst}`,
-    runs: `${rounds} rounds of ${seconds} s after ${WARM_UP_MS / 1000} s`,
+  const memoryMib = Math.max(...cells.map((cell) => cell.memoryMib));
+  using pages = options.smallPages ? null : HugePages.reserve(memoryMib);
+  if (!options.smallPages && pages === null) throw noHugePages(memoryMib);
+  const [started, from] = [new Date().toISOString(), performance.now()];
+  const machine = describeMachine(cpus, pages === null ? "4 KiB" : "2 MiB");
+  const { seconds, burst } = options;
+  const bench = { cpus, hugepages: pages !== null, seconds, burst };
+  const hooks = { interrupted: (): boolean => interrupted, say: warn };
+  const outcome = await runCells(cells, options.rounds, bench, hooks);
+  const session: Session = {
+    version: RECORD_VERSION,
+    started,
+    seconds: Math.round((performance.now() - from) / 1000),
+    command: ["deno task bench", ...Deno.args].join(" "),
+    quick: options.quick,
+    complete: outcome.complete,
+    machine,
+    quantiles: QUANTILES,
+    cells: outcome.cells,
   };
-  const rows = [...await runRivals(kinds, options), ...await runLarge(options)];
-  console.log(Object.entries(about).map(([key, value]) => `${key}: ${value}`).join("\n"));
-  console.log(`\n${formatTable(rows)}`);
-  await Deno.writeTextFile(options.json, toJson(rows, about));
-  console.log(`\nwritten to ${options.json}`);
+  if (outcome.cells.length > 0) {
+    console.log(formatTable(session));
+    console.log(`\nwritten to ${await writeSession(options.out, session)}`);
+  }
+  for (const line of outcome.failures) warn(line);
+  if (interrupted) return 130;
+  return outcome.failures.length > 0 ? 1 : 0;
+}
+
+/** A file that cannot be read is somebody's matter, not ours. */
+function toNeed(error: unknown): never {
+  throw new NeedError(error instanceof Error ? error.message : `${error}`);
+}
+
+/** Runs a command line. @returns the exit code */
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options.action === "help") {
+    console.log(HELP);
+    return 0;
+  }
+  if (options.action === "report") {
+    const path = options.from ?? historyOf(options.out).at(-1);
+    if (path === undefined) throw new NeedError(`No session in ${options.out}: deno task bench`);
+    console.log(formatTable(await readSession(path).catch(toNeed)));
+    return 0;
+  }
+  const cells = chooseCells(SUITES, options);
+  if (options.action === "list") {
+    list(cells, options);
+    return 0;
+  }
+  return await run(options, cells);
 }
 
 if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupted = true);
+  }
   try {
-    await main();
-    Deno.exit(0);
+    Deno.exit(await main(Deno.args));
   } catch (error) {
-    // Whatever failed then, failed because its processes got the same signal.
-    if (!interrupted) throw error;
-    console.error("interrupted");
-    Deno.exit(130);
+    if (!(error instanceof UsageError) && !(error instanceof NeedError)) throw error;
+    console.error(error.message);
+    if (error instanceof UsageError) console.error("Try: deno task bench --help");
+    Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }

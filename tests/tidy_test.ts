@@ -290,7 +290,9 @@ Deno.test("every file says what it is, in the field's words", () => {
     if (path.endsWith("_test.ts")) continue;
     if (!/^(\/\/.*\n)*\/\*\*\n/.test(text)) bad.push(`${path} has no head`);
     if (!text.includes("@module")) bad.push(`${path} has no @module`);
-    const word = /\b(master|slave|TODO|FIXME|XXX)\b/i.exec(text)?.[0];
+    // `ip link set DEVICE master BRIDGE` is another program's word.
+    const own = text.replaceAll('"master", BRIDGE', "");
+    const word = /\b(master|slave|TODO|FIXME|XXX)\b/i.exec(own)?.[0];
     if (word) bad.push(`${path} says ${word}`);
   }
   assert.deepEqual(bad, []);

@@ -30,6 +30,8 @@ export interface VirtioUserPort {
 
 /** How a testpmd is started. */
 export interface TestpmdOptions {
+  /** Words before the command, such as `nsenter -n -t PID`. */
+  readonly within?: readonly string[];
   /** Ports in the order of their numbers; a string is a `--vdev` word as it stands. */
   readonly ports: readonly (VirtioUserPort | string)[];
   /** Memory for buffers, MiB. */
@@ -188,9 +190,10 @@ export class Testpmd implements AsyncDisposable {
   #code = -1;
   #wake: () => void = () => {};
 
-  private constructor(words: readonly string[]) {
-    this.#process = new Deno.Command("stdbuf", {
-      args: ["-oL", "dpdk-testpmd", ...words],
+  private constructor(words: readonly string[], within: readonly string[] = []) {
+    const [program = "", ...args] = [...within, "stdbuf", "-oL", "dpdk-testpmd", ...words];
+    this.#process = new Deno.Command(program, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -210,7 +213,7 @@ export class Testpmd implements AsyncDisposable {
 
   /** Starts testpmd and waits for its prompt. @throws with what it printed if it ends instead */
   static async start(options: TestpmdOptions): Promise<Testpmd> {
-    const testpmd = new Testpmd(testpmdWords(options));
+    const testpmd = new Testpmd(testpmdWords(options), options.within);
     try {
       await testpmd.#untilPrompt("start", START_MS_MAX);
     } catch (error) {

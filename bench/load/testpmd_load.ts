@@ -6,7 +6,17 @@
  * @module
  */
 import { delay } from "@std/async/delay";
-import { Testpmd, type TestpmdStats } from "../lib/demo/testpmd.ts";
+import {
+  Testpmd,
+  type TestpmdOptions,
+  type TestpmdStats,
+  type VirtioUserPort,
+} from "../../lib/demo/testpmd.ts";
+import { CoreMeter, judge } from "../busy.ts";
+import type { Rival } from "../rivals/rival.ts";
+import { digits } from "../statistics.ts";
+import type { Bench, Sample } from "../suite.ts";
+import { recordWork, TestpmdWork } from "./testpmd_work.ts";
 
 /** One kind of load. The same for every switch. */
 export interface Load {
@@ -15,31 +25,22 @@ export interface Load {
   readonly bytes: number;
   /** Memory of the generator, MiB. */
   readonly memoryMib: number;
-  readonly hugepages: boolean;
-}
-
-/** How long to look. */
-export interface Window {
-  readonly warmUpMs: number;
-  readonly measureMs: number;
+  /** The generator's vectorized receive and transmit paths. */
+  readonly vectorized: boolean;
 }
 
 /** What one run gave. */
-export interface Figure {
-  /** Millions of frames a second that arrived, both ports together, by the generator's clock. */
-  readonly mpps: number;
-  /** Frames the switch lost since the load began; each makes the load lighter. */
-  readonly lost: number;
-  /** The receive path the generator's driver chose. */
-  readonly path: string;
+export interface Figure extends Sample {
   /** Where the generator's frame buffers start, bytes from the start of its memory. */
   readonly bufferOffset: number;
 }
 
-/** Processor of the generator. */
-export const GENERATOR_CPU = 0;
 const MACS = ["02:00:00:00:00:01", "02:00:00:00:00:02"] as const;
 const RING_SIZE = 1024;
+const WARM_UP_MS = 1000;
+/** Largest frame of a buffer as testpmd makes it, bytes without FCS. */
+const PLAIN_BYTES_MAX = 1514;
+const HEADROOM = 256;
 /** Frames that go round each way: as many as a ring holds. */
 const FRAMES_ROUND = RING_SIZE;
 const START_MS_MAX = 20_000;
@@ -72,45 +73,85 @@ async function bufferOffset(testpmd: Testpmd): Promise<number> {
   return lowest - start;
 }
 
-/** Loads a switch through its two sockets, `burst` frames at once. @throws if no frame comes through */
-export async function drive(
-  sockets: readonly [string, string],
-  load: Load,
-  window: Window,
-  burst: number,
-): Promise<Figure> {
-  await using testpmd = await Testpmd.start({
-    ports: sockets.map((socket, i) => ({
-      socket,
-      mac: MACS[i] as string,
-      queueSize: RING_SIZE,
-      packed: load.ring === "packed",
-    })),
+/** The two ports, as the vectorized paths need them where they are wanted. */
+function virtioPorts(sockets: readonly string[], load: Load): VirtioUserPort[] {
+  const packed = load.ring === "packed";
+  // DPDK takes its vectorized paths without mergeable buffers; packed rings in order besides.
+  const vectorized = { vectorized: true, mrgRxbuf: false, inOrder: packed };
+  return sockets.slice(0, 2).map((socket, i) => ({
+    socket,
+    mac: MACS[i] as string,
+    queueSize: RING_SIZE,
+    packed,
+    ...(load.vectorized ? vectorized : {}),
+  }));
+}
+
+function generatorOptions(rival: Rival, load: Load, bench: Bench): TestpmdOptions {
+  const { ownPorts } = rival;
+  const cpu = bench.cpus.generator;
+  const macs = ownPorts?.macs ?? MACS;
+  return {
+    ports: ownPorts?.vdevs ?? virtioPorts(rival.sockets, load),
+    ...(ownPorts ? { within: ownPorts.within } : {}),
+    ...(load.vectorized ? { simdBits: 512 } : {}),
     memoryMib: load.memoryMib,
-    hugepages: load.hugepages,
-    cpus: { main: GENERATOR_CPU, forward: [GENERATOR_CPU] },
+    hugepages: bench.hugepages,
+    cpus: { main: cpu, forward: [cpu] },
     forward: "io",
-    burst,
+    burst: bench.burst,
     mbufs: 16384,
+    ...(load.bytes > PLAIN_BYTES_MAX
+      ? { mbufSize: load.bytes + HEADROOM, frameSizeMax: load.bytes + 4 }
+      : {}),
     eal: ["--log-level=pmd.net.virtio.init:info"],
     // Addresses a switch can learn: frames of port 0 go to the station at port 1, and back.
-    words: [`--eth-peer=0,${MACS[1]}`, `--eth-peer=1,${MACS[0]}`],
-  });
-  const offset = await bufferOffset(testpmd);
+    words: [`--eth-peer=0,${macs[1]}`, `--eth-peer=1,${macs[0]}`],
+  };
+}
+
+/** The path the generator's driver chose, in few words. */
+function pathOf(log: string): string {
+  return /using (.*) [Rr]x path on port 0/.exec(log)?.[1] ?? "";
+}
+
+/** Loads a switch through its two first ports. @throws if no frame comes through */
+export async function drive(rival: Rival, load: Load, bench: Bench): Promise<Figure> {
+  await using testpmd = await Testpmd.start(generatorOptions(rival, load, bench));
+  await rival.ownPorts?.ready();
+  const offset = rival.ownPorts ? 0 : await bufferOffset(testpmd);
+  await recordWork(testpmd);
   await testpmd.commands(`set txpkts ${load.bytes}`);
-  await awaitSwitch(testpmd, burst);
+  await awaitSwitch(testpmd, bench.burst);
   const lostBefore = sum(await testpmd.stats(), missingFrames);
-  await testpmd.commands(`start tx_first ${Math.max(1, Math.floor(FRAMES_ROUND / burst))}`);
-  await delay(window.warmUpMs);
+  await testpmd.commands(`start tx_first ${Math.max(1, Math.floor(FRAMES_ROUND / bench.burst))}`);
+  await delay(WARM_UP_MS);
+  const work = new TestpmdWork(testpmd);
+  await rival.clearWork();
+  await work.clear();
   await testpmd.stats();
-  await delay(window.measureMs);
+  const [generator, theSwitch] = [
+    new CoreMeter(bench.cpus.generator, [testpmd.pid]),
+    new CoreMeter(bench.cpus.switch, rival.pids),
+  ];
+  await delay(bench.seconds * 1000);
   const mpps = sum(await testpmd.stats(), (port) => port.rxPps) / 1e6;
+  const generatorCore = generator.read(await work.read());
+  const switchCore = theSwitch.read(await rival.readWork());
   await testpmd.commands("stop");
   await drain(testpmd);
+  const lost = sum(await testpmd.stats(), missingFrames) - lostBefore;
+  const path = pathOf(testpmd.log);
+  if (load.vectorized && !/vector/.test(path)) {
+    throw new Error(`the generator took its ${path || "unknown"} path: no vectorized one here`);
+  }
   return {
-    mpps,
-    lost: sum(await testpmd.stats(), missingFrames) - lostBefore,
-    path: /using (.*Rx path) on port 0/.exec(testpmd.log)?.[1] ?? "unknown",
+    value: digits(mpps),
+    more: { gbps: digits(mpps * load.bytes * 8 / 1000), lostFrames: lost },
+    quantilesUs: null,
+    switchCore: rival.pids.length === 0 ? null : switchCore,
+    generatorCore,
+    note: [path, judge(generatorCore, switchCore)].filter((words) => words !== "").join(", "),
     bufferOffset: offset,
   };
 }

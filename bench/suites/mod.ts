@@ -1,0 +1,11 @@
+/**
+ * All suites, in the order they run.
+ *
+ * @module
+ */
+import type { Suite } from "../suite.ts";
+import { scale } from "./scale.ts";
+import { throughput } from "./throughput.ts";
+
+/** See the module. */
+export const SUITES: readonly Suite[] = [throughput, scale];
