@@ -10,6 +10,7 @@ import { VERSION } from "../version.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../base/limits.ts";
+import type { SwitchControl } from "./api/table.ts";
 import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
@@ -34,7 +35,6 @@ import {
   type PortConfig,
   type PortStatus,
   type SwitchConfig,
-  type SwitchControl,
   type SwitchStatus,
   type VringStatus,
 } from "./types.ts";

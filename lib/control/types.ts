@@ -89,40 +89,6 @@ export type FdbStatus = Of<typeof SWITCH_SCHEMAS.FDB_STATUS>;
 /** `stats`: the switch as a whole. */
 export type SwitchStatus = Of<typeof SWITCH_SCHEMAS.SWITCH_STATUS>;
 
-/** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
-export interface SwitchControl {
-  /** Folder of port sockets without a path. */
-  readonly socketDir?: string;
-  /** Everything at once, as `stats` has it. */
-  status(): SwitchStatus;
-  /** In the order in which they were added. */
-  ports(): PortStatus[];
-  /** A port that is there, not a listener. */
-  port(name: string): PortStatus;
-  /** A port, or the listener of that name. */
-  portOrListener(name: string): PortStatus | ListenerStatus;
-  /** In the order in which they were added. */
-  listeners(): ListenerStatus[];
-  /** In the order in which they were made. */
-  links(): LinkStatus[];
-  /** Virtqueues in use; the first pair always, none without front-end. */
-  vrings(name: string): VringStatus[];
-  /** Learned addresses by port, VLAN and address. */
-  fdb(): FdbStatus[];
-  /** Forgets the addresses of one port, or with null of all. */
-  flushFdb(port: string | null): void;
-  /** Adds a port, or with `multi` a listener. */
-  addPort(port: PortConfig): PortStatus | ListenerStatus;
-  /** Removes a port, or a listener with all its ports. */
-  removePort(name: string): void;
-  /** Takes a port or a listener out of service, or back into it. */
-  setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus;
-  /** Links two ports that are there. */
-  addLink(ports: readonly [string, string]): LinkStatus;
-  /** Ends a link; its ports are named in either order. */
-  removeLink(ports: readonly [string, string]): void;
-}
-
 /** An operator's request that cannot be met. `kind` decides the exit code and the HTTP status. */
 export class ControlError extends Error {
   /** Stands before the message where the error is printed. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ROUTES } from "../../lib/control/api/table.ts";
 import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 
 const LIB = new URL("../../lib/", import.meta.url).pathname;
@@ -74,7 +75,8 @@ export function reasonCodes(): string[] {
   ]);
 }
 
-/** Routes of the control API: those of its `case "METHOD word"` clauses, as `METHOD word`. */
+/** Routes of the control API, as `METHOD word`. The schema has its own. */
 export function routeNames(): string[] {
-  return found(["control"], [/case "((?:GET|POST|PUT|PATCH|DELETE) [a-z]+)"/g]);
+  const names = Object.keys(ROUTES).map((route) => route.split("/")[0] ?? route);
+  return [...new Set(["GET schema", ...names])].sort();
 }

@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { main } from "../../lib/cli/app.ts";
 import { describeFailure, EXIT_BUG } from "../../lib/cli/failure.ts";
 import { handle } from "../../lib/control/api/routes.ts";
+import type { SwitchControl } from "../../lib/control/api/table.ts";
 import {
   checkRange,
   mergeConfig,
@@ -22,7 +23,6 @@ import {
   ControlError,
   type LinkStatus,
   type PortStatus,
-  type SwitchControl,
   type SwitchStatus,
   type VringStatus,
 } from "../../lib/control/types.ts";

@@ -1,6 +1,6 @@
 /**
  * The control API: HTTP/1.1 with JSON on a Unix socket that only the switch's user may open, see
- * server.ts.
+ * server.ts. The routes are those of table.ts, and the schema's.
  *
  * ```
  * GET  /v1/version  /healthz  /v1/switch  /v1/schema[/NAME]
@@ -21,17 +21,13 @@
  *
  * @module
  */
-import { resolve } from "node:path";
-import { didYouMean } from "../../base/nearest.ts";
-import { VERSION } from "../../version.ts";
-import { OPTION_NAMES, readOptions } from "../config/port_options.ts";
-import { checkPort } from "../config/port_spec.ts";
 import type { JsonSchema } from "../schema/builder.ts";
 import { allSchemas, documentSchema } from "../schema/mod.ts";
-import { ControlError, type PortConfig, type SwitchControl } from "../types.ts";
+import { ControlError } from "../types.ts";
+import { type Route, ROUTES, type SwitchControl } from "./table.ts";
 
-const BODY_BYTES_MAX = 65536;
-const PORT_KEYS = ["name", "path", ...OPTION_NAMES];
+/** In a route: any word. */
+const NAME = "NAME";
 const STATUS: Readonly<Record<ControlError["kind"], number>> = {
   "not-found": 404,
   conflict: 409,
@@ -70,73 +66,32 @@ export async function handle(request: Request, control: SwitchControl): Promise<
 
 async function route(request: Request, control: SwitchControl): Promise<Response> {
   const url = new URL(request.url);
-  const [first, second, name, fourth, ...more] = pathWords(url.pathname);
-  const what = `${request.method} ${second ?? first}`;
-  if (first === "healthz" && second === undefined) return new Response("ok\n");
-  if (first !== "v1" || more.length > 0) throw notFound(url.pathname);
-  const answer = name === undefined
-    ? await routeAll(what, request, control, url.searchParams)
-    : await routeOne(what, request, control, name, fourth);
-  if (answer === null) throw notFound(url.pathname);
-  return answer === undefined ? new Response(null, { status: 204 }) : answer;
+  const [first, ...words] = pathWords(url.pathname);
+  if (first === "healthz" && words.length === 0) return new Response("ok\n");
+  const [what = "", name, ...more] = words;
+  if (first === "v1" && what === "schema" && more.length === 0 && request.method === "GET") {
+    return schemaAnswer(name === undefined ? allSchemas() : documentSchema(name));
+  }
+  const found = first === "v1" ? findRoute(request.method, words) : null;
+  if (found === null) throw notFound(url.pathname);
+  const { answer, status } = found.route;
+  const value = await answer({ control, request, query: url.searchParams, names: found.names });
+  return value === undefined ? new Response(null, { status: 204 }) : json(value, status);
 }
 
-/** @returns the answer, undefined if there is nothing to say, null if there is no such thing */
-async function routeAll(
-  what: string,
-  request: Request,
-  control: SwitchControl,
-  query: URLSearchParams,
-): Promise<Response | undefined | null> {
-  switch (what) {
-    case "GET version":
-      return json({ version: VERSION, deno: Deno.version.deno });
-    case "GET schema":
-      return schemaAnswer(allSchemas());
-    case "GET switch":
-      return json(control.status());
-    case "GET ports":
-      return json(control.ports());
-    case "POST ports":
-      return json(control.addPort(await readPort(request, control.socketDir)), 201);
-    case "GET listeners":
-      return json(control.listeners());
-    case "GET links":
-      return json(control.links());
-    case "POST links":
-      return json(control.addLink(await readPair(request)), 201);
-    case "GET fdb":
-      return json(control.fdb());
-    case "DELETE fdb":
-      return void control.flushFdb(query.get("port"));
-    default:
-      return null;
+/** The route that a path takes, and what stands where it says NAME. */
+function findRoute(
+  method: string,
+  words: readonly string[],
+): { readonly route: Route; readonly names: readonly string[] } | null {
+  for (const [key, route] of Object.entries(ROUTES)) {
+    const [ofMethod, path = ""] = key.split(" ");
+    const parts = path.split("/");
+    if (ofMethod !== method || parts.length !== words.length) continue;
+    if (!parts.every((part, i) => part === NAME || part === words[i])) continue;
+    return { route, names: words.filter((_, i) => parts[i] === NAME) };
   }
-}
-
-/** The same for what stands behind a name. */
-async function routeOne(
-  what: string,
-  request: Request,
-  control: SwitchControl,
-  name: string,
-  part: string | undefined,
-): Promise<Response | undefined | null> {
-  switch (what) {
-    case "GET ports":
-      if (part === "vrings") return json(control.vrings(name));
-      return part === undefined ? json(control.portOrListener(name)) : null;
-    case "GET schema":
-      return part === undefined ? schemaAnswer(documentSchema(name)) : null;
-    case "DELETE ports":
-      return part === undefined ? void control.removePort(name) : null;
-    case "POST ports":
-      return part === "link" ? json(control.setAdmin(name, await readAdmin(request))) : null;
-    case "DELETE links":
-      return part === undefined ? null : void control.removeLink([name, part]);
-    default:
-      return null;
-  }
+  return null;
 }
 
 function pathWords(path: string): string[] {
@@ -149,65 +104,4 @@ function pathWords(path: string): string[] {
 
 function notFound(path: string): ControlError {
   return new ControlError("not-found", `There is no ${path}`);
-}
-
-async function readPort(request: Request, socketDir = "."): Promise<PortConfig> {
-  const body = await readBody(request);
-  const { name } = body;
-  const path = body.path ?? (typeof name === "string" ? `${name}.sock` : null);
-  if (typeof name !== "string" || typeof path !== "string") {
-    throw new ControlError(
-      "invalid",
-      "A port needs a name, a text; its path, if given, is one too",
-    );
-  }
-  const unknown = Object.keys(body).find((key) => !PORT_KEYS.includes(key));
-  if (unknown !== undefined) {
-    throw new ControlError(
-      "invalid",
-      `unknown "${unknown}"; known: ${PORT_KEYS.join(", ")}`,
-      didYouMean(unknown, PORT_KEYS),
-    );
-  }
-  if (path === "") {
-    throw new ControlError(
-      "invalid",
-      `The path of port ${name} is empty: name one, or leave it out`,
-    );
-  }
-  // Relative paths count from the switch's folder of sockets, which it shows: no client knows where it
-  // was started.
-  return checkPort({ name, path: resolve(socketDir, path), ...readOptions(body) });
-}
-
-async function readAdmin(request: Request): Promise<"up" | "down"> {
-  const { admin } = await readBody(request);
-  if (admin === "up" || admin === "down") return admin;
-  throw new ControlError("invalid", `admin ${JSON.stringify(admin)} must be "up" or "down"`);
-}
-
-async function readPair(request: Request): Promise<[string, string]> {
-  const { ports } = await readBody(request);
-  const [one, other] = Array.isArray(ports) && ports.length === 2 ? ports : [];
-  if (typeof one === "string" && typeof other === "string") return [one, other];
-  throw new ControlError("invalid", "A link needs ports, the names of two ports");
-}
-
-async function readBody(request: Request): Promise<Record<string, unknown>> {
-  let bytes = 0;
-  const parts: Uint8Array[] = [];
-  for await (const part of request.body ?? []) {
-    bytes += part.length;
-    if (bytes > BODY_BYTES_MAX) {
-      throw new ControlError("invalid", `A request has at most ${BODY_BYTES_MAX} bytes`);
-    }
-    parts.push(part);
-  }
-  try {
-    const value = JSON.parse(await new Blob(parts as BlobPart[]).text());
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Said below.
-  }
-  throw new ControlError("invalid", "The request's body must be a JSON object");
 }

@@ -18,7 +18,8 @@ import type { Logger } from "../log.ts";
 import { boundName } from "../sockets/process.ts";
 import { SocketFile } from "../sockets/socket_file.ts";
 import type { SocketWatch } from "../sockets/socket_watch.ts";
-import { ControlError, type SwitchControl } from "../types.ts";
+import { ControlError } from "../types.ts";
+import type { SwitchControl } from "./table.ts";
 
 /** Before the server is begun anew, ms. */
 const REST_MS = 100;

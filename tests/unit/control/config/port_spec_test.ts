@@ -9,11 +9,8 @@ import { handle } from "../../../../lib/control/api/routes.ts";
 import { mergeConfig, parseLink, readConfigObject } from "../../../../lib/control/config/config.ts";
 import { checkAddition } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
-import {
-  ControlError,
-  type PortConfig,
-  type SwitchControl,
-} from "../../../../lib/control/types.ts";
+import type { SwitchControl } from "../../../../lib/control/api/table.ts";
+import { ControlError, type PortConfig } from "../../../../lib/control/types.ts";
 import { makeOffer } from "../../../../lib/vhost/offer.ts";
 import { BIT, hasFeature } from "../../../../lib/vhost/features/bits.ts";
 

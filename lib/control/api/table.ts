@@ -1,0 +1,200 @@
+/**
+ * What the control API and the commands can be asked: documents of JSON, what the switch does for
+ * them, and the routes that lead there. How a request comes in is routes.ts's, what stands in its
+ * body bodies.ts's, what a part of a document looks like the schema's.
+ *
+ * @module
+ */
+import { VERSION } from "../../version.ts";
+import type { LogLevel } from "../log.ts";
+import {
+  about,
+  type AnySchema,
+  choice,
+  code,
+  either,
+  list,
+  maybe,
+  moreFields,
+  pair,
+  record,
+  scalar,
+  type Schema,
+  text,
+  time,
+} from "../schema/builder.ts";
+import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
+import { PORT_SCHEMAS } from "../schema/port.ts";
+import { PROTOCOL } from "../schema/protocol.ts";
+import { SWITCH_SCHEMAS } from "../schema/switch.ts";
+import type {
+  ControlError,
+  FdbStatus,
+  LinkStatus,
+  ListenerStatus,
+  PortConfig,
+  PortStatus,
+  SwitchStatus,
+  VringStatus,
+} from "../types.ts";
+import { readAdmin, readPair, readPort } from "./bodies.ts";
+
+const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
+const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS } = SWITCH_SCHEMAS;
+
+/** Typed by what the code says: a word more or less does not compile. */
+const ERROR_KIND: Schema<ControlError["kind"]> = code("what kind of error", [
+  ["not-found", "there is no such thing (404)"],
+  ["conflict", "something else is in the way (409)"],
+  ["invalid", "the request is wrong (400)"],
+  ["failed", "it did not work (500)"],
+]);
+
+const LOG_LEVEL: Schema<LogLevel> = code("how bad it is", [
+  ["error", "something does not work"],
+  ["warn", "somebody should look"],
+  ["info", "something happened"],
+  ["debug", "a detail"],
+]);
+
+/** Documents by name. */
+export const DOCUMENTS = {
+  "version": record("version; GET /v1/version: versions", {
+    version: text("of vuswitch"),
+    deno: text("of the Deno in it"),
+  }),
+  "port": either(
+    "port show, add, up and down; GET /v1/ports/NAME, POST /v1/ports: a port, or a listener",
+    PORT_STATUS,
+    LISTENER_STATUS,
+  ),
+  "ports": list("GET /v1/ports: all ports", PORT_STATUS),
+  "port-list": record("port list: all ports and listeners", {
+    ports: list("all ports", PORT_STATUS),
+    listeners: list("sockets that take many front-ends", LISTENER_STATUS),
+  }),
+  "port-removed": record("port del: what is gone", {
+    removed: text("name of the port or listener that was removed", NAME_OR_TEMPLATE),
+  }),
+  "listeners": list("GET /v1/listeners: sockets that take many front-ends", LISTENER_STATUS),
+  "links": list("link list; GET /v1/links: all links", LINK_STATUS),
+  "link": about("link add; POST /v1/links: a link", LINK_STATUS),
+  "link-removed": record("link del: what is gone", {
+    removed: pair("the ports that were linked", portName("name")),
+  }),
+  "fdb": list("fdb show; GET /v1/fdb: the learned addresses", FDB_STATUS),
+  "fdb-flushed": record("fdb flush: what was forgotten", {
+    flushed: maybe("all ports", portName("the port whose addresses were forgotten")),
+  }),
+  "stats": SWITCH_STATUS,
+  "port-stats": PORT_STATS,
+  "vrings": list("GET /v1/ports/NAME/vrings: the virtqueues of a port", VRING_STATUS),
+  "vring-list": VRING_LIST,
+  "protocol": PROTOCOL,
+  "error": record("any route that cannot do what it was asked: a problem document (RFC 9457)", {
+    title: ERROR_KIND,
+    detail: text("what is wrong, in a line"),
+    hint: maybe("nothing is known to", text("what helps")),
+  }),
+  "capabilities": record("--print-capabilities, as vhost-user.rst asks of back-end programs", {
+    type: choice("kind of device", { net: "a network device" }),
+    features: list("what management software may ask for", text("a word")),
+  }),
+  "log-line": moreFields(
+    record("a line of run --log-format json", {
+      ts: time("when"),
+      level: LOG_LEVEL,
+      component: text("switch, or port NAME"),
+      event: text("stable name of what happened", /^[a-z0-9]+(-[a-z0-9]+)*$/),
+      msg: text("for people"),
+    }),
+    scalar("depends on the event"),
+  ),
+} as const satisfies Readonly<Record<string, AnySchema>>;
+
+/** What the control API drives. Methods that name a port throw {@linkcode ControlError}. */
+export interface SwitchControl {
+  /** Folder of port sockets without a path. */
+  readonly socketDir?: string;
+  /** Everything at once, as `stats` has it. */
+  status(): SwitchStatus;
+  /** In the order in which they were added. */
+  ports(): PortStatus[];
+  /** A port that is there, not a listener. */
+  port(name: string): PortStatus;
+  /** A port, or the listener of that name. */
+  portOrListener(name: string): PortStatus | ListenerStatus;
+  /** In the order in which they were added. */
+  listeners(): ListenerStatus[];
+  /** In the order in which they were made. */
+  links(): LinkStatus[];
+  /** Virtqueues in use; the first pair always, none without front-end. */
+  vrings(name: string): VringStatus[];
+  /** Learned addresses by port, VLAN and address. */
+  fdb(): FdbStatus[];
+  /** Forgets the addresses of one port, or with null of all. */
+  flushFdb(port: string | null): void;
+  /** Adds a port, or with `multi` a listener. */
+  addPort(port: PortConfig): PortStatus | ListenerStatus;
+  /** Removes a port, or a listener with all its ports. */
+  removePort(name: string): void;
+  /** Takes a port or a listener out of service, or back into it. */
+  setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus;
+  /** Links two ports that are there. */
+  addLink(ports: readonly [string, string]): LinkStatus;
+  /** Ends a link; its ports are named in either order. */
+  removeLink(ports: readonly [string, string]): void;
+}
+
+/** A request, taken apart. */
+export interface Asked {
+  /** Who is asked. */
+  readonly control: SwitchControl;
+  /** For its body. */
+  readonly request: Request;
+  /** What stands behind `?`. */
+  readonly query: URLSearchParams;
+  /** What stands where a route says NAME. */
+  readonly names: readonly string[];
+}
+
+/** What a route does. */
+export interface Route {
+  /** Returns what it answers with; undefined: nothing. @throws {ControlError} */
+  readonly answer: (asked: Asked) => unknown;
+  /** HTTP status of the answer; 200, and 204 where there is nothing to say, if not given. */
+  readonly status?: number;
+}
+
+/**
+ * Routes by method and path behind `/v1/`. What was found goes where NAME stands, in order; the name
+ * of a port may also be that of a listener, which answers for all its ports.
+ */
+export const ROUTES: Readonly<Record<string, Route>> = {
+  "GET version": { answer: () => ({ version: VERSION, deno: Deno.version.deno }) },
+  "GET switch": { answer: ({ control }) => control.status() },
+  "GET ports": { answer: ({ control }) => control.ports() },
+  "POST ports": {
+    answer: async ({ control, request }) =>
+      control.addPort(await readPort(request, control.socketDir)),
+    status: 201,
+  },
+  "GET ports/NAME": { answer: ({ control, names: [name = ""] }) => control.portOrListener(name) },
+  "DELETE ports/NAME": { answer: ({ control, names: [name = ""] }) => control.removePort(name) },
+  "GET ports/NAME/vrings": { answer: ({ control, names: [name = ""] }) => control.vrings(name) },
+  "POST ports/NAME/link": {
+    answer: async ({ control, request, names: [name = ""] }) =>
+      control.setAdmin(name, await readAdmin(request)),
+  },
+  "GET listeners": { answer: ({ control }) => control.listeners() },
+  "GET links": { answer: ({ control }) => control.links() },
+  "POST links": {
+    answer: async ({ control, request }) => control.addLink(await readPair(request)),
+    status: 201,
+  },
+  "DELETE links/NAME/NAME": {
+    answer: ({ control, names: [one = "", other = ""] }) => control.removeLink([one, other]),
+  },
+  "GET fdb": { answer: ({ control }) => control.fdb() },
+  "DELETE fdb": { answer: ({ control, query }) => control.flushFdb(query.get("port")) },
+};
