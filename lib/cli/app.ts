@@ -15,7 +15,8 @@ import {
 } from "@stricli/core";
 import type { Command, CommandContext, RouteMap } from "@stricli/core";
 import { description, groupExamples, helpFor, readLine } from "./command_line.ts";
-import { type Argument, type CommandRow, COMMANDS, type Flag, GROUPS } from "./commands.ts";
+import type { Argument, CommandRow, Flag } from "./command.ts";
+import { COMMANDS, GROUPS } from "./commands.ts";
 import { describeFailure, EXIT_USAGE, printable } from "./failure.ts";
 
 /** Writes to stdout; a closed or full pipe loses text, never the program. @returns if it could */

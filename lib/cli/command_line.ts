@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { CLIENT_FLAGS, type CommandRow, COMMANDS, GROUPS } from "./commands.ts";
+import { CLIENT_FLAGS, type CommandRow, type Flag } from "./command.ts";
+import { COMMANDS, GROUPS } from "./commands.ts";
 
 /** A line in the order that the framework reads. */
 export interface CommandLine {
@@ -31,7 +32,7 @@ function goesOn(words: readonly string[], word: string): boolean {
 /** A global flag and its value, at the head of these arguments; empty if none is there. */
 function globalFlag(args: readonly string[]): string[] {
   const [flag = "", value] = args;
-  const name = Object.entries(CLIENT_FLAGS)
+  const name = Object.entries<Flag>(CLIENT_FLAGS)
     .find(([name, { alias }]) => flag === `--${name}` || (alias && flag === `-${alias}`));
   if (name) return value === undefined ? [flag] : [flag, value];
   const joined = Object.keys(CLIENT_FLAGS).some((name) => flag.startsWith(`--${name}=`));

@@ -9,7 +9,9 @@ import type { DemoIo } from "../demo/demo_qemu.ts";
 import type { FdbStatus, SwitchStatus } from "../control/types.ts";
 import { callSwitch } from "./client.ts";
 import { CliError, EXIT_FAILED, EXIT_INTERRUPTED } from "./failure.ts";
-import { fdbTable, portTable, statsTable } from "./views.ts";
+import { fdbTable } from "./commands/fdb.ts";
+import { statsTable } from "./commands/stats.ts";
+import { portTable } from "./views.ts";
 
 /** What may be connected. */
 export type DemoGuest = "builtin" | "testpmd" | "qemu";

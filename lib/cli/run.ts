@@ -21,45 +21,8 @@ import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Switch } from "../control/switch.ts";
 import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
+import type { RunFlags } from "./run_flags.ts";
 import { untilSignal } from "./signals.ts";
-
-/** Flags of `run`, as typed; what is left out comes from the configuration file or is a default. */
-export interface RunFlags {
-  /** Port specs: NAME[=PATH][,OPTION…] */
-  readonly port?: readonly string[];
-  /** Links, as PORT:PORT. */
-  readonly link?: readonly string[];
-  /** Socket paths, each a port named after the file. */
-  readonly socketPath?: readonly string[];
-  /** Numbers of inherited listening sockets, each a port. */
-  readonly fd?: readonly string[];
-  /** Folder of port sockets without a path. */
-  readonly socketDir?: string;
-  /** Permissions of port sockets, octal. */
-  readonly socketMode?: string;
-  /** Group of port sockets, by name or number. */
-  readonly socketGroup?: string;
-  /** Path of a TOML file. */
-  readonly config?: string;
-  /** Path of the control socket. */
-  readonly ctl?: string;
-  /** Processors of the data plane, such as `2` or `2-3`. */
-  readonly cpus?: string;
-  /** What the data plane does without traffic. */
-  readonly idle?: SwitchConfig["idle"];
-  /** Seconds, 0 to 2^20; 0: addresses never age. */
-  readonly fdbAge?: string;
-  /** 1 to 2^20. */
-  readonly fdbEntries?: string;
-  /** 1 to 2^20. */
-  readonly fdbPortEntries?: string;
-  /** By default `journal` under systemd, else `text`. */
-  readonly logFormat?: LogFormat;
-  /** Warnings and errors only; goes before `verbose`. */
-  readonly quiet: boolean;
-  /** Details as well. */
-  readonly verbose: boolean;
-}
 
 function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
   const named = (flags.port ?? []).map((spec) => parsePortSpec(spec, socketDir));

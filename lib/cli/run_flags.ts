@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Flag } from "./commands.ts";
+import type { Flags, FlagsOf } from "./command.ts";
 
 /** Lines that start a switch. */
 export const RUN_EXAMPLES: readonly string[] = [
@@ -13,7 +13,7 @@ export const RUN_EXAMPLES: readonly string[] = [
 ];
 
 /** Flags by their name in code; on the command line with hyphens. */
-export const RUN_FLAGS: Readonly<Record<string, Flag>> = {
+export const RUN_FLAGS = {
   port: {
     brief: "a port, once for each: name, socket path, options (see: port add --help)",
     placeholder: "NAME[=PATH][,…]",
@@ -50,4 +50,7 @@ export const RUN_FLAGS: Readonly<Record<string, Flag>> = {
   logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
   quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },
   verbose: { brief: "log details", yes: true, alias: "v" },
-};
+} as const satisfies Flags;
+
+/** Flags of `run`, as typed; what is left out comes from the configuration file or is a default. */
+export type RunFlags = FlagsOf<typeof RUN_FLAGS>;

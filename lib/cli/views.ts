@@ -1,10 +1,11 @@
 /**
- * Tables, each a view of its command's JSON and of nothing else: what a table prints, `-o json` has.
+ * Tables of ports, each a view of its command's JSON and of nothing else: what a table prints,
+ * `-o json` has. Other tables stand with their commands.
  *
  * @module
  */
 import type { DocumentOf } from "../control/schema/mod.ts";
-import type { FdbStatus, LinkStatus, ListenerStatus, PortStatus } from "../control/types.ts";
+import type { ListenerStatus, PortStatus } from "../control/types.ts";
 import { formatTable, shortNumber } from "./table.ts";
 
 function drops(port: PortStatus): [string, number][] {
@@ -150,105 +151,4 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["TX (to guest)", traffic("tx")],
     ["drops", counts(drops(port))],
   ]);
-}
-
-/** The table of `fdb show`. */
-export function fdbTable(entries: readonly FdbStatus[]): string {
-  return formatTable(
-    ["PORT", "VLAN", "MAC", "AGE", "STATE"],
-    entries.map((entry) => [
-      entry.port,
-      String(entry.vlan),
-      entry.mac,
-      `${entry.ageSeconds}s`,
-      entry.state,
-    ]),
-  );
-}
-
-type Counts = Readonly<Record<string, number>>;
-
-/** Counters that are not zero, with their rates if those were measured. */
-function counterRows(where: string, counters: Counts, rates: Counts | undefined): string[][] {
-  return Object.entries(counters)
-    .filter(([, value]) => value !== 0)
-    .map(([name, value]) => [where, name, String(value), ...rates ? [rateText(rates[name])] : []]);
-}
-
-function rateText(rate: number | undefined): string {
-  return rate === undefined ? "-" : rate.toFixed(1);
-}
-
-function statsHeading(rates: unknown): string[] {
-  return ["WHERE", "COUNTER", "VALUE", ...rates ? ["PER-SECOND"] : []];
-}
-
-function closedRows(where: string, errors: Counts, rates: unknown): string[][] {
-  return Object.entries(errors)
-    .map(([code, n]) => [where, `closed: ${code}`, String(n), ...rates ? ["-"] : []]);
-}
-
-/** The table of `stats PORT`: its counters that are not zero. */
-export function portStatsTable(port: DocumentOf<"port-stats">): string {
-  const { name, counters, errors, rates } = port;
-  return formatTable(statsHeading(rates), [
-    ...counterRows(name, counters ?? {}, rates?.counters),
-    ...closedRows(name, errors, rates),
-  ]);
-}
-
-/** The table of `stats`: the same of all ports, and of the switch. */
-export function statsTable(status: DocumentOf<"stats">): string {
-  const { version, pid, uptimeSeconds, socketDir, ports, fdb, worker, rates } = status;
-  const head = `vuswitch ${version}  pid ${pid}  up ${uptimeSeconds} s  sockets in ${socketDir}\n`;
-  return head + formatTable(statsHeading(rates), [
-    ...ports.flatMap(({ name, counters, errors }) => [
-      ...counterRows(name, counters, rates && (rates.ports[name] ?? {})),
-      ...closedRows(name, errors, rates),
-    ]),
-    ...counterRows("fdb", fdb, rates?.fdb),
-    ...counterRows("worker", worker, rates?.worker),
-  ]);
-}
-
-/** The table of `link list`. */
-export function linkTable(links: readonly LinkStatus[]): string {
-  return formatTable(
-    ["PORT", "PORT", "STATE", "FROM"],
-    links.map(({ ports, state, configured }) => [
-      ...ports,
-      state,
-      configured ? "configuration" : "command",
-    ]),
-  );
-}
-
-/** What a virtqueue does, and what is wrong with it or was with its chains. */
-function vringState(vring: DocumentOf<"vring-list">["vrings"][number]): string {
-  const bad = vring.counters["badChains"] ?? 0;
-  const state = vring.error === null ? vring.state : `${vring.state}: ${vring.error}`;
-  return bad === 0 ? state : `${state}, ${bad} bad chain${bad === 1 ? "" : "s"}`;
-}
-
-/** The table of `vring show`. */
-export function vringTable(list: DocumentOf<"vring-list">): string {
-  const features = `${list.features ?? "-"} ${list.featureNames.join(" ")}`.trimEnd();
-  const memory = list.memory.map((region, i) =>
-    `memory ${i}: guest ${region.guestAddr} +${region.sizeBytes} user ${region.userAddr}\n`
-  );
-  const rows = list.vrings.map((vring) => [
-    String(vring.index),
-    vring.direction,
-    `${vring.size}`,
-    String(vring.lastAvail),
-    String(vring.lastUsed),
-    ...["kicks", "calls", "callsSuppressed"].map((name) => String(vring.counters[name] ?? 0)),
-    vringState(vring),
-  ]);
-  const heading = [
-    ...["VRING", "DIRECTION", "SIZE", "LAST-AVAIL", "LAST-USED"],
-    ...["KICKS", "CALLS", "SUPPRESSED", "STATE"],
-  ];
-  return `${list.port}  link ${list.link}  features ${features}\n${memory.join("")}` +
-    formatTable(heading, rows);
 }

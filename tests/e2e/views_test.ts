@@ -6,7 +6,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { type CommandRow, COMMANDS } from "../../lib/cli/commands.ts";
+import type { CommandRow } from "../../lib/cli/command.ts";
+import { COMMANDS } from "../../lib/cli/commands.ts";
 import type { AnyView } from "../../lib/cli/view.ts";
 import type { DocumentName } from "../../lib/control/schema/mod.ts";
 import { routeNames } from "../docs/named.ts";

@@ -3,7 +3,8 @@
  */
 import { strict as assert } from "node:assert";
 import { formatTable } from "../../../lib/cli/table.ts";
-import { portTable, portView, vringTable } from "../../../lib/cli/views.ts";
+import { vringTable } from "../../../lib/cli/commands/vring.ts";
+import { portTable, portView } from "../../../lib/cli/views.ts";
 import type { PortStatus } from "../../../lib/control/types.ts";
 
 type List = Parameters<typeof vringTable>[0];

@@ -1,0 +1,92 @@
+/**
+ * Commands on ports.
+ *
+ * @module
+ */
+import { parsePortSpec } from "../../control/config/port_spec.ts";
+import type { ListenerStatus, PortStatus } from "../../control/types.ts";
+import { ask, asking, type CommandRow, PORT, portPath, SPEC } from "../command.ts";
+import { portTable, portView } from "../views.ts";
+
+function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {
+  return asking(
+    {
+      words: ["port", admin],
+      brief,
+      arguments: [PORT],
+      examples: [`vuswitch port ${admin} vm1`],
+    },
+    "port",
+    (flags, name = "") => ask(flags, "POST", `${portPath(name)}/link`, { admin }),
+    (port) => `port ${port.name} is ${port.admin}\n`,
+  );
+}
+
+/** In the order help lists them. */
+export const PORT_COMMANDS: readonly CommandRow[] = [
+  asking(
+    {
+      words: ["port", "list"],
+      brief: "list the ports",
+      examples: ["vuswitch port list", "vuswitch port list -o json"],
+    },
+    "port-list",
+    async (flags) => ({
+      ports: await ask<PortStatus[]>(flags, "GET", "/v1/ports"),
+      listeners: await ask<ListenerStatus[]>(flags, "GET", "/v1/listeners"),
+    }),
+    portTable,
+  ),
+  asking(
+    {
+      words: ["port", "show"],
+      brief: "everything about one port: who, since when, last error, memory, drops, and a verdict",
+      arguments: [PORT],
+      examples: ["vuswitch port show vm1", "vuswitch port show vm1 -o json"],
+    },
+    "port",
+    (flags, name = "") => ask(flags, "GET", portPath(name)),
+    portView,
+  ),
+  asking(
+    {
+      words: ["port", "add"],
+      brief: "add a port",
+      arguments: [SPEC],
+      examples: [
+        "vuswitch port add vm3",
+        "vuswitch port add vm3=/run/vm3.sock,mtu=9000",
+        "vuswitch port add vm4=/run/vm4.sock,mode=connect",
+        "vuswitch port add 'vm{n}=/run/vms.sock,multi=8'",
+      ],
+    },
+    "port",
+    (flags, spec = "") => {
+      const { queuePairs, path, ...given } = parsePortSpec(spec, "");
+      // Without a path it is the switch that knows its folder.
+      const named = /^[^,]*=/.test(spec);
+      const body = { ...given, ...(named ? { path } : {}), queues: queuePairs };
+      return ask(flags, "POST", "/v1/ports", body);
+    },
+    (port) => {
+      const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
+      return `port ${port.name} ${verb} ${port.socket}\n`;
+    },
+  ),
+  asking(
+    {
+      words: ["port", "del"],
+      brief: "remove a port; a listener's name: with all its ports",
+      arguments: [PORT],
+      examples: ["vuswitch port del vm3"],
+    },
+    "port-removed",
+    async (flags, name = "") => {
+      await ask(flags, "DELETE", portPath(name));
+      return { removed: name };
+    },
+    ({ removed }) => `port ${removed} removed\n`,
+  ),
+  setAdmin("down", "take a port out of service; its front-end sees it"),
+  setAdmin("up", "take a port back into service"),
+];
