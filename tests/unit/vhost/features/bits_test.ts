@@ -3,17 +3,21 @@ import { strict as assert } from "node:assert";
 import {
   BIT,
   checkRows,
+  featureNames,
   featureWord,
+  hasFeature,
   missingNeed,
   OFFER_WORDS,
   offeredWord,
-} from "../../../lib/vhost/features/bits.ts";
+  protocolFeatureNames,
+} from "../../../../lib/vhost/features/bits.ts";
 import {
   type FeatureRows,
   PROTOCOL_FEATURES,
   VIRTIO_FEATURES,
-} from "../../../lib/vhost/features/rows.ts";
-import { REFUSAL } from "../../../lib/vhost/inventory/proofs.ts";
+} from "../../../../lib/vhost/features/rows.ts";
+import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
+import { REFUSAL } from "../../../../lib/vhost/inventory/proofs.ts";
 
 const PLAIN = offeredWord(VIRTIO_FEATURES, {});
 const PROTOCOL_PLAIN = offeredWord(PROTOCOL_FEATURES, {});
@@ -67,4 +71,44 @@ Deno.test("rows that contradict each other do not load", () => {
     { ...good, VIRTIO_F_A: { offered: "never", bit: 1, why: "B needs it" } },
   ];
   for (const rows of bad) assert.throws(() => checkRows(rows), { name: "AssertionError" });
+});
+
+Deno.test("offered features are what they were: a front-end must find all it once had", () => {
+  assert.deepEqual(featureNames(DEFAULT_OFFER.features), [
+    "MTU",
+    "MRG_RXBUF",
+    "STATUS",
+    "GUEST_ANNOUNCE",
+    "MQ",
+    "LOG_ALL",
+    "ANY_LAYOUT",
+    "INDIRECT_DESC",
+    "EVENT_IDX",
+    "PROTOCOL_FEATURES",
+    "VERSION_1",
+    "RING_PACKED",
+    "IN_ORDER",
+  ]);
+  assert.deepEqual(protocolFeatureNames(DEFAULT_OFFER.protocolFeatures), [
+    "MQ",
+    "LOG_SHMFD",
+    "RARP",
+    "REPLY_ACK",
+    "NET_MTU",
+    "BACKEND_REQ",
+    "CONFIG",
+    "INFLIGHT_SHMFD",
+    "RESET_DEVICE",
+    "CONFIGURE_MEM_SLOTS",
+    "STATUS",
+    "DEVICE_STATE",
+  ]);
+  assert.equal(DEFAULT_OFFER.features, 0xd_7c61_8008n);
+  assert.equal(DEFAULT_OFFER.protocolFeatures, 0x9_b23fn);
+});
+
+Deno.test("hasFeature() looks at bits beyond 32", () => {
+  assert.equal(hasFeature(1n << 63n, 63), true);
+  assert.equal(hasFeature(1n << 63n, 62), false);
+  assert.deepEqual(featureNames(1n << 58n), ["bit 58"]);
 });
