@@ -88,7 +88,7 @@ export const SYMBOLS = {
   // int memfd_create(const char *name, unsigned flags)
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   // void *memcpy(void *dest, const void *src, size_t n); n as u32 is zero-extended in its register
-  // (Cranelift's fast call and the slow path alike on both processors: tests/unit/ffi_test.ts).
+  // (Cranelift's fast call and the slow path alike on both processors: tests/unit/ffi/memory_test.ts).
   memcpy: { parameters: ["u64", "u64", "u32"], result: "void" },
 
   // int eventfd(unsigned initval, int flags)

@@ -348,6 +348,28 @@ Deno.test("the rings cite the specification, the links of README and docs lead s
   }
 });
 
+Deno.test("files that comments name are there", () => {
+  const named = (line: string): string[] => {
+    if (!/^\s*(\*|\/\/|\/\*)/.test(line)) return [];
+    return line.match(/(?<![\w./])(?:lib|ffi|tests|bench|docs|\.ci)\/[\w./]*\.\w+/g) ?? [];
+  };
+  assert.deepEqual(named(" * As `lib/a/b.ts` and ../lib/c.ts say (tests/d_test.ts)."), [
+    ...["lib/a/b.ts", "tests/d_test.ts"],
+  ]);
+  const bad = files.filter(({ path }) => path !== "tests/tidy_test.ts").flatMap(({ path, lines }) =>
+    lines.flatMap(named).filter((file) => !exists(file)).map((file) => `${path} names ${file}`)
+  );
+  assert.deepEqual(bad, []);
+});
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(ROOT + path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** A link of a page leads to a file there is, and to a heading of it. */
 function checkLink(page: string, to: string): void {
   const [, file = "", heading] = /^([^#]*)(?:#(.*))?$/.exec(to) ?? [];

@@ -1,0 +1,58 @@
+/** What a thread is called and where it runs, the process's limit, and errors of system calls. */
+import { strict as assert } from "node:assert";
+import {
+  EINVAL,
+  errnoName,
+  raiseFdLimit,
+  setThreadCpus,
+  setThreadName,
+  SystemError,
+} from "../../../ffi/mod.ts";
+
+/** A line of this thread's status, such as the processors it may use. */
+function status(name: string): string {
+  const text = Deno.readTextFileSync("/proc/thread-self/status");
+  return new RegExp(`^${name}:\\s*(.*)$`, "m").exec(text)?.[1] ?? "";
+}
+
+Deno.test("a thread's name is cut at the 15 bytes that the kernel keeps", () => {
+  const before = status("Name");
+  setThreadName("vsw-a-name-too-long");
+  assert.equal(status("Name"), "vsw-a-name-too-");
+  setThreadName(before);
+  assert.equal(status("Name"), before);
+});
+
+Deno.test("a thread runs on the processors it is given, and on none there are not", () => {
+  const before = status("Cpus_allowed_list");
+  const all = before.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  const last = all.at(-1) as number;
+  setThreadCpus([last]);
+  assert.equal(status("Cpus_allowed_list"), `${last}`);
+  assert.throws(
+    () => setThreadCpus([1023]),
+    (error: unknown) => error instanceof SystemError && error.code === EINVAL,
+  );
+  assert.equal(status("Cpus_allowed_list"), `${last}`);
+  setThreadCpus(all);
+  assert.equal(status("Cpus_allowed_list"), before);
+});
+
+Deno.test("raiseFdLimit() takes all descriptors that this process may have", () => {
+  const limit = raiseFdLimit();
+  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
+  assert.equal(soft, hard);
+  if (hard !== "unlimited") assert.equal(limit, Number(hard));
+  assert.equal(raiseFdLimit(), limit);
+});
+
+Deno.test("a failed system call names itself, its error and what it was done to", () => {
+  const error = new SystemError("mmap", EINVAL, "4096 bytes");
+  assert.equal(`${error}`, "SystemError: mmap failed with EINVAL (4096 bytes)");
+  assert.equal(`${new SystemError("dup", 77)}`, "SystemError: dup failed with errno 77");
+  assert.deepEqual([error.syscall, error.code, errnoName(11)], ["mmap", EINVAL, "EAGAIN"]);
+});
