@@ -118,12 +118,17 @@ export class CoreMeter {
   }
 }
 
+/** Share of the time in which a core was not its thread's. */
+export function disturbedShare(core: Busy | null): number {
+  return (core?.waited ?? 0) + (core?.stolen ?? 0);
+}
+
 /** What a reader should know of a run's cores, in words; "" if there is nothing. */
 export function judge(generator: Busy | null, theSwitch: Busy | null): string {
   const words: string[] = [];
   if ((generator?.emptyPolls ?? 1) < EMPTY_POLLS_MIN) words.push("generator-bound");
   for (const [name, core] of [["generator", generator], ["switch", theSwitch]] as const) {
-    const lost = (core?.waited ?? 0) + (core?.stolen ?? 0);
+    const lost = disturbedShare(core);
     if (lost >= DISTURBED_SHARE) words.push(`${name} disturbed ${(100 * lost).toFixed(0)} %`);
   }
   return words.join(", ");

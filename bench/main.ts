@@ -62,21 +62,38 @@ function list(cells: readonly Cell[], options: RunOptions): void {
   for (const { name, about } of SUITES) console.log(`${name}: ${about}`);
 }
 
+/** Cells that need more are left out where it cannot be had. MiB */
+const COMMON_MIB = 4096;
+
+/** Huge pages for all cells, or for all but the hungriest. @throws {NeedError} */
+function reservePages(cells: readonly Cell[]): { pages: HugePages; cells: readonly Cell[] } {
+  const need = (some: readonly Cell[]): number => Math.max(...some.map((cell) => cell.memoryMib));
+  const pages = HugePages.reserve(need(cells));
+  if (pages !== null) return { pages, cells };
+  const modest = cells.filter((cell) => cell.memoryMib <= COMMON_MIB);
+  const fewer = modest.length === 0 ? null : HugePages.reserve(need(modest));
+  if (fewer === null) throw noHugePages(need(modest.length === 0 ? cells : modest));
+  for (const cell of cells.filter((one) => !modest.includes(one))) {
+    warn(`SKIPPED ${cell.suite}, ${cell.cell}: needs ${cell.memoryMib} MiB of huge pages`);
+  }
+  return { pages: fewer, cells: modest };
+}
+
 /** Runs what was chosen. @returns the exit code */
 async function run(options: RunOptions, chosen: readonly Cell[]): Promise<number> {
   if (!hasTestpmd()) {
     throw new NeedError("There is no dpdk-testpmd, the generator: apt-get install dpdk dpdk-dev");
   }
-  const { cells, skipped } = withoutMissing(chosen);
+  const { cells: able, skipped } = withoutMissing(chosen);
   skipped.forEach(warn);
   const cpus = cpusFor(options);
   const load = Deno.loadavg()[0] ?? 0;
   if (load > LOAD_MAX) {
     warn(`The load average is ${load.toFixed(1)}: measure with nothing else running`);
   }
-  const memoryMib = Math.max(...cells.map((cell) => cell.memoryMib));
-  using pages = options.smallPages ? null : HugePages.reserve(memoryMib);
-  if (!options.smallPages && pages === null) throw noHugePages(memoryMib);
+  const reserved = options.smallPages ? { pages: null, cells: able } : reservePages(able);
+  using pages = reserved.pages;
+  const { cells } = reserved;
   const [started, from] = [new Date().toISOString(), performance.now()];
   const machine = describeMachine(cpus, pages === null ? "4 KiB" : "2 MiB");
   const { seconds, burst } = options;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { judge } from "../busy.ts";
+import { DISTURBED_SHARE, disturbedShare, judge } from "../busy.ts";
 import type { CellRecord, Session } from "../record.ts";
 import { digits } from "../statistics.ts";
 
@@ -37,8 +37,31 @@ function rows(cell: CellRecord): string[] {
   return [`${cell.suite}, ${cell.cell}: ${cell.metric}`, ...figures, ...ratios];
 }
 
+/** Share of disturbed runs that makes a session worth nothing but a look. */
+const SPOILED_SHARE = 0.1;
+
+/** What a reader should know before the figures; empty if they are as good as figures get. */
+export function warnings(session: Session): string[] {
+  const runs = session.cells.flatMap((cell) => cell.runs);
+  const disturbed =
+    runs.filter(({ generatorCore, switchCore }) =>
+      Math.max(disturbedShare(generatorCore), disturbedShare(switchCore)) >= DISTURBED_SHARE
+    ).length;
+  const failed = runs.filter(({ error }) => error !== null).length;
+  return [
+    ...(session.quick ? ["a quick look: too few and too short runs for claims"] : []),
+    ...(session.complete ? [] : ["interrupted: not all cells were run"]),
+    ...(disturbed > SPOILED_SHARE * runs.length
+      ? [`${disturbed} of ${runs.length} runs had to share their cores: measure again, alone`]
+      : []),
+    ...(failed > 0 ? [`${failed} of ${runs.length} runs failed`] : []),
+  ];
+}
+
 /** The machine, and a paragraph for each cell. */
 export function formatTable(session: Session): string {
   const machine = Object.entries(session.machine).map(([key, value]) => `${key}: ${value}`);
-  return [machine.join("\n"), ...session.cells.map((cell) => rows(cell).join("\n"))].join("\n\n");
+  const warned = warnings(session).map((line) => `ATTENTION: ${line}`);
+  const cells = session.cells.map((cell) => rows(cell).join("\n"));
+  return [machine.join("\n"), ...cells, ...warned].join("\n\n");
 }

@@ -28,7 +28,7 @@ function missing(): string[] {
 
 /** A bridge with its default settings but for the spanning tree, which is off. */
 export const linuxBridge: RivalKind = {
-  name: "Linux bridge, TAP",
+  name: "Linux bridge (TAP)",
   missing: missing(),
   async start({ frameBytes }): Promise<Rival> {
     if (!exists("/dev/net/tun")) throw new Error("There is no /dev/net/tun: modprobe tun");

@@ -63,7 +63,7 @@ export const vuswitch: RivalKind = {
 
 /** vuswitch as it runs by default: it spins a little, then sleeps. */
 export const vuswitchAdaptive: RivalKind = {
-  name: "vuswitch, adaptive",
+  name: "vuswitch (adaptive)",
   missing: [],
   start: (settings) => start(settings, "adaptive"),
 };

@@ -4,8 +4,11 @@
  * @module
  */
 import type { Suite } from "../suite.ts";
+import { idle } from "./idle.ts";
+import { latency } from "./latency.ts";
+import { loss } from "./loss.ts";
 import { scale } from "./scale.ts";
 import { throughput } from "./throughput.ts";
 
 /** See the module. */
-export const SUITES: readonly Suite[] = [throughput, scale];
+export const SUITES: readonly Suite[] = [throughput, latency, loss, scale, idle];

@@ -1,9 +1,14 @@
 /**
- * What size costs: of guest memory.
+ * What size costs: more ports that are idle, more stations that talk, more guest memory. In every
+ * cell vuswitch stands beside itself at its smallest, so the ratio is the cost.
  *
  * @module
  */
+import { IdleGuests } from "../load/idle_guests.ts";
+import { driveLean } from "../load/lean_load.ts";
 import { drive, type Load } from "../load/testpmd_load.ts";
+import { ovs } from "../rivals/ovs.ts";
+import type { RivalKind } from "../rivals/rival.ts";
 import { vuswitch } from "../rivals/vuswitch.ts";
 import { type Cell, type Contender, type Suite, withRival } from "../suite.ts";
 
@@ -11,6 +16,82 @@ const SMALL_MIB = 512;
 /** Buffers are taken from the end of it: beyond 8 GiB. */
 const LARGE_MIB = 9216;
 const LARGE_OFFSET = 8 * 2 ** 30;
+const HUGE_MIB = 2048;
+/** Ports of a switch, 2 of them busy; 256 is all that vuswitch has. */
+const PORTS = [16, 64, 256];
+/** OVS-DPDK takes too long to make more. */
+const OVS_PORTS_MAX = 64;
+/** Stations, half of them behind each of two ports. */
+const STATIONS = [1024, 16384, 65536];
+
+const HEAD = {
+  suite: "scale",
+  metric: "frames a second, both ways together",
+  unit: "Mpps",
+  better: "more",
+} as const;
+
+/** Two busy ports of so many, the others with a guest each that is silent. */
+function portsContender(name: string, kind: RivalKind, ports: number): Contender {
+  const load: Load = { ring: "split", bytes: 64, memoryMib: SMALL_MIB, vectorized: false };
+  const settings = { ports, frameBytes: load.bytes, addresses: ports };
+  return {
+    name,
+    missing: kind.missing,
+    run: (bench, folder) =>
+      withRival(kind, { ...settings, folder }, bench, async (rival) => {
+        using _idle = await IdleGuests.start(rival.sockets.slice(2));
+        return await drive(rival, load, bench);
+      }),
+  };
+}
+
+function portsCell(ports: number): Cell {
+  return {
+    ...HEAD,
+    cell: `${ports} ports, 2 of them busy`,
+    x: ports,
+    subject: vuswitch.name,
+    contenders: [
+      portsContender(vuswitch.name, vuswitch, ports),
+      portsContender("vuswitch (2 ports)", vuswitch, 2),
+      ...(ports <= OVS_PORTS_MAX ? [portsContender(ovs.name, ovs, ports)] : []),
+    ],
+    memoryMib: HUGE_MIB,
+    overheadSeconds: 5 + ports / 16,
+  };
+}
+
+function stationsContender(name: string, kind: RivalKind, stations: number): Contender {
+  const settings = { ports: 2, frameBytes: 64, addresses: 2 * stations };
+  return {
+    name,
+    missing: kind.missing,
+    run: (bench, folder) =>
+      withRival(
+        kind,
+        { ...settings, folder },
+        bench,
+        (rival) => driveLean(rival, { kind: "flood", ring: "split", bytes: 64, stations }, bench),
+      ),
+  };
+}
+
+function stationsCell(stations: number): Cell {
+  return {
+    ...HEAD,
+    cell: `${stations} stations that talk in turn`,
+    x: stations,
+    subject: vuswitch.name,
+    contenders: [
+      stationsContender(vuswitch.name, vuswitch, stations),
+      stationsContender("vuswitch (2 stations)", vuswitch, 2),
+      stationsContender(ovs.name, ovs, stations),
+    ],
+    memoryMib: HUGE_MIB,
+    overheadSeconds: 4,
+  };
+}
 
 /** vuswitch and a guest of so much memory. @throws in a run whose buffers do not lie high enough */
 function guestOf(name: string, load: Load): Contender {
@@ -33,16 +114,13 @@ function guestOf(name: string, load: Load): Contender {
 function memoryCell(ring: "split" | "packed", bytes: number): Cell {
   const load = { ring, bytes, vectorized: false };
   return {
-    suite: "scale",
+    ...HEAD,
     cell: `memory of 9 GiB, ${ring} ${bytes}`,
-    metric: "frames a second, both ways together",
-    unit: "Mpps",
-    better: "more",
     x: null,
-    subject: "vuswitch, 9 GiB guest",
+    subject: "vuswitch (9 GiB guest)",
     contenders: [
-      guestOf("vuswitch, 9 GiB guest", { ...load, memoryMib: LARGE_MIB }),
-      guestOf("vuswitch, 512 MiB guest", { ...load, memoryMib: SMALL_MIB }),
+      guestOf("vuswitch (9 GiB guest)", { ...load, memoryMib: LARGE_MIB }),
+      guestOf("vuswitch (512 MiB guest)", { ...load, memoryMib: SMALL_MIB }),
     ],
     memoryMib: LARGE_MIB + SMALL_MIB,
     overheadSeconds: 8,
@@ -52,6 +130,12 @@ function memoryCell(ring: "split" | "packed", bytes: number): Cell {
 /** See the module. */
 export const scale: Suite = {
   name: "scale",
-  about: "guest memory of 9 GiB",
-  cells: (quick) => quick ? [] : [memoryCell("split", 64), memoryCell("packed", 1500)],
+  about: "idle ports, stations in the FDB, guest memory of 9 GiB",
+  cells: (quick) =>
+    quick ? [stationsCell(65536)] : [
+      ...PORTS.map(portsCell),
+      ...STATIONS.map(stationsCell),
+      memoryCell("split", 64),
+      memoryCell("packed", 1500),
+    ],
 };

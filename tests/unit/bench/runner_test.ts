@@ -5,10 +5,10 @@
  */
 import { strict as assert } from "node:assert";
 import { Progress, sayTime } from "../../../bench/progress.ts";
-import { formatTable } from "../../../bench/report/table.ts";
+import { formatTable, warnings } from "../../../bench/report/table.ts";
 import { runCells } from "../../../bench/runner.ts";
 import type { Bench, Cell, Contender, Sample } from "../../../bench/suite.ts";
-import { withoutMissing } from "../../../bench/needs.ts";
+import { noHugePages, withoutMissing } from "../../../bench/needs.ts";
 import { HEAD, run, SESSION } from "./sessions.ts";
 import { summarize } from "../../../bench/record.ts";
 
@@ -91,6 +91,24 @@ Deno.test("contenders that lack a package are left out with the command that men
     "vuswitch",
   ]]);
   assert.deepEqual(skipped, ["SKIPPED OVS-DPDK: apt-get install openvswitch-switch-dpdk"]);
+});
+
+Deno.test("too few huge pages are said in one line with the command that mends it", () => {
+  const { message } = noHugePages(2048);
+  assert.match(message, /^Cannot reserve 2048 MiB of huge pages, \d+ MiB are free/);
+  assert.match(message, /echo 1024 > \/proc\/sys\/vm\/nr_hugepages, or use --small-pages$/);
+  assert(!message.includes("\n"));
+});
+
+Deno.test("a session that is not worth a claim says why", () => {
+  const well = { ...SESSION, cells: [summarize(HEAD, [run("vuswitch", 0, 1)])] };
+  assert.deepEqual(warnings(well), []);
+  assert.match(warnings({ ...well, quick: true })[0] ?? "", /^a quick look/);
+  assert.match(warnings({ ...well, complete: false })[0] ?? "", /^interrupted/);
+  assert.match(warnings(SESSION)[0] ?? "", /^1 of 6 runs failed/);
+  const switchCore = { cpu: 1, busy: 1, stolen: 0, waited: 0.3, worked: null, emptyPolls: null };
+  const shared = summarize(HEAD, [{ ...run("vuswitch", 0, 1), switchCore }]);
+  assert.match(warnings({ ...SESSION, cells: [shared] })[0] ?? "", /^1 of 1 runs had to share/);
 });
 
 Deno.test("the time left follows what the first runs took", () => {
