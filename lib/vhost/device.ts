@@ -18,7 +18,7 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import { BIT, hasFeature } from "./features/bits.ts";
+import { BIT, hasFeature, queueFeatures } from "./features/bits.ts";
 import { netHeaderBytes } from "../virtio/net_header.ts";
 import { tellFrontEnd } from "./device/back_end_channel.ts";
 import { ConfigSpace, MTU_DEFAULT } from "./device/config_space.ts";
@@ -215,15 +215,13 @@ export class Device {
     const placed = placeVring(this, index, vring, areas);
     if (isRefusal(placed)) return placed;
     const version1 = hasFeature(this.features, BIT.VIRTIO_F_VERSION_1);
-    const mergeable = hasFeature(this.features, BIT.VIRTIO_NET_F_MRG_RXBUF);
+    const negotiated = queueFeatures(this.features);
     const known = vring.resumeAt !== null;
     this.host.startVring(index, {
       size,
       packed,
-      eventIdx: hasFeature(this.features, BIT.VIRTIO_RING_F_EVENT_IDX),
-      indirect: hasFeature(this.features, BIT.VIRTIO_RING_F_INDIRECT_DESC),
-      mergeable,
-      headerBytes: netHeaderBytes(version1, mergeable),
+      ...negotiated,
+      headerBytes: netHeaderBytes(version1, negotiated.mergeable),
       ...areas,
       ...placed,
       kickFd: kickOf(this, vring),

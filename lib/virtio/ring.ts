@@ -50,13 +50,23 @@ export interface MappedArea {
   readonly mappingOffset: number;
 }
 
+/**
+ * Features that change how a virtqueue is served, by their names here. From this table the session
+ * says which were negotiated, the command that starts a virtqueue carries them, and a queue has them.
+ */
+export const QUEUE_FEATURES = {
+  eventIdx: "VIRTIO_RING_F_EVENT_IDX",
+  indirect: "VIRTIO_RING_F_INDIRECT_DESC",
+  mergeable: "VIRTIO_NET_F_MRG_RXBUF",
+} as const;
+
+/** Which of them were negotiated. */
+export type QueueFeatures = { readonly [Name in keyof typeof QUEUE_FEATURES]: boolean };
+
 /** What a virtqueue is made from: negotiated features and its three areas. */
-export interface VringShape {
+export interface VringShape extends QueueFeatures {
   /** Entries, 1-32768; a power of two for split rings. */
   readonly size: number;
-  readonly eventIdx: boolean;
-  readonly indirect: boolean;
-  readonly mergeable: boolean;
   /** Bytes of the virtio-net header, 10 or 12: see net_header.ts. */
   readonly headerBytes: number;
   /** Descriptor table (split) or ring (packed). */

@@ -12,9 +12,14 @@
 import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
-import { LINK_WAITING } from "../switch/ports/port.ts";
+import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
-import { LOG_BY_PLACE, type VringPosition } from "../virtio/ring.ts";
+import {
+  LOG_BY_PLACE,
+  QUEUE_FEATURES,
+  type QueueFeatures,
+  type VringPosition,
+} from "../virtio/ring.ts";
 import {
   choice,
   type Field,
@@ -90,18 +95,17 @@ export const RECORD = {
   /** Inflight, split: chains held before are served first, from the region. */
   listed: flag,
 } as const;
+const FEATURE_FLAGS = Object.fromEntries(
+  Object.keys(QUEUE_FEATURES).map((name) => [name, flag]),
+) as { readonly [Name in keyof QueueFeatures]: Field<boolean> };
 /** Everything the data plane needs to serve one virtqueue. */
 export const VRING_START = {
   /** Entries; a power of two for split rings. */
   size: whole(1, 32768),
   /** VIRTIO_F_RING_PACKED was negotiated. */
   packed: flag,
-  /** VIRTIO_F_RING_EVENT_IDX was negotiated. */
-  eventIdx: flag,
-  /** VIRTIO_RING_F_INDIRECT_DESC was negotiated. */
-  indirect: flag,
-  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
-  mergeable: flag,
+  /** Which of these features were negotiated, one by one. */
+  ...FEATURE_FLAGS,
   /** Bytes of the virtio-net header. */
   headerBytes: whole(VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES),
   /** Descriptor table (split) or ring (packed). */
@@ -169,8 +173,8 @@ const vringCommand = { port: PORT, vring: VRING };
 
 /** The commands by name. */
 export const COMMANDS = {
-  /** Reserves a port number, with cleared counters; null when all are taken. */
-  addPort: command({}, maybe(PORT)),
+  /** Reserves a port number, with cleared counters; null when all are taken. `kind`: what is there. */
+  addPort: command({ kind: choice(...PORT_KINDS) }, maybe(PORT)),
   /** Stops what runs on the port, forgets its MAC addresses and frees the number. */
   removePort: command(portCommand),
   /** Tells of mapped memory. @returns its number, to name it in regions */

@@ -94,7 +94,7 @@ export class SwitchPort {
     this.plane = context.planes.forNewPort();
     const { pool, thread } = this.plane;
     const { commands } = thread;
-    const number = commands.addPort();
+    const number = commands.addPort({ kind: "vhost" });
     if (number === null) {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }

@@ -54,6 +54,12 @@ export function frameLimit(mtu: number | null): number {
   return mtu === null ? FRAME_BYTES_MAX : Math.min(FRAME_BYTES_MAX, mtu + FRAME_OVERHEAD_BYTES);
 }
 
+/** Kinds of ports, by the names that commands have for them. */
+export const PORT_KINDS = ["vhost", "null"] as const;
+
+/** One of {@linkcode PORT_KINDS}. */
+export type PortKind = (typeof PORT_KINDS)[number];
+
 /** {@linkcode Port.linkedTo} of a port that switches. */
 export const NOT_LINKED = -1;
 /** {@linkcode Port.linkedTo} of a port whose other end is missing: its frames go nowhere. */

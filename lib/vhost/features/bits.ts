@@ -4,6 +4,7 @@
  * @module
  */
 import { assert } from "../../base/assert.ts";
+import { QUEUE_FEATURES, type QueueFeatures } from "../../virtio/ring.ts";
 import {
   type FeatureName,
   type FeatureRow,
@@ -38,6 +39,13 @@ export function featureWord(bits: readonly number[]): bigint {
 function isOffered(row: FeatureRow, options: OfferOptions): boolean {
   if (row.offered === "always") return row.unless === undefined || !row.unless(options);
   return row.offered === "option" && row.when(options);
+}
+
+/** Which features of a virtqueue a word has, by their names in lib/virtio. */
+export function queueFeatures(word: bigint): QueueFeatures {
+  const names: Readonly<Record<keyof QueueFeatures, FeatureName>> = QUEUE_FEATURES;
+  const flags = Object.entries(names).map(([flag, name]) => [flag, hasFeature(word, BIT[name])]);
+  return Object.fromEntries(flags);
 }
 
 /** The word that a port with these options offers of a table. */

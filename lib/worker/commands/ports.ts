@@ -6,7 +6,8 @@
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { portBase } from "../../switch/counters.ts";
 import { forward } from "../../switch/datapath.ts";
-import { NOT_LINKED } from "../../switch/ports/port.ts";
+import { NullPort } from "../../switch/ports/null_port.ts";
+import { NOT_LINKED, type Port, type PortKind } from "../../switch/ports/port.ts";
 import { composeRarp } from "../../switch/rarp.ts";
 import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
@@ -29,7 +30,7 @@ export function portCommands(place: Place): Pick<
 > {
   const { path } = place;
   return {
-    addPort: () => addPort(place),
+    addPort: ({ kind }) => addPort(place, kind),
     removePort: ({ port }) => removePort(place, port),
     setFrameMax: ({ port, frameBytesMax }) => {
       place.port(port).frameBytesMax = frameBytesMax;
@@ -50,18 +51,25 @@ export function portCommands(place: Place): Pick<
   };
 }
 
-function addPort({ path }: Place): number | null {
+/** How a port of each kind is made. */
+const MAKERS: Readonly<Record<PortKind, (index: number, counterBase: number) => Port>> = {
+  vhost: (index, counterBase) => new VhostPort(index, counterBase, VRINGS_PER_PORT),
+  null: (index, counterBase) => new NullPort(index, counterBase),
+};
+
+function addPort({ path }: Place, kind: PortKind): number | null {
   const index = path.ports.indexOf(null);
   if (index < 0) return null;
   const base = portBase(index, VRINGS_PER_PORT);
   path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
-  path.ports[index] = new VhostPort(index, base, VRINGS_PER_PORT);
+  path.ports[index] = MAKERS[kind](index, base);
   return index;
 }
 
 function removePort(place: Place, index: number): void {
   const { path } = place;
-  for (const vring of place.vhostPort(index).vrings) {
+  const port = place.port(index);
+  for (const vring of port instanceof VhostPort ? port.vrings : []) {
     if (!vring) continue;
     forgetWaiting(path, vring);
     forgetKick(place, vring);

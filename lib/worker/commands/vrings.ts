@@ -74,9 +74,7 @@ function makeQueue(place: Place, start: VringStart): Virtqueue {
   const desc = place.area(start.descAddress, bytes.desc);
   const driver = place.area(start.driverAddress, bytes.driver);
   const device = place.area(start.deviceAddress, bytes.device);
-  const { eventIdx, indirect, mergeable, headerBytes } = start;
-  const shape = { size, eventIdx, indirect, mergeable, headerBytes, desc, driver, device };
-  const queue = makeVirtqueue(packed, shape, position);
+  const queue = makeVirtqueue(packed, { ...start, desc, driver, device }, position);
   queue.enabled = start.enabled;
   queue.logGuestAddr = start.logGuestAddr;
   queue.descArea = desc;

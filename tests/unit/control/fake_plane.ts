@@ -173,7 +173,7 @@ export class FakePlane implements PortThread {
 
   /** Reserves a port's number where there is one. */
   addPort(): number {
-    const port = this.commands.addPort();
+    const port = this.commands.addPort({ kind: "vhost" });
     assert(port !== null);
     return port;
   }

@@ -10,6 +10,7 @@ import {
   OFFER_WORDS,
   offeredWord,
   protocolFeatureNames,
+  queueFeatures,
 } from "../../../../lib/vhost/features/bits.ts";
 import {
   type FeatureRows,
@@ -53,6 +54,20 @@ Deno.test("missingNeed() names the first bit that stands alone", () => {
   assert.equal(missingNeed(VIRTIO_FEATURES, 0n), null);
   assert.deepEqual(missingNeed(PROTOCOL_FEATURES, featureWord([23, 12])), { bit: 23, without: 20 });
   assert.equal(missingNeed(PROTOCOL_FEATURES, featureWord([23, 20, 12])), null);
+});
+
+Deno.test("queueFeatures() tells each feature of a virtqueue apart from the others", () => {
+  const none = { eventIdx: false, indirect: false, mergeable: false };
+  assert.deepEqual(queueFeatures(0n), none);
+  const bits = { eventIdx: 29, indirect: 28, mergeable: 15 };
+  for (const [name, bit] of Object.entries(bits)) {
+    assert.deepEqual(queueFeatures(featureWord([bit])), { ...none, [name]: true });
+    const others = (2n ** 64n - 1n) ^ featureWord([bit]);
+    assert.deepEqual(queueFeatures(others), {
+      ...{ eventIdx: true, indirect: true, mergeable: true },
+      [name]: false,
+    });
+  }
 });
 
 Deno.test("rows that contradict each other do not load", () => {

@@ -3,7 +3,9 @@ import { makeDatapath } from "../../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { PORT_COUNTERS, portBase } from "../../../../lib/switch/counters.ts";
 import type { Datapath } from "../../../../lib/switch/datapath.ts";
+import { NullPort } from "../../../../lib/switch/ports/null_port.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../../lib/switch/ports/port.ts";
+import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 import { Commands } from "../../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
@@ -25,7 +27,9 @@ class Bench {
     });
     const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
     this.#commands = new Commands(this.path, host);
-    for (let port = 0; port < PORTS; port++) assert.equal(this.run("addPort", {}), port);
+    for (let port = 0; port < PORTS; port++) {
+      assert.equal(this.run("addPort", { kind: "vhost" }), port);
+    }
   }
 
   run<C extends Command>(name: C, given: Given<C>): Result<C> {
@@ -111,8 +115,23 @@ Deno.test("reserved addresses that pass are a port's own, and a new port's are n
     ...Array(PORTS - 2).fill(0),
   ]);
   bench.run("removePort", { port: 1 });
-  assert.equal(bench.run("addPort", {}), 1);
+  assert.equal(bench.run("addPort", { kind: "vhost" }), 1);
   assert.equal(bench.path.ports[1]?.reservedMask, 0);
+});
+
+Deno.test("a port is of the kind that was asked for, with counters at 0, and can be removed", () => {
+  const bench = new Bench();
+  for (const [kind, made] of [["null", NullPort], ["vhost", VhostPort]] as const) {
+    bench.path.counters.fill(7, portBase(1, VRINGS_PER_PORT), portBase(2, VRINGS_PER_PORT));
+    bench.run("removePort", { port: 1 });
+    assert.equal(bench.path.ports.indexOf(null), 1);
+    assert.equal(bench.run("addPort", { kind }), 1);
+    const port = bench.path.ports[1];
+    assert(port instanceof made, kind);
+    assert.equal(bench.path.counters[port.counterBase], 0);
+    bench.path.refresh();
+    assert.equal(port.receivers.length, kind === "null" ? 1 : 0, "only a null port takes frames");
+  }
 });
 
 Deno.test("a port that is removed takes its part in a flap with it", () => {
@@ -128,7 +147,7 @@ Deno.test("a port that is removed takes its part in a flap with it", () => {
     // The address is where it stays.
     fdb.learn(MAC.macLo, MAC.macHi, 0, 0);
     bench.run("removePort", { port: 1 });
-    assert.equal(bench.run("addPort", {}), 1);
+    assert.equal(bench.run("addPort", { kind: "vhost" }), 1);
     flap();
     assert.equal(fdb.counters().flaps, again, "another one is told again");
   }

@@ -36,7 +36,7 @@ export class MappedPort implements Disposable {
     this.#fd = createMemoryFile("port", BYTES);
     this.#mapping = Mapping.map(this.#fd, 0, BYTES);
     this.address = this.#mapping.address;
-    assert.equal(this.run("addPort", {}), PORT);
+    assert.equal(this.run("addPort", { kind: "vhost" }), PORT);
     this.#number = this.run("addMapping", { address: this.address, sizeBytes: BYTES });
     this.table();
     if (behindIommu) this.run("setIotlb", { port: PORT, on: true });
