@@ -39,6 +39,7 @@ export class Vring implements Source, Sink {
   readonly port: VhostPort;
   /** Its number on the port: even, the guest receives; odd, the guest transmits. */
   readonly number: number;
+  /** Its ring, of either kind. */
   readonly queue: Virtqueue;
   /** Where its counters stand. */
   readonly counterBase: number;
@@ -49,6 +50,7 @@ export class Vring implements Source, Sink {
   /** The call descriptor is a socket, as User-Mode Linux sends. */
   callIsSocket = false;
 
+  /** Out of service until its port has it. */
   constructor(
     port: VhostPort,
     number: number,
