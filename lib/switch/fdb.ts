@@ -42,8 +42,10 @@ const FLAPS = 7;
 /** Float64 as all counters are, see counters.ts: a tenant makes 2^31 addresses in an hour. */
 const HEAD_NUMBERS = 16;
 const HEAD_BYTES = 8 * HEAD_NUMBERS;
+/** Behind the counters: how long an entry stays unseen, seconds. */
+const AGE_SECONDS = HEAD_NUMBERS - 1;
 
-assert(FDB_COUNTERS.length <= HEAD_NUMBERS, "the FDB's counters fit its head");
+assert(FDB_COUNTERS.length <= AGE_SECONDS, "the FDB's counters fit its head");
 assert(FDB_COUNTERS[FLAPS] === "flaps", "counters stand by their names");
 assert(FDB_COUNTERS.length === FLAPS + 1, "every counter of the FDB has a place");
 
@@ -91,7 +93,8 @@ export class Fdb {
   readonly #mask: number;
   readonly #entriesMax: number;
   readonly #portEntriesMax: number;
-  readonly #ageSeconds: number;
+  /** As the head has it: looked at anew once a sweep, for each frame's look-up. */
+  #ageSeconds = 0;
   readonly #seedLow: number;
   readonly #seedHigh: number;
   readonly #perPort = new Int32Array(PORTS_MAX);
@@ -112,7 +115,7 @@ export class Fdb {
     this.#mask = slots - 1;
     this.#entriesMax = options.entriesMax;
     this.#portEntriesMax = options.portEntriesMax;
-    this.#ageSeconds = options.ageSeconds;
+    this.setAge(options.ageSeconds);
     // Odd multipliers that nobody outside can know.
     this.#seedLow = Math.imul(options.seed, 0x9e3779b1) | 1;
     this.#seedHigh = Math.imul(options.seed ^ 0x5bd1e995, 0x85ebca6b) | 1;
@@ -147,6 +150,12 @@ export class Fdb {
     const port = this.#slots[at + PORT]! - 1;
     if (port < 0 || this.#expired(this.#slots[at + SEEN]!, now)) return -1;
     return port;
+  }
+
+  /** Entries not seen for longer are forgotten; 0: none. In force within a second. Any thread. */
+  // cold
+  setAge(seconds: number): void {
+    this.#head[AGE_SECONDS] = this.#ageSeconds = seconds;
   }
 
   #expired(seen: number, now: number): boolean {
@@ -266,6 +275,7 @@ export class Fdb {
 
   /** Frees expired entries among the next `count` slots; call it regularly. */
   sweep(now: number, count: number): void {
+    this.#ageSeconds = this.#head[AGE_SECONDS]!;
     if (this.#ageSeconds === 0) return;
     for (let i = 0; i < count; i++) {
       const at = this.#sweepAt * SLOT_WORDS;
@@ -288,6 +298,7 @@ export class Fdb {
   // cold
   *entries(now: number): Generator<FdbRow> {
     const slots = this.#slots;
+    this.#ageSeconds = this.#head[AGE_SECONDS]!;
     for (let at = 0; at < slots.length; at += SLOT_WORDS) {
       const port = Atomics.load(slots, at + PORT);
       const macLo = slots[at + LOW]!;

@@ -45,6 +45,11 @@ export class FdbReader {
     return macs;
   }
 
+  /** Forgets entries that were not seen for longer; 0: none. In force within a second. */
+  setAge(seconds: number): void {
+    this.#fdb.setAge(seconds);
+  }
+
   /** Whether an address moves faster than a guest can. */
   isFlapping({ low, high }: Mac): boolean {
     return this.#fdb.isFlapping(low, high, now());
