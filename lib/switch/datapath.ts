@@ -138,6 +138,9 @@ export class Datapath {
   }
 }
 
+/** The numbers of all frames that a burst can have. */
+const WHOLE_BURST = Uint16Array.from({ length: BURST_FRAMES }, (_, frame) => frame);
+
 /** Serves one source once. @returns frames taken */
 export function pollSource(path: Datapath, source: Source): number {
   const count = source.take(path);
@@ -154,6 +157,7 @@ export function pollSource(path: Datapath, source: Source): number {
 
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forward(path: Datapath, port: Port, count: number): void {
+  if (port.tap !== null) port.tap.deliver(path, WHOLE_BURST, 0, count);
   if (port.linkedTo === NOT_LINKED) classify(path, port, count);
   else listLinked(path, port, count);
   for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!);
@@ -251,6 +255,7 @@ function deliverListed(path: Datapath, destination: number): void {
   const start = destination * BURST_FRAMES;
   const count = keepFitting(path, port, start, listed);
   if (count === 0) return;
+  if (port.tap !== null) port.tap.deliver(path, path.list, start, count);
   if (port.receivers.length === 1) port.receivers[0]!.deliver(path, path.list, start, count);
   else shareOut(path, port, start, count);
 }

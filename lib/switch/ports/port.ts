@@ -81,6 +81,11 @@ export abstract class Port {
   adminUp = true;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
+  /**
+   * Also gets every burst from and to it, in the order of events, and changes none: a capture. What
+   * its source brings comes unchecked: `frameBytes` below 0 is no frame.
+   */
+  tap: Sink | null = null;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 
