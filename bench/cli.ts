@@ -23,6 +23,7 @@ export interface RunOptions {
   readonly smallPages: boolean;
   /** Folder of the history. */
   readonly out: string;
+  readonly html: string;
 }
 
 /** What to make of a session. */
@@ -31,6 +32,9 @@ export interface ReportOptions {
   /** A session's file; null: the newest of the history. */
   readonly from: string | null;
   readonly out: string;
+  readonly html: string;
+  /** Also write the picture alone here. */
+  readonly picture: string | null;
 }
 
 /** Nothing but help. */
@@ -49,8 +53,8 @@ const HISTORY = `${ROOT}bench/results`;
 /** Printed by `--help`. */
 export const HELP = `Throughput, latency, loss, scale and idle cost of vuswitch beside its rivals.
 
-usage: deno task bench [OPTION]...             run, and append to the history
-       deno task bench report [FILE] [OPTION]  show the newest session again, or FILE
+usage: deno task bench [OPTION]...             run, append to the history, write the report
+       deno task bench report [FILE] [OPTION]  write the report of the newest session, or of FILE
        deno task bench list [OPTION]...        show what would run, and how long it would take
 
   --quick            a look in under two minutes: few cells, one round; not for claims
@@ -63,6 +67,8 @@ usage: deno task bench [OPTION]...             run, and append to the history
   --cpus S,G         processors of switch and generator (two cores of one memory node)
   --small-pages      4 KiB pages: without huge pages to spare (OVS-DPDK may not start)
   --out FOLDER       the history (bench/results)
+  --html PATH        the report (bench/report.html)
+  --picture PATH     report: also the picture of throughput alone, SVG
   --help
 
 Needs as root: dpdk-testpmd (apt-get install dpdk dpdk-dev), two processors, 2 GiB of huge pages
@@ -79,6 +85,8 @@ const OPTIONS = {
   cpus: { type: "string" },
   "small-pages": { type: "boolean" },
   out: { type: "string" },
+  html: { type: "string" },
+  picture: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -118,11 +126,14 @@ export function readOptions(args: readonly string[]): RunOptions | ReportOptions
   if (values.help) return { action: "help" };
   const [action = "run", file, ...rest] = positionals;
   const out = values.out ?? HISTORY;
+  const html = values.html ?? `${ROOT}bench/report.html`;
   if (action === "report" && rest.length === 0) {
     return {
       action,
       from: file ?? null,
       out,
+      html,
+      picture: values.picture ?? null,
     };
   }
   if ((action !== "run" && action !== "list") || file !== undefined) {
@@ -142,5 +153,6 @@ export function readOptions(args: readonly string[]): RunOptions | ReportOptions
     cpus: readCpus(values.cpus),
     smallPages: values["small-pages"] ?? false,
     out,
+    html,
   };
 }

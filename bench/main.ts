@@ -9,7 +9,7 @@
  */
 import { hasTestpmd } from "../lib/demo/testpmd.ts";
 import { HugePages } from "../tests/harness/hugepages.ts";
-import { HELP, readOptions, type RunOptions, UsageError } from "./cli.ts";
+import { HELP, readOptions, type ReportOptions, type RunOptions, UsageError } from "./cli.ts";
 import { chooseCpus, type Cpus, describeMachine, readTopology } from "./machine.ts";
 import { NeedError, noHugePages, withoutMissing } from "./needs.ts";
 import { chooseCells, expectedSeconds } from "./plan.ts";
@@ -114,10 +114,33 @@ async function run(options: RunOptions, chosen: readonly Cell[]): Promise<number
   if (outcome.cells.length > 0) {
     console.log(formatTable(session));
     console.log(`\nwritten to ${await writeSession(options.out, session)}`);
+    await writeReport(session, options.out, options.html);
   }
   for (const line of outcome.failures) warn(line);
   if (interrupted) return 130;
   return outcome.failures.length > 0 ? 1 : 0;
+}
+
+/** Writes the report of a session, and of the history around it. */
+async function writeReport(session: Session, folder: string, path: string): Promise<void> {
+  const { formatHtml } = await import("./report/html.ts");
+  const history = await Promise.all(historyOf(folder).map((file) => readSession(file)));
+  await Deno.writeTextFile(path, formatHtml(session, history));
+  console.log(`report: ${path}`);
+}
+
+/** Shows a session again. @returns the exit code */
+async function report(options: ReportOptions): Promise<number> {
+  const path = options.from ?? historyOf(options.out).at(-1);
+  if (path === undefined) throw new NeedError(`No session in ${options.out}: deno task bench`);
+  const session = await readSession(path).catch(toNeed);
+  console.log(formatTable(session));
+  await writeReport(session, options.out, options.html).catch(toNeed);
+  if (options.picture === null) return 0;
+  const { formatPicture } = await import("./report/html.ts");
+  await Deno.writeTextFile(options.picture, formatPicture(session)).catch(toNeed);
+  console.log(`picture: ${options.picture}`);
+  return 0;
 }
 
 /** A file that cannot be read is somebody's matter, not ours. */
@@ -132,12 +155,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  if (options.action === "report") {
-    const path = options.from ?? historyOf(options.out).at(-1);
-    if (path === undefined) throw new NeedError(`No session in ${options.out}: deno task bench`);
-    console.log(formatTable(await readSession(path).catch(toNeed)));
-    return 0;
-  }
+  if (options.action === "report") return await report(options);
   const cells = chooseCells(SUITES, options);
   if (options.action === "list") {
     list(cells, options);

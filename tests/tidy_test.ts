@@ -47,6 +47,8 @@ function under(path: string, ...folders: string[]): boolean {
 
 /** Packages that tests import and nothing else. */
 const FOR_TESTS = ["ajv/2020", "fast-check"];
+/** Packages that draw the bench's report, and that nothing else needs. */
+const FOR_BENCH = ["@observablehq/plot", "linkedom"];
 /** What the data plane's thread runs loads no package. */
 const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/switch/", "lib/worker/"];
 /** Of all files the only one that imports a CLI framework, this one or the next. */
@@ -94,6 +96,8 @@ Deno.test("imports point one way", () => {
       if (rule && own && !under(to, ...rule[1])) bad.push(`${path} imports ${to}`);
       if (/^(npm|jsr|https?):/.test(to)) bad.push(`${path} names ${to} outside deno.json`);
       if (FOR_TESTS.includes(to) && !under(path, "tests/")) bad.push(`${path} imports ${to}`);
+      const benches = under(path, "bench/report/", "tests/unit/bench/");
+      if (FOR_BENCH.includes(to) && !benches) bad.push(`${path} imports ${to}`);
       if (/^@(stricli|cliffy)\//.test(to) && path !== CLI_FILE) bad.push(`${path} imports ${to}`);
       if (!own && under(path, ...WITHOUT_PACKAGES)) bad.push(`${path} imports ${to}`);
     }

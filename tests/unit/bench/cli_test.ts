@@ -51,9 +51,9 @@ Deno.test("what is typed has defaults, and --quick others", () => {
 Deno.test("--help and report are read", () => {
   assert.equal(readOptions(["report", "--help"]).action, "help");
   assert.equal(readOptions(["-h"]).action, "help");
-  const report = readOptions(["report", "x.json", "--out", "y"]);
+  const report = readOptions(["report", "x.json", "--html", "y.html"]);
   assert(report.action === "report");
-  assert.deepEqual([report.from, report.out], ["x.json", "y"]);
+  assert.deepEqual([report.from, report.html, report.picture], ["x.json", "y.html", null]);
 });
 
 Deno.test("what is typed wrong is said in one line", () => {
