@@ -86,7 +86,40 @@ function slotsFor(entriesMax: number): number {
   return slots;
 }
 
-/** The table. Only the data plane calls what changes it. */
+/**
+ * The table. Only the data plane calls what changes it.
+ *
+ * @example An address that is learned, moves, and is forgotten
+ * ```ts
+ * import { strict as assert } from "node:assert";
+ *
+ * const options = { entriesMax: 64, portEntriesMax: 2, ageSeconds: 300, seed: 0x5eed };
+ * const memory = new SharedArrayBuffer(Fdb.bytesFor(options.entriesMax));
+ * const fdb = new Fdb(memory, options);
+ *
+ * // 52:54:00:00:00:07 as it stands in a frame, on port 3, 10 seconds after the start.
+ * const [low, high] = [0x0000_5452, 0x0700];
+ * assert.equal(fdb.lookup(low, high, 10), -1);
+ * assert.equal(fdb.learn(low, high, 3, 10), FDB_NEW);
+ * assert.equal(fdb.learn(low, high, 3, 20), FDB_KNOWN);
+ * assert.equal(fdb.learn(low, high, 5, 30), FDB_MOVED);
+ * assert.equal(fdb.lookup(low, high, 40), 5);
+ *
+ * // No port has more addresses than its limit, whoever sends them.
+ * assert.equal(fdb.learn(low, high + 1, 5, 40), FDB_NEW);
+ * assert.equal(fdb.learn(low, high + 2, 5, 40), FDB_PORT_FULL);
+ *
+ * // Another thread reads the same memory: what has not been seen for too long is gone.
+ * const reader = new Fdb(memory, options);
+ * const ages = (now: number): number[] =>
+ *   Array.from(reader.entries(now), ({ ageSeconds }) => ageSeconds).sort();
+ * assert.deepEqual(ages(330), [290, 300]);
+ * assert.deepEqual(ages(331), [291]);
+ *
+ * fdb.removePort(5);
+ * assert.equal(reader.counters()["entries"], 0);
+ * ```
+ */
 export class Fdb {
   readonly #head: Float64Array;
   readonly #slots: Int32Array;

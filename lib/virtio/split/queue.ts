@@ -47,7 +47,49 @@ export function splitUsedBytes(size: number): number {
   return 6 + 8 * size;
 }
 
-/** One split virtqueue. All fields belong to the data-plane thread. */
+/**
+ * One split virtqueue. All fields belong to the data-plane thread.
+ *
+ * @example A frame that a driver sends, taken and given back
+ * ```ts
+ * import { strict as assert } from "node:assert";
+ * import { frameId } from "../burst.ts";
+ * import { GuestMemory } from "../memory/guest_memory.ts";
+ * import { WindowSet } from "../memory/window.ts";
+ * import { finishSplit, takeSplit } from "./frames.ts";
+ *
+ * // A page of guest memory with a ring of 8 entries at its start.
+ * const buffer = new ArrayBuffer(4096);
+ * const windows = new WindowSet(0, buffer.byteLength, () => buffer);
+ * const memory = new GuestMemory([
+ *   { guestAddr: 0, sizeBytes: buffer.byteLength, windows, mappingOffset: 0 },
+ * ]);
+ * const [avail, used] = [splitDescBytes(8), 256];
+ * const queue = new SplitQueue({
+ *   ...{ size: 8, eventIdx: false, indirect: false, mergeable: false, headerBytes: 12 },
+ *   desc: { buffer, offset: 0 },
+ *   driver: { buffer, offset: avail },
+ *   device: { buffer, offset: used },
+ * }, { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 });
+ * assert(!splitHasWork(queue));
+ *
+ * // The driver: descriptor 5 says where header and frame are, then it is made available.
+ * const ram = new DataView(buffer);
+ * ram.setBigUint64(16 * 5, 1024n, true);
+ * ram.setUint32(16 * 5 + 8, 12 + 60, true);
+ * ram.setUint16(avail + 4, 5, true);
+ * ram.setUint16(avail + 2, 1, true);
+ * assert(splitHasWork(queue));
+ *
+ * // The device: it takes up to 32 frames, and gives them back when they are where they go.
+ * assert.equal(takeSplit(queue, memory, 32), 1);
+ * assert.equal(frameId[0], 5);
+ * finishSplit(queue, 1);
+ * assert.deepEqual([ram.getUint16(used + 2, true), ram.getUint32(used + 4, true)], [1, 5]);
+ * assert(splitWantsCall(queue));
+ * windows.release();
+ * ```
+ */
 export class SplitQueue implements BadChains {
   /** Its kind. */
   readonly packed = false;
