@@ -15,22 +15,18 @@ import {
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { frameBytes, openFrames } from "../../lib/virtio/burst.ts";
-import { inflightBytes, PackedInflight, SplitInflight } from "../../lib/virtio/inflight/region.ts";
+import { inflightBytes } from "../../lib/virtio/inflight/region.ts";
 import {
-  heldHeads,
   initRegion,
   isFault,
   recoverPacked,
   recoverSplit,
 } from "../../lib/virtio/inflight/recovery.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
-import { deliverPacked, finishPacked, takePacked } from "../../lib/virtio/packed/frames.ts";
-import { journalBytes, PackedJournal } from "../../lib/virtio/packed/journal.ts";
-import { PackedQueue } from "../../lib/virtio/packed/queue.ts";
+import { journalBytes } from "../../lib/virtio/packed/journal.ts";
 import { recoverJournal, resumeJournal, startJournal } from "../../lib/virtio/packed/recovery.ts";
 import { RING_OK, type RingArea, type VringPosition } from "../../lib/virtio/ring.ts";
-import { deliverSplit, finishSplit, takeSplit } from "../../lib/virtio/split/frames.ts";
-import { SplitQueue, splitServeAgain } from "../../lib/virtio/split/queue.ts";
+import { makeVirtqueue, type Virtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const RAM_BYTES = 1 << 20;
@@ -106,7 +102,7 @@ class Subject {
   readonly receives: boolean;
   readonly record: ArrayBuffer;
   readonly #windows: WindowSet;
-  queue: SplitQueue | PackedQueue;
+  queue: Virtqueue;
 
   constructor(kind: Kind, receives: boolean) {
     this.kind = kind;
@@ -157,7 +153,7 @@ class Subject {
   }
 
   /** A new device. */
-  start(): SplitQueue | PackedQueue {
+  start(): Virtqueue {
     const { position, counter, listed } = this.#recover();
     const area = (index: 0 | 1 | 2): RingArea => ({
       buffer: this.ram.view.buffer as ArrayBuffer,
@@ -167,21 +163,17 @@ class Subject {
       ...{ size: SIZE, eventIdx: false, indirect: true, mergeable: true, headerBytes: 12 },
       ...{ desc: area(0), driver: area(1), device: area(2) },
     };
-    if (this.packed) {
-      const queue = new PackedQueue(shape, position);
-      queue.ledger = this.kind === "packed, journal"
-        ? new PackedJournal(this.record, 0, SIZE)
-        : new PackedInflight(this.record, 0, SIZE, counter);
-      wrap(queue, "desc", "desc16");
-      if (queue.ledger instanceof PackedJournal) wrap(queue.ledger, "words");
-      else wrap(queue.ledger, "bytes", "halves", "words", "quads");
-      return this.queue = queue;
-    }
-    const queue = new SplitQueue(shape, position);
-    queue.inflight = new SplitInflight(this.record, 0, SIZE, counter);
-    if (listed) splitServeAgain(queue, heldHeads(new DataView(this.record), SIZE));
-    wrap(queue, "used", "usedRing");
-    wrap(queue.inflight, "bytes", "halves", "words");
+    const queue = makeVirtqueue(this.packed, shape, position);
+    const record = { buffer: this.record, offset: 0 };
+    if (this.kind === "packed, journal") queue.keepJournal(record, SIZE);
+    else queue.keepInflight(record, SIZE, counter, listed);
+    // Where each kind writes: into its ring, and into what it keeps.
+    const { ledger, inflight } = queue as Partial<Record<"ledger" | "inflight", object>>;
+    if (this.packed) wrap(queue, "desc", "desc16");
+    else wrap(queue, "used", "usedRing");
+    if (this.kind === "packed, journal") wrap(ledger, "words");
+    else if (this.packed) wrap(ledger, "bytes", "halves", "words", "quads");
+    else wrap(inflight, "bytes", "halves", "words");
     return this.queue = queue;
   }
 
@@ -190,10 +182,11 @@ class Subject {
   }
 }
 
-function wrap(holder: object, ...names: string[]): void {
+function wrap(holder: object | undefined, ...names: string[]): void {
   for (const name of names) {
     const fields = holder as Record<string, object>;
-    fields[name] = counted(fields[name] as object);
+    assert(fields?.[name], `what is written has the name ${name}`);
+    fields[name] = counted(fields[name]);
   }
 }
 
@@ -299,20 +292,15 @@ class World {
   visit(most = 5): number {
     const from = this.from.queue;
     const to = this.to.queue;
-    const count = from instanceof PackedQueue
-      ? takePacked(from, this.from.memory, most)
-      : takeSplit(from, this.from.memory, most);
+    const count = from.take(this.from.memory, most);
     openFrames(count, 12);
     // Bad chains are frames of no bytes, and go nowhere.
     const good = Array.from({ length: count }, (_, i) => i).filter((i) => (frameBytes[i] ?? 0) > 0);
     const list = Uint16Array.from(good);
     const outcomes = new Int32Array(5);
     if (count > 0) {
-      if (to instanceof PackedQueue) {
-        deliverPacked(to, this.to.memory, list, 0, good.length, outcomes);
-      } else deliverSplit(to, this.to.memory, list, 0, good.length, outcomes);
-      if (from instanceof PackedQueue) finishPacked(from, count);
-      else finishSplit(from, count);
+      to.deliver(this.to.memory, list, 0, good.length, outcomes);
+      from.finish(count);
     }
     assert.equal(from.broken, RING_OK);
     assert.equal(to.broken, RING_OK);

@@ -4,13 +4,8 @@ import { GuestRam, type RingDriver } from "../../../../lib/guest/driver.ts";
 import { PackedDriver } from "../../../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../../../lib/guest/driver_split.ts";
 import { frameId } from "../../../../lib/virtio/burst.ts";
+import { inflightBytes } from "../../../../lib/virtio/inflight/region.ts";
 import {
-  inflightBytes,
-  PackedInflight,
-  SplitInflight,
-} from "../../../../lib/virtio/inflight/region.ts";
-import {
-  heldHeads,
   initRegion,
   isFault,
   type RecoveredVring,
@@ -19,11 +14,8 @@ import {
   type RegionFault,
 } from "../../../../lib/virtio/inflight/recovery.ts";
 import { GuestMemory } from "../../../../lib/virtio/memory/guest_memory.ts";
-import { finishPacked, takePacked } from "../../../../lib/virtio/packed/frames.ts";
-import { PackedQueue } from "../../../../lib/virtio/packed/queue.ts";
-import { finishSplit, takeSplit } from "../../../../lib/virtio/split/frames.ts";
 import { RING_BAD_AVAIL } from "../../../../lib/virtio/ring.ts";
-import { SplitQueue, splitServeAgain } from "../../../../lib/virtio/split/queue.ts";
+import { makeVirtqueue, type Virtqueue } from "../../../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../../../lib/virtio/memory/window.ts";
 
 const SIZE = 8;
@@ -75,7 +67,7 @@ class Subject implements Disposable {
   }
 
   /** A device that goes on from there. */
-  device({ position, counter, listed }: RecoveredVring): SplitQueue | PackedQueue {
+  device({ position, counter, listed }: RecoveredVring): Virtqueue {
     const area = (index: 0 | 1 | 2): { buffer: ArrayBuffer; offset: number } => ({
       buffer: this.ram.view.buffer as ArrayBuffer,
       offset: this.area(index).byteOffset,
@@ -84,27 +76,17 @@ class Subject implements Disposable {
       ...{ size: SIZE, eventIdx: false, indirect: false, mergeable: true, headerBytes: 12 },
       ...{ desc: area(0), driver: area(1), device: area(2) },
     };
-    const { buffer } = this.region;
-    if (this.packed) {
-      const queue = new PackedQueue(shape, position);
-      queue.ledger = new PackedInflight(buffer as ArrayBuffer, 0, SIZE, counter);
-      return queue;
-    }
-    const queue = new SplitQueue(shape, position);
-    queue.inflight = new SplitInflight(buffer as ArrayBuffer, 0, SIZE, counter);
-    if (listed) splitServeAgain(queue, heldHeads(this.region, SIZE));
+    const queue = makeVirtqueue(this.packed, shape, position);
+    const region = { buffer: this.region.buffer as ArrayBuffer, offset: 0 };
+    queue.keepInflight(region, SIZE, counter, listed);
     return queue;
   }
 
   /** Takes and gives back at most `most` chains. @returns their ids in order */
-  visit(queue: SplitQueue | PackedQueue, most: number): number[] {
-    const packed = queue instanceof PackedQueue;
-    const count = packed
-      ? takePacked(queue, this.memory, most)
-      : takeSplit(queue, this.memory, most);
+  visit(queue: Virtqueue, most: number): number[] {
+    const count = queue.take(this.memory, most);
     const ids = Array.from(frameId.subarray(0, count));
-    if (packed) finishPacked(queue, count);
-    else finishSplit(queue, count);
+    queue.finish(count);
     return ids;
   }
 
