@@ -13,6 +13,7 @@
  */
 import { assert } from "../base/assert.ts";
 import {
+  beginBurst,
   frameBytes,
   frameHead,
   frameSegment,
@@ -53,6 +54,7 @@ function writeMac(at: number, macLow: number, macHigh: number): void {
  * held must have been finished. Data-plane thread only.
  */
 export function composeRarp(macLow: number, macHigh: number): void {
+  beginBurst();
   frame.setInt32(0, -1);
   frame.setInt16(4, -1);
   writeMac(6, macLow, macHigh);

@@ -72,11 +72,53 @@ const headBytes = new Uint8Array(frameHead.buffer);
 export const frameHeadPairs: BigUint64Array<ArrayBuffer> = new BigUint64Array(frameHead.buffer);
 
 /**
+ * Whether the burst is plain, whether its frames still have the segments of a plain one, and whether
+ * bursts may be plain at all.
+ */
+const form = { plain: false, inOrder: false, allowed: true };
+
+/** For tests of the general way: whether bursts may go the plain one. */
+// cold
+export function allowPlainBursts(allowed: boolean): void {
+  form.allowed = allowed;
+}
+
+/** Whether the burst that comes may be plain. */
+export function mayBePlain(): boolean {
+  return form.allowed;
+}
+
+/** Whether every frame of the burst is plain: see plain.ts. */
+export function isPlainBurst(): boolean {
+  return form.plain;
+}
+
+/** The burst that comes is plain: frame `n` is segment `n` and takes one slot. */
+export function beginPlainBurst(): void {
+  form.plain = true;
+  if (form.inOrder) return;
+  form.inOrder = true;
+  for (let frame = 0; frame < BURST_FRAMES; frame++) {
+    frameSlots[frame] = 1;
+    frameSegment[frame] = TAKEN_SEGMENTS + frame;
+    frameSegmentEnd[frame] = TAKEN_SEGMENTS + frame + 1;
+  }
+}
+
+/** The burst that comes may be anything. Whoever fills it says so first, or that it is plain. */
+export function beginBurst(): void {
+  form.plain = false;
+  form.inOrder = false;
+}
+
+/**
  * Opens the first `count` frames of a burst: skips the virtio-net header (whatever its bytes say:
  * no offload is offered, so none of them may mean anything) and copies the head. The layout of
- * header and data over descriptors is free (virtio-v1.3 §2.7.4.3, VIRTIO_F_ANY_LAYOUT).
+ * header and data over descriptors is free (virtio-v1.3 §2.7.4.3, VIRTIO_F_ANY_LAYOUT). A plain
+ * burst is open already.
  */
 export function openFrames(count: number, headerBytes: number): void {
+  if (form.plain) return;
   for (let frame = 0; frame < count; frame++) {
     const bytes = frameBytes[frame]! - headerBytes;
     if (frameBytes[frame]! > CHAIN_BYTES_MAX) {

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { isPlainBurst, mayBePlain } from "./burst.ts";
 import type { BadChains } from "./bad_chain.ts";
 import { logPackedUsed, logSplitUsed, type QueueLog } from "./memory/dirty_log.ts";
 import { inflightBytes, PackedInflight, SplitInflight } from "./inflight/region.ts";
@@ -16,11 +17,14 @@ import { heldHeads } from "./inflight/recovery.ts";
 import type { Iotlb } from "./memory/iotlb.ts";
 import { type Ask, lookAheadPacked, lookAheadSplit } from "./look_ahead.ts";
 import type { GuestMemory } from "./memory/guest_memory.ts";
-import { deliverPacked, finishPacked, takePacked } from "./packed/frames.ts";
+import { deliverPacked, takePacked } from "./packed/frames.ts";
+import { deliverPlainPacked, takePlainPacked } from "./packed/plain.ts";
+import { finishPacked } from "./packed/used.ts";
 import { PackedJournal } from "./packed/journal.ts";
 import { packedHasWork, PackedQueue, packedSetKicks, packedWantsCall } from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
 import { deliverSplit, finishSplit, takeSplit } from "./split/frames.ts";
+import { deliverPlainSplit, takePlainSplit } from "./split/plain.ts";
 import {
   splitHasWork,
   SplitQueue,
@@ -98,7 +102,8 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
     return this.lastUsed;
   }
   take(memory: GuestMemory, framesMax: number): number {
-    return takeSplit(this, memory, framesMax);
+    const plain = mayBePlain() ? takePlainSplit(this, memory, framesMax) : 0;
+    return plain > 0 ? plain : takeSplit(this, memory, framesMax);
   }
   finish(count: number): void {
     finishSplit(this, count);
@@ -110,7 +115,10 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
     count: number,
     outcomes: Int32Array,
   ): void {
-    deliverSplit(this, memory, list, start, count, outcomes);
+    const plain = isPlainBurst()
+      ? deliverPlainSplit(this, memory, list, start, count, outcomes)
+      : 0;
+    if (plain < count) deliverSplit(this, memory, list, start + plain, count - plain, outcomes);
   }
   wantsCall(): boolean {
     return splitWantsCall(this);
@@ -148,7 +156,8 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
     return this.usedSlot;
   }
   take(memory: GuestMemory, framesMax: number): number {
-    return takePacked(this, memory, framesMax);
+    const plain = mayBePlain() ? takePlainPacked(this, memory, framesMax) : 0;
+    return plain > 0 ? plain : takePacked(this, memory, framesMax);
   }
   finish(count: number): void {
     finishPacked(this, count);
@@ -160,7 +169,10 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
     count: number,
     outcomes: Int32Array,
   ): void {
-    deliverPacked(this, memory, list, start, count, outcomes);
+    const plain = isPlainBurst()
+      ? deliverPlainPacked(this, memory, list, start, count, outcomes)
+      : 0;
+    if (plain < count) deliverPacked(this, memory, list, start + plain, count - plain, outcomes);
   }
   wantsCall(): boolean {
     return packedWantsCall(this);

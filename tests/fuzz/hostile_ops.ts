@@ -211,6 +211,8 @@ export interface Case {
   /** Index of the first entry, free running. */
   readonly start: number;
   readonly goodPacked: boolean;
+  /** Whether bursts may go the plain way. */
+  readonly plain: boolean;
   readonly ops: readonly Op[];
 }
 
@@ -220,5 +222,6 @@ export const cases: fc.Arbitrary<Case> = fc.record({
   iommu: often([2, fc.constant(false)], [1, fc.constant(true)]),
   start: fc.constantFrom(0, 1, 0x7fff, 0xffff),
   goodPacked: fc.boolean(),
+  plain: often([3, fc.constant(true)], [1, fc.constant(false)]),
   ops: fc.array(op, { minLength: 4, maxLength: 120, size: "max" }),
 });

@@ -63,7 +63,11 @@ export function betweenLooks(
   for (const queue of queues) {
     for (const field of FIELDS) {
       const array = Reflect.get(queue, field);
-      if (array) put(queue, field, watched(array, look));
+      if (!array) continue;
+      const watching = watched(array, look);
+      // A split queue reads heads where they are, or from a copy of its own.
+      if (field === "avail" && Reflect.get(queue, "heads") === array) put(queue, "heads", watching);
+      put(queue, field, watching);
     }
   }
   const { load, store } = Atomics;

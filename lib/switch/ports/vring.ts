@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { BURST_FRAMES, frameBytes, openFrames } from "../../virtio/burst.ts";
+import { BURST_FRAMES, frameBytes, isPlainBurst, openFrames } from "../../virtio/burst.ts";
 import {
   BUFFER_TOO_SMALL,
   DELIVERED,
@@ -80,7 +80,8 @@ export class Vring implements Source, Sink {
     if (port.debt > 0) return port.payBack();
     const count = queue.take(port.memory, BURST_FRAMES);
     if (count > 0) {
-      port.charge(STEPS_MAX - walk[WALK_STEPS]!);
+      // A plain burst walked along no chain.
+      if (!isPlainBurst()) port.charge(STEPS_MAX - walk[WALK_STEPS]!);
       if (this.enabled) openFrames(count, queue.headerBytes);
     } else if (queue.broken !== RING_OK) giveUp(path, this);
     return count;

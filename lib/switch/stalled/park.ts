@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  beginBurst,
   BURST_FRAMES,
   frameBytes,
   frameHead,
@@ -92,6 +93,7 @@ export class Park {
   /** Makes the burst of the oldest frames, at most BURST_FRAMES. @returns how many */
   load(): number {
     const count = Math.min(this.count, BURST_FRAMES);
+    beginBurst();
     for (let frame = 0; frame < count; frame++) {
       const slot = (this.#first + frame) % PARK_FRAMES_MAX;
       const bytes = this.#bytes[slot]!;

@@ -13,20 +13,26 @@
 import { WINDOW_BYTES_MAX, WINDOW_STRIDE, type WindowSet, windowView } from "./window.ts";
 import type { Iotlb } from "./iotlb.ts";
 
-const GRANULE_BITS = 30;
-const GRANULE_MASK = 2 ** GRANULE_BITS - 1;
+/** Bits of an address inside its granule. */
+export const GRANULE_BITS = 30;
+/** See {@linkcode GRANULE_BITS}. */
+export const GRANULE_MASK: number = 2 ** GRANULE_BITS - 1;
 /** 64 granules: guests up to 64 GiB never miss twice. */
-const SLOTS = 64;
-/** A slot: granule number or -1, first and end offset in the granule, window offset minus granule
- * offset, window. */
-const SLOT_WORDS = 8;
-const TAG = 0;
-const START = 1;
-const END = 2;
-const DELTA = 3;
-const WINDOW = 4;
+export const SLOTS = 64;
+/** Words of a slot. */
+export const SLOT_WORDS = 8;
+/** In a slot, the granule's number, or -1: it is empty. */
+export const SLOT_TAG = 0;
+/** In a slot, where the region's first byte in the granule is, and where its last one ends. */
+export const SLOT_START = 1;
+/** See {@linkcode SLOT_START}. */
+export const SLOT_END = 2;
+/** In a slot, what leads from an offset in the granule to one in the window. */
+export const SLOT_DELTA = 3;
+/** In a slot, the window. */
+export const SLOT_WINDOW = 4;
 /** High halves above this belong to addresses of 2^53 and more: in no region. */
-const HIGH_BITS = 21;
+export const HIGH_BITS = 21;
 
 /** One region as the data plane sees it. */
 export interface GuestRegion {
@@ -85,11 +91,11 @@ export function pushSegments(
   const slots = memory.slots;
   const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
   if (
-    high >>> HIGH_BITS === 0 && slots[slot + TAG] === tag &&
-    inGranule >= slots[slot + START]! && sizeBytes <= slots[slot + END]! - inGranule
+    high >>> HIGH_BITS === 0 && slots[slot + SLOT_TAG] === tag &&
+    inGranule >= slots[slot + SLOT_START]! && sizeBytes <= slots[slot + SLOT_END]! - inGranule
   ) {
-    segmentWindow[at] = slots[slot + WINDOW]!;
-    segmentOffset[at] = inGranule + slots[slot + DELTA]!;
+    segmentWindow[at] = slots[slot + SLOT_WINDOW]!;
+    segmentOffset[at] = inGranule + slots[slot + SLOT_DELTA]!;
     segmentBytes[at] = sizeBytes;
     return at + 1;
   }
@@ -120,9 +126,9 @@ function pushUncached(
     if (slot < 0) noteStray(memory, address);
     if (slot < 0 || index >= SEGMENTS_MAX) return -1;
     const inGranule = address % WINDOW_STRIDE;
-    const part = Math.min(left, memory.slots[slot + END]! - inGranule);
-    segmentWindow[index] = memory.slots[slot + WINDOW]!;
-    segmentOffset[index] = inGranule + memory.slots[slot + DELTA]!;
+    const part = Math.min(left, memory.slots[slot + SLOT_END]! - inGranule);
+    segmentWindow[index] = memory.slots[slot + SLOT_WINDOW]!;
+    segmentOffset[index] = inGranule + memory.slots[slot + SLOT_DELTA]!;
     segmentBytes[index] = part;
     index++;
     address += part;
@@ -157,11 +163,11 @@ function fillSlot(memory: GuestMemory, address: number): number {
   const regionEnd = region.guestAddr + region.sizeBytes - granule;
   const windowEnd = windowStart + WINDOW_BYTES_MAX - origin;
   const slot = (tag & (SLOTS - 1)) * SLOT_WORDS;
-  memory.slots[slot + TAG] = tag;
-  memory.slots[slot + START] = start;
-  memory.slots[slot + END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
-  memory.slots[slot + DELTA] = origin - windowStart;
-  memory.slots[slot + WINDOW] = region.windows.window(origin + start);
+  memory.slots[slot + SLOT_TAG] = tag;
+  memory.slots[slot + SLOT_START] = start;
+  memory.slots[slot + SLOT_END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
+  memory.slots[slot + SLOT_DELTA] = origin - windowStart;
+  memory.slots[slot + SLOT_WINDOW] = region.windows.window(origin + start);
   return slot;
 }
 

@@ -12,6 +12,7 @@
  */
 import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
 import {
+  beginBurst,
   BUFFER_SEGMENTS,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
@@ -34,8 +35,8 @@ import {
   writeFrame,
   writePlain,
 } from "../deliver.ts";
-import { logFrame, logPlain, logSplitUsed } from "../memory/dirty_log.ts";
-import { splitGiven, splitGiving, splitTaken } from "../inflight/region.ts";
+import { logFrame, logPlain } from "../memory/dirty_log.ts";
+import { splitTaken } from "../inflight/region.ts";
 import { type GuestMemory, pushSegments } from "../memory/guest_memory.ts";
 import {
   ANY_DESC_FLAG,
@@ -51,11 +52,10 @@ import {
   WALK_STEPS,
 } from "../ring.ts";
 import { walkSplitChain as walkChain } from "./chain.ts";
-import { splitCopyHeads, type SplitQueue } from "./queue.ts";
+import { publishSplit, splitCopyHeads, type SplitQueue } from "./queue.ts";
 
 const AVAIL_IDX = 1;
 const AVAIL_RING = 2;
-const USED_IDX = 1;
 
 /** Results of {@linkcode gatherBuffers}: index behind the last segment, chains gathered. */
 const gathered = new Int32Array(2);
@@ -69,6 +69,7 @@ const GATHERED_BUFFERS = 1;
  * @returns frames taken
  */
 export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
+  beginBurst();
   const end = Atomics.load(queue.avail, AVAIL_IDX);
   const available = (end - queue.lastAvail) & 0xffff;
   if (available === 0) return 0;
@@ -131,18 +132,7 @@ export function finishSplit(queue: SplitQueue, count: number): void {
     usedRing[entry + 1] = 0;
     index = (index + 1) & 0xffff;
   }
-  publish(queue, index, false);
-}
-
-/** Shows the driver all used entries before `index`. @param received they are receive buffers */
-function publish(queue: SplitQueue, index: number, received: boolean): void {
-  const from = queue.lastUsed;
-  const tracked = queue.inflight;
-  if (tracked !== null) splitGiving(queue, tracked, from, index, received);
-  queue.lastUsed = index;
-  Atomics.store(queue.used, USED_IDX, index);
-  if (queue.log !== null) logSplitUsed(queue.log, queue.size, from, index);
-  if (tracked !== null) splitGiven(queue, tracked, from, index);
+  publishSplit(queue, index, false);
 }
 
 /**
@@ -224,7 +214,7 @@ export function deliverSplit(
   }
   outcomes[DELIVERED]! += delivered;
   outcomes[DELIVERED_BYTES]! += deliveredBytes;
-  if (used !== queue.lastUsed) publish(queue, used, true);
+  if (used !== queue.lastUsed) publishSplit(queue, used, true);
 }
 
 /** Consumes gathered chains and writes used entries of length 0. @returns the next used index */

@@ -13,8 +13,8 @@
  * @module
  */
 import type { BadChains } from "../bad_chain.ts";
-import { logSplitKicks, type QueueLog } from "../memory/dirty_log.ts";
-import type { SplitInflight } from "../inflight/region.ts";
+import { logSplitKicks, logSplitUsed, type QueueLog } from "../memory/dirty_log.ts";
+import { splitGiven, splitGiving, type SplitInflight } from "../inflight/region.ts";
 import {
   DESC_BYTES,
   LOG_OFF,
@@ -206,6 +206,17 @@ export function splitCopyHeads(queue: SplitQueue, end: number): boolean {
     heads[entry] = avail[entry]!;
   }
   return true;
+}
+
+/** Shows the driver all used entries before `index`. @param received they are receive buffers */
+export function publishSplit(queue: SplitQueue, index: number, received: boolean): void {
+  const from = queue.lastUsed;
+  const tracked = queue.inflight;
+  if (tracked !== null) splitGiving(queue, tracked, from, index, received);
+  queue.lastUsed = index;
+  Atomics.store(queue.used, USED_IDX, index);
+  if (queue.log !== null) logSplitUsed(queue.log, queue.size, from, index);
+  if (tracked !== null) splitGiven(queue, tracked, from, index);
 }
 
 /** Whether the driver has made anything available. */

@@ -1,0 +1,206 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * The plain way of a burst through a packed virtqueue: see plain.ts beside this folder, and
+ * split/plain.ts, which is the same with other rings.
+ *
+ * @module
+ */
+import {
+  beginPlainBurst,
+  BURST_FRAMES,
+  CHAIN_BYTES_MAX,
+  frameBytes,
+  frameHeadPairs,
+  frameId,
+  frameSlots,
+  HEAD_BYTES,
+} from "../burst.ts";
+import { bufferBytes, bufferId, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
+import { packedTaken } from "../inflight/region.ts";
+import {
+  GRANULE_BITS,
+  GRANULE_MASK,
+  type GuestMemory,
+  HIGH_BITS,
+  segmentBytes,
+  segmentOffset,
+  segmentWindow,
+  SLOT_DELTA,
+  SLOT_END,
+  SLOT_START,
+  SLOT_TAG,
+  SLOT_WINDOW,
+  SLOT_WORDS,
+  SLOTS,
+} from "../memory/guest_memory.ts";
+import { windowView } from "../memory/window.ts";
+import { plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
+import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
+import { PackedJournal } from "./journal.ts";
+import { availableSlots, type PackedQueue } from "./queue.ts";
+import { giveBack } from "./used.ts";
+
+/** No granule. */
+const NONE = -1;
+/** Plain frames and buffers take one slot each. */
+const ONE_SLOT = new Int32Array(BURST_FRAMES).fill(1);
+
+/**
+ * Takes plain frames from the front of a transmit queue into the burst, opened.
+ * @returns frames taken; 0: the next one is not plain, there is none, or the driver broke a rule
+ */
+export function takePlainPacked(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  framesMax: number,
+): number {
+  const count = availableSlots(queue, framesMax);
+  if (count === 0) return 0;
+  const { desc, headerBytes, ledger, size } = queue;
+  const { slots } = memory;
+  const least = headerBytes + HEAD_BYTES;
+  let slot = queue.availSlot;
+  let known = NONE;
+  let start = 0;
+  let end = 0;
+  let delta = 0;
+  let window = 0;
+  let view = windowView[0]!;
+  let taken = 0;
+  for (; taken < count; taken++) {
+    const low = desc[4 * slot]!;
+    const high = desc[4 * slot + 1]!;
+    const length = desc[4 * slot + 2]!;
+    const idFlags = desc[4 * slot + 3]!;
+    const id = idFlags & 0xffff;
+    if ((idFlags & (ANY_DESC_FLAG << 16)) !== 0 || id >= size || high >>> HIGH_BITS !== 0) break;
+    const tag = (high << 2) | (low >>> GRANULE_BITS);
+    if (tag !== known) {
+      const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
+      if (slots[entry + SLOT_TAG] !== tag) break;
+      known = tag;
+      start = slots[entry + SLOT_START]!;
+      end = slots[entry + SLOT_END]!;
+      delta = slots[entry + SLOT_DELTA]! + headerBytes;
+      window = slots[entry + SLOT_WINDOW]!;
+      view = windowView[window]!;
+    }
+    const at = low & GRANULE_MASK;
+    if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
+    const offset = at + delta;
+    frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
+    frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
+    segmentWindow[taken] = window;
+    segmentOffset[taken] = offset + HEAD_BYTES;
+    segmentBytes[taken] = length - least;
+    frameBytes[taken] = length - headerBytes;
+    frameId[taken] = id;
+    if (++slot === size) slot = 0;
+  }
+  if (taken === 0) return 0;
+  beginPlainBurst();
+  if (ledger !== null && !(ledger instanceof PackedJournal)) {
+    packedTaken(queue, ledger, queue.availSlot, taken, frameSlots);
+  }
+  consume(queue, taken);
+  return taken;
+}
+
+/** Moves the available position over chains of one slot each, at most a ring of them. */
+function consume(queue: PackedQueue, chains: number): void {
+  queue.availSlot += chains;
+  if (queue.availSlot < queue.size) return;
+  queue.availSlot -= queue.size;
+  queue.availWrap ^= 1;
+}
+
+/**
+ * Delivers frames of a plain burst, as long as the next buffer is plain.
+ * @param list frame numbers, from `listStart` on, `count` of them
+ * @returns frames delivered, counted in `outcomes`, their buffers published
+ */
+export function deliverPlainPacked(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  list: Uint16Array,
+  listStart: number,
+  count: number,
+  outcomes: Int32Array,
+): number {
+  const run = gather(queue, memory, list, listStart, count);
+  if (run === 0) return 0;
+  touchBuffers(run);
+  const { headerBytes } = queue;
+  let window = plainWindow[0]!;
+  let view = windowView[window]!;
+  let sourceWindow = segmentWindow[list[listStart]!]!;
+  let source = windowView[sourceWindow]!;
+  let bytes = 0;
+  for (let k = 0; k < run; k++) {
+    const frame = list[listStart + k]!;
+    if (plainWindow[k] !== window) {
+      window = plainWindow[k]!;
+      view = windowView[window]!;
+    }
+    if (segmentWindow[frame] !== sourceWindow) {
+      sourceWindow = segmentWindow[frame]!;
+      source = windowView[sourceWindow]!;
+    }
+    writePlainFrame(frame, headerBytes, window, view, source, plainOffset[k]!);
+    bytes += frameBytes[frame]!;
+  }
+  consume(queue, run);
+  giveBack(queue, run, bufferId, bufferBytes, ONE_SLOT);
+  outcomes[DELIVERED]! += run;
+  outcomes[DELIVERED_BYTES]! += bytes;
+  return run;
+}
+
+/** Finds a plain buffer for each frame. @returns frames that have one */
+function gather(
+  queue: PackedQueue,
+  memory: GuestMemory,
+  list: Uint16Array,
+  listStart: number,
+  count: number,
+): number {
+  if (queue.log !== null) return 0;
+  const most = availableSlots(queue, count);
+  const { desc, headerBytes, size } = queue;
+  const { slots } = memory;
+  let slot = queue.availSlot;
+  let known = NONE;
+  let start = 0;
+  let end = 0;
+  let delta = 0;
+  let window = 0;
+  let run = 0;
+  for (; run < most; run++) {
+    const low = desc[4 * slot]!;
+    const high = desc[4 * slot + 1]!;
+    const length = desc[4 * slot + 2]!;
+    const idFlags = desc[4 * slot + 3]!;
+    const id = idFlags & 0xffff;
+    if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE || id >= size) break;
+    const tag = (high << 2) | (low >>> GRANULE_BITS);
+    if (tag !== known) {
+      const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
+      if (slots[entry + SLOT_TAG] !== tag) break;
+      known = tag;
+      start = slots[entry + SLOT_START]!;
+      end = slots[entry + SLOT_END]!;
+      delta = slots[entry + SLOT_DELTA]!;
+      window = slots[entry + SLOT_WINDOW]!;
+    }
+    const at = low & GRANULE_MASK;
+    const bytes = headerBytes + frameBytes[list[listStart + run]!]!;
+    if (at < start || bytes > end - at || length < bytes || high >>> HIGH_BITS !== 0) break;
+    bufferId[run] = id;
+    bufferBytes[run] = bytes;
+    plainWindow[run] = window;
+    plainOffset[run] = at + delta;
+    if (++slot === size) slot = 0;
+  }
+  return run;
+}
