@@ -11,6 +11,7 @@ import { VHOST_USER_GET_FEATURES } from "../../lib/vhost/wire/message.ts";
 import { closeFd, listenUnix } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
+import { Bed } from "../harness/bed.ts";
 import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
 import { until, WAIT_MS_MAX } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
@@ -53,8 +54,8 @@ Deno.test("paths that cannot be used exit with 2 and are left alone", async () =
   await fails(2, /belongs to a running server/, ...run(live));
   closeFd(listener);
   // Nobody listens any more: now it is stale, and replaced.
-  await using running = await SwitchProcess.start(folder.path, ["-p", `a=${live}`]);
-  assert.equal((await running.port("a")).socket, live);
+  await using bed = await Bed.in(folder, 0, "-p", `a=${live}`);
+  assert.equal((await bed.process.port("a")).socket, live);
   // A second switch on the same control socket is refused, and the first goes on.
   await fails(
     2,
@@ -63,15 +64,15 @@ Deno.test("paths that cannot be used exit with 2 and are left alone", async () =
     "-p",
     `b=${folder.file("b.sock")}`,
     "--ctl",
-    running.ctl,
+    bed.process.ctl,
   );
-  assert.equal((await running.port("a")).link, "wait");
+  assert.equal((await bed.process.port("a")).link, "wait");
 });
 
 Deno.test("no switch exits with 3, an unknown port with 4", async () => {
   using folder = new TempFolder();
   await fails(3, /No switch answers at .*vuswitch run/, "port", "list", "--ctl", folder.file("x"));
-  await using running = await SwitchProcess.withPorts(folder.path, 1);
+  await using bed = await Bed.in(folder, 1);
   await fails(
     4,
     /No port named "vm9" \(did you mean vm1\?\)/,
@@ -79,63 +80,62 @@ Deno.test("no switch exits with 3, an unknown port with 4", async () => {
     "show",
     "vm9",
     "--ctl",
-    running.ctl,
+    bed.process.ctl,
   );
-  await fails(4, /No port named "vm9"/, "port", "del", "vm9", "--ctl", running.ctl);
-  await fails(4, /No port named "vm9"/, "vring", "show", "vm9", "--ctl", running.ctl);
+  await fails(4, /No port named "vm9"/, "port", "del", "vm9", "--ctl", bed.process.ctl);
+  await fails(4, /No port named "vm9"/, "vring", "show", "vm9", "--ctl", bed.process.ctl);
 });
 
 Deno.test("run: ready line, mode, add, del, TERM", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2, "--socket-mode", "0600");
+  await using bed = await Bed.make(2, "--socket-mode", "0600");
   const ready =
-    `ready ctl=${running.ctl} vm1=${folder.path}/vm1.sock vm2=${folder.path}/vm2.sock\n`;
-  assert.equal(running.output, ready);
+    `ready ctl=${bed.process.ctl} vm1=${bed.folder}/vm1.sock vm2=${bed.folder}/vm2.sock\n`;
+  assert.equal(bed.process.output, ready);
   const mode = (path: string): number => (Deno.statSync(path).mode ?? 0) & 0o777;
-  assert.equal(mode(folder.file("vm1.sock")), 0o600);
-  assert.equal(mode(running.ctl), 0o600);
+  assert.equal(mode(bed.file("vm1.sock")), 0o600);
+  assert.equal(mode(bed.process.ctl), 0o600);
 
   const add = await vuswitch(
     "port",
     "add",
-    `vm3=${folder.file("3.sock")},mtu=9000,mac=52:54:00:00:00:03,offer=gpa+inband`,
+    `vm3=${bed.file("3.sock")},mtu=9000,mac=52:54:00:00:00:03,offer=gpa+inband`,
     "--ctl",
-    running.ctl,
+    bed.process.ctl,
   );
   assert.equal(add.code, 0, add.stderr);
-  assert.equal((await running.port("vm3")).mtu, 9000);
+  assert.equal((await bed.process.port("vm3")).mtu, 9000);
   await fails(
     1,
     /exists already/,
     "port",
     "add",
-    `vm3=${folder.file("4.sock")}`,
+    `vm3=${bed.file("4.sock")}`,
     "--ctl",
-    running.ctl,
+    bed.process.ctl,
   );
   await fails(
     2,
     /exists and is not|belongs/,
     "port",
     "add",
-    `x=${running.ctl}`,
+    `x=${bed.process.ctl}`,
     "--ctl",
-    running.ctl,
+    bed.process.ctl,
   );
-  const list = await vuswitch("port", "list", "--ctl", running.ctl);
+  const list = await vuswitch("port", "list", "--ctl", bed.process.ctl);
   assert.match(
     list.stdout,
     /^NAME +LINK .* RING +RX \(from guest\) +TX \(to guest\) +DROPS +PEER +SOCKET\nvm1 +wait/,
   );
-  assert.equal((await vuswitch("port", "del", "vm3", "--ctl", running.ctl)).code, 0);
-  assert.throws(() => Deno.statSync(folder.file("3.sock")), Deno.errors.NotFound);
-  const status = await running.status();
+  assert.equal((await vuswitch("port", "del", "vm3", "--ctl", bed.process.ctl)).code, 0);
+  assert.throws(() => Deno.statSync(bed.file("3.sock")), Deno.errors.NotFound);
+  const status = await bed.process.status();
   assert.deepEqual(status.ports.map((port) => port.name), ["vm1", "vm2"]);
-  assert.equal((await vuswitch("fdb", "flush", "--ctl", running.ctl)).code, 0);
+  assert.equal((await vuswitch("fdb", "flush", "--ctl", bed.process.ctl)).code, 0);
 
-  assert.equal(await running.stop("SIGTERM"), 0);
+  assert.equal(await bed.process.stop("SIGTERM"), 0);
   for (const name of ["vm1.sock", "vm2.sock", "ctl.sock"]) {
-    assert.throws(() => Deno.statSync(folder.file(name)), Deno.errors.NotFound, name);
+    assert.throws(() => Deno.statSync(bed.file(name)), Deno.errors.NotFound, name);
   }
 });
 
@@ -146,15 +146,20 @@ Deno.test("run: INT, a configuration file, back-end conventions", async () => {
     config,
     `[sockets]\ndirectory = "${folder.path}"\n[[port]]\nname = "one"\n`,
   );
-  await using running = await SwitchProcess.start(folder.path, [
-    ...["--config", config, "--socket-path", folder.file("two.sock"), "--idle", "sleep"],
+  await using bed = await Bed.in(folder, 0, ...[
+    "--config",
+    config,
+    "--socket-path",
+    folder.file("two.sock"),
+    "--idle",
+    "sleep",
   ]);
-  assert.deepEqual((await running.status()).ports.map((port) => port.socket), [
+  assert.deepEqual((await bed.process.status()).ports.map((port) => port.socket), [
     folder.file("one.sock"),
     folder.file("two.sock"),
   ]);
-  assert.equal((await running.status()).idle, "sleep");
-  assert.equal(await running.stop("SIGINT"), 0);
+  assert.equal((await bed.process.status()).idle, "sleep");
+  assert.equal(await bed.process.stop("SIGINT"), 0);
 
   const capabilities = await vuswitch("--print-capabilities");
   assert.deepEqual(JSON.parse(capabilities.stdout), { type: "net", features: [] });
@@ -241,7 +246,7 @@ Deno.test("every command has help", async () => {
 Deno.test("bash completes commands, flags and the names of a running switch's ports", async () => {
   using folder = new TempFolder();
   const many = ["-p", `many{n}=${folder.file("m.sock")},multi=2`];
-  await using running = await SwitchProcess.withPorts(folder.path, 2, ...many);
+  await using bed = await Bed.in(folder, 2, ...many);
   const program = vuswitchWords().map((word) => `'${word}'`).join(" ");
   const completed = async (...words: string[]): Promise<string> => {
     const line = words.map((word) => `'${word}'`).join(" ");
@@ -249,7 +254,7 @@ Deno.test("bash completes commands, flags and the names of a running switch's po
       COMP_WORDS=(vuswitch ${line}); COMP_CWORD=${words.length}; _vuswitch; echo "\${COMPREPLY[@]}"`;
     const { stdout } = await new Deno.Command("bash", {
       args: ["-c", script],
-      env: { VSW_CTL: running.ctl },
+      env: { VSW_CTL: bed.process.ctl },
     }).output();
     return new TextDecoder().decode(stdout).trim();
   };

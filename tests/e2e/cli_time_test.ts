@@ -6,7 +6,8 @@
 import { strict as assert } from "node:assert";
 import { callSwitch } from "../../lib/cli/client.ts";
 import { closeFd, connectUnix, listenUnix } from "../../ffi/mod.ts";
-import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { Bed } from "../harness/bed.ts";
+import { vuswitch } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
@@ -17,22 +18,21 @@ function stateOf(pid: number): string {
 }
 
 Deno.test("a stopped switch is named with how to go on, and completion gives up", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 1);
-  Deno.kill(running.pid, "SIGSTOP");
+  await using bed = await Bed.make(1);
+  Deno.kill(bed.process.pid, "SIGSTOP");
   try {
-    await until("it to be stopped", () => stateOf(running.pid) === "T");
+    await until("it to be stopped", () => stateOf(bed.process.pid) === "T");
     const { code, stderr, stdout } = await vuswitch(
-      ...["port", "list", "--ctl", running.ctl, "--timeout", "0.3"],
+      ...["port", "list", "--ctl", bed.process.ctl, "--timeout", "0.3"],
     );
     assert.equal(code, 3, stderr);
     assert.equal(stdout, "");
-    const { pid } = running;
+    const { pid } = bed.process;
     assert.match(stderr, new RegExp(`^vuswitch: Process ${pid} \\(.*\\) .* within 0.3 s .*\n$`));
     assert(stderr.endsWith(`(it is stopped: kill -CONT ${pid})\n`), stderr);
     const completed = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "main.ts", "--complete", "port", "show", ""],
-      env: { VSW_CTL: running.ctl },
+      env: { VSW_CTL: bed.process.ctl },
     }).output();
     assert.equal(completed.code, 0);
     assert.equal(completed.stderr.length, 0);
@@ -40,16 +40,16 @@ Deno.test("a stopped switch is named with how to go on, and completion gives up"
     // Its queue of connections full: the kernel's lists name it as well.
     const waiting: number[] = [];
     try {
-      for (;;) waiting.push(connectUnix(running.ctl));
+      for (;;) waiting.push(connectUnix(bed.process.ctl));
     } catch {
       // EAGAIN: it is full.
     }
-    const full = await vuswitch("stats", "--ctl", running.ctl, "--timeout", "0.3");
+    const full = await vuswitch("stats", "--ctl", bed.process.ctl, "--timeout", "0.3");
     for (const fd of waiting) closeFd(fd);
     assert.equal(full.code, 3);
     assert.match(full.stderr, new RegExp(`Process ${pid} .*kill -CONT ${pid}\\)\n$`));
   } finally {
-    Deno.kill(running.pid, "SIGCONT");
+    Deno.kill(bed.process.pid, "SIGCONT");
   }
 });
 
@@ -115,15 +115,17 @@ Deno.test("a time that is none, and processors that are not there, are one line"
 });
 
 Deno.test("run without ports says how to add one", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.start(folder.path, []);
-  await until("the line", () => running.log.includes("no ports yet: vuswitch port add vm1 --ctl"));
-  const missing = await vuswitch("port", "show", "vm1", "--ctl", running.ctl);
+  await using bed = await Bed.make(0);
+  await until(
+    "the line",
+    () => bed.process.log.includes("no ports yet: vuswitch port add vm1 --ctl"),
+  );
+  const missing = await vuswitch("port", "show", "vm1", "--ctl", bed.process.ctl);
   assert.equal(missing.code, 4);
   assert.match(missing.stderr, /No port named "vm1" \(there is none: vuswitch port add NAME\)/);
   const add = (name: string) =>
-    vuswitch("port", "add", `${name}=${folder.file(name)}`, "--ctl", running.ctl);
+    vuswitch("port", "add", `${name}=${bed.file(name)}`, "--ctl", bed.process.ctl);
   assert.equal((await add("web")).code, 0);
-  const near = await vuswitch("vring", "show", "wbe", "--ctl", running.ctl);
+  const near = await vuswitch("vring", "show", "wbe", "--ctl", bed.process.ctl);
   assert.match(near.stderr, /No port named "wbe" \(did you mean web\?\)/);
 });

@@ -8,10 +8,9 @@ import { strict as assert } from "node:assert";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { NetGuest, type NetGuestOptions, RX, TX } from "../../lib/guest/net_guest.ts";
+import { Bed } from "../harness/bed.ts";
 import { MigratingGuest } from "../harness/migrating_guest.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, numberedFrame, turn } from "../harness/traffic.ts";
 
 const MIB = 2 ** 20;
@@ -123,21 +122,19 @@ async function migrate(pair: Pair, midway?: () => Promise<void>): Promise<number
 }
 
 Deno.test("dirty log: a copy of memory that follows it is the guest", async (t) => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
-  const socket = (number: number): string => folder.file(`vm${number}.sock`);
-  using peer = await NetGuest.start({ socket: socket(2), mac: macOf(2) });
+  await using bed = await Bed.make(2);
+  const peer = await bed.guest(2);
   for (const [name, options] of VARIANTS) {
     await t.step(name, async () => {
       using guest = await NetGuest.start({
-        socket: socket(1),
+        socket: bed.socket(1),
         mac: macOf(1),
         memoryBytes: 4 * MIB,
         ...options,
       });
       await introduce(guest, peer);
       using migrating = new MigratingGuest(guest);
-      const pair = new Pair(migrating, peer, running.ctl);
+      const pair = new Pair(migrating, peer, bed.process.ctl);
       const first = await migrate(pair);
       const second = await migrate(pair, () => migrating.replaceLog());
       // A migration that was given up: traffic goes on, nothing is logged.
@@ -151,8 +148,7 @@ Deno.test("dirty log: a copy of memory that follows it is the guest", async (t) 
       const third = await migrate(pair);
       console.log(`    ${first}, ${second}, ${third} pages logged`);
       guest.close();
-      await until("the port", async () => (await running.port("vm1")).link === "wait");
+      await until("the port", async () => (await bed.process.port("vm1")).link === "wait");
     });
   }
-  assert.equal(await running.stop(), 0, running.log);
 });

@@ -5,8 +5,7 @@
  * @module
  */
 import { NetGuest, type NetGuestOptions } from "../../lib/guest/net_guest.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
-import { TempFolder } from "../harness/temp.ts";
+import { Bed } from "../harness/bed.ts";
 import { FRAME_BYTES_MIN, introduce, macOf, type Send, transfer } from "../harness/traffic.ts";
 
 type Kind = Omit<NetGuestOptions, "socket" | "mac">;
@@ -23,15 +22,14 @@ function rounds(sizes: readonly number[], count: number): number[] {
 
 /** Starts two guests of these kinds on a switch and runs traffic both ways. */
 async function pair(
-  switchFolder: TempFolder,
+  bed: Bed,
   kinds: readonly [Kind, Kind],
   sizes: readonly number[],
   window: number,
   send?: Send,
 ): Promise<void> {
-  const socket = (n: number): string => switchFolder.file(`vm${n}.sock`);
-  using one = await NetGuest.start({ socket: socket(1), mac: macOf(1), ...kinds[0] });
-  using two = await NetGuest.start({ socket: socket(2), mac: macOf(2), ...kinds[1] });
+  using one = await NetGuest.start({ socket: bed.socket(1), mac: macOf(1), ...kinds[0] });
+  using two = await NetGuest.start({ socket: bed.socket(2), mac: macOf(2), ...kinds[1] });
   await introduce(one, two);
   await transfer(one, two, sizes, window, send);
   await transfer(two, one, sizes, window, send);
@@ -40,15 +38,14 @@ async function pair(
 /** One switch serves all steps: each leaves its ports as it found them. */
 async function withSwitch(
   t: Deno.TestContext,
-  steps: Record<string, (folder: TempFolder) => Promise<void>>,
+  steps: Record<string, (bed: Bed) => Promise<void>>,
 ): Promise<void> {
-  using folder = new TempFolder();
-  await using _ = await SwitchProcess.withPorts(folder.path, 2);
-  for (const [name, run] of Object.entries(steps)) await t.step(name, () => run(folder));
+  await using bed = await Bed.make(2);
+  for (const [name, run] of Object.entries(steps)) await t.step(name, () => run(bed));
 }
 
 Deno.test("rings: kind × buffers × suppression × header, frames of 18 to 65,535 bytes", async (t) => {
-  const steps: Record<string, (folder: TempFolder) => Promise<void>> = {};
+  const steps: Record<string, (bed: Bed) => Promise<void>> = {};
   for (const packed of [false, true]) {
     for (const mergeable of [false, true]) {
       for (const eventIdx of [false, true]) {
@@ -63,7 +60,7 @@ Deno.test("rings: kind × buffers × suppression × header, frames of 18 to 65,5
             memoryBytes: 32 << 20,
           };
           const name = Object.entries(kind).map(([key, on]) => `${key}=${on}`).join(" ");
-          steps[name] = (folder) => pair(folder, [whole, whole], rounds(SIZES, 120), 4);
+          steps[name] = (bed) => pair(bed, [whole, whole], rounds(SIZES, 120), 4);
         }
       }
     }
@@ -72,7 +69,7 @@ Deno.test("rings: kind × buffers × suppression × header, frames of 18 to 65,5
 });
 
 Deno.test("rings: sizes from 1 to 32,768, split and packed, odd ones too", async (t) => {
-  const steps: Record<string, (folder: TempFolder) => Promise<void>> = {};
+  const steps: Record<string, (bed: Bed) => Promise<void>> = {};
   const list: readonly (readonly [boolean, number])[] = [
     [false, 1],
     [false, 2],
@@ -87,24 +84,24 @@ Deno.test("rings: sizes from 1 to 32,768, split and packed, odd ones too", async
   ];
   for (const [packed, ringSize] of list) {
     for (const eventIdx of [false, true]) {
-      steps[`${packed ? "packed" : "split"} ${ringSize} eventIdx=${eventIdx}`] = (folder) => {
+      steps[`${packed ? "packed" : "split"} ${ringSize} eventIdx=${eventIdx}`] = (bed) => {
         const kind = { packed, ringSize, eventIdx };
         const count = Math.min(3000, Math.max(200, 5 * ringSize));
-        return pair(folder, [kind, kind], rounds(SMALL, count), Math.min(ringSize, 128));
+        return pair(bed, [kind, kind], rounds(SMALL, count), Math.min(ringSize, 128));
       };
     }
   }
   for (const packed of [false, true]) {
-    steps[`${packed ? "packed" : "split"} 32768`] = (folder) => {
+    steps[`${packed ? "packed" : "split"} 32768`] = (bed) => {
       const kind: Kind = { packed, ringSize: 32768, bufferPieces: [256], memoryBytes: 64 << 20 };
-      return pair(folder, [kind, kind], rounds(SMALL.filter((size) => size < 200), 40_000), 4096);
+      return pair(bed, [kind, kind], rounds(SMALL.filter((size) => size < 200), 40_000), 4096);
     };
   }
   await withSwitch(t, steps);
 });
 
 Deno.test("rings: header and data over descriptors in every layout", async (t) => {
-  const steps: Record<string, (folder: TempFolder) => Promise<void>> = {};
+  const steps: Record<string, (bed: Bed) => Promise<void>> = {};
   const layouts: Record<string, readonly number[]> = {
     "header alone": [12],
     "header in two": [10, 2],
@@ -122,13 +119,13 @@ Deno.test("rings: header and data over descriptors in every layout", async (t) =
         const kind: Kind = { packed, ringSize: 256, memoryBytes: 64 << 20 };
         const send: Send = (guest, frame) => guest.sendPieces(frame, pieces, indirect);
         const words = `${packed ? "packed" : "split"}, ${name}${indirect ? ", indirect" : ""}`;
-        steps[words] = (folder) => pair(folder, [kind, kind], rounds(SIZES, 62), 4, send);
+        steps[words] = (bed) => pair(bed, [kind, kind], rounds(SIZES, 62), 4, send);
       }
     }
     const kind: Kind = { packed, eventIdx: false };
-    steps[`${packed ? "packed" : "split"}, chain as long as the ring`] = (folder) =>
+    steps[`${packed ? "packed" : "split"}, chain as long as the ring`] = (bed) =>
       pair(
-        folder,
+        bed,
         [kind, kind],
         rounds([400, 1514], 40),
         1,
@@ -139,32 +136,32 @@ Deno.test("rings: header and data over descriptors in every layout", async (t) =
 });
 
 Deno.test("rings: receive buffers of many small descriptors, chained and merged", async (t) => {
-  const steps: Record<string, (folder: TempFolder) => Promise<void>> = {};
+  const steps: Record<string, (bed: Bed) => Promise<void>> = {};
   for (const packed of [false, true]) {
     const word = packed ? "packed" : "split";
     const kind: Kind = { packed, ringSize: 1024 };
     const of = (more: Kind): [Kind, Kind] => [{ ...kind, ...more }, { ...kind, ...more }];
-    steps[`${word}, merged from buffers of 128 bytes`] = (folder) =>
-      pair(folder, of({ bufferPieces: [128] }), rounds(SIZES, 62), 1);
-    steps[`${word}, merged from buffers of 12 bytes`] = (folder) =>
-      pair(folder, of({ bufferPieces: [12] }), rounds(SMALL, 60), 1);
-    steps[`${word}, header descriptor and 7 pieces`] = (folder) =>
+    steps[`${word}, merged from buffers of 128 bytes`] = (bed) =>
+      pair(bed, of({ bufferPieces: [128] }), rounds(SIZES, 62), 1);
+    steps[`${word}, merged from buffers of 12 bytes`] = (bed) =>
+      pair(bed, of({ bufferPieces: [12] }), rounds(SMALL, 60), 1);
+    steps[`${word}, header descriptor and 7 pieces`] = (bed) =>
       pair(
-        folder,
+        bed,
         of({ bufferPieces: [12, 100, 1, 2, 3, 300, 64, 2000], mergeable: false }),
         rounds(SMALL, 100),
         8,
       );
-    steps[`${word}, pieces of a byte in front`] = (folder) =>
+    steps[`${word}, pieces of a byte in front`] = (bed) =>
       pair(
-        folder,
+        bed,
         of({ bufferPieces: [...Array<number>(30).fill(1), 2500], mergeable: false }),
         rounds(SMALL, 100),
         8,
       );
-    steps[`${word}, indirect, merged`] = (folder) =>
+    steps[`${word}, indirect, merged`] = (bed) =>
       pair(
-        folder,
+        bed,
         of({
           bufferPieces: [5, 7, 100, 400],
           indirectBuffers: true,
@@ -180,16 +177,16 @@ Deno.test("rings: receive buffers of many small descriptors, chained and merged"
 
 Deno.test("rings: a split and a packed guest, in-order, index wrap after 65,536 frames", async (t) => {
   await withSwitch(t, {
-    "split to packed and back, 70,000 frames": (folder) =>
+    "split to packed and back, 70,000 frames": (bed) =>
       pair(
-        folder,
+        bed,
         [{ inOrder: true }, { packed: true, inOrder: true }],
         Array<number>(70_000).fill(FRAME_BYTES_MIN + 20),
         128,
       ),
-    "header of 10 bytes to header of 12 bytes": (folder) =>
+    "header of 10 bytes to header of 12 bytes": (bed) =>
       pair(
-        folder,
+        bed,
         [{ version1: false, mergeable: false }, { packed: true }],
         rounds(SMALL, 300),
         32,

@@ -9,8 +9,9 @@ import { delay } from "@std/async/delay";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { SwitchStatus } from "../../lib/control/types.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
+import { Bed } from "../harness/bed.ts";
 import { Knocking } from "../harness/knocking.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import type { SwitchProcess } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { macOf } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
@@ -25,14 +26,16 @@ const status = async (running: SwitchProcess): Promise<SwitchStatus> =>
 
 for (const kind of ["garbage", "much-garbage"]) {
   Deno.test(`${kind} without end at a free port: few lines, true counters, others are in at once`, async () => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 2);
-    const socket = folder.file("vm1.sock");
+    await using bed = await Bed.make(2);
+    const socket = bed.file("vm1.sock");
     const knocking = new Knocking(kind, socket);
     const thrownOut = async (): Promise<number> =>
-      Object.entries((await status(running)).ports[0]?.errors ?? {})
+      Object.entries((await status(bed.process)).ports[0]?.errors ?? {})
         .reduce((sum, [code, count]) => sum + (code === "too-often" ? 0 : count), 0);
-    await until("it has to wait", () => /knocks, and was thrown out so often/.test(running.log));
+    await until(
+      "it has to wait",
+      () => /knocks, and was thrown out so often/.test(bed.process.log),
+    );
     const before = await thrownOut();
     await until("it had more tries", async () => await thrownOut() >= before + 3);
     // A machine's front-end comes, leaves and comes again: from another process, and in at once.
@@ -41,35 +44,44 @@ for (const kind of ["garbage", "much-garbage"]) {
       await guest.getBase(0);
     }
     const tries = await knocking.stop();
-    await until("the last one is counted", async () => (await running.port("vm1")).peer === null);
-    const { errors, connects } = await running.port("vm1");
+    await until(
+      "the last one is counted",
+      async () => (await bed.process.port("vm1")).peer === null,
+    );
+    const { errors, connects } = await bed.process.port("vm1");
     const counted = Object.values(errors).reduce((sum, count) => sum + count, 0);
     console.log(`    ${tries} tries, ${counted} counted, ${connects} front-ends`);
     // Those that wait when it is stopped have not been anything yet.
     assert(counted <= tries && counted >= tries - 26, `${counted} of ${tries}`);
-    assert(lines(running, /front-end connected/).length <= 5, running.log);
-    assert(lines(running, /connection closed/).length <= 5, running.log);
-    const waits = lines(running, /too-often|thrown out so often/);
-    assert.equal(waits.length, 1, running.log);
+    assert(lines(bed.process, /front-end connected/).length <= 5, bed.process.log);
+    assert(lines(bed.process, /connection closed/).length <= 5, bed.process.log);
+    const waits = lines(bed.process, /too-often|thrown out so often/);
+    assert.equal(waits.length, 1, bed.process.log);
     assert.match(waits[0] ?? "", new RegExp(`pid ${knocking.pid} `));
-    assert(running.log.split("\n").length < 25, running.log);
-    await running.stop();
-    assert.match(running.log, /\d+ more front-ends came and left in the last 60 s, at last pid/);
+    assert(bed.process.log.split("\n").length < 25, bed.process.log);
+    await bed.process.stop();
+    assert.match(
+      bed.process.log,
+      /\d+ more front-ends came and left in the last 60 s, at last pid/,
+    );
   });
 }
 
 Deno.test("hanging up without end costs the data plane nothing and the log no line", async () => {
   using folder = new TempFolder();
   const socket = folder.file("vm1.sock");
-  await using running = await SwitchProcess.withPorts(folder.path, 1, "-v");
-  const before = (await status(running)).worker["commands"];
+  await using bed = await Bed.in(folder, 1, "-v");
+  const before = (await status(bed.process)).worker["commands"];
   const knocking = new Knocking("hang-up", socket);
-  await until("many came", () => lines(running, /hung up without a word/).length >= 50);
+  await until("many came", () => lines(bed.process, /hung up without a word/).length >= 50);
   assert((await knocking.stop()) >= 50);
-  assert.equal((await status(running)).worker["commands"], before);
-  const { connects, errors } = await running.port("vm1");
+  assert.equal((await status(bed.process)).worker["commands"], before);
+  const { connects, errors } = await bed.process.port("vm1");
   assert.deepEqual([connects, errors], [0, {}]);
-  assert.deepEqual(lines(running, /port vm1: (?!listening)/).filter((l) => !/ debug /.test(l)), []);
+  assert.deepEqual(
+    lines(bed.process, /port vm1: (?!listening)/).filter((l) => !/ debug /.test(l)),
+    [],
+  );
 });
 
 for (const kind of ["silent-listener", "garbage-listener"]) {
@@ -77,33 +89,36 @@ for (const kind of ["silent-listener", "garbage-listener"]) {
     using folder = new TempFolder();
     const socket = folder.file("vm1.sock");
     const knocking = new Knocking(kind, socket);
-    await using running = await SwitchProcess.start(folder.path, [
-      "-p",
-      `vm1=${socket},mode=connect`,
-    ]);
+    await using bed = await Bed.in(folder, 0, "-p", `vm1=${socket},mode=connect`);
     await until("the pause to be long", async () => {
-      const { retry } = await running.port("vm1");
+      const { retry } = await bed.process.port("vm1");
       return retry?.reason === "the front-end went away" && retry.afterMs === 1000;
     });
     for (let tries = 0; tries < 3; tries++) {
-      const { at } = (await running.port("vm1")).lastError ?? { at: "" };
+      const { at } = (await bed.process.port("vm1")).lastError ?? { at: "" };
       if (kind === "silent-listener") await delay(1000);
       else {
-        await until("one more try", async () => (await running.port("vm1")).lastError?.at !== at);
+        await until(
+          "one more try",
+          async () => (await bed.process.port("vm1")).lastError?.at !== at,
+        );
       }
     }
     assert.equal(
-      lines(running, /waiting for a front-end at .*: the front-end went away/).length,
+      lines(bed.process, /waiting for a front-end at .*: the front-end went away/).length,
       1,
     );
-    assert(lines(running, /connection closed|front-end connected/).length <= 10, running.log);
+    assert(
+      lines(bed.process, /connection closed|front-end connected/).length <= 10,
+      bed.process.log,
+    );
     // Six pauses that double, and a second each after that.
     assert((await knocking.stop()) < 60);
     Deno.removeSync(socket);
     await until(
       "it is gone",
-      async () => /no such socket/.test((await running.port("vm1")).retry?.reason ?? ""),
+      async () => /no such socket/.test((await bed.process.port("vm1")).retry?.reason ?? ""),
     );
-    assert.equal(lines(running, /waiting for a front-end/).length, 2, running.log);
+    assert.equal(lines(bed.process, /waiting for a front-end/).length, 2, bed.process.log);
   });
 }

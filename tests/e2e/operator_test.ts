@@ -8,40 +8,40 @@ import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { cpuSeconds, SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { Bed } from "../harness/bed.ts";
+import { cpuSeconds, vuswitch } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, transfer } from "../harness/traffic.ts";
 
 Deno.test("no signal but those that ask for an end ends a switch", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
-  const guest = (port: number): Promise<NetGuest> =>
-    NetGuest.start({ socket: folder.file(`vm${port}.sock`), mac: macOf(port) });
-  using one = await guest(1);
-  using two = await guest(2);
+  await using bed = await Bed.make(2);
+  const one = await bed.guest(1);
+  const two = await bed.guest(2);
   for (const name of ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PIPE", "HUP"] as const) {
-    Deno.kill(running.pid, `SIG${name}`);
+    Deno.kill(bed.process.pid, `SIG${name}`);
   }
-  await until("the line that there is no reload", () => /SIGHUP: there is no/.test(running.log));
+  await until(
+    "the line that there is no reload",
+    () => /SIGHUP: there is no/.test(bed.process.log),
+  );
   await introduce(one, two);
   await transfer(one, two, [60, 1400], 8);
   // In order: nothing is left behind.
-  assert.equal(await running.stop("SIGQUIT"), 0);
-  assert.match(running.log, /SIGQUIT: closing ports/);
-  assert.deepEqual([...Deno.readDirSync(folder.path)].filter((e) => e.name.endsWith(".sock")), []);
+  assert.equal(await bed.process.stop("SIGQUIT"), 0);
+  assert.match(bed.process.log, /SIGQUIT: closing ports/);
+  assert.deepEqual([...Deno.readDirSync(bed.folder)].filter((e) => e.name.endsWith(".sock")), []);
 });
 
 Deno.test("a second switch finds that the first lives, and the first notices nothing", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 1, "-v");
-  const log = running.log;
-  const words = ["run", "-p", `x=${folder.file("vm1.sock")}`, "--ctl", folder.file("second.sock")];
+  await using bed = await Bed.make(1, "-v");
+  const log = bed.process.log;
+  const words = ["run", "-p", `x=${bed.file("vm1.sock")}`, "--ctl", bed.file("second.sock")];
   const { code, stderr } = await vuswitch(...words);
   assert.equal(code, 2, stderr);
   assert.match(stderr, /vm1\.sock: it belongs to a running server/);
-  assert.equal((await running.port("vm1")).connects, 0);
-  assert.equal(running.log, log);
+  assert.equal((await bed.process.port("vm1")).connects, 0);
+  assert.equal(bed.process.log, log);
 });
 
 /** Front-ends that connect again as soon as they are hung up on, as reconnect=1 has VMMs do. */
@@ -79,34 +79,33 @@ class Knockers implements Disposable {
 }
 
 Deno.test("ten that knock at a taken port cost nothing and get a line; one is in when it is free", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 1);
-  const socket = folder.file("vm1.sock");
+  await using bed = await Bed.make(1);
+  const socket = bed.file("vm1.sock");
   const holder = await NetGuest.start({ socket, mac: macOf(1) });
-  const before = cpuSeconds(running.pid);
+  const before = cpuSeconds(bed.process.pid);
   const since = performance.now();
   using knockers = new Knockers(socket, 10);
   await delay(5000);
-  const busy = (cpuSeconds(running.pid) - before) / (performance.now() - since) * 1000;
+  const busy = (cpuSeconds(bed.process.pid) - before) / (performance.now() - since) * 1000;
   console.log(`    ${knockers.tries} tries in 5 s, ${(100 * busy).toFixed(1)} % of a processor`);
   assert(knockers.tries <= 80, `${knockers.tries} tries`);
   const who = `pid ${Deno.pid} `;
-  const lines = running.log.split("\n").filter((line) => /refused/.test(line));
-  assert.equal(lines.length, 1, running.log);
+  const lines = bed.process.log.split("\n").filter((line) => /refused/.test(line));
+  assert.equal(lines.length, 1, bed.process.log);
   assert.match(lines[0] ?? "", new RegExp(`${who}.* knocks, and ${who}.* is connected`));
   await until(
     "most of them to be refused",
-    async () => ((await running.port("vm1")).errors["busy"] ?? 0) >= 8,
+    async () => ((await bed.process.port("vm1")).errors["busy"] ?? 0) >= 8,
   );
   // The holder goes: whoever waits is in at once, without another try of its own.
   const tries = knockers.tries;
   holder.close();
   await until(
     "one of them to be connected",
-    () => /front-end connected[^]*front-end connected/.test(running.log),
+    () => /front-end connected[^]*front-end connected/.test(bed.process.log),
   );
   console.log(`    ${knockers.tries - tries} tries later`);
-  await running.stop();
+  await bed.process.stop();
   await knockers.stop();
 });
 
@@ -114,13 +113,8 @@ Deno.test("port add without a path uses the running switch's folder", async () =
   using folder = new TempFolder();
   const sockets = folder.file("sockets");
   Deno.mkdirSync(sockets);
-  await using running = await SwitchProcess.start(folder.path, [
-    "-p",
-    "a",
-    "--socket-dir",
-    sockets,
-  ]);
-  const { code, stdout, stderr } = await vuswitch("port", "add", "b", "--ctl", running.ctl);
+  await using bed = await Bed.in(folder, 0, "-p", "a", "--socket-dir", sockets);
+  const { code, stdout, stderr } = await vuswitch("port", "add", "b", "--ctl", bed.process.ctl);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /sockets\/b\.sock/);
   assert(Deno.lstatSync(`${sockets}/b.sock`).isSocket);

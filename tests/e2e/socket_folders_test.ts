@@ -6,6 +6,7 @@
 import { strict as assert } from "node:assert";
 import type { PortProblem, PortStatus, SwitchStatus } from "../../lib/control/types.ts";
 import { canBeOther, OTHER_UID, OtherUser } from "../harness/other_user.ts";
+import { Bed } from "../harness/bed.ts";
 import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { until } from "../harness/until.ts";
@@ -41,24 +42,24 @@ Deno.test("ports of flags, file, commands and API without a path are in one fold
   for (const [text, flags, place] of cases) {
     Deno.writeTextFileSync(file, text);
     const args = ["--config", file, "-p", "c", ...flags];
-    await using running = await SwitchProcess.start(folder.path, args);
-    assert.equal((await vuswitch("port", "add", "d", "--ctl", running.ctl)).code, 0);
+    await using bed = await Bed.in(folder, 0, ...args);
+    assert.equal((await vuswitch("port", "add", "d", "--ctl", bed.process.ctl)).code, 0);
     assert.equal(
-      await socketOf(await api(running.ctl, "/v1/ports", { name: "e" })),
+      await socketOf(await api(bed.process.ctl, "/v1/ports", { name: "e" })),
       `${place}/e.sock`,
     );
     const f = { name: "f", path: "f" };
-    assert.equal(await socketOf(await api(running.ctl, "/v1/ports", f)), `${place}/f`);
-    const empty = await api(running.ctl, "/v1/ports", { name: "g", path: "" });
+    assert.equal(await socketOf(await api(bed.process.ctl, "/v1/ports", f)), `${place}/f`);
+    const empty = await api(bed.process.ctl, "/v1/ports", { name: "g", path: "" });
     assert.equal(empty.status, 400);
     assert.match(await empty.text(), /path of port g is empty: name one, or leave it out/);
-    const status: SwitchStatus = await running.status();
+    const status: SwitchStatus = await bed.process.status();
     assert.equal(status.socketDir, place);
     assert.deepEqual(
       status.ports.map(({ socket }) => socket),
       ["a.sock", "b", "c.sock", "d.sock", "e.sock", "f"].map((name) => `${place}/${name}`),
     );
-    const { stdout } = await vuswitch("stats", "--ctl", running.ctl);
+    const { stdout } = await vuswitch("stats", "--ctl", bed.process.ctl);
     assert(stdout.split("\n")[0]?.endsWith(`sockets in ${place}`), stdout);
   }
 });

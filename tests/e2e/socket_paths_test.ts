@@ -5,6 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { Bed } from "../harness/bed.ts";
 import { SwitchProcess, vuswitch, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { until } from "../harness/until.ts";
@@ -52,7 +53,7 @@ Deno.test("a path that no socket can have is refused in one line with the fix", 
   }
   const left = [...Deno.readDirSync(folder.path)].map(({ name }) => name).sort();
   assert.deepEqual(left, ["file", "folder", "v.toml", "y".repeat(95)]);
-  await using _running = await SwitchProcess.start(folder.path, ["-p", "a"]);
+  await using _bed = await Bed.in(folder, 0, "-p", "a");
   for (const spec of ["ctl", `b=${ctl},mode=connect`]) {
     const { code, stderr } = await vuswitch("port", "add", spec, "--ctl", ctl);
     assert.deepEqual([code, /is its control socket/.test(stderr)], [2, true], stderr);

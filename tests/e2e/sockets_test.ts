@@ -11,7 +11,7 @@ import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
-import { SwitchProcess, vuswitch } from "../harness/switch_process.ts";
+import { type SwitchProcess, vuswitch } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { introduce, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
@@ -46,31 +46,31 @@ async function listener(running: SwitchProcess, name: string): Promise<ListenerS
 Deno.test("sockets: 32 front-ends on one talk to each other, leave and come again", async () => {
   using folder = new TempFolder();
   const socket = folder.file("many.sock");
-  await using running = await SwitchProcess.start(folder.path, ["-p", `m{n}=${socket},multi=32`]);
+  await using bed = await Bed.in(folder, 0, "-p", `m{n}=${socket},multi=32`);
   const attach = (number: number): Promise<NetGuest> =>
     NetGuest.start({
       ...{ socket, mac: macOf(number), packed: number % 2 === 1, ringSize: 64 },
       ...{ memoryBytes: 1 << 20, buffers: 48 },
     });
-  const before = held(running.pid);
+  const before = held(bed.process.pid);
   const guests: NetGuest[] = [];
   try {
     for (let number = 0; number < 32; number++) guests.push(await attach(number));
-    assert.deepEqual((await running.status()).ports.map((port) => port.name).at(-1), "m31");
+    assert.deepEqual((await bed.process.status()).ports.map((port) => port.name).at(-1), "m31");
     for (let number = 0; number < 32; number += 2) {
       const [one, two] = guests.slice(number, number + 2) as [NetGuest, NetGuest];
       await introduce(one, two);
       await transfer(one, two, [60, 1400, 200], 8);
     }
-    assert.equal((await running.fdb()).length, 32);
+    assert.equal((await bed.process.fdb()).length, 32);
     // Full: the next one is turned away, nobody else notices.
     using late = new FrontEnd(socket);
     assert(await late.closedBySwitch());
     for (const number of [5, 6, 30]) guests[number]?.close();
-    await until("three ports to end", async () => (await running.status()).ports.length === 29);
-    assert.equal((await running.fdb()).length, 29, "their addresses went with them");
+    await until("three ports to end", async () => (await bed.process.status()).ports.length === 29);
+    assert.equal((await bed.process.fdb()).length, 29, "their addresses went with them");
     for (const number of [5, 6, 30]) guests[number] = await attach(number);
-    const { ports, connects, refused } = await listener(running, "m{n}");
+    const { ports, connects, refused } = await listener(bed.process, "m{n}");
     assert.deepEqual([ports.length, connects, refused], [32, 35, { full: 1 }]);
     const [old, fresh] = guests.slice(4, 6) as [NetGuest, NetGuest];
     // What others flooded lies there still.
@@ -79,9 +79,9 @@ Deno.test("sockets: 32 front-ends on one talk to each other, leave and come agai
   } finally {
     for (const guest of guests) guest.close();
   }
-  await until("all ports to end", async () => (await running.status()).ports.length === 0);
-  await heldAsBefore(running.pid, before);
-  assert.match(await command(running, "port", "list"), /^m\{n\} +0 of 32 +listen/m);
+  await until("all ports to end", async () => (await bed.process.status()).ports.length === 0);
+  await heldAsBefore(bed.process.pid, before);
+  assert.match(await command(bed.process, "port", "list"), /^m\{n\} +0 of 32 +listen/m);
 });
 
 Deno.test("sockets: two ports of one machine share its memory and are shown together", async () => {
@@ -238,11 +238,11 @@ Deno.test("port down tells a front-end that listens, and its frames stop while i
 Deno.test("sockets that are stormed keep no other port waiting", async () => {
   using folder = new TempFolder();
   const many = folder.file("many.sock");
-  await using running = await SwitchProcess.withPorts(folder.path, 4, "-p", `m{n}=${many},multi=8`);
+  await using bed = await Bed.in(folder, 4, "-p", `m{n}=${many},multi=8`);
   const socket = (port: number): string => folder.file(`vm${port}.sock`);
   using bystanders = await Bystanders.attach(socket(2), socket(3));
   using _busy = await NetGuest.start({ socket: socket(1), mac: macOf(1) });
-  const before = held(running.pid);
+  const before = held(bed.process.pid);
   const worker = (path: string): Worker => {
     const url = new URL("../harness/knocker.ts", import.meta.url);
     return new Worker(url, { type: "module", name: path });
@@ -254,7 +254,7 @@ Deno.test("sockets that are stormed keep no other port waiting", async () => {
     })
   );
   await until("the storm", async () => {
-    const { ports } = await running.status();
+    const { ports } = await bed.process.status();
     return (ports[0]?.errors["busy"] ?? 0) > 20;
   });
   // Front-ends come and go, commands are answered, frames pass, all in the storm.
@@ -263,18 +263,18 @@ Deno.test("sockets that are stormed keep no other port waiting", async () => {
     await guest.getBase(0);
     await bystanders.check();
   }
-  assert.equal((await running.port("vm4")).connects, 20);
+  assert.equal((await bed.process.port("vm4")).connects, 20);
   for (const knocker of knockers) knocker.postMessage("stop");
   const [first, second] = await Promise.all(counts);
   for (const knocker of knockers) knocker.terminate();
   console.log(`    ${first} and ${second} connections`);
   assert((second ?? 0) > 100, "the socket of many was stormed as well");
   await bystanders.check();
-  assert.equal((await running.port("vm1")).connects, 1);
-  assert.equal((await listener(running, "m{n}")).connects, 0, "none of them said a word");
+  assert.equal((await bed.process.port("vm1")).connects, 1);
+  assert.equal((await listener(bed.process, "m{n}")).connects, 0, "none of them said a word");
   await until(
     "the knockers' ports to end",
-    async () => (await running.status()).ports.length === 4,
+    async () => (await bed.process.status()).ports.length === 4,
   );
-  await heldAsBefore(running.pid, before);
+  await heldAsBefore(bed.process.pid, before);
 });

@@ -9,7 +9,8 @@ import { callSwitch } from "../../lib/cli/client.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest, type NetGuestOptions, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
-import { SwitchProcess, vuswitch } from "./switch_process.ts";
+import { Bed } from "./bed.ts";
+import { type SwitchProcess, vuswitch } from "./switch_process.ts";
 import { TempFolder } from "./temp.ts";
 import { introduce, macOf } from "./traffic.ts";
 import { until } from "./until.ts";
@@ -25,23 +26,17 @@ const NO_REQUEST = 999;
  * another waits for its second port.
  */
 export class ManyStates implements AsyncDisposable {
-  readonly #folder = new TempFolder();
+  readonly #folder: TempFolder;
+  readonly #bed: Bed;
   readonly #open: Disposable[] = [];
   readonly #intruder: Deno.Listener;
-  readonly process: SwitchProcess;
   readonly split: NetGuest;
 
-  private constructor(
-    folder: TempFolder,
-    process: SwitchProcess,
-    open: Disposable[],
-    intruder: Deno.Listener,
-    split: NetGuest,
-  ) {
+  private constructor(folder: TempFolder, bed: Bed, states: States, split: NetGuest) {
     this.#folder = folder;
-    this.process = process;
-    this.#open = open;
-    this.#intruder = intruder;
+    this.#bed = bed;
+    this.#open = states.open;
+    this.#intruder = states.intruder;
     this.split = split;
   }
 
@@ -50,23 +45,20 @@ export class ManyStates implements AsyncDisposable {
     const folder = new TempFolder();
     const socket = (name: string): string => folder.file(`${name}.sock`);
     const names = ["split", "packed", "wait", "closed", "admin", "down", "iommu", "broken", "gone"];
-    const process = await SwitchProcess.start(folder.path, [
+    const bed = await Bed.in(folder, 0, ...[
       ...names.flatMap((name) => ["-p", `${name}=${socket(name)}`]),
       ...["-p", `connect=${socket("connect")},mode=connect,mtu=9000,forward=lldp+0d`],
-      ...[
-        "-p",
-        `pool{n}=${socket("pool")},multi=1`,
-        "--link",
-        "split:packed",
-        "--link",
-        "wait:spare0",
-      ],
+      ...["-p", `pool{n}=${socket("pool")},multi=1`],
       ...["-p", `spare{n}=${socket("spare")},multi=1`],
-      ...["--log-format", "json", "-v"],
+      ...["--link", "split:packed", "--link", "wait:spare0", "--log-format", "json", "-v"],
     ]);
-    const states = new States(process, socket);
-    const split = await states.enter();
-    return new ManyStates(folder, process, states.open, states.intruder, split);
+    const states = new States(bed.process, socket);
+    return new ManyStates(folder, bed, states, await states.enter());
+  }
+
+  /** The switch. */
+  get process(): SwitchProcess {
+    return this.#bed.process;
   }
 
   /** `socket` of a port that a test adds. */
@@ -76,7 +68,7 @@ export class ManyStates implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const each of this.#open) each[Symbol.dispose]();
-    await this.process.stop();
+    await this.#bed[Symbol.asyncDispose]();
     this.#intruder.close();
     this.#folder[Symbol.dispose]();
   }

@@ -6,14 +6,13 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus, VringStatus } from "../../lib/control/types.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest, type NetGuestOptions } from "../../lib/guest/net_guest.ts";
+import { Bed } from "./bed.ts";
 import { Bystanders, type Held, held, heldAsBefore } from "./bystanders.ts";
-import { SwitchProcess } from "./switch_process.ts";
+import type { SwitchProcess } from "./switch_process.ts";
 import { until } from "./until.ts";
-import { TempFolder } from "./temp.ts";
 import { introduce, macOf } from "./traffic.ts";
 
 const ATTACKED = 1;
@@ -21,49 +20,44 @@ const WITNESS = 4;
 
 /** A switch under attack, its bystanders on vm2 and vm3, and a witness on vm4. */
 export class Siege implements AsyncDisposable {
-  readonly #folder = new TempFolder();
-  readonly process: SwitchProcess;
+  readonly #bed: Bed;
   readonly bystanders: Bystanders;
   readonly witness: NetGuest;
   readonly #before: Held;
 
-  private constructor(
-    folder: TempFolder,
-    process: SwitchProcess,
-    bystanders: Bystanders,
-    witness: NetGuest,
-  ) {
-    this.#folder = folder;
-    this.process = process;
+  private constructor(bed: Bed, bystanders: Bystanders, witness: NetGuest) {
+    this.#bed = bed;
     this.bystanders = bystanders;
     this.witness = witness;
-    this.#before = held(process.pid);
+    this.#before = held(bed.process.pid);
   }
 
   static async lay(): Promise<Siege> {
-    const folder = new TempFolder();
-    const process = await SwitchProcess.withPorts(folder.path, 4);
-    const socket = (n: number): string => folder.file(`vm${n}.sock`);
-    const bystanders = await Bystanders.attach(socket(2), socket(3));
-    const witness = await NetGuest.start({ socket: socket(WITNESS), mac: macOf(WITNESS) });
+    const bed = await Bed.make(WITNESS);
+    const bystanders = await Bystanders.attach(bed.socket(2), bed.socket(3));
+    const witness = await bed.guest(WITNESS);
     await bystanders.check();
-    return new Siege(folder, process, bystanders, witness);
+    return new Siege(bed, bystanders, witness);
+  }
+
+  /** The switch. */
+  get process(): SwitchProcess {
+    return this.#bed.process;
   }
 
   /** Socket of the attacked port. */
   get socket(): string {
-    return this.#folder.file(`vm${ATTACKED}.sock`);
+    return this.#bed.socket(ATTACKED);
   }
 
   /** The attacked port as operators see it. */
-  async port(): Promise<PortStatus> {
-    return await callSwitch(this.process.ctl, "GET", "/v1/ports/vm1") as PortStatus;
+  port(): Promise<PortStatus> {
+    return this.#bed.port(ATTACKED);
   }
 
   /** A virtqueue of the attacked port. */
   async vring(index: number): Promise<VringStatus> {
-    const list = await callSwitch(this.process.ctl, "GET", "/v1/ports/vm1/vrings");
-    return (list as VringStatus[])[index] as VringStatus;
+    return (await this.#bed.vrings(ATTACKED))[index] as VringStatus;
   }
 
   /** A guest on the attacked port. */
@@ -104,10 +98,7 @@ export class Siege implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.bystanders[Symbol.dispose]();
-    this.witness.close();
-    const code = await this.process.stop();
-    this.#folder[Symbol.dispose]();
-    assert.equal(code, 0, `the switch ends well: ${this.process.log}`);
+    await this.#bed[Symbol.asyncDispose]();
   }
 }
 
