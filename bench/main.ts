@@ -11,7 +11,7 @@ import { hasTestpmd } from "../lib/demo/testpmd.ts";
 import { HugePages } from "../tests/harness/hugepages.ts";
 import { HELP, readOptions, type ReportOptions, type RunOptions, UsageError } from "./cli.ts";
 import { chooseCpus, type Cpus, describeMachine, readTopology } from "./machine.ts";
-import { NeedError, noHugePages, withoutMissing } from "./needs.ts";
+import { mustBeAlone, NeedError, noHugePages, withoutMissing } from "./needs.ts";
 import { chooseCells, expectedSeconds } from "./plan.ts";
 import { sayTime } from "./progress.ts";
 import { historyOf, readSession, RECORD_VERSION, type Session, writeSession } from "./record.ts";
@@ -84,6 +84,7 @@ async function run(options: RunOptions, chosen: readonly Cell[]): Promise<number
   if (!hasTestpmd()) {
     throw new NeedError("There is no dpdk-testpmd, the generator: apt-get install dpdk dpdk-dev");
   }
+  mustBeAlone();
   const { cells: able, skipped } = withoutMissing(chosen);
   skipped.forEach(warn);
   const cpus = cpusFor(options);

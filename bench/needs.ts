@@ -31,6 +31,33 @@ export function withoutMissing(
   };
 }
 
+/** What the folder of each run begins with. */
+export const RUN_PREFIX = "vub-";
+
+/** Processes that work in the folder of a run: of another bench, or left behind by one. */
+export function benchProcesses(): number[] {
+  const pids: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      if (words.includes(`/${RUN_PREFIX}`)) pids.push(Number(name));
+    } catch {
+      // It ended.
+    }
+  }
+  return pids;
+}
+
+/** @throws {NeedError} if another bench runs, or one that was killed left something behind */
+export function mustBeAlone(): void {
+  const pids = benchProcesses();
+  if (pids.length === 0) return;
+  throw new NeedError(
+    `Another bench runs, or one that was killed left its switches running: kill ${pids.join(" ")}`,
+  );
+}
+
 /** Processes that hold huge pages, such as those that an interrupted bench left behind. */
 export function hugePageHolders(): { readonly pid: number; readonly command: string }[] {
   const holders: { pid: number; command: string }[] = [];

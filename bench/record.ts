@@ -68,6 +68,13 @@ export const cellSchema = record("what is compared", {
   better: choice("which is better", { more: "", less: "" }),
   x: maybe("no curve", amount("where the cell stands on its suite's curve")),
   subject: text("the contender whose ratio to each other is taken"),
+  goal: maybe(
+    "none",
+    record("what the subject's median is to reach, or not to exceed where less is better", {
+      times: maybe("the figure itself counts", text("the contender that a ratio is to")),
+      value: amount("the ratio, or the figure in the cell's unit"),
+    }),
+  ),
   runs: list("in the order taken", runSchema),
   contenders: byName("median and ends by contender, without those that never ran", spreadSchema),
   ratios: byName("subject to other, of runs of one round, by the other's name", spreadSchema),
@@ -98,7 +105,7 @@ export type Session = Of<typeof sessionSchema>;
 /** What is said of a cell before it runs. */
 export type CellHead = Pick<
   CellRecord,
-  "suite" | "cell" | "metric" | "unit" | "better" | "x" | "subject"
+  "suite" | "cell" | "metric" | "unit" | "better" | "x" | "subject" | "goal"
 >;
 
 /** A cell with the sums over its runs. */
@@ -125,7 +132,7 @@ export function summarize(head: CellHead, runs: readonly Run[]): CellRecord {
 
 /** The name of a session's file: when it began, so that names sort by age. */
 export function fileName(started: string): string {
-  return `${started.replace(/:\d\d\.\d+Z$/, "").replaceAll(":", "")}.json`;
+  return `${started.replace(/\.\d+Z$/, "").replaceAll(":", "")}.json`;
 }
 
 /** An object with a line for each field; lists named in `long` have one for each item. */
@@ -171,7 +178,7 @@ export async function readSession(path: string): Promise<Session> {
 export function historyOf(folder: string): string[] {
   try {
     return Array.from(Deno.readDirSync(folder), ({ name }) => name)
-      .filter((name) => /^\d{4}-\d\d-\d\dT\d{4}.*\.json$/.test(name)).sort()
+      .filter((name) => /^\d{4}-\d\d-\d\dT\d{6}\.json$/.test(name)).sort()
       .map((name) => `${folder}/${name}`);
   } catch {
     return [];

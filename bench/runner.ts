@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { RUN_PREFIX } from "./needs.ts";
 import { expectedSeconds, type Turn, turnsOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { type CellRecord, type Run, summarize } from "./record.ts";
@@ -29,7 +30,7 @@ const NOTHING = { more: {}, quantilesUs: null, switchCore: null, generatorCore: 
 
 /** One run; a failure is a record as well. */
 async function runTurn({ contender, round }: Turn, bench: Bench): Promise<Run> {
-  const folder = await Deno.makeTempDir({ prefix: "vub-" });
+  const folder = await Deno.makeTempDir({ prefix: RUN_PREFIX });
   const head = { contender: contender.name, round };
   try {
     const { value, more, quantilesUs, switchCore, generatorCore, note } = await contender.run(
@@ -90,9 +91,9 @@ export async function runCells(
   return { cells: done, complete: true, failures };
 }
 
-function headOf({ suite, cell, metric, unit, better, x, subject }: Cell): Omit<
+function headOf({ suite, cell, metric, unit, better, x, subject, goal }: Cell): Omit<
   CellRecord,
   "runs" | "contenders" | "ratios"
 > {
-  return { suite, cell, metric, unit, better, x, subject };
+  return { suite, cell, metric, unit, better, x, subject, goal };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { judgeGoal } from "../goal.ts";
 import type { CellRecord, Run, Session } from "../record.ts";
 import { digits } from "../statistics.ts";
 import { drawBars, drawCurve, drawLatency, drawRatios, drawTrend, escapeXml } from "./plots.ts";
@@ -68,6 +69,7 @@ function cellRows(cell: CellRecord): string[][] {
   return Object.entries(cell.contenders).map(([name, { median, min, max, n }], i) => {
     const runs = cell.runs.filter((run) => run.contender === name);
     const ratio = cell.ratios[name];
+    const goal = name === cell.subject ? judgeGoal(cell)?.words ?? "" : "";
     return [
       i === 0 ? `${cell.cell}` : "",
       name,
@@ -78,7 +80,7 @@ function cellRows(cell: CellRecord): string[][] {
         : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} - ${ratio.max.toFixed(2)})`,
       meanOf(runs, (run) => run.switchCore?.worked),
       meanOf(runs, (run) => run.generatorCore?.emptyPolls),
-      [moreOf(runs), remarks(cell, name)].filter((words) => words !== "").join("; "),
+      [goal, moreOf(runs), remarks(cell, name)].filter((words) => words !== "").join("; "),
     ];
   });
 }

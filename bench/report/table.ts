@@ -4,6 +4,7 @@
  * @module
  */
 import { DISTURBED_SHARE, disturbedShare, judge } from "../busy.ts";
+import { judgeGoal } from "../goal.ts";
 import type { CellRecord, Session } from "../record.ts";
 import { digits } from "../statistics.ts";
 
@@ -34,7 +35,13 @@ function rows(cell: CellRecord): string[] {
       max.toFixed(2)
     }, ${n} pairs)`
   );
-  return [`${cell.suite}, ${cell.cell}: ${cell.metric}`, ...figures, ...ratios];
+  const goal = judgeGoal(cell);
+  return [
+    `${cell.suite}, ${cell.cell}: ${cell.metric}`,
+    ...figures,
+    ...ratios,
+    ...(goal === null ? [] : [`  ${goal.words}`]),
+  ];
 }
 
 /** Share of disturbed runs that makes a session worth nothing but a look. */

@@ -14,6 +14,7 @@ import { type Cell, type Contender, type Suite, withRival } from "../suite.ts";
 import { RIVAL_MIB } from "./latency.ts";
 
 const SETTLE_MS = 1500;
+const IDLE_PERCENT_MAX = 0.5;
 
 /** Time all threads of some processes were on a processor, ns. */
 export function processNs(pids: readonly number[]): number {
@@ -73,6 +74,7 @@ function cell(guests: number, kinds: readonly RivalKind[]): Cell {
     better: "less",
     x: null,
     subject: vuswitchAdaptive.name,
+    goal: { times: null, value: IDLE_PERCENT_MAX },
     contenders: kinds.map((kind) => contender(kind, guests)),
     memoryMib: RIVAL_MIB,
     overheadSeconds: 4 + guests / 16,

@@ -13,6 +13,9 @@ import { type Cell, type Contender, type Suite, withRival } from "../suite.ts";
 /** What the hungriest rival needs; lean guests have small pages. */
 export const RIVAL_MIB = 1100;
 
+/** A kick wakes a sleeping switch within this time. */
+const WAKE_US_MAX = 50;
+
 /** A rival under a load of lean guests. */
 export function leanContender(kind: RivalKind, wish: LeanWish): Contender {
   const settings = { ports: 2, frameBytes: wish.bytes, addresses: wish.stations ?? 2 };
@@ -34,6 +37,7 @@ function pingCell(ring: "split" | "packed", bytes: number): Cell {
     better: "less",
     x: null,
     subject: vuswitch.name,
+    goal: null,
     contenders: [vuswitch, vuswitchAdaptive, ovs, dpdkIo].map((kind) => leanContender(kind, wish)),
     memoryMib: RIVAL_MIB,
     overheadSeconds: 4,
@@ -50,6 +54,7 @@ function wakeCell(restMs: number): Cell {
     better: "less",
     x: null,
     subject: vuswitchAdaptive.name,
+    goal: { times: null, value: WAKE_US_MAX },
     contenders: [vuswitchAdaptive, vuswitch, ovs].map((kind) => leanContender(kind, wish)),
     memoryMib: RIVAL_MIB,
     overheadSeconds: 4,

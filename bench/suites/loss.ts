@@ -18,6 +18,7 @@ function cell(ring: "split" | "packed", bytes: number): Cell {
     better: "more",
     x: null,
     subject: vuswitch.name,
+    goal: null,
     contenders: [vuswitch, ovs, dpdkIo].map((kind) =>
       leanContender(kind, { kind: "zero-loss", ring, bytes })
     ),

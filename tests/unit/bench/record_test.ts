@@ -53,7 +53,7 @@ Deno.test("all sessions of the history are what the schema says", async () => {
 Deno.test("a session is written with a line for each run, and read as it was", async () => {
   using folder = new TempFolder();
   const path = await writeSession(`${folder.path}/history`, SESSION);
-  assert.equal(path, `${folder.path}/history/2026-11-29T1200.json`);
+  assert.equal(path, `${folder.path}/history/2026-11-29T120001.json`);
   assert.deepEqual(await readSession(path), SESSION);
   const text = Deno.readTextFileSync(path);
   assert.equal(text.split("\n").filter((line) => line.startsWith('{"contender"')).length, 6);
@@ -75,5 +75,5 @@ Deno.test("what is no session is refused in one line that names the file", async
 });
 
 Deno.test("fileName() sorts by age", () => {
-  assert.equal(fileName("2026-11-29T09:05:59.123Z"), "2026-11-29T0905.json");
+  assert.equal(fileName("2026-11-29T09:05:59.123Z"), "2026-11-29T090559.json");
 });

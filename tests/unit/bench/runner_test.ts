@@ -4,11 +4,12 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { judgeGoal } from "../../../bench/goal.ts";
 import { Progress, sayTime } from "../../../bench/progress.ts";
 import { formatTable, warnings } from "../../../bench/report/table.ts";
 import { runCells } from "../../../bench/runner.ts";
 import type { Bench, Cell, Contender, Sample } from "../../../bench/suite.ts";
-import { noHugePages, withoutMissing } from "../../../bench/needs.ts";
+import { benchProcesses, mustBeAlone, noHugePages, withoutMissing } from "../../../bench/needs.ts";
 import { HEAD, run, SESSION } from "./sessions.ts";
 import { summarize } from "../../../bench/record.ts";
 
@@ -93,6 +94,40 @@ Deno.test("contenders that lack a package are left out with the command that men
   assert.deepEqual(skipped, ["SKIPPED OVS-DPDK: apt-get install openvswitch-switch-dpdk"]);
 });
 
+Deno.test("a goal is a ratio to reach, or a figure not to exceed, judged by medians", () => {
+  const [cell] = SESSION.cells;
+  assert(cell);
+  assert.deepEqual(judgeGoal(cell), { reached: true, words: "goal 1.5 x OVS-DPDK: reached, 1.75" });
+  const missed = judgeGoal({ ...cell, goal: { times: "OVS-DPDK", value: 2 } });
+  assert.deepEqual(missed, { reached: false, words: "goal 2 x OVS-DPDK: missed, 1.75" });
+  const less = { ...cell, better: "less", unit: "us" } as const;
+  assert.equal(judgeGoal({ ...less, goal: { times: null, value: 24 } })?.reached, true);
+  assert.equal(
+    judgeGoal({ ...less, goal: { times: null, value: 23 } })?.words,
+    "goal 23 us: missed, 24",
+  );
+  assert.equal(judgeGoal({ ...cell, goal: null }), null);
+  assert.equal(judgeGoal({ ...cell, goal: { times: "not run", value: 1 } }), null);
+});
+
+Deno.test("what another bench left running is found by the folder it works in", async () => {
+  const left = new Deno.Command("sh", {
+    args: ["-c", "echo ready; read -r line", "/tmp/vub-test/vm1.sock"],
+    ...{ stdin: "piped", stdout: "piped" },
+  }).spawn();
+  const reader = left.stdout.getReader();
+  await reader.read();
+  assert(benchProcesses().includes(left.pid));
+  assert.throws(
+    () => mustBeAlone(),
+    new RegExp(`^NeedError: Another bench .*kill .*\\b${left.pid}\\b`),
+  );
+  await left.stdin.close();
+  await reader.cancel();
+  await left.status;
+  assert(!benchProcesses().includes(left.pid));
+});
+
 Deno.test("too few huge pages are said in one line with the command that mends it", () => {
   const { message } = noHugePages(2048);
   assert.match(message, /^Cannot reserve 2048 MiB of huge pages, \d+ MiB are free/);
@@ -132,6 +167,7 @@ Deno.test("the table shows medians, ends, ratios, and what is to be said of the 
   assert.match(table, /vuswitch +24 Mpps +\(10 - 30, n = 3\)$/m);
   assert.match(table, /OVS-DPDK +15\.5 Mpps +\(15 - 16, n = 2\) +failed in 1 of 3$/m);
   assert.match(table, /vuswitch \/ OVS-DPDK: 1\.75 \(1\.50 - 2\.00, 2 pairs\)/);
+  assert.match(table, /^ {2}goal 1\.5 x OVS-DPDK: reached, 1\.75$/m);
   const bound = { ...run("vuswitch", 0, 1) };
   const generatorCore = { cpu: 0, busy: 1, stolen: 0.1, waited: 0, worked: 1, emptyPolls: 0 };
   const disturbed = { ...SESSION, cells: [summarize(HEAD, [{ ...bound, generatorCore }])] };
