@@ -67,6 +67,11 @@ export const QUEUE_FEATURES = {
 /** Which of them were negotiated. */
 export type QueueFeatures = { readonly [Name in keyof typeof QUEUE_FEATURES]: boolean };
 
+/** None of them was. */
+export const NO_FEATURES: QueueFeatures = Object.fromEntries(
+  Object.keys(QUEUE_FEATURES).map((name) => [name, false]),
+) as QueueFeatures;
+
 /** What a virtqueue is made from: negotiated features and its three areas. */
 export interface VringShape extends QueueFeatures {
   /** Entries, 1-32768; a power of two for split rings. */

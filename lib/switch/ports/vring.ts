@@ -17,7 +17,14 @@ import {
   OUTCOMES,
   SPENT_BUFFERS,
 } from "../../virtio/deliver.ts";
-import { RING_OK, STEPS_MAX, walk, WALK_STEPS } from "../../virtio/ring.ts";
+import {
+  NO_FEATURES,
+  type QueueFeatures,
+  RING_OK,
+  STEPS_MAX,
+  walk,
+  WALK_STEPS,
+} from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
 import { tellBadChains } from "../bad_chains.ts";
 import { PORT, VRING } from "../counters.ts";
@@ -49,6 +56,8 @@ export class Vring implements Source, Sink {
   callFd: number = NO_CALL;
   /** The call descriptor is a socket, as User-Mode Linux sends. */
   callIsSocket = false;
+  /** What was negotiated for it, for what is done once a burst. */
+  features: QueueFeatures = NO_FEATURES;
 
   /** Out of service until its port has it. */
   constructor(

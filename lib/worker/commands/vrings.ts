@@ -57,6 +57,7 @@ function startVring(
   const queue = makeQueue(place, start);
   const counterBase = vringBase(index, number, VRINGS_PER_PORT);
   const vring = new Vring(port, number, queue, counterBase, start.kickFd);
+  vring.features = start;
   setCall(vring, start.callFd);
   watchKick(place, vring);
   port.vrings[number] = vring;

@@ -102,6 +102,10 @@ Deno.test("a virtqueue that cannot start leaves its port as it was", () => {
   assert.deepEqual(bench.port?.vrings.filter((vring) => vring), []);
   assert.deepEqual(bench.path.sources, []);
   bench.start();
+  const { eventIdx, indirect, mergeable } = bench.port?.vrings[0]?.features ?? {};
+  assert.deepEqual({ eventIdx, indirect, mergeable }, {
+    ...{ eventIdx: true, indirect: true, mergeable: true },
+  });
   assert.equal(bench.broken, RING_OK);
 });
 
