@@ -8,9 +8,25 @@ import { strict as assert } from "node:assert";
 import { LeanGuest } from "../../bench/lean/guest.ts";
 import { awaitSwitch, flood, type Pair, ping, rate, wake } from "../../bench/lean/loads.ts";
 import { IdleGuests } from "../../bench/load/idle_guests.ts";
+import { QUANTILES } from "../../bench/statistics.ts";
+import { historyOf, readSession } from "../../bench/record.ts";
 import { Bed } from "../harness/bed.ts";
+import { hasProgram, peerTest } from "../harness/peers.ts";
+import { TempFolder } from "../harness/temp.ts";
+import { until } from "../harness/until.ts";
 
+const MAIN = new URL("../../bench/main.ts", import.meta.url).pathname;
 const SECONDS = 0.05;
+
+/** Runs the bench with what a user would type. */
+async function bench(...args: string[]): Promise<{ code: number; said: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", MAIN, ...args],
+    ...{ stdin: "null", env: { NO_COLOR: "1" } },
+  }).output();
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code, said: text(stdout) + text(stderr) };
+}
 
 for (const ring of ["split", "packed"] as const) {
   Deno.test(`lean guests with ${ring} rings ping, wake, keep a rate and flood`, async () => {
@@ -43,4 +59,48 @@ Deno.test("idle guests have their links up, and are gone together", async () => 
   for (const port of [1, 2, 3]) assert.equal((await bed.port(port)).link, "up");
   guests[Symbol.dispose]();
   await assert.rejects(IdleGuests.start([bed.socket(1), `${bed.socket(2)}.none`]));
+});
+
+const missing = hasProgram("dpdk-testpmd") ? [] : ["dpdk-dev"];
+peerTest(
+  "a bench of two cells leaves a record and a report",
+  missing,
+  async () => {
+    using folder = new TempFolder();
+    const [out, html] = [`${folder.path}/history`, `${folder.path}/report.html`];
+    let result = { code: -1, said: "" };
+    await until("nobody else to bench", async () => {
+      result = await bench(
+        ...["--cell", "packed 256", "--cell", "ping-pong, packed", "--against", "adaptive"],
+        ...["--rounds", "1", "--seconds", "1", "--small-pages", "--out", out, "--html", html],
+      );
+      return !result.said.includes("Another bench runs");
+    });
+    assert.equal(result.code, 0, result.said);
+    assert.match(result.said, /^\[3\/3, done\] latency, ping-pong, packed 64, round 1: /m);
+    const [path = "", ...others] = historyOf(out);
+    assert.deepEqual(others, []);
+    const { cells, complete, machine } = await readSession(path);
+    assert.equal(complete, true);
+    assert.equal(machine["pages"], "4 KiB");
+    assert.deepEqual(cells.map(({ cell }) => cell), ["packed 256", "ping-pong, packed 64"]);
+    for (const { cell, contenders, runs } of cells) {
+      assert((contenders["vuswitch"]?.median ?? 0) > 0, cell);
+      for (const { switchCore, generatorCore } of runs) {
+        assert((switchCore?.busy ?? 0) > 0 && (generatorCore?.busy ?? 0) > 0, cell);
+      }
+    }
+    assert((cells[0]?.runs[0]?.generatorCore?.worked ?? 0) > 0, "testpmd tells how much it worked");
+    assert.equal(cells[1]?.runs[0]?.quantilesUs?.length, QUANTILES.length);
+    assert.match(Deno.readTextFileSync(html), /<svg [^]*ping-pong, packed 64/);
+  },
+);
+
+Deno.test("a bench that is asked for what there is not says so in one line", async () => {
+  const { code, said } = await bench("--suite", "speed");
+  assert.equal(code, 2);
+  assert.match(
+    said,
+    /^--suite speed must be one of throughput, .*\nTry: deno task bench --help\n$/,
+  );
 });
