@@ -11,18 +11,9 @@ import { RX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
 import { isBlockedOn } from "../harness/blocked.ts";
 import { bytesOf, Siege, steps } from "../harness/siege.ts";
+import { fullEventFd } from "../harness/fds.ts";
 import { until } from "../harness/until.ts";
 import { introduce, numberedFrame } from "../harness/traffic.ts";
-
-/** Largest value of an eventfd: one more blocks the writer. */
-const FULL = 0xffff_ffff_ffff_fffen;
-
-function fullEventFd(): number {
-  const fd = libc.eventfd(0, 0);
-  assert(fd >= 0);
-  assert.equal(libc.eventfd_write(fd, FULL), 0);
-  return fd;
-}
 
 Deno.test("a call descriptor that is full holds nobody up", async (t) => {
   await using siege = await Siege.lay();

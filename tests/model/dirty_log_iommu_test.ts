@@ -4,14 +4,13 @@
  *
  * @module
  */
-import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
+import { pollSource } from "../../lib/switch/datapath.ts";
 import { DirtyLog } from "../../lib/virtio/memory/dirty_log.ts";
 import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
 import { windowView } from "../../lib/virtio/memory/window.ts";
-import { IommuGuest } from "./iommu_guest.ts";
+import { IommuGuest, makeIommuPath } from "./iommu_guest.ts";
 
 const PAGE_WORDS = 1024;
 
@@ -66,17 +65,6 @@ class Logged {
   }
 }
 
-function makePath(guests: readonly IommuGuest[]): Datapath {
-  return makeDatapath(guests.map(({ port }) => port), {
-    host: {
-      untranslated: ({ port }, page, permission) => {
-        guests[port.index]?.questions.push({ page, permission });
-        return true;
-      },
-    },
-  });
-}
-
 function frameOf(bytes: number): Uint8Array {
   const frame = new Uint8Array(bytes).map((_, i) => (i * 31) & 0xff);
   frame.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]);
@@ -99,7 +87,7 @@ Deno.test("behind an IOMMU every page that changes is logged, translations comin
       const sender = new Logged(0, packed[0], mergeable);
       const receiver = new Logged(1, packed[1], mergeable);
       const both = [sender, receiver];
-      const path = makePath(both.map(({ guest }) => guest));
+      const path = makeIommuPath(both.map(({ guest }) => guest));
       const transmit = sender.guest.port.vrings[1];
       assert(transmit);
       for (const sizes of rounds) {

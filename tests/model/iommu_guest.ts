@@ -6,6 +6,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { makeDatapath } from "../harness/datapath.ts";
 import { GuestRam, type RingDriver, type Segment } from "../../lib/guest/driver.ts";
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
@@ -293,4 +294,20 @@ export class IommuGuest {
   get pages(): number[] {
     return [...this.#mapped.keys()];
   }
+}
+
+/** A datapath with these guests' ports, which asks each for the translations that it lacks. */
+export function makeIommuPath(
+  guests: readonly IommuGuest[],
+  portsMax: number = guests.length,
+): Datapath {
+  return makeDatapath(guests.map(({ port }) => port), {
+    portsMax,
+    host: {
+      untranslated: ({ port }, page, permission) => {
+        guests[port.index]?.questions.push({ page, permission });
+        return true;
+      },
+    },
+  });
 }

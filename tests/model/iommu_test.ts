@@ -4,26 +4,13 @@
  *
  * @module
  */
-import { makeDatapath } from "../harness/datapath.ts";
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { PORT } from "../../lib/switch/counters.ts";
 import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { askAgain } from "../../lib/switch/stalled/untranslated.ts";
-import { IommuGuest } from "./iommu_guest.ts";
-
-function makePath(guests: readonly IommuGuest[]): Datapath {
-  return makeDatapath(guests.map(({ port }) => port), {
-    portsMax: 4,
-    host: {
-      untranslated: ({ port }, page, permission) => {
-        guests[port.index]?.questions.push({ page, permission });
-        return true;
-      },
-    },
-  });
-}
+import { IommuGuest, makeIommuPath } from "./iommu_guest.ts";
 
 function frameOf(serial: number, bytes: number): Uint8Array {
   const frame = new Uint8Array(bytes).map((_, i) => (i * 31 + serial * 7) & 0xff);
@@ -76,7 +63,7 @@ class Journey {
     const [from, to] = setting.packed;
     const { mergeable } = setting;
     this.guests = [new IommuGuest(0, from, 64, mergeable), new IommuGuest(1, to, 128, mergeable)];
-    this.path = makePath(this.guests);
+    this.path = makeIommuPath(this.guests, 4);
     this.offer();
   }
 

@@ -15,6 +15,7 @@ import {
   send,
 } from "../../../ffi/mod.ts";
 import type { LogFields, Logger } from "../../../lib/control/log.ts";
+import { ControlError } from "../../../lib/control/types.ts";
 import type { BlockingPool } from "../../../lib/control/front_end/tenant_fds.ts";
 import { until, WAIT_MS_MAX } from "../../harness/until.ts";
 import { encodeMessage, HEADER_BYTES } from "../../../lib/vhost/wire/message.ts";
@@ -26,6 +27,17 @@ export function keptLog(): { logger: Logger; lines: string[] } {
     lines.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`);
   };
   return { logger: { debug: write, info: write, warn: write, error: write }, lines };
+}
+
+/** For `assert.throws` and `rejects`: an operator's mistake of this kind, said in one line. */
+export function controlError(kind: ControlError["kind"], text: RegExp): (error: unknown) => true {
+  return (error) => {
+    assert(error instanceof ControlError, `${error}`);
+    assert.equal(error.kind, kind, error.message);
+    assert.match(error.message, text);
+    assert(!error.message.includes("\n"), error.message);
+    return true;
+  };
 }
 
 /** Descriptors and mappings of memfds that this process holds. */

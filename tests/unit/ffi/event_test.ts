@@ -1,6 +1,5 @@
 /** eventfds and epoll, as both threads wait with them. */
 import { strict as assert } from "node:assert";
-import { libc } from "../../../ffi/symbols.ts";
 import {
   closeFd,
   createEventFd,
@@ -15,12 +14,8 @@ import {
   EPOLLOUT,
   signalEventFd,
   signalTenantEventFd,
-  SystemError,
 } from "../../../ffi/mod.ts";
-
-function failedWith(code: number): (error: unknown) => boolean {
-  return (error) => error instanceof SystemError && error.code === code;
-}
+import { failedWith, fullEventFd } from "../../harness/fds.ts";
 
 Deno.test("an eventfd adds up what it is told and gives it once", async () => {
   const fd = createEventFd();
@@ -33,13 +28,6 @@ Deno.test("an eventfd adds up what it is told and gives it once", async () => {
   assert.equal(signalEventFd(fd), -1);
   assert.equal(drainEventFd(fd), 0);
 });
-
-/** An eventfd whose writers block as soon as it is full, as a tenant can make one. */
-function fullEventFd(): number {
-  const fd = libc.eventfd(0, 0);
-  assert.equal(libc.eventfd_write(fd, 2n ** 64n - 2n), 0);
-  return fd;
-}
 
 Deno.test("a signal that a tenant blocks blocks no thread of ours, and goes on when it is drained", async () => {
   const fd = fullEventFd();

@@ -19,16 +19,11 @@ import {
   setNonBlocking,
   socketPair,
   statFd,
-  SystemError,
   truncateFd,
   writeTenantFd,
 } from "../../../ffi/mod.ts";
+import { failedWith } from "../../harness/fds.ts";
 import { TempFolder } from "../../harness/temp.ts";
-
-/** Whether an error is of a system call that failed with `code`. */
-function failedWith(code: number): (error: unknown) => boolean {
-  return (error) => error instanceof SystemError && error.code === code;
-}
 
 Deno.test("fdKind() says what a descriptor is, and never takes a name for the thing", () => {
   using folder = new TempFolder();

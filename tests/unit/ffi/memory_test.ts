@@ -9,10 +9,10 @@ import {
   F_SEAL_SHRINK,
   fdSeals,
   Mapping,
-  SystemError,
   truncateFd,
   viewMemory,
 } from "../../../ffi/mod.ts";
+import { failedWith } from "../../harness/fds.ts";
 
 const PAGE = 4096;
 
@@ -74,8 +74,7 @@ Deno.test("a mapping shows its file from an offset on, to all who map it, and is
   assert.throws(() => last.unmap(), /unmapped before/);
   whole.unmap();
   closeFd(fd);
-  const failed = (error: unknown): boolean => error instanceof SystemError && error.code === EBADF;
-  assert.throws(() => Mapping.map(fd, 0, PAGE), failed);
+  assert.throws(() => Mapping.map(fd, 0, PAGE), failedWith(EBADF));
   assert.throws(() => viewMemory(0, 1), /address is 0/);
 });
 
@@ -90,8 +89,7 @@ Deno.test("mapped memory is in no core file and in no child process", () => {
 Deno.test("a memory file does not shrink under who maps it, unless it may", () => {
   const fd = createMemoryFile("test", PAGE);
   assert.equal(fdSeals(fd), F_SEAL_SHRINK);
-  const refused = (error: unknown): boolean => error instanceof SystemError && error.code === EPERM;
-  assert.throws(() => truncateFd(fd, 0), refused);
+  assert.throws(() => truncateFd(fd, 0), failedWith(EPERM));
   truncateFd(fd, 2 * PAGE);
   closeFd(fd);
   const free = createMemoryFile("test", PAGE, 0);

@@ -22,13 +22,9 @@ import {
   signalEventFd,
   SOCKET_PATH_BYTES_MAX,
   socketPair,
-  SystemError,
 } from "../../../ffi/mod.ts";
+import { failedWith } from "../../harness/fds.ts";
 import { TempFolder } from "../../harness/temp.ts";
-
-function failedWith(code: number): (error: unknown) => boolean {
-  return (error) => error instanceof SystemError && error.code === code;
-}
 
 function bytes(...values: number[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(values);

@@ -8,6 +8,7 @@ import {
   setThreadName,
   SystemError,
 } from "../../../ffi/mod.ts";
+import { failedWith } from "../../harness/fds.ts";
 
 /** A line of this thread's status, such as the processors it may use. */
 function status(name: string): string {
@@ -32,10 +33,7 @@ Deno.test("a thread runs on the processors it is given, and on none there are no
   const last = all.at(-1) as number;
   setThreadCpus([last]);
   assert.equal(status("Cpus_allowed_list"), `${last}`);
-  assert.throws(
-    () => setThreadCpus([1023]),
-    (error: unknown) => error instanceof SystemError && error.code === EINVAL,
-  );
+  assert.throws(() => setThreadCpus([1023]), failedWith(EINVAL));
   assert.equal(status("Cpus_allowed_list"), `${last}`);
   setThreadCpus(all);
   assert.equal(status("Cpus_allowed_list"), before);

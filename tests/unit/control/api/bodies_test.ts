@@ -1,7 +1,7 @@
 /** Bodies of requests: what they mean, and the one sentence for each that means nothing. */
 import { strict as assert } from "node:assert";
 import { readAdmin, readPair, readPort } from "../../../../lib/control/api/bodies.ts";
-import { ControlError } from "../../../../lib/control/types.ts";
+import { controlError } from "../support.ts";
 
 function post(body: BodyInit | null): Request {
   return new Request("http://switch/v1/ports", { method: "POST", body });
@@ -13,13 +13,7 @@ function json(value: unknown): Request {
 
 /** Is refused as the operator's mistake, in one line. */
 async function refused(reading: Promise<unknown>, text: RegExp): Promise<void> {
-  await assert.rejects(reading, (error) => {
-    assert(error instanceof ControlError, `${error}`);
-    assert.equal(error.kind, "invalid");
-    assert.match(error.message, text);
-    assert(!error.message.includes("\n"));
-    return true;
-  });
+  await assert.rejects(reading, controlError("invalid", text));
 }
 
 Deno.test("a port has its name's socket in the switch's folder, or the path it is given", async () => {

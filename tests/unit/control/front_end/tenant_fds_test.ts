@@ -17,15 +17,8 @@ import {
 } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { WAIT_MS_MAX } from "../../../harness/until.ts";
 import { held, untilHeld, untilIdle } from "../support.ts";
+import { fullEventFd } from "../../../harness/fds.ts";
 import { until } from "../../../harness/until.ts";
-
-/** A blocking eventfd whose counter is full: writing to it blocks until somebody reads. */
-function fullEventFd(): number {
-  const fd = libc.eventfd(0, 0o2000000);
-  assert(fd >= 0);
-  assert.equal(libc.eventfd_write(fd, 0xffff_ffff_ffff_fffen), 0);
-  return fd;
-}
 
 Deno.test("TenantFds closes eventfds at once and other descriptors soon", async () => {
   const before = held();
