@@ -56,13 +56,18 @@ export function readTopology(): Topology[] {
   });
 }
 
+/** Memory nodes: huge pages are spread over all of them, and a program takes those of its own. */
+export function memoryNodes(): number {
+  return Math.max(1, readList(read(`${SYS}/node/online`)).length);
+}
+
 /**
- * Two processors that are not threads of one core, of one memory node if there are such. Processor
- * 0, which takes most interrupts, is the generator's where there are but two.
+ * Two processors that are not threads of one core, of one memory node if there are such, and of the
+ * first one, whose memory OVS-DPDK takes. Processor 0, which takes most interrupts, comes last.
  * @returns null if there are no two
  */
 export function chooseCpus(topology: readonly Topology[]): Cpus | null {
-  const order = [...topology].sort((a, b) => b.cpu - a.cpu);
+  const order = [...topology].sort((a, b) => a.node - b.node || b.cpu - a.cpu);
   for (const sameNode of [true, false]) {
     for (const one of order) {
       const other = order.find(({ cpu, node }) =>

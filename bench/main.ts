@@ -10,11 +10,18 @@
 import { hasTestpmd } from "../lib/demo/testpmd.ts";
 import { HugePages } from "../tests/harness/hugepages.ts";
 import { HELP, readOptions, type ReportOptions, type RunOptions, UsageError } from "./cli.ts";
-import { chooseCpus, type Cpus, describeMachine, readTopology } from "./machine.ts";
+import { chooseCpus, type Cpus, describeMachine, memoryNodes, readTopology } from "./machine.ts";
 import { mustBeAlone, NeedError, noHugePages, withoutMissing } from "./needs.ts";
 import { chooseCells, expectedSeconds } from "./plan.ts";
 import { sayTime } from "./progress.ts";
-import { historyOf, readSession, RECORD_VERSION, type Session, writeSession } from "./record.ts";
+import {
+  type CellRecord,
+  historyOf,
+  readSession,
+  RECORD_VERSION,
+  type Session,
+  writeSession,
+} from "./record.ts";
 import { formatTable } from "./report/table.ts";
 import { runCells } from "./runner.ts";
 import { QUANTILES } from "./statistics.ts";
@@ -62,12 +69,26 @@ function list(cells: readonly Cell[], options: RunOptions): void {
   for (const { name, about } of SUITES) console.log(`${name}: ${about}`);
 }
 
+/** Makes the record of a session that begins now. */
+function sessionMaker(
+  machine: Session["machine"],
+  { quick }: RunOptions,
+): (cells: readonly CellRecord[], complete: boolean) => Session {
+  const [started, from] = [new Date().toISOString(), performance.now()];
+  const command = ["deno task bench", ...Deno.args].join(" ");
+  return (cells, complete) => ({
+    ...{ version: RECORD_VERSION, started, seconds: Math.round((performance.now() - from) / 1000) },
+    ...{ command, quick, complete, machine, quantiles: QUANTILES, cells },
+  });
+}
+
 /** Cells that need more are left out where it cannot be had. MiB */
 const COMMON_MIB = 4096;
 
 /** Huge pages for all cells, or for all but the hungriest. @throws {NeedError} */
 function reservePages(cells: readonly Cell[]): { pages: HugePages; cells: readonly Cell[] } {
-  const need = (some: readonly Cell[]): number => Math.max(...some.map((cell) => cell.memoryMib));
+  const need = (some: readonly Cell[]): number =>
+    memoryNodes() * Math.max(...some.map((cell) => cell.memoryMib));
   const pages = HugePages.reserve(need(cells));
   if (pages !== null) return { pages, cells };
   const modest = cells.filter((cell) => cell.memoryMib <= COMMON_MIB);
@@ -95,28 +116,26 @@ async function run(options: RunOptions, chosen: readonly Cell[]): Promise<number
   const reserved = options.smallPages ? { pages: null, cells: able } : reservePages(able);
   using pages = reserved.pages;
   const { cells } = reserved;
-  const [started, from] = [new Date().toISOString(), performance.now()];
-  const machine = describeMachine(cpus, pages === null ? "4 KiB" : "2 MiB");
   const { seconds, burst } = options;
   const bench = { cpus, hugepages: pages !== null, seconds, burst };
-  const hooks = { interrupted: (): boolean => interrupted, say: warn };
+  const sessionOf = sessionMaker(
+    describeMachine(cpus, pages === null ? "4 KiB" : "2 MiB"),
+    options,
+  );
+  const keep = (done: readonly CellRecord[]): Promise<string> =>
+    writeSession(options.out, sessionOf(done, false));
+  // Whether it can be kept shows now, and not after an hour.
+  const path = await keep([]).catch(toNeed);
+  const hooks = { interrupted: (): boolean => interrupted, say: warn, keep };
   const outcome = await runCells(cells, options.rounds, bench, hooks);
-  const session: Session = {
-    version: RECORD_VERSION,
-    started,
-    seconds: Math.round((performance.now() - from) / 1000),
-    command: ["deno task bench", ...Deno.args].join(" "),
-    quick: options.quick,
-    complete: outcome.complete,
-    machine,
-    quantiles: QUANTILES,
-    cells: outcome.cells,
-  };
-  if (outcome.cells.length > 0) {
-    console.log(formatTable(session));
-    console.log(`\nwritten to ${await writeSession(options.out, session)}`);
-    await writeReport(session, options.out, options.html);
+  if (outcome.cells.length === 0) {
+    await Deno.remove(path);
+    return 130;
   }
+  const session = sessionOf(outcome.cells, outcome.complete);
+  await writeSession(options.out, session);
+  console.log(`${formatTable(session)}\n\nwritten to ${path}`);
+  await writeReport(session, options.out, options.html).catch(toNeed);
   for (const line of outcome.failures) warn(line);
   if (interrupted) return 130;
   return outcome.failures.length > 0 ? 1 : 0;

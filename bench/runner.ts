@@ -13,6 +13,8 @@ import type { Bench, Cell } from "./suite.ts";
 export interface RunnerHooks {
   /** Whether the session was interrupted: the run that fails then is not recorded, none follows. */
   readonly interrupted: () => boolean;
+  /** Takes all cells that are done, each time one is: nothing that was measured is lost. */
+  readonly keep: (cells: readonly CellRecord[]) => Promise<unknown>;
   /** Takes a line for people. */
   readonly say: (line: string) => void;
 }
@@ -87,6 +89,7 @@ export async function runCells(
       if (run.error !== null) failures.push(describe(cell, run));
     }
     done.push(summarize(headOf(cell), runs));
+    await hooks.keep(done);
   }
   return { cells: done, complete: true, failures };
 }

@@ -96,6 +96,20 @@ peerTest(
   },
 );
 
+peerTest("a bench that could not keep what it measures does not begin", missing, async () => {
+  using folder = new TempFolder();
+  Deno.writeTextFileSync(`${folder.path}/file`, "");
+  let result = { code: -1, said: "" };
+  await until("nobody else to bench", async () => {
+    const out = `${folder.path}/file/history`;
+    result = await bench("--cell", "packed 256", "--small-pages", "--out", out);
+    return !result.said.includes("Another bench runs");
+  });
+  assert.equal(result.code, 1);
+  assert.match(result.said, /^.*file\/history.*$/m);
+  assert(!/ {4}at |round 1/.test(result.said), result.said);
+});
+
 Deno.test("a bench that is asked for what there is not says so in one line", async () => {
   const { code, said } = await bench("--suite", "speed");
   assert.equal(code, 2);

@@ -6,7 +6,13 @@
 import { strict as assert } from "node:assert";
 import { CoreMeter, judge, readCpuTicks, readThreadNs, waitedShare } from "../../../bench/busy.ts";
 import { parseForwardStats } from "../../../bench/load/testpmd_work.ts";
-import { chooseCpus, readList, readTopology, type Topology } from "../../../bench/machine.ts";
+import {
+  chooseCpus,
+  memoryNodes,
+  readList,
+  readTopology,
+  type Topology,
+} from "../../../bench/machine.ts";
 import { parsePmdStats } from "../../../bench/rivals/ovs.ts";
 
 const FORWARD = `
@@ -44,7 +50,9 @@ Deno.test("processors of one node that share no core are chosen, the second for 
   assert.deepEqual(chooseCpus(threads), { switch: 3, generator: 1 });
   const nodes = [cpu(0, [0, 2]), cpu(2, [0, 2]), cpu(4, [4], 1), cpu(1, [1, 3]), cpu(3, [1, 3])];
   assert.deepEqual(chooseCpus(nodes), { switch: 3, generator: 2 });
-  assert.deepEqual(chooseCpus([cpu(0, [0]), cpu(1, [1], 1)]), { switch: 1, generator: 0 });
+  assert.deepEqual(chooseCpus([cpu(0, [0]), cpu(1, [1], 1)]), { switch: 0, generator: 1 });
+  const far = [cpu(0, [0]), cpu(1, [1]), cpu(2, [2], 1), cpu(3, [3], 1)];
+  assert.deepEqual(chooseCpus(far), { switch: 1, generator: 0 }, "of the first node");
   assert.deepEqual(chooseCpus([cpu(0, [0, 1]), cpu(1, [0, 1])]), { switch: 1, generator: 0 });
   assert.equal(chooseCpus([cpu(0, [0])]), null);
 });
@@ -54,6 +62,7 @@ Deno.test("readList() and readTopology() read what the kernel writes", () => {
   assert.deepEqual(readList(""), []);
   const own = readTopology();
   assert(own.length > 0);
+  assert(memoryNodes() >= new Set(own.map(({ node }) => node)).size);
   for (const { cpu, siblings } of own) assert(siblings.includes(cpu));
 });
 

@@ -11,7 +11,7 @@ import { runCells } from "../../../bench/runner.ts";
 import type { Bench, Cell, Contender, Sample } from "../../../bench/suite.ts";
 import { benchProcesses, mustBeAlone, noHugePages, withoutMissing } from "../../../bench/needs.ts";
 import { HEAD, run, SESSION } from "./sessions.ts";
-import { summarize } from "../../../bench/record.ts";
+import { type CellRecord, summarize } from "../../../bench/record.ts";
 
 const BENCH: Bench = { cpus: { switch: 1, generator: 0 }, hugepages: false, seconds: 1, burst: 64 };
 
@@ -45,9 +45,18 @@ Deno.test("runs are recorded in order with a line each, failures too, and leave 
   const cells = [
     cell([contender("vuswitch", [4, 6], folders), contender("OVS-DPDK", [2], folders)]),
   ];
-  const hooks = { interrupted: (): boolean => false, say: (line: string) => said.push(line) };
+  const kept: number[] = [];
+  const hooks = {
+    interrupted: (): boolean => false,
+    say: (line: string) => said.push(line),
+    keep: (done: readonly CellRecord[]): Promise<void> => {
+      kept.push(done.length);
+      return Promise.resolve();
+    },
+  };
   const outcome = await runCells(cells, 2, BENCH, hooks);
   assert.equal(outcome.complete, true);
+  assert.deepEqual(kept, [1], "a cell is kept as soon as it is done");
   const [record] = outcome.cells;
   assert.deepEqual(
     record?.runs.map(({ contender, round, value }) => [contender, round, value]),
@@ -66,6 +75,7 @@ Deno.test("runs are recorded in order with a line each, failures too, and leave 
 });
 
 Deno.test("an interruption ends the session: what failed for it is not recorded", async () => {
+  const keep = (): Promise<void> => Promise.reject(new Error("no cell is done"));
   let interrupted = false;
   const broken: Contender = {
     name: "OVS-DPDK",
@@ -76,7 +86,7 @@ Deno.test("an interruption ends the session: what failed for it is not recorded"
     },
   };
   const cells = [cell([contender("vuswitch", [4, 4]), broken]), cell([contender("vuswitch", [1])])];
-  const hooks = { interrupted: (): boolean => interrupted, say: (): void => {} };
+  const hooks = { interrupted: (): boolean => interrupted, say: (): void => {}, keep };
   const outcome = await runCells(cells, 2, BENCH, hooks);
   assert.equal(outcome.complete, false);
   assert.deepEqual(outcome.failures, []);
