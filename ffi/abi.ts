@@ -31,15 +31,32 @@ export const MSG_NOSIGNAL = 0x4000;
 /** Descriptors that arrive are close-on-exec. */
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
+/** Pages may not be touched: mmap(2). */
+export const PROT_NONE = 0;
 /** Pages may be read: mmap(2). */
 export const PROT_READ = 0x1;
 /** Pages may be written. */
 export const PROT_WRITE = 0x2;
 /** Writes reach the file and everyone who maps it. */
 export const MAP_SHARED = 0x01;
+/** Writes are this process's own. */
+export const MAP_PRIVATE = 0x02;
+/** At this address and no other, in place of what is mapped there. */
+export const MAP_FIXED = 0x10;
+/** Memory of no file. */
+export const MAP_ANONYMOUS = 0x20;
+/** At this address and no other; EEXIST where something is mapped. */
+export const MAP_FIXED_NOREPLACE = 0x100000;
 /** No swap space is set aside: a page is paid for when it is touched. */
 export const MAP_NORESERVE = 0x4000;
 
+/** mremap(2): to another address. */
+export const MREMAP_MAYMOVE = 1;
+/** mremap(2): to the given address, in place of what is mapped there. */
+export const MREMAP_FIXED = 2;
+
+/** The pages of the range are let go of; those of a shared file stay in the file. */
+export const MADV_DONTNEED = 4;
 /** A child of fork(2) does not get the range: madvise(2). */
 export const MADV_DONTFORK = 10;
 /** The range is left out of core files. */
@@ -103,6 +120,8 @@ export const EPOLLET = 0x80000000;
 export const PR_SET_NAME = 15;
 /** How many descriptors the process may hold: getrlimit(2). */
 export const RLIMIT_NOFILE = 7;
+/** How much address space the process may have, bytes. */
+export const RLIMIT_AS = 9;
 
 /** `struct sockaddr_un`: family u16@0, path@2 (108 bytes with its NUL, so 107 usable). */
 export const SIZEOF_SOCKADDR_UN = 110;

@@ -21,7 +21,8 @@ import { errno, SystemError } from "./errno.ts";
 import { addFdSeals, truncateFd } from "./fd.ts";
 import { libc } from "./symbols.ts";
 
-const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+/** What mmap(2) and mremap(2) return when they fail. */
+export const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 /** Owner of one mapping of a file. Made and released on the control thread. */
 export class Mapping {

@@ -8,5 +8,6 @@ export * from "./errno.ts";
 export * from "./event.ts";
 export * from "./fd.ts";
 export * from "./memory.ts";
+export * from "./reservation.ts";
 export * from "./socket.ts";
 export * from "./thread.ts";

@@ -81,6 +81,8 @@ export const SYMBOLS = {
 
   // void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
   mmap: { parameters: ["u64", "usize", "i32", "i32", "i32", "i64"], result: "u64" },
+  // void *mremap(void *old, size_t old_len, size_t new_len, int flags, void *new)
+  mremap: { parameters: ["u64", "usize", "usize", "i32", "u64"], result: "u64" },
   // int munmap(void *addr, size_t len)
   munmap: { parameters: ["u64", "usize"], result: "i32" },
   // int madvise(void *addr, size_t len, int advice)

@@ -4,7 +4,17 @@
  *
  * @module
  */
-import { copyMemory, createMemoryFile, Mapping, setThreadCpus, viewMemory } from "../../ffi/mod.ts";
+import {
+  copyMemory,
+  createMemoryFile,
+  Mapping,
+  Reservation,
+  setThreadCpus,
+  viewBytesMax,
+  viewMemory,
+} from "../../ffi/mod.ts";
+import { present } from "../../lib/base/assert.ts";
+import { GuestArena } from "../../lib/control/front_end/guest_arena.ts";
 import { counterBytes, PORT, portBase, vringBase } from "../../lib/switch/counters.ts";
 import { Datapath, pollSource } from "../../lib/switch/datapath.ts";
 import { Fdb } from "../../lib/switch/fdb.ts";
@@ -17,7 +27,8 @@ import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { JOURNAL_RECEIVES, journalBytes } from "../../lib/virtio/packed/journal.ts";
 import { SplitQueue } from "../../lib/virtio/split/queue.ts";
 import { makeVirtqueue, type Virtqueue } from "../../lib/virtio/virtqueue.ts";
-import { copyBytes, useHostCopy, WindowSet } from "../../lib/virtio/memory/window.ts";
+import { Arena, WINDOW_STRIDE } from "../../lib/virtio/memory/arena.ts";
+import { copyBytes, useArena, useHostCopy, WindowSet } from "../../lib/virtio/memory/window.ts";
 
 const SIZE = 128;
 const RAM_BYTES = 64 << 20;
@@ -27,6 +38,9 @@ const RX_BUFFERS = 0x100000;
 const TX_BUFFERS = 0x1000000;
 const BUFFER_STRIDE = 2304;
 const START = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
+
+const RESERVED = Reservation.make(64 * WINDOW_STRIDE, WINDOW_STRIDE);
+const ARENA = new GuestArena(RESERVED);
 
 /** A port whose driver is this file: every ring is full again with one `refill`. */
 class LocalGuest {
@@ -42,13 +56,14 @@ class LocalGuest {
   #wrap = 1;
 
   constructor(number: number, packed: boolean, frameBytes: number) {
-    const { address } = Mapping.map(createMemoryFile("bench", RAM_BYTES), 0, RAM_BYTES);
+    const mapping = ARENA.map(createMemoryFile("bench", RAM_BYTES), 0, RAM_BYTES);
+    const { address } = present(mapping, "room in the arena");
     const buffer = viewMemory(address, RAM_BYTES);
     this.#words = new Int32Array(buffer);
     this.#halves = new Uint16Array(buffer);
     this.#packed = packed;
     this.#frameBytes = frameBytes;
-    this.windows = new WindowSet(address, RAM_BYTES, viewMemory);
+    this.windows = WindowSet.mapped(address, RAM_BYTES);
     const region = {
       guestAddr: 0,
       sizeBytes: RAM_BYTES,
@@ -209,6 +224,8 @@ function stages(bytes: number): void {
 
 setThreadCpus([navigator.hardwareConcurrency - 1]);
 useHostCopy(copyMemory);
+const { address, sizeBytes } = RESERVED;
+useArena(new Arena({ address, sizeBytes, viewBytesMax: viewBytesMax() }, viewMemory));
 for (const [packed, journal] of [[false, false], [true, false], [true, true]] as const) {
   for (const bytes of [64, 1500]) whole(packed, bytes, journal);
 }

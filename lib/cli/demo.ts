@@ -13,7 +13,7 @@ import { fdbTable } from "./commands/fdb.ts";
 import { statsTable } from "./commands/stats.ts";
 import { portTable } from "./views.ts";
 
-/** Kinds of guests. */
+/** What may be connected. */
 export type DemoGuest = "builtin" | "testpmd" | "qemu";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;

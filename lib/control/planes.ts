@@ -9,6 +9,7 @@ import { assert, present } from "../base/assert.ts";
 import type { Mac } from "../base/mac.ts";
 import { LINK_WAITING, NOT_LINKED } from "../switch/ports/port.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
+import { GuestArena } from "./front_end/guest_arena.ts";
 import { MappingPool } from "./front_end/guest_memory.ts";
 
 /** What a port needs of the data plane that serves it. */
@@ -56,7 +57,10 @@ export class Planes implements PlaneChoice {
    */
   constructor(threads: readonly DataPlaneThread[]) {
     assert(threads.length > 0, "A switch has a data plane");
-    this.all = threads.map((thread) => ({ thread, pool: new MappingPool(thread.commands) }));
+    this.all = threads.map((thread) => {
+      const pool = new MappingPool(thread.commands, new GuestArena(thread.arena));
+      return { thread, pool };
+    });
   }
 
   forNewPort(): PortPlane {

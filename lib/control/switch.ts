@@ -8,6 +8,8 @@ import { raiseFdLimit } from "../../ffi/mod.ts";
 import { macOfNumber } from "../base/mac.ts";
 import { VERSION } from "../version.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
+import { WINDOW_STRIDE } from "../virtio/memory/arena.ts";
+import { ARENA_BYTES } from "../virtio/memory/window.ts";
 import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../base/limits.ts";
 import type { SwitchControl } from "./api/table.ts";
@@ -70,6 +72,15 @@ function startError(error: unknown): ControlError {
     `Processor${many ? "s" : ""} ${named} of cpus ${many ? "are" : "is"} not there or not allowed`,
     allowed === null ? "see: nproc" : `this process may use ${allowed}: --cpus ${allowed}`,
   );
+}
+
+/** Says it where guests have less room than they have elsewhere. */
+function tellRoom(sizeBytes: number, logger: Logger): void {
+  if (sizeBytes >= ARENA_BYTES) return;
+  const gib = sizeBytes / WINDOW_STRIDE;
+  const text = `all guests together can have ${gib} GiB of memory, counted in whole GiB for each ` +
+    "piece: ulimit -v or the processor leaves no more address space";
+  logger.warn("switch", "little-room", text, { bytes: sizeBytes });
 }
 
 /** A running switch. Control thread only. */
@@ -142,6 +153,7 @@ export class Switch implements SwitchControl {
     if (thread.slow !== null) {
       logger.warn("switch", "slow-data-plane", `frames take 1.6 times as long: ${thread.slow}`);
     }
+    tellRoom(thread.arena.sizeBytes, logger);
     const running = new Switch(config, logger, new Planes([thread]), fdLimit);
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);

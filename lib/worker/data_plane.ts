@@ -17,6 +17,7 @@ import {
   setThreadCpus,
   setThreadName,
   signalEventFd,
+  viewMemory,
 } from "../../ffi/mod.ts";
 import { AssertionError } from "../base/assert.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
@@ -25,9 +26,10 @@ import { Datapath, pollSource, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
 import { VhostPort } from "../switch/ports/vhost_port.ts";
 import type { Vring } from "../switch/ports/vring.ts";
+import { Arena } from "../virtio/memory/arena.ts";
 import { stray } from "../virtio/memory/guest_memory.ts";
 import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
-import { useHostCopy } from "../virtio/memory/window.ts";
+import { useArena, useHostCopy } from "../virtio/memory/window.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { FlapNews } from "./flap_news.ts";
@@ -239,6 +241,7 @@ function prepare(options: DataPlaneStart): DataPlaneLoop | StartFailure {
     if (cpus.length > 0) return { message: "", cpus };
     if (options.cpus.length > 0) setThreadCpus(options.cpus);
     useHostCopy(copyMemory);
+    useArena(new Arena(options.arena, viewMemory));
     return new DataPlaneLoop(options);
   } catch (error) {
     return { message: error instanceof Error ? error.message : String(error), cpus: [] };

@@ -11,6 +11,7 @@
 import { assert } from "../base/assert.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { counterBytes } from "../switch/counters.ts";
+import type { ArenaPlace } from "../virtio/memory/arena.ts";
 import {
   type Command,
   CommandFailed,
@@ -75,6 +76,8 @@ export interface DataPlaneStart {
   readonly broken: SharedArrayBuffer;
   /** See events.ts. */
   readonly events: SharedArrayBuffer;
+  /** Where guests' memory is mapped. */
+  readonly arena: ArenaPlace;
   /** Of that table; {@linkcode Fdb} says what they mean. */
   readonly fdbOptions: {
     readonly entriesMax: number;

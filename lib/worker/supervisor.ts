@@ -5,7 +5,14 @@
  *
  * @module
  */
-import { closeFd, createEventFd, drainEventFd, signalEventFd } from "../../ffi/mod.ts";
+import {
+  closeFd,
+  createEventFd,
+  drainEventFd,
+  type Reservation,
+  signalEventFd,
+  viewBytesMax,
+} from "../../ffi/mod.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import {
   PORT_COUNTERS,
@@ -18,6 +25,7 @@ import {
 } from "../switch/counters.ts";
 import { Fdb } from "../switch/fdb.ts";
 import { RING_REASONS } from "../virtio/ring.ts";
+import { reserveArena } from "./arena.ts";
 import { createEvents, type DataPlaneEvent, EventReader } from "./events.ts";
 import { FdbReader } from "./fdb_reader.ts";
 import {
@@ -43,34 +51,26 @@ import {
 export interface DataPlaneOptions {
   /** Processors of the thread; empty: any. */
   readonly cpus: readonly number[];
-  /** What the thread does without frames. */
   readonly idle: Idle;
   /** 0: entries never age. */
   readonly fdbAgeSeconds: number;
-  /** Addresses the forwarding database holds. */
   readonly fdbEntriesMax: number;
-  /** Of these, addresses of one port at most. */
   readonly fdbPortEntriesMax: number;
 }
 
 /** A virtqueue the data plane gave up, and why. */
 export interface BrokenVring {
-  /** Number of its port. */
   readonly port: number;
-  /** Its number on the port. */
   readonly vring: number;
-  /** Code of a RING_ reason. */
   readonly reason: string;
 }
 
 /** The data plane cannot start here. */
 export class DataPlaneError extends Error {
-  /** Stands before the message where the error is printed. */
   override readonly name = "DataPlaneError";
   /** Processors it may not run on; empty: it is not for them. */
   readonly cpus: readonly number[];
 
-  /** Why, in the thread's own words. */
   constructor({ message, cpus }: StartFailure) {
     super(message);
     this.cpus = cpus;
@@ -80,6 +80,7 @@ export class DataPlaneError extends Error {
 /** Starts the data-plane thread and waits until it polls. @throws {DataPlaneError} */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneThread> {
   const program = await findProgram();
+  const arena = reserveArena();
   const wakeFd = createEventFd();
   const eventFd = createEventFd();
   const start: DataPlaneStart = {
@@ -88,6 +89,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     fdb: new SharedArrayBuffer(Fdb.bytesFor(options.fdbEntriesMax)),
     broken: new SharedArrayBuffer(4 * PORTS_MAX * VRINGS_PER_PORT),
     events: createEvents(),
+    arena: { address: arena.address, sizeBytes: arena.sizeBytes, viewBytesMax: viewBytesMax() },
     fdbOptions: {
       entriesMax: options.fdbEntriesMax,
       portEntriesMax: options.fdbPortEntriesMax,
@@ -106,6 +108,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       worker.terminate();
       closeFd(wakeFd);
       closeFd(eventFd);
+      arena.release();
       reject(new DataPlaneError(failure));
     };
     worker.onmessage = ({ data }) => data === "ready" ? resolve() : fail(data);
@@ -118,12 +121,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   // From here on an error of the thread is a bug of ours: let it end the process.
   worker.onmessage = null;
   worker.onerror = null;
-  return new DataPlaneThread(worker, start, program.slow);
+  return new DataPlaneThread(worker, start, program.slow, arena);
 }
 
 /** The running data plane. All methods: control thread only. */
 export class DataPlaneThread {
-  /** Its commands. Each is done when it returns. */
+  /** What it can be told. */
   readonly commands: DataPlane;
   /** Readable when there is news: {@linkcode takeBroken}, {@linkcode takeEvents}. Owned here. */
   readonly eventFd: number;
@@ -139,13 +142,18 @@ export class DataPlaneThread {
   readonly fdb: FdbReader;
   /** Why it is slower than it could be, for the operator; null: it is not. See program.ts. */
   readonly slow: string | null;
+  /** Where guests' memory is mapped for it. */
+  readonly arena: Reservation;
 
-  /**
-   * Takes over a thread that polls. @param start what it was started with @param slow see the field
-   */
-  constructor(worker: Worker, start: DataPlaneStart, slow: string | null) {
+  constructor(
+    worker: Worker,
+    start: DataPlaneStart,
+    slow: string | null,
+    arena: Reservation,
+  ) {
     this.#worker = worker;
     this.slow = slow;
+    this.arena = arena;
     this.#mailbox = new Mailbox(start.mailbox);
     this.stuckCalls = new StuckCalls(this.#mailbox, VRINGS_PER_PORT);
     this.#wakeFd = start.wakeFd;
@@ -255,5 +263,6 @@ export class DataPlaneThread {
     this.#worker.terminate();
     closeFd(this.#wakeFd);
     closeFd(this.eventFd);
+    this.arena.release();
   }
 }

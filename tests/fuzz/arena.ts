@@ -45,7 +45,7 @@ export class Arena {
     this.buffer = new ArrayBuffer(sizeBytes);
     this.bytes = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
-    this.windows = new WindowSet(0, sizeBytes, () => this.buffer);
+    this.windows = WindowSet.over(this.buffer);
     this.#guard();
   }
 

@@ -35,6 +35,8 @@ import { BIT } from "../../lib/vhost/features/bits.ts";
 import { startedClient } from "../unit/control/started_client.ts";
 import { FakePlane } from "../unit/control/fake_plane.ts";
 import { Client, held, keptLog, untilIdle } from "../unit/control/support.ts";
+import { GUEST_WINDOWS_MAX } from "../../lib/virtio/memory/window.ts";
+import { TestArena } from "../harness/arena.ts";
 import { until } from "../harness/until.ts";
 import { addr, state, table, words } from "../unit/vhost/fake_host.ts";
 import { often } from "./often.ts";
@@ -248,7 +250,8 @@ export class PortBench {
   /** @param patienceMs how long descriptors may take to be closed: they close off the thread */
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
-    const plane = { thread: this.#plane, pool: new MappingPool(this.#plane.commands) };
+    const arena = new TestArena(GUEST_WINDOWS_MAX);
+    const plane = { thread: this.#plane, pool: new MappingPool(this.#plane.commands, arena) };
     this.#plane.portsMax = OFFERS.length;
     this.#ports = OFFERS.map((offer, i) =>
       new SwitchPort({ name: `vm${i}`, path: this.#path(i), offer }, {

@@ -114,7 +114,7 @@ class Subject {
     this.driver = packed
       ? new PackedDriver(this.ram, SIZE, features)
       : new SplitDriver(this.ram, SIZE, features, 65533);
-    this.#windows = new WindowSet(0, RAM_BYTES, () => buffer);
+    this.#windows = WindowSet.over(buffer);
     this.memory = new GuestMemory([
       { guestAddr: 0, sizeBytes: RAM_BYTES, windows: this.#windows, mappingOffset: 0 },
     ]);

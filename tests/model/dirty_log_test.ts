@@ -174,7 +174,7 @@ Deno.test("every page that traffic changes is logged, split and packed, and no o
 
 /** Pages logged by `write`, of a queue whose two areas start at these guest addresses. */
 function pagesOf(desc: number, device: number, write: (queue: QueueLog) => void): number[] {
-  const windows = new WindowSet(0, RAM_BYTES, () => new ArrayBuffer(RAM_BYTES));
+  const windows = WindowSet.over(new ArrayBuffer(RAM_BYTES));
   const memory = new GuestMemory([
     { guestAddr: 0, sizeBytes: RAM_BYTES, windows, mappingOffset: 0 },
   ]);

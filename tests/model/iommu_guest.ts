@@ -61,7 +61,7 @@ export class IommuGuest {
   constructor(index: number, packed: boolean, size: number, mergeable: boolean) {
     const buffer = new ArrayBuffer(RAM_BYTES);
     this.#ram = new GuestRam(buffer, 0);
-    this.#windows = new WindowSet(0, RAM_BYTES, () => buffer);
+    this.#windows = WindowSet.over(buffer);
     // Neighbours in one address space are strangers in the other.
     for (let page = POOL; page < RAM_BYTES; page += PAGE) {
       this.#freePhysical.push(page);

@@ -30,7 +30,7 @@ export class MemoryGuest {
   constructor(index: number, pairs: number, packed: boolean) {
     const buffer = new ArrayBuffer(RAM_BYTES);
     this.#ram = new GuestRam(buffer, 0);
-    const windows = new WindowSet(0, RAM_BYTES, () => buffer);
+    const windows = WindowSet.over(buffer);
     this.port = new VhostPort(index, portBase(index, VRINGS), VRINGS);
     const region = { guestAddr: 0, sizeBytes: RAM_BYTES, windows, mappingOffset: 0 };
     this.port.memory = new GuestMemory([region]);

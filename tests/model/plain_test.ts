@@ -101,7 +101,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 /** Memory of a guest in one region or two, of which the second lies elsewhere. */
 function cut(bench: Bench, base: number): void {
   const buffer = bench.ram.view.buffer as ArrayBuffer;
-  const windows = new WindowSet(0, RAM_BYTES, () => buffer);
+  const windows = WindowSet.over(buffer);
   bench.port.memory = new GuestMemory([
     { guestAddr: base, sizeBytes: CUT, windows, mappingOffset: 0 },
     { guestAddr: base + CUT, sizeBytes: RAM_BYTES - CUT, windows, mappingOffset: CUT },

@@ -55,7 +55,7 @@ export class Bench {
     this.headerBytes = shape.headerBytes ?? 12;
     const buffer = new ArrayBuffer(ramBytes);
     this.ram = new GuestRam(buffer, guestBase);
-    const windows = new WindowSet(0, ramBytes, () => buffer);
+    const windows = WindowSet.over(buffer);
     this.#windows = windows;
     this.port = new VhostPort(index, portBase(index, 2), 2);
     this.port.memory = new GuestMemory([

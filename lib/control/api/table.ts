@@ -148,11 +148,11 @@ export interface SwitchControl {
 
 /** A request, taken apart. */
 export interface Asked {
-  /** The switch that answers. */
+  /** Who is asked. */
   readonly control: SwitchControl;
-  /** The request itself; its body is not read yet. */
+  /** For its body. */
   readonly request: Request;
-  /** Parameters behind `?`. */
+  /** What stands behind `?`. */
   readonly query: URLSearchParams;
   /** What stands where a route says NAME. */
   readonly names: readonly string[];

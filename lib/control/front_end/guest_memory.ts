@@ -12,7 +12,6 @@ import {
   F_SEAL_SHRINK,
   fdSeals,
   type FdStat,
-  Mapping,
   statFd,
   SystemError,
 } from "../../../ffi/mod.ts";
@@ -20,8 +19,8 @@ import { assert, present } from "../../base/assert.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
-import { GUEST_WINDOWS_MAX, WINDOW_STRIDE } from "../../virtio/memory/window.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
+import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
 
 const PAGE_BYTES = 4096;
 /** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
@@ -31,7 +30,7 @@ interface SharedMapping {
   readonly key: string;
   /** Device and inode of its file. */
   readonly file: string;
-  readonly mapping: Mapping;
+  readonly mapping: ArenaMapping;
   /** Number the data plane knows it by. */
   readonly number: number;
   users: number;
@@ -50,13 +49,13 @@ export interface MappedRegion {
 /** All mappings of a switch, shared by its ports. */
 export class MappingPool {
   readonly #plane: Pick<DataPlane, "addMapping" | "removeMapping">;
+  readonly #arena: GuestArena;
   readonly #mappings = new Map<string, SharedMapping>();
-  /** Windows of the data plane that all mappings could take together. */
-  #windows = 0;
 
-  /** Nothing is mapped. */
-  constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">) {
+  /** Nothing is mapped yet. @param arena of that plane, where everything is mapped */
+  constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">, arena: GuestArena) {
     this.#plane = plane;
+    this.#arena = arena;
   }
 
   /** Bytes mapped now, each mapping counted once. */
@@ -114,15 +113,12 @@ export class MappingPool {
     const key = mappingKey(stat, start, end);
     const known = this.#mappings.get(key);
     if (known) return known;
-    if (this.#windows + windowsOf(end - start) > GUEST_WINDOWS_MAX) {
-      return { code: "memory-budget", detail: "all guests together have too much memory" };
-    }
     try {
-      const mapping = Mapping.map(fd, start, end - start);
+      const mapping = this.#arena.map(fd, start, end - start);
+      if (mapping === null) return this.#noRoom(end - start);
       const number = this.#tell(mapping);
       const shared = { key, file: stat.identity, mapping, number, users: 0 };
       this.#mappings.set(key, shared);
-      this.#windows += windowsOf(mapping.sizeBytes);
       return shared;
     } catch (error) {
       if (error instanceof SystemError) return { code: "map-failed", detail: error.message };
@@ -130,12 +126,20 @@ export class MappingPool {
     }
   }
 
-  #tell(mapping: Mapping): number {
+  #noRoom(sizeBytes: number): Refusal {
+    const most = this.#arena.longestFreeBytes;
+    return {
+      code: "memory-budget",
+      detail: `all guests together have too much memory: ${sizeBytes} bytes, room for ${most}`,
+    };
+  }
+
+  #tell(mapping: ArenaMapping): number {
     const { address, sizeBytes } = mapping;
     try {
       return this.#plane.addMapping({ address, sizeBytes });
     } catch (error) {
-      mapping.unmap();
+      this.#arena.unmap(mapping);
       throw error;
     }
   }
@@ -146,14 +150,13 @@ export class MappingPool {
     return region;
   }
 
-  /** Gives a region back; the last user of a mapping detaches its views and unmaps it. */
+  /** Gives a region back; the last user of a mapping takes it from the data plane and unmaps it. */
   release(region: MappedRegion): void {
     const shared = present(this.#mappings.get(region.key), `mapping ${region.key}`);
     if (--shared.users > 0) return;
     this.#mappings.delete(region.key);
-    this.#windows -= windowsOf(shared.mapping.sizeBytes);
     this.#plane.removeMapping({ mapping: shared.number });
-    shared.mapping.unmap();
+    this.#arena.unmap(shared.mapping);
   }
 }
 
@@ -167,10 +170,6 @@ export class MappingPool {
 export function mappingKey(stat: FdStat, start: number, end: number): string {
   const age = stat.blockBytes > PAGE_BYTES ? stat.changed : "";
   return `${stat.identity}:${age}:${start}:${end}`;
-}
-
-function windowsOf(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / WINDOW_STRIDE);
 }
 
 function alignment(stat: FdStat): number {

@@ -19,9 +19,8 @@ import {
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { copyBytes, WindowSet } from "../../virtio/memory/window.ts";
 
-/** Frames one park holds. */
+/** Frames and bytes one park holds. */
 export const PARK_FRAMES_MAX = 512;
-/** Bytes one park holds, heads not counted. */
 export const PARK_BYTES_MAX = 2 ** 20;
 
 /** One park. Release it: its window is one of a bounded number. Data-plane thread only. */
@@ -38,10 +37,8 @@ export class Park {
   /** Behind the bytes of the frame that came last. */
   #tail = 0;
 
-  /** Takes memory and a window. */
   constructor() {
-    const memory = new ArrayBuffer(PARK_BYTES_MAX);
-    this.#windows = new WindowSet(0, PARK_BYTES_MAX, () => memory);
+    this.#windows = WindowSet.over(new ArrayBuffer(PARK_BYTES_MAX));
     this.#window = this.#windows.window(0);
   }
 

@@ -12,7 +12,7 @@ export interface InflightArea {
   readonly queues: number;
   /** Entries of each region. */
   readonly entries: number;
-  /** Length of the area, at least that of all regions. */
+  /** Of all regions, at least. */
   readonly sizeBytes: number;
 }
 

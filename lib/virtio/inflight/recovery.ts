@@ -35,9 +35,8 @@ const COUNTER_MAX = 2n ** 52n;
 
 /** What a region says about its ring. */
 export interface RecoveredVring {
-  /** Where the ring goes on. */
   readonly position: VringPosition;
-  /** Number of the next chain taken. */
+  /** For the next chain taken. */
   readonly counter: number;
   /** Chains that were held and are served again. */
   readonly held: number;
@@ -47,7 +46,6 @@ export interface RecoveredVring {
 
 /** Why a region cannot be used. */
 export interface RegionFault {
-  /** What is wrong, for people. */
   readonly fault: string;
 }
 

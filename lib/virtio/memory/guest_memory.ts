@@ -10,8 +10,9 @@
  *
  * @module
  */
-import { WINDOW_BYTES_MAX, WINDOW_STRIDE, type WindowSet, windowView } from "./window.ts";
+import { WINDOW_BYTES_MAX, WINDOW_STRIDE } from "./arena.ts";
 import type { Iotlb } from "./iotlb.ts";
+import { type WindowSet, windowView } from "./window.ts";
 
 /** Bits of an address inside its granule. */
 export const GRANULE_BITS = 30;
@@ -158,7 +159,9 @@ function fillSlot(memory: GuestMemory, address: number): number {
   const granule = tag * WINDOW_STRIDE;
   const start = Math.max(0, region.guestAddr - granule);
   // Mapping offset of the granule's first byte; negative where the region starts inside it.
-  const origin = region.mappingOffset + granule - region.guestAddr;
+  const inMapping = region.mappingOffset + granule - region.guestAddr;
+  // The same from the start of the mapping's first window.
+  const origin = region.windows.skew + inMapping;
   const windowStart = Math.floor((origin + start) / WINDOW_STRIDE) * WINDOW_STRIDE;
   const regionEnd = region.guestAddr + region.sizeBytes - granule;
   const windowEnd = windowStart + WINDOW_BYTES_MAX - origin;
@@ -167,7 +170,7 @@ function fillSlot(memory: GuestMemory, address: number): number {
   memory.slots[slot + SLOT_START] = start;
   memory.slots[slot + SLOT_END] = Math.min(regionEnd, windowEnd, 2 ** 31 - 1);
   memory.slots[slot + SLOT_DELTA] = origin - windowStart;
-  memory.slots[slot + SLOT_WINDOW] = region.windows.window(origin + start);
+  memory.slots[slot + SLOT_WINDOW] = region.windows.window(inMapping + start);
   return slot;
 }
 

@@ -15,7 +15,7 @@ import {
   segmentWindow,
 } from "./guest_memory.ts";
 import { Translations } from "./translations.ts";
-import { WINDOW_STRIDE } from "./window.ts";
+import { WINDOW_STRIDE } from "./arena.ts";
 
 /** Translations kept for one guest: 16 MiB of single pages. */
 export const IOTLB_ENTRIES_MAX = 4096;
@@ -149,8 +149,9 @@ export class Iotlb {
       if (segment >= SEGMENTS_MAX) return -1;
       const offset = entries.target[entry]! + address - entries.start[entry]!;
       const part = Math.min(left, entries.end[entry]! - address, WINDOW_STRIDE);
-      segmentWindow[segment] = this.#regions[entries.owner[entry]!]!.windows.window(offset);
-      segmentOffset[segment] = offset % WINDOW_STRIDE;
+      const { windows } = this.#regions[entries.owner[entry]!]!;
+      segmentWindow[segment] = windows.window(offset);
+      segmentOffset[segment] = (windows.skew + offset) % WINDOW_STRIDE;
       segmentBytes[segment] = part;
       segment++;
       address += part;

@@ -5,23 +5,28 @@
  * copy that moves a frame.
  *
  * V8 is fast only while byte offsets fit in 31 bits (one 64 GiB view ran at a tenth of the speed),
- * so a mapping is seen through windows of up to 2 GiB that start every 1 GiB: any range of at most
- * 1 GiB lies wholly inside the window it starts in. Windows are numbered across all mappings; a
- * window number and an offset name a byte of any guest.
+ * so the arena (arena.ts) is seen through windows of up to 2 GiB that start every 1 GiB: any range
+ * of at most 1 GiB lies wholly inside the window it starts in. Windows are numbered across all
+ * mappings; a window number and an offset name a byte of any guest.
  *
- * Pure: who owns the memory hands in the views. Data-plane thread only.
+ * Pure: who owns the memory hands in the arena. Data-plane thread only.
  *
  * @module
  */
+import { assert, present } from "../../base/assert.ts";
+import { type Arena, WINDOW_BYTES_MAX, WINDOW_STRIDE } from "./arena.ts";
 
-/** Windows start at multiples of this, bytes. */
-export const WINDOW_STRIDE = 2 ** 30;
-/** Longest window, bytes: offsets and ends stay below 2^31. */
-export const WINDOW_BYTES_MAX = 2 ** 31 - 4096;
-/** Windows of guests' memory alive at once: 16 TiB, or 509 slots of each of 32 guests. */
-export const GUEST_WINDOWS_MAX = 16384;
+/**
+ * Windows of guests' memory, the arena's granules: 17 TiB, for 16 guests of 1 TiB and what stays
+ * free behind each, or 509 slots of each of 34 guests.
+ */
+export const GUEST_WINDOWS_MAX = 17 * 1024;
+/** Bytes of the arena where nothing limits it. */
+export const ARENA_BYTES: number = GUEST_WINDOWS_MAX * WINDOW_STRIDE;
 /** All windows: besides, one for the private memory, and one a receive queue whose frames wait. */
 export const WINDOWS_MAX: number = GUEST_WINDOWS_MAX + 8192 + 1;
+/** The window of the arena's first granule; behind the arena's are windows of private memory. */
+const FIRST_WINDOW = 1;
 
 /**
  * Up to here a JavaScript loop is not slower than a call into libc, ns measured side by side:
@@ -30,12 +35,10 @@ export const WINDOWS_MAX: number = GUEST_WINDOWS_MAX + 8192 + 1;
 const LOOP_BYTES_MAX = 64;
 
 const emptyView = new DataView(new ArrayBuffer(0));
-const emptyBytes = new Uint8Array(0);
 
-/** Each window's view; an empty one where the number is free. */
+/** Each window's view; an empty one where nothing is mapped or the number is free. */
 export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
-const windowBytes: Uint8Array[] = new Array<Uint8Array>(WINDOWS_MAX).fill(emptyBytes);
-/** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (tests). */
+/** Each window's host address plus {@linkcode MANTISSA}; 0 where it has none (private memory). */
 const windowAddress = new Float64Array(WINDOWS_MAX);
 /** Whose window it is; null where the number is free. */
 export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(
@@ -43,7 +46,10 @@ export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WIN
 );
 /** Where each window starts in the mapping, bytes. */
 export const windowStart: Float64Array<ArrayBuffer> = new Float64Array(WINDOWS_MAX);
-const freeWindows = Array.from({ length: WINDOWS_MAX - 1 }, (_, i) => WINDOWS_MAX - 1 - i);
+const freeWindows = Array.from(
+  { length: WINDOWS_MAX - FIRST_WINDOW - GUEST_WINDOWS_MAX },
+  (_, i) => WINDOWS_MAX - 1 - i,
+);
 
 /** Window 0 is private memory of this thread: headers and checked frame heads are built here. */
 export const PRIVATE_WINDOW = 0;
@@ -52,7 +58,6 @@ export const PRIVATE_BYTES = 128;
 /** The private window's view. */
 export const privateView: DataView = new DataView(new ArrayBuffer(PRIVATE_BYTES));
 windowView[PRIVATE_WINDOW] = privateView;
-windowBytes[PRIVATE_WINDOW] = new Uint8Array(privateView.buffer);
 
 let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
@@ -64,63 +69,84 @@ export function useHostCopy(
   copyHost = copy;
 }
 
-/** The windows over one mapping. Windows are made when first touched. */
+let arena: Arena | null = null;
+
+/** Gives the thread the arena that all mappings of guests' memory lie in. */
+// cold
+export function useArena(of: Arena): void {
+  assert(of.sizeBytes <= GUEST_WINDOWS_MAX * WINDOW_STRIDE, "The arena has a window per granule");
+  arena = of;
+}
+
+/** The windows over one mapping, or over private memory. */
 export class WindowSet {
-  /** Host address of the first byte, or 0. */
+  /** Host address of the first byte, or 0: private memory. */
   readonly address: number;
   /** Bytes of the mapping. */
   readonly sizeBytes: number;
-  readonly #view: (address: number, sizeBytes: number) => ArrayBuffer;
-  readonly #windows = new Map<number, number>();
+  /** Where the mapping starts in its first window, bytes. */
+  readonly skew: number;
+  readonly #first: number;
+  readonly #count: number;
 
-  /**
-   * Windows over a mapping; none is made yet.
-   * @param address host address of the mapping, or 0 if there is none (memory of a test)
-   * @param view makes a view of mapped memory, given address and bytes
-   */
-  constructor(
+  private constructor(
     address: number,
     sizeBytes: number,
-    view: (address: number, sizeBytes: number) => ArrayBuffer,
+    skew: number,
+    first: number,
+    views: readonly DataView[],
   ) {
     this.address = address;
     this.sizeBytes = sizeBytes;
-    this.#view = view;
+    this.skew = skew;
+    this.#first = first;
+    this.#count = views.length;
+    for (const [i, view] of views.entries()) this.#show(i, view);
   }
 
-  // cold
-  /** The window in which `offset` (bytes from the mapping's start) lies in the first GiB. */
-  window(offset: number): number {
-    const index = Math.floor(offset / WINDOW_STRIDE);
-    const known = this.#windows.get(index);
-    if (known !== undefined) return known;
+  /** Windows over a mapping in the arena. */
+  static mapped(address: number, sizeBytes: number): WindowSet {
+    const whole = present(arena, "the arena");
+    const origin = address - whole.address;
+    assert(origin >= 0 && origin + sizeBytes <= whole.sizeBytes, "A mapping lies in the arena");
+    const granule = Math.floor(origin / WINDOW_STRIDE);
+    const skew = origin % WINDOW_STRIDE;
+    const count = Math.ceil((skew + sizeBytes) / WINDOW_STRIDE);
+    const views = Array.from({ length: count }, (_, i) => whole.window(granule + i));
+    return new WindowSet(address, sizeBytes, skew, FIRST_WINDOW + granule, views);
+  }
+
+  /** The window over private memory, at most WINDOW_BYTES_MAX. @throws {Error} all are in use */
+  static over(buffer: ArrayBuffer): WindowSet {
+    assert(buffer.byteLength <= WINDOW_BYTES_MAX, "Private memory has one window");
     const number = freeWindows.pop();
-    if (number === undefined) throw new Error("Cannot view guest memory: all windows are in use");
-    const start = index * WINDOW_STRIDE;
-    const sizeBytes = Math.min(WINDOW_BYTES_MAX, this.sizeBytes - start);
-    const buffer = this.#view(this.address + start, sizeBytes);
-    windowView[number] = new DataView(buffer);
-    windowBytes[number] = new Uint8Array(buffer);
+    if (number === undefined) throw new Error("Cannot view private memory: no window is free");
+    return new WindowSet(0, buffer.byteLength, 0, number, [new DataView(buffer)]);
+  }
+
+  #show(index: number, view: DataView): void {
+    const number = this.#first + index;
+    const start = index * WINDOW_STRIDE - this.skew;
+    assert(windowOwner[number] === null, "A window is of one mapping");
+    windowView[number] = view;
     windowAddress[number] = this.address === 0 ? 0 : MANTISSA + this.address + start;
     windowOwner[number] = this;
     windowStart[number] = start;
-    this.#windows.set(index, number);
-    return number;
   }
 
-  /** Detaches every view of this mapping, those of rings included, and frees the windows. */
+  /** The window in which `offset` (bytes from the mapping's start) lies in the first GiB. */
+  window(offset: number): number {
+    return this.#first + Math.floor((this.skew + offset) / WINDOW_STRIDE);
+  }
+
+  /** Frees the windows: their numbers show nothing from now on. */
   release(): void {
-    for (const number of this.#windows.values()) {
-      const buffer = windowView[number]!.buffer as ArrayBuffer;
+    for (let number = this.#first; number < this.#first + this.#count; number++) {
       windowView[number] = emptyView;
-      windowBytes[number] = emptyBytes;
       windowAddress[number] = 0;
       windowOwner[number] = null;
-      freeWindows.push(number);
-      // A stale view would read the next tenant's memory once the address is reused.
-      buffer.transfer(0);
+      if (this.address === 0) freeWindows.push(number);
     }
-    this.#windows.clear();
   }
 }
 
@@ -195,7 +221,7 @@ function copyShort(
   target.setBigUint64(targetOffset + last, source.getBigUint64(sourceOffset + last, true), true);
 }
 
-// cold: memory without a host address, as in tests.
+// cold: private memory has no host address.
 function copyViews(
   targetWindow: number,
   targetOffset: number,
@@ -203,9 +229,8 @@ function copyViews(
   sourceOffset: number,
   sizeBytes: number,
 ): void {
-  const source = windowBytes[sourceWindow]!;
-  windowBytes[targetWindow]!.set(
-    source.subarray(sourceOffset, sourceOffset + sizeBytes),
-    targetOffset,
-  );
+  const target = windowView[targetWindow]!;
+  const source = windowView[sourceWindow]!;
+  const from = new Uint8Array(source.buffer, source.byteOffset + sourceOffset, sizeBytes);
+  new Uint8Array(target.buffer, target.byteOffset + targetOffset, sizeBytes).set(from);
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { viewMemory } from "../../../ffi/mod.ts";
 import { Iotlb } from "../../virtio/memory/iotlb.ts";
 import { DirtyLog } from "../../virtio/memory/dirty_log.ts";
 import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
@@ -19,7 +18,7 @@ export function memoryCommands(
   let last = 0;
   return {
     addMapping: ({ address, sizeBytes }) => {
-      mappings.set(++last, new WindowSet(address, sizeBytes, viewMemory));
+      mappings.set(++last, WindowSet.mapped(address, sizeBytes));
       return last;
     },
     removeMapping: ({ mapping }) => {

@@ -9,7 +9,8 @@ import type { Port } from "../../switch/ports/port.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
 import type { Vring } from "../../switch/ports/vring.ts";
 import type { MappedArea, RingArea } from "../../virtio/ring.ts";
-import { WINDOW_STRIDE, type WindowSet, windowView } from "../../virtio/memory/window.ts";
+import { WINDOW_STRIDE } from "../../virtio/memory/arena.ts";
+import { type WindowSet, windowView } from "../../virtio/memory/window.ts";
 
 /** What commands may do to the thread besides changing the datapath. */
 export interface CommandHost {
@@ -26,7 +27,7 @@ export interface CommandHost {
 
 /** A place for commands. What is named and not there is a bug of ours. */
 export class Place {
-  /** The datapath that the commands change. */
+  /** What the commands change. */
   readonly path: Datapath;
   /** The thread that runs it. */
   readonly host: CommandHost;
@@ -71,14 +72,17 @@ export class Place {
     throw new Error(`no mapping holds ${sizeBytes} bytes at 0x${address.toString(16)}`);
   }
 
-  /** A piece of one mapping. @throws {Error} no view holds it, or none is to be had */
+  /** A piece of one mapping. @throws {Error} it is not in the mapping, or no view holds it */
   areaOf(windows: WindowSet, address: number, sizeBytes: number): RingArea & MappedArea {
     const mappingOffset = address - windows.address;
-    const view = present(windowView[windows.window(mappingOffset)], "the view of a mapping");
-    const offset = mappingOffset % WINDOW_STRIDE;
-    if (offset + sizeBytes > view.byteLength) {
-      throw new Error(`no view holds ${sizeBytes} bytes at 0x${address.toString(16)}`);
+    const where = `${sizeBytes} bytes at 0x${address.toString(16)}`;
+    if (mappingOffset < 0 || mappingOffset + sizeBytes > windows.sizeBytes) {
+      throw new Error(`the mapping does not hold ${where}`);
     }
-    return { buffer: view.buffer as ArrayBuffer, offset, windows, mappingOffset };
+    const view = present(windowView[windows.window(mappingOffset)], "the view of a mapping");
+    const inView = (windows.skew + mappingOffset) % WINDOW_STRIDE;
+    if (inView + sizeBytes > view.byteLength) throw new Error(`no view holds ${where}`);
+    const buffer = view.buffer as ArrayBuffer;
+    return { buffer, offset: view.byteOffset + inView, windows, mappingOffset };
   }
 }

@@ -5,11 +5,12 @@ import { Links } from "../../../lib/control/links.ts";
 import type { Placed } from "../../../lib/control/planes.ts";
 import type { ControlError, LinkStatus } from "../../../lib/control/types.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../lib/switch/ports/port.ts";
+import { TestArena } from "../../harness/arena.ts";
 import { FakePlane } from "./fake_plane.ts";
 import { controlError } from "./support.ts";
 
 const THREAD = new FakePlane();
-const PLANE = { thread: THREAD, pool: new MappingPool(THREAD.commands) };
+const PLANE = { thread: THREAD, pool: new MappingPool(THREAD.commands, new TestArena()) };
 
 /** A switch whose ports have the numbers of their letters. */
 class Bench {

@@ -8,6 +8,7 @@ import { FakePlane } from "./fake_plane.ts";
 /** A data plane of which only what the switch sums and ends is made up. */
 class Thread extends FakePlane {
   ended = 0;
+  readonly arena = { address: 2 ** 40, sizeBytes: 2 ** 33 };
   readonly fdb: Pick<DataPlaneThread["fdb"], "counters" | "isFlapping">;
 
   constructor(entries: number, flapping: boolean) {

@@ -39,7 +39,7 @@ export class Bench {
     this.driver = packed
       ? new PackedDriver(this.ram, size, features)
       : new SplitDriver(this.ram, size, features, start);
-    this.#windows = new WindowSet(0, RAM_BYTES, () => buffer);
+    this.#windows = WindowSet.over(buffer);
     this.memory = new GuestMemory([
       { guestAddr: BASE, sizeBytes: RAM_BYTES, windows: this.#windows, mappingOffset: 0 },
     ]);

@@ -4,6 +4,7 @@ import { closeFd, createEventFd, dupFd, truncateFd, viewMemory } from "../../../
 import { MappingPool } from "../../../../lib/control/front_end/guest_memory.ts";
 import { PortDirtyLog } from "../../../../lib/control/front_end/dirty_log.ts";
 import type { SessionHost } from "../../../../lib/vhost/host.ts";
+import { TestArena } from "../../../harness/arena.ts";
 import { FakePlane } from "../fake_plane.ts";
 import { held, memoryFile } from "../support.ts";
 
@@ -28,7 +29,7 @@ function bitsOf(plane: FakePlane): Uint8Array {
 function check(run: (plane: FakePlane, pool: MappingPool, hosts: LogHost[]) => void): void {
   const before = held();
   const plane = new FakePlane();
-  const pool = new MappingPool(plane.commands);
+  const pool = new MappingPool(plane.commands, new TestArena());
   const hosts = [0, 1].map(() => {
     return new PortDirtyLog(plane.commands, pool, { regions: REGIONS }, plane.addPort())
       .sessionHost(

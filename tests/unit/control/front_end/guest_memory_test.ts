@@ -20,11 +20,9 @@ import {
 } from "../../../../lib/control/front_end/guest_memory.ts";
 import type { MemoryRegion } from "../../../../lib/vhost/host.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
-import {
-  GUEST_WINDOWS_MAX,
-  WINDOW_STRIDE,
-  WINDOWS_MAX,
-} from "../../../../lib/virtio/memory/window.ts";
+import { WINDOW_STRIDE } from "../../../../lib/virtio/memory/arena.ts";
+import { GUEST_WINDOWS_MAX, WINDOWS_MAX } from "../../../../lib/virtio/memory/window.ts";
+import { TestArena } from "../../../harness/arena.ts";
 import { FakePlane } from "../fake_plane.ts";
 import { held, memoryFile } from "../support.ts";
 
@@ -43,7 +41,8 @@ interface Subject {
 /** Runs a test, closes its descriptors, and checks that all memory is given back. */
 function check(fds: readonly number[], run: (subject: Subject) => void): void {
   const plane = new FakePlane();
-  const pool = new MappingPool(plane.commands);
+  using arena = new TestArena(GUEST_WINDOWS_MAX);
+  const pool = new MappingPool(plane.commands, arena);
   const ports: PortMemory[] = [];
   const port = (): PortMemory => {
     const number = plane.addPort();
@@ -242,8 +241,10 @@ function link(fd: string): string | null {
 
 Deno.test("PortMemory.replace() bounds a port's memory and that of all ports", () => {
   const fd = memoryFile(2 * PORT_BYTES_MAX);
-  const each = PORT_BYTES_MAX / WINDOW_STRIDE;
-  const others = Array.from({ length: GUEST_WINDOWS_MAX / each }, () => memoryFile(PORT_BYTES_MAX));
+  // A page behind each stays free.
+  const each = PORT_BYTES_MAX / WINDOW_STRIDE + 1;
+  const guests = Math.floor(GUEST_WINDOWS_MAX / each);
+  const others = Array.from({ length: guests }, () => memoryFile(PORT_BYTES_MAX));
   check([fd, ...others], ({ plane, port }) => {
     const memory = port();
     const half = PORT_BYTES_MAX / 2;

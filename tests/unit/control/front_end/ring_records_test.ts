@@ -10,6 +10,7 @@ import {
 } from "../../../../lib/control/front_end/ring_records.ts";
 import type { PlacedVring, VringPlan } from "../../../../lib/vhost/host.ts";
 import { isRefusal, type Refusal } from "../../../../lib/vhost/reasons.ts";
+import { TestArena } from "../../../harness/arena.ts";
 import { FakePlane } from "../fake_plane.ts";
 import { held, memoryFile } from "../support.ts";
 
@@ -23,7 +24,7 @@ class Bench implements Disposable {
   readonly folder = Deno.makeTempDirSync({ prefix: "vuswitch-records-" });
   readonly path = `${this.folder}/ctl.vm.rings`;
   readonly plane = new FakePlane();
-  readonly pool = new MappingPool(this.plane.commands);
+  readonly pool = new MappingPool(this.plane.commands, new TestArena());
   readonly lines: string[] = [];
   readonly #before = held();
   readonly #guestFd = memoryFile(65536);

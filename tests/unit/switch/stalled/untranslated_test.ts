@@ -20,7 +20,7 @@ import {
   RING_UNTRANSLATED,
 } from "../../../../lib/virtio/ring.ts";
 import { SplitQueue } from "../../../../lib/virtio/split/queue.ts";
-import { WINDOW_STRIDE, WINDOWS_MAX, WindowSet } from "../../../../lib/virtio/memory/window.ts";
+import { GUEST_WINDOWS_MAX, WINDOWS_MAX, WindowSet } from "../../../../lib/virtio/memory/window.ts";
 import { IommuGuest } from "../../../model/iommu_guest.ts";
 
 const PAGE = 4096;
@@ -258,10 +258,9 @@ Deno.test("a ring is stopped and started with frames waiting, more often than th
   const net = new Net();
   const { waiter, path } = net;
   const vring = net.vring(waiter, 0);
-  // Other guests have nearly all of them.
-  const taken = WINDOWS_MAX - 100;
-  const others = new WindowSet(0, taken * WINDOW_STRIDE, () => new ArrayBuffer(0));
-  for (let n = 0; n < taken; n++) others.window(n * WINDOW_STRIDE);
+  // Other rings have nearly all of them.
+  const taken = WINDOWS_MAX - GUEST_WINDOWS_MAX - 101;
+  const others = Array.from({ length: taken }, () => WindowSet.over(new ArrayBuffer(0)));
   try {
     for (let i = 0; i < 200; i++) {
       holdVring(vring);
@@ -271,7 +270,7 @@ Deno.test("a ring is stopped and started with frames waiting, more often than th
       path.refresh();
     }
   } finally {
-    others.release();
+    for (const other of others) other.release();
   }
   assert.equal(net.count(waiter, "txDroppedUntranslated"), 200);
 });

@@ -14,14 +14,19 @@ import {
   segmentOffset,
   segmentWindow,
 } from "../../../../lib/virtio/memory/guest_memory.ts";
-import { WINDOW_STRIDE, WindowSet } from "../../../../lib/virtio/memory/window.ts";
+import { Arena, WINDOW_STRIDE } from "../../../../lib/virtio/memory/arena.ts";
+import { useArena, WindowSet } from "../../../../lib/virtio/memory/window.ts";
 
 const PAGE = 4096;
 const SIZE = 3 * WINDOW_STRIDE;
 
+/** Address space: nothing of it is touched. */
+const ARENA = { address: 2 ** 40, sizeBytes: 4 * WINDOW_STRIDE, viewBytesMax: 4 * WINDOW_STRIDE };
+useArena(new Arena(ARENA, (_, sizeBytes) => new ArrayBuffer(sizeBytes)));
+
 /** A guest of 3 GiB whose mapping starts one page into its file. */
 class Guest implements Disposable {
-  readonly windows = new WindowSet(0, SIZE + PAGE, () => new ArrayBuffer(0));
+  readonly windows = WindowSet.mapped(ARENA.address, SIZE + PAGE);
   readonly memory: GuestMemory;
   readonly iotlb: Iotlb;
 
@@ -49,8 +54,8 @@ class Guest implements Disposable {
 Deno.test("buffers of the device are written, everything else is read", () => {
   using guest = new Guest();
   const { iotlb } = guest;
-  iotlb.update(0x1000, PAGE, PAGE, IOTLB_READ);
-  iotlb.update(0x2000, PAGE, PAGE, IOTLB_WRITE);
+  iotlb.update(0x1000, PAGE, ARENA.address + PAGE, IOTLB_READ);
+  iotlb.update(0x2000, PAGE, ARENA.address + PAGE, IOTLB_WRITE);
   for (
     const [at, iova, permission] of [
       [TAKEN_SEGMENTS, 0x2000, IOTLB_READ],
@@ -76,11 +81,11 @@ Deno.test("a range is found in the window it lies in, in pieces where its transl
   const { iotlb, windows } = guest;
   const at = 2 * WINDOW_STRIDE - PAGE;
   // Across the start of a window, which reaches far enough for that.
-  iotlb.update(2 ** 40, 2 * PAGE, at, IOTLB_READ);
+  iotlb.update(2 ** 40, 2 * PAGE, ARENA.address + at, IOTLB_READ);
   assert.deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + 10, 6000), [
     [windows.window(at), WINDOW_STRIDE - PAGE + 10, 6000],
   ]);
-  iotlb.update(2 ** 40 + 2 * PAGE, PAGE, PAGE, IOTLB_READ);
+  iotlb.update(2 ** 40 + 2 * PAGE, PAGE, ARENA.address + PAGE, IOTLB_READ);
   assert.deepEqual(guest.find(TAKEN_SEGMENTS, 2 ** 40 + PAGE + 10, PAGE), [
     [windows.window(2 * WINDOW_STRIDE), 10, PAGE - 10],
     [windows.window(0), PAGE, 10],
@@ -91,7 +96,7 @@ Deno.test("a range is found in the window it lies in, in pieces where its transl
     2 ** 40 + 3 * PAGE,
     "what is missing, not where the buffer starts",
   );
-  iotlb.update(0, 2 * WINDOW_STRIDE, PAGE, IOTLB_READ);
+  iotlb.update(0, 2 * WINDOW_STRIDE, ARENA.address + PAGE, IOTLB_READ);
   assert.deepEqual(guest.find(TAKEN_SEGMENTS, 5, 2 ** 31 - 10)?.map(([, , bytes]) => bytes), [
     WINDOW_STRIDE,
     WINDOW_STRIDE - 10,
@@ -118,11 +123,11 @@ Deno.test("questions are open until they are answered, and remembered within bou
   assert.equal(iotlb.ask(0x5000, IOTLB_WRITE), true, "another permission is another question");
   iotlb.invalidate(0, 2 ** 64);
   assert.equal(iotlb.ask(0x5000, IOTLB_READ), false, "its answer is still to come");
-  iotlb.update(0x5000, PAGE, PAGE, IOTLB_READ);
+  iotlb.update(0x5000, PAGE, ARENA.address + PAGE, IOTLB_READ);
   assert.equal(iotlb.ask(0x5000, IOTLB_READ), true);
   iotlb.unask(0x5000, IOTLB_READ);
   assert.equal(iotlb.ask(0x5000, IOTLB_READ), true);
-  iotlb.update(0, SIZE, PAGE, IOTLB_READ);
+  iotlb.update(0, SIZE, ARENA.address + PAGE, IOTLB_READ);
   assert.equal(iotlb.ask(0x5000, IOTLB_READ), true, "a long answer closes it as well");
   let fresh = 0;
   for (let n = 0; n < 3 * IOTLB_ENTRIES_MAX; n++) if (iotlb.ask(n * PAGE, IOTLB_READ)) fresh++;

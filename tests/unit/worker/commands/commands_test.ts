@@ -7,10 +7,10 @@ import { NullPort } from "../../../../lib/switch/ports/null_port.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../../lib/switch/ports/port.ts";
 import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
-import type { Commands } from "../../../../lib/worker/commands/mod.ts";
+import { Commands } from "../../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
 import { LOG_OFF, RING_OK } from "../../../../lib/virtio/ring.ts";
-import { BYTES, makeCommands, MappedPort } from "./mapped_port.ts";
+import { BYTES, MappedPort } from "./mapped_port.ts";
 
 const PORTS = 3;
 const MAC = { macLo: 0x10005452, macHi: 0x0100 };
@@ -25,7 +25,8 @@ class Bench {
       vringsPerPort: VRINGS_PER_PORT,
       entriesMax: 16,
     });
-    this.#commands = makeCommands(this.path);
+    const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
+    this.#commands = new Commands(this.path, host);
     for (let port = 0; port < PORTS; port++) {
       assert.equal(this.run("addPort", { kind: "vhost" }), port);
     }

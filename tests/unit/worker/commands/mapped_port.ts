@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { TestArena } from "../../../harness/arena.ts";
 import { makeDatapath } from "../../../harness/datapath.ts";
 import { strict as assert } from "node:assert";
-import { closeFd, createMemoryFile, Mapping, viewMemory } from "../../../../ffi/mod.ts";
+import { closeFd, createMemoryFile, viewMemory } from "../../../../ffi/mod.ts";
+import { present } from "../../../../lib/base/assert.ts";
+import type { ArenaMapping } from "../../../../lib/control/front_end/guest_arena.ts";
 import type { Datapath } from "../../../../lib/switch/datapath.ts";
 import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import type { Iotlb } from "../../../../lib/virtio/memory/iotlb.ts";
@@ -19,26 +22,24 @@ export const BYTES = 1 << 20;
 /** Its number. */
 export const PORT = 0;
 
-/** Commands on a datapath whose thread watches no kicks. */
-export function makeCommands(path: Datapath): Commands {
-  return new Commands(path, { watchKick: () => {}, forgetKick: () => {}, stop: () => {} });
-}
+const ARENA = new TestArena().show();
 
 /** A port with 1 MiB of memory and a receive ring of 16 entries at its start. */
 export class MappedPort implements Disposable {
   readonly path: Datapath;
   readonly address: number;
   readonly #commands: Commands;
-  readonly #mapping: Mapping;
+  readonly #mapping: ArenaMapping;
   readonly #fd: number;
   readonly #number: number;
 
   /** @param behindIommu addresses of buffers are I/O virtual */
   constructor(behindIommu: boolean) {
     this.path = makeDatapath([], { portsMax: 1, vringsPerPort: VRINGS_PER_PORT });
-    this.#commands = makeCommands(this.path);
+    const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
+    this.#commands = new Commands(this.path, host);
     this.#fd = createMemoryFile("port", BYTES);
-    this.#mapping = Mapping.map(this.#fd, 0, BYTES);
+    this.#mapping = present(ARENA.map(this.#fd, 0, BYTES), "room");
     this.address = this.#mapping.address;
     assert.equal(this.run("addPort", { kind: "vhost" }), PORT);
     this.#number = this.run("addMapping", { address: this.address, sizeBytes: BYTES });
@@ -93,7 +94,7 @@ export class MappedPort implements Disposable {
   [Symbol.dispose](): void {
     this.run("removePort", { port: PORT });
     this.run("removeMapping", { mapping: this.#number });
-    this.#mapping.unmap();
+    ARENA.unmap(this.#mapping);
     closeFd(this.#fd);
   }
 }

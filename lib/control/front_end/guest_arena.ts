@@ -1,0 +1,72 @@
+/**
+ * The arena: one stretch of address space into which all guests' memory of a data plane is mapped,
+ * so that the data plane's views of it are made once and never detached.
+ *
+ * It is handed out in granules of 1 GiB, as the data plane's windows are cut. Behind every mapping
+ * at least a page stays inaccessible, so that nothing runs on into the next guest's memory.
+ *
+ * @module
+ */
+import type { Reservation } from "../../../ffi/mod.ts";
+import { Stretches } from "../../base/stretches.ts";
+import { WINDOW_STRIDE, WINDOWS_AT_START } from "../../virtio/memory/arena.ts";
+
+const GUARD_BYTES = 4096;
+/** A huge page of a memory file is one in our page table only where address and offset agree. */
+const HUGE_PAGE_BYTES = 2 ** 21;
+
+/** What is mapped in the arena; give it to {@linkcode GuestArena.unmap}. */
+export interface ArenaMapping {
+  /** Host address of its first byte. */
+  readonly address: number;
+  readonly sizeBytes: number;
+  /** Its granules. */
+  readonly first: number;
+  readonly count: number;
+}
+
+/** The arena of one data plane. Control thread only. */
+export class GuestArena {
+  readonly #reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">;
+  readonly #granules: Stretches;
+
+  /** @param reservation at a multiple of 1 GiB; stays the caller's */
+  constructor(reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">) {
+    this.#reservation = reservation;
+    const granules = Math.floor(reservation.sizeBytes / WINDOW_STRIDE);
+    // The data plane has views of these.
+    this.#granules = new Stretches(granules, WINDOWS_AT_START);
+  }
+
+  /** Bytes of the longest stretch that is free. */
+  get longestFreeBytes(): number {
+    return this.#granules.longest * WINDOW_STRIDE;
+  }
+
+  /**
+   * Maps a piece of a memory file. The descriptor is not kept.
+   * @param offset multiple of the file's page size @returns null if there is no room
+   * @throws {SystemError} the file cannot be mapped
+   */
+  map(fd: number, offset: number, sizeBytes: number): ArenaMapping | null {
+    const skew = offset % HUGE_PAGE_BYTES;
+    const count = Math.ceil((skew + sizeBytes + GUARD_BYTES) / WINDOW_STRIDE);
+    const first = this.#granules.take(count);
+    if (first < 0) return null;
+    const address = this.#reservation.address + first * WINDOW_STRIDE + skew;
+    try {
+      // A range that is not ours any more stays taken.
+      const mapped = this.#reservation.map(address, fd, offset, sizeBytes);
+      return mapped ? { address, sizeBytes, first, count } : null;
+    } catch (error) {
+      this.#granules.give(first, count);
+      throw error;
+    }
+  }
+
+  /** Unmaps. Nobody may use it any more, and a view of it shows nothing. @throws {SystemError} */
+  unmap({ address, sizeBytes, first, count }: ArenaMapping): void {
+    this.#reservation.unmap(address, sizeBytes);
+    this.#granules.give(first, count);
+  }
+}
