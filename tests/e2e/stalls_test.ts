@@ -9,7 +9,7 @@ import { viewBytesMax } from "../../ffi/mod.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import { ARENA_BYTES } from "../../lib/virtio/memory/window.ts";
 import { Bystanders } from "../harness/bystanders.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { macOf, numberedFrame } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
@@ -63,4 +63,21 @@ Deno.test("a guest of 64 GiB comes, uses all of it and goes: the data plane coll
   assert(full.length > 0, `V8 tells of collections: ${running.output}`);
   const most = viewBytesMax() >= ARENA_BYTES ? 1 : buffers + 2;
   assert(full.length <= most, full.map(({ line }) => line).join("\n"));
+});
+
+Deno.test("with little address space there is a small arena, and a line that says so", async () => {
+  using folder = new TempFolder();
+  const sockets = [1, 2].map((n) => folder.file(`vm${n}.sock`));
+  const ports = sockets.flatMap((socket, i) => ["-p", `vm${i + 1}=${socket}`]);
+  const limited = ["sh", "-c", 'ulimit -v 104857600 && exec "$@"', "sh", ...vuswitchWords()];
+  const [one = "", two = ""] = sockets;
+  const running = await SwitchProcess.start(folder.path, ports, limited);
+  try {
+    const gib = Number(/together can have (\d+) GiB/.exec(running.log)?.[1]);
+    assert(gib > 0 && gib < 100, running.log);
+    using bystanders = await Bystanders.attach(one, two);
+    await bystanders.check();
+  } finally {
+    assert.equal(await running.stop(), 0, running.log);
+  }
 });
