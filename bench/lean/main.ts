@@ -74,11 +74,12 @@ async function zeroLoss(pair: Pair, seconds: number): Promise<LeanResult> {
   });
 }
 
-async function flooded(pair: Pair, { seconds, stations }: LeanTask): Promise<LeanResult> {
+async function flooded(pair: Pair, { seconds, stations, known }: LeanTask): Promise<LeanResult> {
   // Every station has talked twice: a table that has room for it has learned it.
-  for (let sent = 0; sent < 2 * stations;) {
-    sent += (await flood(pair, WARM_UP_SECONDS, stations)).offered;
+  for (let sent = 0; sent < 2 * known;) {
+    sent += (await flood(pair, WARM_UP_SECONDS, known)).offered;
   }
+  await flood(pair, WARM_UP_SECONDS, stations);
   const { offered, received, seconds: took, emptyPolls } = await measured(() =>
     flood(pair, seconds, stations)
   );

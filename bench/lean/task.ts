@@ -15,8 +15,10 @@ export interface LeanTask {
   readonly cpu: number;
   /** How long to measure; of a search, how long its last trial takes. */
   readonly seconds: number;
-  /** flood: stations on both sides together. */
+  /** flood: stations on both sides together that talk. */
   readonly stations: number;
+  /** flood: stations that have talked before. */
+  readonly known: number;
   /** wake: between two frames, ms. */
   readonly restMs: number;
 }

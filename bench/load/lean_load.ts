@@ -15,6 +15,7 @@ const MAIN = new URL("../lean/main.ts", import.meta.url).pathname;
 /** What differs from task to task. */
 export type LeanWish = Pick<LeanTask, "kind" | "ring" | "bytes"> & {
   readonly stations?: number;
+  readonly known?: number;
   readonly restMs?: number;
 };
 
@@ -33,7 +34,7 @@ export async function driveLean(rival: Rival, wish: LeanWish, bench: Bench): Pro
   const [one = "", other = ""] = rival.sockets;
   const { cpus, seconds } = bench;
   const task: LeanTask = {
-    ...{ stations: 2, restMs: 5, ...wish },
+    ...{ stations: 2, known: wish.stations ?? 2, restMs: 5, ...wish },
     ...{ sockets: [one, other], cpu: cpus.generator, seconds },
   };
   const child = new Deno.Command(Deno.execPath(), {
