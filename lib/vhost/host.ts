@@ -64,8 +64,8 @@ export interface PlacedVring {
 /** What a descriptor is; a pipe is one without a name. */
 export type FdKind = "eventfd" | "socket" | "pipe" | "other";
 
-/** The session's way to everything that is not protocol. All calls are synchronous. */
-export interface SessionHost {
+/** Guest memory, mapped: answered by the port's memory, for all that share a file. */
+export interface MemoryHost {
   /**
    * Maps a memory table beside the one in force. `fds` has a descriptor for each region, or null
    * for a region of the table in force that stays. Takes the descriptors whatever the outcome.
@@ -80,6 +80,12 @@ export interface SessionHost {
    * that only the old table has: what only the old one has is unmapped.
    */
   commitMemory(): void;
+  /** Reads 16 bits of guest memory, little-endian, at a host address inside the memory table. */
+  readU16(address: number): number;
+}
+
+/** Where rings stand when nobody serves them: inflight areas and files of ours. */
+export interface RecordHost {
   /** Makes a file for an inflight area, all zeros. The caller owns its descriptor. */
   createInflight(sizeBytes: number): number | Refusal;
   /** Maps an inflight area beside the one in force. Takes the descriptor whatever the outcome. */
@@ -93,6 +99,10 @@ export interface SessionHost {
    * holds.
    */
   forgetVring(vring: number): void;
+}
+
+/** Virtqueues: answered by the data plane, between two of its rounds. */
+export interface RingHost {
   /** Hands a ring to the data plane. Takes no descriptor over. */
   startVring(vring: number, start: VringStart): void;
   /** Takes a ring back; the data plane has returned all it took of it. @returns where it stands */
@@ -101,6 +111,14 @@ export interface SessionHost {
   setVringEnabled(vring: number, enabled: boolean): void;
   /** Changes where a running ring's calls go: a descriptor, -1: nowhere, or IN_BAND. */
   setVringCall(vring: number, callFd: number): void;
+  /** The driver of a running virtqueue kicks it by a message. */
+  kickVring(vring: number): void;
+  /** A MAC address is behind this port. @param flood tell the other ports with a RARP request */
+  announce(mac: Mac, flood: boolean): void;
+}
+
+/** The dirty log. */
+export interface LogHost {
   /** Logs what is written into a running ring from now on, or no more; as `logGuestAddr` there. */
   setVringLog(vring: number, guestAddr: number): void;
   /**
@@ -114,25 +132,10 @@ export interface SessionHost {
   setLogAll(on: boolean): void;
   /** Logs nothing more and unmaps the log. */
   dropLog(): void;
-  /** A MAC address is behind this port. @param flood tell the other ports with a RARP request */
-  announce(mac: Mac, flood: boolean): void;
-  /** The driver of a running virtqueue kicks it by a message. */
-  kickVring(vring: number): void;
-  /** What a received descriptor is, found out without touching its file. */
-  fdKind(fd: number): FdKind;
-  /** Closes a descriptor the session owned. */
-  closeFd(fd: number): void;
-  /** Reads 16 bits of guest memory, little-endian, at a host address inside the memory table. */
-  readU16(address: number): number;
-  /** Signals an eventfd the session owns. */
-  signal(fd: number): void;
-  /** Takes over the socket of the back-end channel; an earlier one is closed. */
-  setBackEndChannel(fd: number): void;
-  /**
-   * Sends on the back-end channel without blocking. @param answered given: asks for a reply, and is
-   * told it, or null when there will be none @returns false if there is no channel
-   */
-  tellFrontEnd(message: BackEndMessage, answered?: (value: bigint | null) => void): boolean;
+}
+
+/** Translations of I/O virtual addresses. */
+export interface IotlbHost {
   /**
    * Descriptor addresses are I/O virtual from now on, or no more; nothing is translated at first.
    * Every virtqueue is stopped.
@@ -146,8 +149,10 @@ export interface SessionHost {
   holdVring(vring: number, on: boolean): void;
   /** A page of a ring is to be translated, for reading and writing: asks for it, once and again. */
   askForRing(page: number): void;
-  /** An MTU is in force, bytes, at most the operator's. */
-  setMtu(mtu: number): void;
+}
+
+/** What a port knows, on its way to another switch or from one. */
+export interface StateHost {
   /**
    * Begins to write the port's state into a descriptor, or to read one from it; takes it over. An
    * earlier transfer ends there. @returns why not
@@ -158,6 +163,33 @@ export interface SessionHost {
    * if the other end is not done yet
    */
   finishStateTransfer(): Refusal | null | Promise<Refusal | null>;
+}
+
+/** Descriptors that came from the front-end, which may block whoever touches them. */
+export interface DescriptorHost {
+  /** What a received descriptor is, found out without touching its file. */
+  fdKind(fd: number): FdKind;
+  /** Closes a descriptor the session owned. */
+  closeFd(fd: number): void;
+  /** Signals an eventfd the session owns. */
+  signal(fd: number): void;
+}
+
+/** The way to the front-end besides replies. */
+export interface ChannelHost {
+  /** Takes over the socket of the back-end channel; an earlier one is closed. */
+  setBackEndChannel(fd: number): void;
+  /**
+   * Sends on the back-end channel without blocking. @param answered given: asks for a reply, and is
+   * told it, or null when there will be none @returns false if there is no channel
+   */
+  tellFrontEnd(message: BackEndMessage, answered?: (value: bigint | null) => void): boolean;
+}
+
+/** The port that the session is of, and whoever watches it. */
+export interface PortHost {
+  /** An MTU is in force, bytes, at most the operator's. */
+  setMtu(mtu: number): void;
   /** Something an operator may want to read; `level` as in the log. */
   log(level: "debug" | "info" | "warn", event: string, message: string): void;
   /**
@@ -168,3 +200,19 @@ export interface SessionHost {
   /** Both directions of a queue pair run and are enabled, or no longer. */
   linkChanged(up: boolean): void;
 }
+
+/**
+ * The session's way to everything that is not protocol, by who answers. All calls are synchronous.
+ * A part of the device asks for the few that it needs.
+ */
+export interface SessionHost
+  extends
+    MemoryHost,
+    RecordHost,
+    RingHost,
+    LogHost,
+    IotlbHost,
+    StateHost,
+    DescriptorHost,
+    ChannelHost,
+    PortHost {}

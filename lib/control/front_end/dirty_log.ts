@@ -5,7 +5,7 @@
  * @module
  */
 import { viewMemory } from "../../../ffi/mod.ts";
-import type { LogArea, MemoryRegion, SessionHost } from "../../vhost/host.ts";
+import type { LogArea, LogHost, MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { DataPlane, PlacedLog } from "../../worker/wire.ts";
 import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
@@ -39,7 +39,7 @@ export class PortDirtyLog {
   /** What a session asks of it. @param closeFd takes a descriptor of the front-end's back */
   sessionHost(
     closeFd: (fd: number) => void,
-  ): Pick<SessionHost, "setVringLog" | "setLog" | "setLogAll" | "dropLog"> {
+  ): LogHost {
     return {
       setVringLog: (vring, guestAddr) =>
         this.#plane.setVringLog({ port: this.#port, vring, logGuestAddr: guestAddr }),

@@ -5,7 +5,7 @@
  * @module
  */
 import { fdKind, setNonBlocking, viewMemory } from "../../../ffi/mod.ts";
-import type { SessionHost } from "../../vhost/host.ts";
+import type { ChannelHost, PortHost, RingHost, SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import type { DataPlane, VringPosition } from "../../worker/wire.ts";
 import type { PortMemory } from "./guest_memory.ts";
@@ -16,10 +16,10 @@ import type { RingRecords } from "./ring_records.ts";
 import type { TenantFds } from "./tenant_fds.ts";
 
 /** What only the port can do for its session. */
-export type PortDuties = Pick<
-  SessionHost,
-  "startVring" | "setBackEndChannel" | "tellFrontEnd" | "setMtu" | "log" | "linkChanged"
->;
+export type PortDuties =
+  & ChannelHost
+  & Omit<PortHost, "refused">
+  & Pick<RingHost, "startVring">;
 
 /** What a session works on: its port's parts, and the records of this one connection. */
 export interface SessionParts {

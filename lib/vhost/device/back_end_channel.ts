@@ -5,14 +5,14 @@
  * @module
  */
 import { BIT, hasFeature } from "../features/bits.ts";
-import type { SessionHost } from "../host.ts";
+import type { ChannelHost, DescriptorHost } from "../host.ts";
 import type { BackEndMessage } from "../wire/back_end_message.ts";
 import type { VringState } from "./vring.ts";
 
 /** A device as far as its back-end channel goes. */
 export interface Speaker {
   /** Owns the channel's socket. */
-  readonly host: SessionHost;
+  readonly host: ChannelHost & DescriptorHost;
   /** Negotiated protocol features. */
   readonly protocolFeatures: bigint;
   /** By virtqueue number; only whether they are started is looked at here. */

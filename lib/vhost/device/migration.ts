@@ -6,15 +6,29 @@
  */
 import { formatMac, type Mac } from "../../base/mac.ts";
 import { BIT, hasFeature } from "../features/bits.ts";
-import type { LogArea, MemoryRegion, SessionHost } from "../host.ts";
+import type {
+  DescriptorHost,
+  LogArea,
+  LogHost,
+  MemoryRegion,
+  PortHost,
+  RingHost,
+} from "../host.ts";
 import type { Refusal } from "../reasons.ts";
+
+/** What a migration asks for. */
+export type MigrationHost =
+  & LogHost
+  & Pick<DescriptorHost, "closeFd">
+  & Pick<RingHost, "announce">
+  & Pick<PortHost, "log">;
 
 /** Guest memory one byte of the log stands for, bytes: 8 pages of 4096. */
 const LOG_BYTE_SPAN = 8 * 4096;
 
 /** One session's migration state. Control thread only. */
 export class Migration {
-  readonly #host: SessionHost;
+  readonly #host: MigrationHost;
   /** Eventfd of SET_LOG_FD, or -1. */
   #logFd = -1;
   #log: LogArea | null = null;
@@ -23,7 +37,7 @@ export class Migration {
   #unannounced: Mac | null = null;
 
   /** Nothing is logged, and nobody waits to be announced. */
-  constructor(host: SessionHost) {
+  constructor(host: MigrationHost) {
     this.#host = host;
   }
 

@@ -7,7 +7,7 @@
 import { BIT, hasFeature } from "../features/bits.ts";
 import { LOG_BY_PLACE, LOG_OFF } from "../../virtio/ring.ts";
 import type { MemoryTable } from "./memory_table.ts";
-import type { SessionHost } from "../host.ts";
+import type { IotlbHost } from "../host.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
 import type { RingIotlb } from "./ring_iotlb.ts";
 import type { VringAddresses } from "../wire/payloads.ts";
@@ -16,7 +16,7 @@ import { placeAreas, type PlacedAreas, type VringState } from "./vring.ts";
 /** What ring addresses are looked up in, and what they mean there. */
 export interface RingSpace {
   /** Asked for translations that are missing. */
-  readonly host: SessionHost;
+  readonly host: IotlbHost;
   /** Translates user addresses to host addresses. */
   readonly memory: MemoryTable;
   /** Addresses are I/O virtual. */

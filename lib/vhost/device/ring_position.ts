@@ -5,7 +5,7 @@
  * @module
  */
 import type { VringPosition } from "../../worker/wire.ts";
-import type { PlacedVring, SessionHost } from "../host.ts";
+import type { MemoryHost, PlacedVring, RecordHost } from "../host.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
 import { type InflightArea, regionOf } from "./inflight_area.ts";
 import { claimsNew, decodePacked, type PlacedAreas, type VringState } from "./vring.ts";
@@ -17,7 +17,7 @@ const PACKED_USED_FLAG = 1 << 15;
 /** A device as far as the positions of its rings go. */
 export interface RingKeeper {
   /** Has the records, and reads guest memory. */
-  readonly host: SessionHost;
+  readonly host: RecordHost & Pick<MemoryHost, "readU16">;
   /** VIRTIO_F_RING_PACKED was negotiated. */
   readonly packed: boolean;
   /** Where rings are tracked, or null. */

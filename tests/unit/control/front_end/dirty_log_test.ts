@@ -3,12 +3,10 @@ import { strict as assert } from "node:assert";
 import { closeFd, createEventFd, dupFd, truncateFd, viewMemory } from "../../../../ffi/mod.ts";
 import { MappingPool } from "../../../../lib/control/front_end/guest_memory.ts";
 import { PortDirtyLog } from "../../../../lib/control/front_end/dirty_log.ts";
-import type { SessionHost } from "../../../../lib/vhost/host.ts";
+import type { LogHost } from "../../../../lib/vhost/host.ts";
 import { TestArena } from "../../../harness/arena.ts";
 import { FakePlane } from "../fake_plane.ts";
 import { held, memoryFile } from "../support.ts";
-
-type LogHost = Pick<SessionHost, "setVringLog" | "setLog" | "setLogAll" | "dropLog">;
 
 const PAGE = 4096;
 /** Three pages in the middle of a byte of the log, and 19 over four bytes. */
