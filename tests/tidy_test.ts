@@ -288,6 +288,25 @@ Deno.test("folders of unit tests mirror the folders of what they test", () => {
   assert.deepEqual(loose.map(({ path }) => path), []);
 });
 
+/** Where a switch is started past the bed of tests/harness/bed.ts, and why. */
+const STARTS_SWITCHES: Readonly<Record<string, string>> = {
+  "tests/harness/bed.ts": "the bed",
+  "tests/e2e/binary_test.ts": "another program than the others'",
+  "tests/e2e/cli_test.ts": "its log is a pipe of the test's",
+  "tests/e2e/socket_folders_test.ts": "beside another user's switch, in that one's folder",
+  "tests/e2e/socket_gone_test.ts": "its whole folder is removed",
+  "tests/e2e/socket_paths_test.ts": "it leaves its sockets to many that start at once",
+  "tests/e2e/stalls_test.ts": "with flags for the runtime and less address space",
+};
+
+Deno.test("end-to-end tests start switches by the bed", () => {
+  const starts = files.filter(({ path, text }) =>
+    under(path, "tests/") && /\bSwitchProcess\.start\(|\bstartGuests\(/.test(text) &&
+    !/^export async function startGuests\(/m.test(text)
+  );
+  assert.deepEqual(starts.map(({ path }) => path).sort(), Object.keys(STARTS_SWITCHES).sort());
+});
+
 Deno.test("every file says what it is, in the field's words", () => {
   const bad: string[] = [];
   for (const { path, text } of files) {

@@ -7,8 +7,7 @@
 import { WAIT_MS_MAX } from "../harness/until.ts";
 import { strict as assert } from "node:assert";
 import { LastingGuest } from "../harness/lasting_guest.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
-import { TempFolder } from "../harness/temp.ts";
+import { Bed } from "../harness/bed.ts";
 import { isNumbered, macOf, numberedFrame, turn } from "../harness/traffic.ts";
 
 /** Switches killed side by side: one starts while the other one carries. */
@@ -35,29 +34,25 @@ function random(seed: number): (bound: number) => number {
 /** One switch and its guests. */
 class World {
   readonly guests: readonly LastingGuest[];
-  readonly #folder: string;
+  readonly bed: Bed;
   readonly #next: (bound: number) => number;
   /** Frames each guest has got that were for it. */
   readonly arrived: number[];
   #sent = 0;
   #filling = true;
 
-  constructor(folder: string, seed: number) {
-    this.#folder = folder;
+  constructor(bed: Bed, seed: number) {
+    this.bed = bed;
     this.#next = random(seed);
     this.guests = GUESTS.map((kind, i) =>
       new LastingGuest({
         ...kind,
         mac: macOf(i + 1),
-        socket: `${folder}/vm${i + 1}.sock`,
+        socket: bed.socket(i + 1),
         ringSize: RING,
       })
     );
     this.arrived = GUESTS.map(() => 0);
-  }
-
-  start(): Promise<SwitchProcess> {
-    return SwitchProcess.withPorts(this.#folder, GUESTS.length);
   }
 
   async attach(): Promise<void> {
@@ -112,7 +107,7 @@ class World {
   }
 
   /** Load for a while, then a kill in the middle. */
-  async live(running: SwitchProcess): Promise<void> {
+  async live(): Promise<void> {
     for (let i = this.#next(12); i > 0; i--) {
       this.drive(this.#next(16));
       await turn();
@@ -120,7 +115,7 @@ class World {
     this.drive(16);
     const end = performance.now() + this.#next(800) / 1000;
     while (performance.now() < end);
-    await running.stop("SIGKILL");
+    await this.bed.kill();
     for (const guest of this.guests) guest.detach();
   }
 
@@ -146,27 +141,25 @@ class World {
 
 /** All lives of one world. @returns ms from each kill to traffic in every direction */
 async function liveOften(seed: number): Promise<number[]> {
-  using folder = new TempFolder();
-  const world = new World(folder.path, seed);
+  await using bed = await Bed.make(GUESTS.length);
+  const world = new World(bed, seed);
   const gaps: number[] = [];
-  let running = await world.start();
   try {
     await world.attach();
     await world.flow();
     for (let kill = 1; kill <= KILLS; kill++) {
-      await world.live(running);
+      await world.live();
       const killed = performance.now();
-      running = await world.start();
+      await bed.start();
       await world.attach();
       await world.flow();
       gaps.push(performance.now() - killed);
     }
     await world.drain();
   } catch (error) {
-    throw new Error(`after ${gaps.length} kills: ${running.log}`, { cause: error });
+    throw new Error(`after ${gaps.length} kills: ${bed.process.log}`, { cause: error });
   } finally {
     world.close();
-    await running.stop("SIGKILL");
   }
   return gaps;
 }

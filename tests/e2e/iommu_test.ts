@@ -9,11 +9,10 @@
 import { strict as assert } from "node:assert";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
-import { addressOf, pingAll, sendFile, startGuests, stopGuests } from "../harness/guests.ts";
+import { Bed } from "../harness/bed.ts";
+import { addressOf, pingAll, sendFile, stopGuests } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
 const WORDS = [
   ...["-machine", "kernel-irqchip=split"],
@@ -50,21 +49,19 @@ peerTest(
   "QEMU behind an IOMMU, split and packed: strict, lazy and pass-through",
   missingQemuPackages(),
   async () => {
-    using folder = new TempFolder();
-    const ports = [1, 2].flatMap((n) => ["-p", `vm${n}=${folder.path}/vm${n}.sock,offer=iommu`]);
-    await using running = await SwitchProcess.start(folder.path, ports);
+    await using bed = await Bed.make(["offer=iommu", "offer=iommu"]);
     const choice = { words: WORDS, kernelWords: KERNEL_WORDS };
-    const guests = await startGuests(folder.path, [
+    const guests = await bed.linux([
       { ...choice, nic: NIC },
       { ...choice, nic: [...NIC, "packed=on"] },
     ]);
     const [split, packed] = guests as [QemuGuest, QemuGuest];
     const counted = async (name: string): Promise<number> => {
-      const { counters } = await running.port("vm1");
+      const { counters } = await bed.process.port("vm1");
       return counters[name] ?? Number.NaN;
     };
     const linked = async (): Promise<boolean> =>
-      (await Promise.all(["vm1", "vm2"].map((name) => running.port(name))))
+      (await Promise.all(["vm1", "vm2"].map((name) => bed.process.port(name))))
         .every(({ link }) => link === "up");
     try {
       for (const { mode, kernel, mib: [there, back] } of MODES) {
@@ -100,14 +97,14 @@ peerTest(
         console.log(`    ${output} faults in the log of ${guest.options.name}`);
       }
       for (const name of ["vm1", "vm2"]) {
-        const { counters } = await running.port(name);
+        const { counters } = await bed.process.port(name);
         console.log(`    ${counters["txDroppedUntranslated"]} frames for ${name} waited in vain`);
         assert.equal(counters["txDroppedRingBroken"], 0);
       }
     } finally {
       await stopGuests(guests);
     }
-    assert.equal(await running.stop(), 0, running.log);
-    assert.doesNotMatch(running.log, /ring-broken|refused/);
+    assert.equal(await bed.process.stop(), 0, bed.process.log);
+    assert.doesNotMatch(bed.process.log, /ring-broken|refused/);
   },
 );

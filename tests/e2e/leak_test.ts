@@ -9,9 +9,8 @@ import { CALLS_MAX } from "../../lib/control/front_end/tenant_fds.ts";
 import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
+import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
-import { TempFolder } from "../harness/temp.ts";
 import { macOf, numberedFrame } from "../harness/traffic.ts";
 
 const ROUNDS = 1000;
@@ -58,17 +57,16 @@ async function round(socket: string, number: number): Promise<void> {
 }
 
 Deno.test("1,000 front-ends come and go and leave nothing behind", async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 3);
-  using bystanders = await Bystanders.attach(folder.file("vm2.sock"), folder.file("vm3.sock"));
-  const socket = folder.file("vm1.sock");
+  await using bed = await Bed.make(3);
+  using bystanders = await Bystanders.attach(bed.socket(2), bed.socket(3));
+  const socket = bed.socket(1);
   for (let i = 0; i < WARM_UP_ROUNDS; i++) await round(socket, i);
   await bystanders.check();
-  const before = held(running.pid);
+  const before = held(bed.process.pid);
   for (let i = 0; i < ROUNDS; i++) await round(socket, i);
   await bystanders.check();
-  await heldAsBefore(running.pid, before);
-  const after = held(running.pid);
+  await heldAsBefore(bed.process.pid, before);
+  const after = held(bed.process.pid);
   // The runtime adds a thread for blocking calls when all it has are busy: on a busy machine, late.
   const threadsMax = before.threads + CALLS_MAX;
   assert(after.threads <= threadsMax, `${before.threads} to ${after.threads} threads`);

@@ -8,12 +8,12 @@ import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { QemuGuest } from "../../lib/demo/qemu.ts";
-import { addressOf, pingAll, pingMeanwhile, startGuests, stopGuests } from "../harness/guests.ts";
+import { Bed } from "../harness/bed.ts";
+import { addressOf, pingAll, pingMeanwhile } from "../harness/guests.ts";
 import { migrate, type MigrationTimes, startStream } from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import type { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
 /** NIC of the guest that moves. Without guest_announce QEMU says SEND_RARP in its place. */
 const VARIANTS: readonly [string, readonly string[]][] = [
@@ -74,34 +74,28 @@ peerTest(
   "QEMU live migration between two ports, there and back, under pings and a stream",
   missingQemuPackages(),
   async (t) => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 3);
-    const started = await startGuests(folder.path, [{}]);
+    await using bed = await Bed.make(3);
+    const started = await bed.linux([{}]);
     const [peer] = started;
     assert(peer);
-    try {
-      for (const [variant, [name, nic]] of VARIANTS.entries()) {
-        await t.step(name, async () => {
-          let guest = QemuGuest.start({
-            ...peer.options,
-            name: `v${variant}a`,
-            address: `${addressOf(2)}/24`,
-            mac: MAC,
-            socket: folder.file("vm2.sock"),
-            nic,
-          });
-          try {
-            await guest.ready();
-            guest = await thereAndBack(running, peer, guest, variant);
-          } finally {
-            await guest.stop();
-          }
-          await until("the port", async () => (await running.port("vm2")).link === "wait");
+    for (const [variant, [name, nic]] of VARIANTS.entries()) {
+      await t.step(name, async () => {
+        let guest = QemuGuest.start({
+          ...peer.options,
+          name: `v${variant}a`,
+          address: `${addressOf(2)}/24`,
+          mac: MAC,
+          socket: bed.file("vm2.sock"),
+          nic,
         });
-      }
-    } finally {
-      await stopGuests(started);
+        try {
+          await guest.ready();
+          guest = await thereAndBack(bed.process, peer, guest, variant);
+        } finally {
+          await guest.stop();
+        }
+        await until("the port", async () => (await bed.process.port("vm2")).link === "wait");
+      });
     }
-    assert.equal(await running.stop(), 0, running.log);
   },
 );

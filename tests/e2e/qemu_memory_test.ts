@@ -8,12 +8,11 @@
 import { strict as assert } from "node:assert";
 import type { PortProblem } from "../../lib/control/types.ts";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import { Bed } from "../harness/bed.ts";
 import type { GuestChoice } from "../harness/guests.ts";
-import { startGuests, stopGuests } from "../harness/guests.ts";
+import { stopGuests } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
 const HINT = "add share=on to the guest's memory backend";
 const FRAMES = "ip link set eth0 up; arping -c 5 -w 6 -I eth0 10.77.0.99; true";
@@ -82,12 +81,11 @@ const CASES: readonly Case[] = [
 
 for (const { name, choice, text, hint = HINT, frames = FRAMES } of CASES) {
   peerTest(`QEMU memory: ${name}: said once, shown as long`, missingQemuPackages(), async () => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 1);
-    const [guest] = await startGuests(folder.path, [choice]);
+    await using bed = await Bed.make(1);
+    const [guest] = await bed.linux([choice]);
     assert(guest);
     const problems = async (): Promise<readonly PortProblem[]> =>
-      (await running.port("vm1")).problems;
+      (await bed.process.port("vm1")).problems;
     try {
       await guest.run(frames);
       await until("the problem is shown", async () => (await problems()).length > 0);
@@ -100,7 +98,7 @@ for (const { name, choice, text, hint = HINT, frames = FRAMES } of CASES) {
         await guest.run("sleep 1");
         assert.equal((await problems()).length, 1);
       }
-      assert.equal(running.log.split(HINT).length - 1, 1, running.log);
+      assert.equal(bed.process.log.split(HINT).length - 1, 1, bed.process.log);
     } finally {
       await stopGuests([guest]);
     }
@@ -112,70 +110,57 @@ peerTest(
   "QEMU memory: the node with the rings is not shared: the address is named",
   missingQemuPackages(),
   async () => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 1);
-    const guests = await startGuests(folder.path, [
-      { memoryWords: backends(RAM, SHARED), ...TWO_NODES },
-    ]);
-    try {
-      const line = /connection closed: vring 0: address 0x[0-9a-f]+ is in no shared region: (.*) r/;
-      await until("the connection is closed", () => Promise.resolve(line.test(running.log)));
-      assert.equal(line.exec(running.log)?.[1], HINT);
-    } finally {
-      await stopGuests(guests);
-    }
+    await using bed = await Bed.make(1);
+    await bed.linux([{ memoryWords: backends(RAM, SHARED), ...TWO_NODES }]);
+    const line = /connection closed: vring 0: address 0x[0-9a-f]+ is in no shared region: (.*) r/;
+    await until("the connection is closed", () => Promise.resolve(line.test(bed.process.log)));
+    assert.equal(line.exec(bed.process.log)?.[1], HINT);
   },
 );
 
 peerTest("QEMU memory: shared, and the guest does nothing", missingQemuPackages(), async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
-  const guests = await startGuests(folder.path, [{}, { nic: ["packed=on"] }]);
-  try {
-    for (const [i, guest] of guests.entries()) {
-      const none = async (): Promise<void> =>
-        assert.deepEqual((await running.port(`vm${i + 1}`)).problems, []);
-      await guest.run("sleep 3");
-      await none();
-      // A driver that is loaded and not in use has rings of zeros.
-      const device = "$(basename $(readlink -f /sys/class/net/eth0/device))";
-      const driver = "/sys/bus/virtio/drivers/virtio_net";
-      const { output } = await guest.run(
-        `ip link set eth0 down; d=${device}; echo $d > ${driver}/unbind; ` +
-          `echo $d > ${driver}/bind; sleep 3; ip link show eth0`,
-      );
-      assert.match(output, /eth0: /);
-      await none();
-    }
-    assert(!running.log.includes(HINT), running.log);
-  } finally {
-    await stopGuests(guests);
+  await using bed = await Bed.make(2);
+  const guests = await bed.linux([{}, { nic: ["packed=on"] }]);
+  for (const [i, guest] of guests.entries()) {
+    const none = async (): Promise<void> =>
+      assert.deepEqual((await bed.process.port(`vm${i + 1}`)).problems, []);
+    await guest.run("sleep 3");
+    await none();
+    // A driver that is loaded and not in use has rings of zeros.
+    const device = "$(basename $(readlink -f /sys/class/net/eth0/device))";
+    const driver = "/sys/bus/virtio/drivers/virtio_net";
+    const { output } = await guest.run(
+      `ip link set eth0 down; d=${device}; echo $d > ${driver}/unbind; ` +
+        `echo $d > ${driver}/bind; sleep 3; ip link show eth0`,
+    );
+    assert.match(output, /eth0: /);
+    await none();
   }
+  assert(!bed.process.log.includes(HINT), bed.process.log);
 });
 
 peerTest(
   "QEMU behind an IOMMU that is not offered is told why",
   missingQemuPackages(),
   async () => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 1);
+    await using bed = await Bed.make(1);
     const hint = "if its guest has an IOMMU (iommu_platform=on), add offer=iommu to the port";
-    const lines = (): number => running.log.split(hint).length - 1;
+    const lines = (): number => bed.process.log.split(hint).length - 1;
     const failing = { nic: ["iommu_platform=on"] };
     for (let i = 0; i < 2; i++) {
-      await assert.rejects(startGuests(folder.path, [failing]));
+      await assert.rejects(bed.linux([failing]));
       await until(
         "both are gone",
-        () => Promise.resolve(running.log.split("front-end disconnected").length - 1 === i + 1),
+        () => Promise.resolve(bed.process.log.split("front-end disconnected").length - 1 === i + 1),
       );
       assert.equal(lines(), 1, "said once until something else happens");
     }
-    const shown = async (): Promise<PortProblem[]> => [...(await running.port("vm1")).problems];
+    const shown = async (): Promise<PortProblem[]> => [...(await bed.process.port("vm1")).problems];
     assert.deepEqual((await shown()).map(({ code }) => code), ["iommu-not-offered"]);
-    const good = await startGuests(folder.path, [{}]);
+    const good = await bed.linux([{}]);
     assert.deepEqual(await shown(), []);
     await stopGuests(good);
-    await assert.rejects(startGuests(folder.path, [failing]));
+    await assert.rejects(bed.linux([failing]));
     await until("it is said again", () => Promise.resolve(lines() === 2));
   },
 );

@@ -10,16 +10,10 @@ import { callSwitch } from "../../lib/cli/client.ts";
 import type { PortStatus, SwitchStatus } from "../../lib/control/types.ts";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { QemuGuest } from "../../lib/demo/qemu.ts";
-import {
-  addressOf,
-  pingAll,
-  pingMeanwhile,
-  sendFile,
-  startGuests,
-  stopGuests,
-} from "../harness/guests.ts";
+import { Bed } from "../harness/bed.ts";
+import { addressOf, pingAll, pingMeanwhile, sendFile, stopGuests } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import type { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 import { TempFolder } from "../harness/temp.ts";
 
@@ -62,26 +56,26 @@ peerTest(
     using folder = new TempFolder();
     const [own, many] = [folder.file("own.sock"), folder.file("many.sock")];
     const words = ["-p", `vm1=${own},mode=connect`, "-p", `m{n}=${many},multi=4`];
-    let running = await SwitchProcess.start(folder.path, words);
+    await using bed = await Bed.in(folder, 0, ...words);
     let guests: QemuGuest[] = [];
     try {
-      guests = await startGuests(folder.path, [
+      guests = await bed.linux([
         { socket: own, chardev: ["server=on", "wait=off"] },
         { socket: many, chardev: ["reconnect=1"], nic: ["packed=on"] },
       ]);
       let [first, second] = guests as [QemuGuest, QemuGuest];
-      await untilUp(running, "m0", "vm1");
+      await untilUp(bed.process, "m0", "vm1");
       await pingAll(first, addressOf(2), 50);
       const boots = [await bootId(first), await bootId(second)];
 
-      await downAndUp(running, [["vm1", first], ["m{n}", second]]);
-      await untilUp(running, "m0", "vm1");
+      await downAndUp(bed.process, [["vm1", first], ["m{n}", second]]);
+      await untilUp(bed.process, "m0", "vm1");
       await pingAll(first, addressOf(2), 50);
 
       const finished = await pingMeanwhile(first, addressOf(2));
-      assert.notEqual(await running.stop("SIGKILL"), 0);
-      running = await SwitchProcess.start(folder.path, words);
-      await untilUp(running, "m0", "vm1");
+      await bed.kill();
+      await bed.start();
+      await untilUp(bed.process, "m0", "vm1");
       await pingAll(second, addressOf(1), 50, 1400);
       const { sent, back } = await finished();
       console.log(`    ${back} of ${sent} pings came back while the switch was killed`);
@@ -92,24 +86,24 @@ peerTest(
       // The machines end without a word and come back, each with its own way to connect.
       await Promise.all([first.stop("SIGKILL"), second.stop("SIGKILL")]);
       await until("the ports to be free", async () => {
-        const left = await ports(running);
+        const left = await ports(bed.process);
         return left.length === 1 && left[0]?.link === "wait" && left[0].retry !== null;
       });
       guests = [QemuGuest.start(first.options), QemuGuest.start(second.options)];
       [first, second] = guests as [QemuGuest, QemuGuest];
       await Promise.all([first.ready(), second.ready()]);
-      await untilUp(running, "m0", "vm1");
+      await untilUp(bed.process, "m0", "vm1");
       await pingAll(first, addressOf(2), 50);
       await pingAll(second, addressOf(1), 50);
       assert.equal(
-        (await ports(running)).find((port) => port.name === "vm1")?.connects,
+        (await ports(bed.process)).find((port) => port.name === "vm1")?.connects,
         2,
         "since the switch started",
       );
     } finally {
       await stopGuests(guests);
-      await running.stop("SIGTERM");
     }
+    assert.equal(await bed.process.stop(), 0, bed.process.log);
     assert.deepEqual([...Deno.readDirSync(folder.path)].filter((e) => e.name === "many.sock"), []);
   },
 );
@@ -118,25 +112,24 @@ peerTest(
   "QEMU that knocks at another one's port: a line that names both, no storm, in when it is free",
   missingQemuPackages(),
   async () => {
-    using folder = new TempFolder();
-    await using running = await SwitchProcess.withPorts(folder.path, 2);
+    await using bed = await Bed.make(2);
     const chardev = ["reconnect=1"];
-    const guests = await startGuests(folder.path, [{ chardev }, { chardev }]);
+    const guests = await bed.linux([{ chardev }, { chardev }]);
     const [holder, witness] = guests as [QemuGuest, QemuGuest];
     let knocker: QemuGuest | null = null;
     try {
-      await untilUp(running, "vm1", "vm2");
+      await untilUp(bed.process, "vm1", "vm2");
       // The machine that is to take its place, address and all.
       knocker = QemuGuest.start({ ...holder.options, name: "knocker" });
-      const busy = async (): Promise<number> => (await running.port("vm1")).errors["busy"] ?? 0;
+      const busy = async (): Promise<number> => (await bed.process.port("vm1")).errors["busy"] ?? 0;
       await until("it knocks", async () => await busy() >= 1);
       const [from, before] = [performance.now(), await busy()];
       await until("it knocks again and again", async () => await busy() >= before + 4);
       const seconds = (performance.now() - from) / 1000;
       // Held a second each, and a second's pause of its own.
       assert(seconds > 3, `4 tries in ${seconds} s`);
-      const lines = running.log.split("\n").filter((line) => / knocks, /.test(line));
-      assert.equal(lines.length, 1, running.log);
+      const lines = bed.process.log.split("\n").filter((line) => / knocks, /.test(line));
+      assert.equal(lines.length, 1, bed.process.log);
       const qemu = (guest: QemuGuest): string => `pid ${guest.pid} qemu-system-\\S+`;
       assert.match(
         lines[0] ?? "",
@@ -146,8 +139,8 @@ peerTest(
 
       await holder.stop("SIGKILL");
       await knocker.ready();
-      await untilUp(running, "vm1", "vm2");
-      assert.equal((await running.port("vm1")).peer?.pid, knocker.pid);
+      await untilUp(bed.process, "vm1", "vm2");
+      assert.equal((await bed.process.port("vm1")).peer?.pid, knocker.pid);
       await pingAll(witness, addressOf(1), 20);
     } finally {
       await stopGuests(knocker === null ? guests : [...guests, knocker]);

@@ -9,19 +9,11 @@ import { delay } from "@std/async/delay";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { qemuDemo } from "../../lib/demo/demo_qemu.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
-import {
-  addressOf,
-  type GuestChoice,
-  pingAll,
-  qemu10,
-  sendFile,
-  startGuests,
-  stopGuests,
-} from "../harness/guests.ts";
+import { Bed } from "../harness/bed.ts";
+import { addressOf, type GuestChoice, pingAll, qemu10, sendFile } from "../harness/guests.ts";
 import { PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
-import { cpuSeconds, SwitchProcess } from "../harness/switch_process.ts";
+import { cpuSeconds, type SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
 const missing = missingQemuPackages();
 
@@ -30,15 +22,9 @@ async function withGuests(
   choices: readonly GuestChoice[],
   body: (guests: QemuGuest[], running: SwitchProcess) => Promise<void>,
 ): Promise<void> {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, choices.length);
-  const guests = await startGuests(folder.path, choices);
-  try {
-    await body(guests, running);
-  } finally {
-    await stopGuests(guests);
-  }
-  assert.equal(await running.stop(), 0, running.log);
+  await using bed = await Bed.make(choices.length);
+  const guests = await bed.linux(choices);
+  await body(guests, bed.process);
 }
 
 function pairOf(guests: readonly QemuGuest[]): [QemuGuest, QemuGuest] {
@@ -165,12 +151,10 @@ peerTest(
 );
 
 peerTest("the demo's guests ping", missing, async () => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   const lines: string[] = [];
-  const sockets = { a: folder.file("vm1.sock"), b: folder.file("vm2.sock") };
+  const sockets = { a: bed.file("vm1.sock"), b: bed.file("vm2.sock") };
   const good = await qemuDemo({ print: (line) => lines.push(line) }, sockets);
   assert(good, lines.join("\n"));
   assert.match(lines.join("\n"), /5 packets received/);
-  assert.equal(await running.stop(), 0);
 });

@@ -9,17 +9,10 @@ import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
-import {
-  addressOf,
-  type GuestChoice,
-  pingMeanwhile,
-  startGuests,
-  stopGuests,
-} from "../harness/guests.ts";
+import { addressOf, type GuestChoice, pingMeanwhile } from "../harness/guests.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import { Bed } from "../harness/bed.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 
 const KILLS = 3;
 /** One of each: chains of one slot and of several, and who knows about its ring. */
@@ -53,43 +46,33 @@ async function answers(from: QemuGuest, to: string, count: number, bytes = 56): 
  * @param portWords options of each port @param chardev how QEMU connects
  */
 async function killAndStart(portWords: string, chardev: readonly string[]): Promise<void> {
-  using folder = new TempFolder();
-  const ports = GUESTS.flatMap((
-    _,
-    i,
-  ) => ["-p", `vm${i + 1}=${folder.path}/vm${i + 1}.sock${portWords}`]);
-  let running = await SwitchProcess.start(folder.path, ports);
-  const guests = await startGuests(folder.path, GUESTS.map((guest) => ({ ...guest, chardev })));
+  await using bed = await Bed.make(GUESTS.map(() => portWords));
+  const guests = await bed.linux(GUESTS.map((guest) => ({ ...guest, chardev })));
   const [first, second, third] = guests;
   assert(first && second && third);
-  try {
-    await answers(first, addressOf(2), 20);
-    await answers(second, addressOf(3), 20);
-    const gaps: number[] = [];
-    for (let kill = 1; kill <= KILLS; kill++) {
-      const floods = [
-        await pingMeanwhile(first, addressOf(2)),
-        await pingMeanwhile(third, addressOf(2)),
-      ];
-      await delay(200 + 150 * kill);
-      // An update of the switch ends it in order; QEMU is not asked then either.
-      await running.stop(kill === 2 ? "SIGTERM" : "SIGKILL");
-      running = await SwitchProcess.start(folder.path, ports);
-      const ready = performance.now();
-      gaps.push(await untilAnswer(second, addressOf(1), ready));
-      gaps.push(await untilAnswer(second, addressOf(3), ready));
-      for (const enough of floods) await enough();
-      await answers(first, addressOf(2), 30);
-      await answers(second, addressOf(3), 30, 1400);
-      await answers(third, addressOf(1), 30);
-      assert.match(running.log, /vring \d+ goes on at slot \d+/, "packed rings were taken up");
-    }
-    const most = Math.round(Math.max(...gaps));
-    console.log(`    ${KILLS} restarts; answers at most ${most} ms after the switch was ready`);
-  } finally {
-    await stopGuests(guests);
+  await answers(first, addressOf(2), 20);
+  await answers(second, addressOf(3), 20);
+  const gaps: number[] = [];
+  for (let kill = 1; kill <= KILLS; kill++) {
+    const floods = [
+      await pingMeanwhile(first, addressOf(2)),
+      await pingMeanwhile(third, addressOf(2)),
+    ];
+    await delay(200 + 150 * kill);
+    // An update of the switch ends it in order; QEMU is not asked then either.
+    await bed.kill(kill === 2 ? "SIGTERM" : "SIGKILL");
+    await bed.start();
+    const ready = performance.now();
+    gaps.push(await untilAnswer(second, addressOf(1), ready));
+    gaps.push(await untilAnswer(second, addressOf(3), ready));
+    for (const enough of floods) await enough();
+    await answers(first, addressOf(2), 30);
+    await answers(second, addressOf(3), 30, 1400);
+    await answers(third, addressOf(1), 30);
+    assert.match(bed.process.log, /vring \d+ goes on at slot \d+/, "packed rings were taken up");
   }
-  assert.equal(await running.stop(), 0, running.log);
+  const most = Math.round(Math.max(...gaps));
+  console.log(`    ${KILLS} restarts; answers at most ${most} ms after the switch was ready`);
 }
 
 const missing = missingQemuPackages();
@@ -99,5 +82,5 @@ peerTest("QEMU connects again to a switch that was killed, split and packed", mi
 });
 
 peerTest("a switch that was killed connects again to QEMU, split and packed", missing, async () => {
-  await killAndStart(",mode=connect", ["server=on"]);
+  await killAndStart("mode=connect", ["server=on"]);
 });

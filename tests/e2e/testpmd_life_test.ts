@@ -7,11 +7,11 @@
 import { strict as assert } from "node:assert";
 import { hasTestpmd, Testpmd, type TestpmdOptions } from "../../lib/demo/testpmd.ts";
 import type { PortStatus } from "../../lib/control/types.ts";
+import { Bed } from "../harness/bed.ts";
 import { freeHugePagesMib, HugePages } from "../harness/hugepages.ts";
 import { PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
+import type { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, Journey, linksUp, SEED, travel } from "../harness/testpmd_journey.ts";
 
 const missing = hasTestpmd() ? [] : ["dpdk-dev"];
@@ -33,17 +33,16 @@ async function portsOf(running: SwitchProcess): Promise<[PortStatus, PortStatus]
 peerTest("testpmd: full load both ways, every frame accounted for", missing, async (t) => {
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      using folder = new TempFolder();
-      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      await using bed = await Bed.make(2);
       await using testpmd = await Testpmd.start({
         ...PLAIN,
         ports: ["vm1", "vm2"].map((name) => ({
-          socket: folder.file(`${name}.sock`),
+          socket: bed.file(`${name}.sock`),
           queueSize: 1024,
           packed,
         })),
       });
-      await linksUp(running);
+      await linksUp(bed.process);
       await testpmd.commands("set fwd io", "start tx_first 8");
       await until("frames both ways", async () => {
         const stats = await testpmd.stats();
@@ -53,11 +52,11 @@ peerTest("testpmd: full load both ways, every frame accounted for", missing, asy
       const [a, b] = await testpmd.stats();
       assert(a && b);
       await until("the switch to take what was sent", async () => {
-        const [first, second] = await portsOf(running);
+        const [first, second] = await portsOf(bed.process);
         return first.counters["rxFrames"] === a.txPackets &&
           second.counters["rxFrames"] === b.txPackets;
       });
-      const [first, second] = await portsOf(running);
+      const [first, second] = await portsOf(bed.process);
       // What left vm1 arrived at vm2 or was dropped there; the last ones still wait in its ring.
       for (const [from, to, receiver] of [[first, second, b], [second, first, a]] as const) {
         const delivered = to.counters["txFrames"] ?? 0;
@@ -71,17 +70,16 @@ peerTest("testpmd: full load both ways, every frame accounted for", missing, asy
 peerTest("testpmd: one sends chains of four, another receives", missing, async (t) => {
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      using folder = new TempFolder();
-      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      await using bed = await Bed.make(2);
       const start = (name: string, forward: string): Promise<Testpmd> =>
         Testpmd.start({
           ...PLAIN,
-          ports: [{ socket: folder.file(`${name}.sock`), queueSize: 1024, packed }],
+          ports: [{ socket: bed.file(`${name}.sock`), queueSize: 1024, packed }],
           forward,
         });
       await using receiver = await start("vm2", "rxonly");
       await using sender = await start("vm1", "txonly");
-      await linksUp(running);
+      await linksUp(bed.process);
       await sender.commands(
         "port stop 0",
         "port config 0 tx_offload multi_segs on",
@@ -94,10 +92,10 @@ peerTest("testpmd: one sends chains of four, another receives", missing, async (
       await sender.commands("stop");
       const sent = (await sender.stats())[0]?.txPackets;
       await until("the switch to take what was sent", async () => {
-        const [first] = await portsOf(running);
+        const [first] = await portsOf(bed.process);
         return first.counters["rxFrames"] === sent;
       });
-      const [, second] = await portsOf(running);
+      const [, second] = await portsOf(bed.process);
       const delivered = second.counters["txFrames"] ?? 0;
       assert.equal(delivered + txDropped(second), sent);
       await until(
@@ -112,11 +110,10 @@ peerTest("testpmd: one sends chains of four, another receives", missing, async (
 peerTest("testpmd: a receiver overrun loses exactly what the switch counts", missing, async (t) => {
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      using folder = new TempFolder();
-      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      await using bed = await Bed.make(2);
       // A frame needs up to 24 of the 256 buffers, and testpmd takes 32 buffers in a turn in which
       // it sends 32 frames.
-      const { report, log } = await travel(running, folder.path, {
+      const { report, log } = await travel(bed.process, bed.folder, {
         port: { packed },
         count: 3000,
         sizeMax: 9014,
@@ -144,10 +141,9 @@ peerTest("testpmd: a receiver overrun loses exactly what the switch counts", mis
 peerTest("testpmd: ports stop, start, detach and attach", missing, async (t) => {
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      using folder = new TempFolder();
-      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      await using bed = await Bed.make(2);
       const port = { packed };
-      await using journey = await Journey.prepare(running, folder.path, {
+      await using journey = await Journey.prepare(bed.process, bed.folder, {
         port,
         count: 3000,
         seed: SEED,
@@ -159,11 +155,11 @@ peerTest("testpmd: ports stop, start, detach and attach", missing, async (t) => 
         await journey.travel();
       }
       await journey.testpmd.commands("port stop all");
-      const before = (await running.status()).ports;
+      const before = (await bed.process.status()).ports;
       for (const [number, name] of [[1, "vm1"], [2, "vm2"]] as const) {
         await journey.testpmd.commands(`port detach ${number}`);
         // The other kind of virtqueue this time.
-        const word = `path=${folder.file(name)}.sock,packed_vq=${packed ? 0 : 1},queue_size=512`;
+        const word = `path=${bed.file(name)}.sock,packed_vq=${packed ? 0 : 1},queue_size=512`;
         await journey.testpmd.commands(`port attach net_virtio_user${number},${word}`);
       }
       // Attached ports came last in the order that decides who exchanges frames with whom.
@@ -171,7 +167,7 @@ peerTest("testpmd: ports stop, start, detach and attach", missing, async (t) => 
       await journey.travel();
       const report = await journey.compare(before);
       assertPerfect(report, journey.testpmd.log);
-      assert.equal((await portsOf(running))[0].connects, 2);
+      assert.equal((await portsOf(bed.process))[0].connects, 2);
     });
   }
 });
@@ -182,12 +178,11 @@ peerTest(
   async (t) => {
     for (const packed of [false, true]) {
       await t.step(packed ? "packed" : "split", async () => {
-        using folder = new TempFolder();
-        await using running = await SwitchProcess.withPorts(folder.path, 2);
+        await using bed = await Bed.make(2);
         const start = (name: string, options: Partial<TestpmdOptions>): Promise<Testpmd> =>
           Testpmd.start({
             ...PLAIN,
-            ports: [{ socket: folder.file(`${name}.sock`), packed }],
+            ports: [{ socket: bed.file(`${name}.sock`), packed }],
             ...options,
           });
         const neighbour = await start("vm2", { forward: "rxonly" });
@@ -195,7 +190,7 @@ peerTest(
         await neighbour.commands("start");
         for (let round = 0; round < 3; round++) {
           const sender = await start("vm1", { forward: "txonly" });
-          await linksUp(running);
+          await linksUp(bed.process);
           const seen = (await neighbour.stats())[0]?.rxPackets ?? 0;
           await sender.commands("start");
           await until(
@@ -205,23 +200,23 @@ peerTest(
           await sender.kill();
           await until(
             "the switch to notice",
-            async () => (await running.port("vm1")).link === "wait",
+            async () => (await bed.process.port("vm1")).link === "wait",
           );
-          assert.equal((await running.port("vm2")).link, "up");
+          assert.equal((await bed.process.port("vm2")).link, "up");
         }
         await neighbour.stop();
         await until(
           "the last link to end",
-          async () => (await running.port("vm2")).link === "wait",
+          async () => (await bed.process.port("vm2")).link === "wait",
         );
         // Both sockets again, and every byte right.
-        const { report, log } = await travel(running, folder.path, {
+        const { report, log } = await travel(bed.process, bed.folder, {
           port: { packed },
           count: 3000,
           seed: SEED,
         });
         assertPerfect(report, log);
-        assert.deepEqual((await running.port("vm2")).errors, {});
+        assert.deepEqual((await bed.process.port("vm2")).errors, {});
       });
     }
   },
@@ -235,11 +230,10 @@ peerTest("testpmd: guest memory in huge pages", missing, async (t) => {
     console.error(`    SKIPPED: ${words}; as root: sysctl vm.nr_hugepages=160`);
     return;
   }
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      const { report, log } = await travel(running, folder.path, {
+      const { report, log } = await travel(bed.process, bed.folder, {
         port: { packed },
         count: 5000,
         seed: SEED,
@@ -248,15 +242,13 @@ peerTest("testpmd: guest memory in huge pages", missing, async (t) => {
       assertPerfect(report, log);
     });
   }
-  assert.equal(await running.stop(), 0, running.log);
 });
 
 peerTest("testpmd: the demo's two ports exchange frames", missing, async () => {
-  using folder = new TempFolder();
-  await using _running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   const { testpmdDemo } = await import("../../lib/demo/demo_testpmd.ts");
   const lines: string[] = [];
   const io = { print: (line: string): number => lines.push(line) };
-  const sockets = { a: folder.file("vm1.sock"), b: folder.file("vm2.sock") };
+  const sockets = { a: bed.file("vm1.sock"), b: bed.file("vm2.sock") };
   assert(await testpmdDemo(io, sockets), lines.join("\n"));
 });

@@ -6,10 +6,9 @@
  */
 import { strict as assert } from "node:assert";
 import { hasTestpmd, Testpmd, type VirtioUserPort } from "../../lib/demo/testpmd.ts";
+import { Bed } from "../harness/bed.ts";
 import { peerTest } from "../harness/peers.ts";
-import { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
-import { TempFolder } from "../harness/temp.ts";
 import { assertPerfect, type JourneyOptions, SEED, travel } from "../harness/testpmd_journey.ts";
 
 const missing = hasTestpmd() ? [] : ["dpdk-dev"];
@@ -59,14 +58,13 @@ function ringPaths(): RingPath[] {
 }
 
 peerTest("testpmd: ten ring paths carry random frames unchanged", missing, async (t) => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   for (const [index, path] of ringPaths().entries()) {
     await t.step(path.name, async () => {
       if (path.port.vectorized && path.says.endsWith("standard Rx path")) {
         console.error("    no AVX-512 in this processor: DPDK falls back to the standard path");
       }
-      const { report, log } = await travel(running, folder.path, {
+      const { report, log } = await travel(bed.process, bed.folder, {
         port: path.port,
         count: 10_000,
         seed: SEED + index,
@@ -76,7 +74,6 @@ peerTest("testpmd: ten ring paths carry random frames unchanged", missing, async
       assertPerfect(report, log);
     });
   }
-  assert.equal(await running.stop(), 0, running.log);
 });
 
 const MERGEABLE = [
@@ -91,8 +88,7 @@ function ringName(port: { readonly packed?: boolean; readonly inOrder?: boolean 
 }
 
 peerTest("testpmd: chains, small buffers and jumbo frames", missing, async (t) => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   const offloads = ["rx_offload scatter", "tx_offload multi_segs"];
   // testpmd takes 32 buffers, not frames, in a turn in which it sends 32 frames: fewer frames than
   // could fill the ring, so that none is lost.
@@ -103,7 +99,7 @@ peerTest("testpmd: chains, small buffers and jumbo frames", missing, async (t) =
   for (const [name, variant] of variants) {
     for (const port of MERGEABLE) {
       await t.step(`${name}, ${ringName(port)}`, async () => {
-        const { report, log } = await travel(running, folder.path, {
+        const { report, log } = await travel(bed.process, bed.folder, {
           port: { ...port, queueSize: 4096 },
           count: 0,
           seed: SEED,
@@ -114,12 +110,10 @@ peerTest("testpmd: chains, small buffers and jumbo frames", missing, async (t) =
       });
     }
   }
-  assert.equal(await running.stop(), 0, running.log);
 });
 
 peerTest("testpmd: virtqueues of many sizes", missing, async (t) => {
-  using folder = new TempFolder();
-  await using running = await SwitchProcess.withPorts(folder.path, 2);
+  await using bed = await Bed.make(2);
   const sizes: [number, boolean][] = [
     [128, false],
     [1024, false],
@@ -133,7 +127,7 @@ peerTest("testpmd: virtqueues of many sizes", missing, async (t) => {
   ];
   for (const [queueSize, packed] of sizes) {
     await t.step(`${packed ? "packed" : "split"} ${queueSize}`, async () => {
-      const { report, log } = await travel(running, folder.path, {
+      const { report, log } = await travel(bed.process, bed.folder, {
         port: { queueSize, packed },
         // At least twice around.
         count: Math.max(4000, queueSize * 2 + 100),
@@ -144,25 +138,26 @@ peerTest("testpmd: virtqueues of many sizes", missing, async (t) => {
       assertPerfect(report, log);
     });
   }
-  assert.equal(await running.stop(), 0, running.log);
 });
 
 peerTest("testpmd: four queue pairs, flows spread over all of them", missing, async (t) => {
   for (const packed of [false, true]) {
     await t.step(packed ? "packed" : "split", async () => {
-      using folder = new TempFolder();
-      await using running = await SwitchProcess.withPorts(folder.path, 2);
+      await using bed = await Bed.make(2);
       const port = (name: string): VirtioUserPort => ({
-        ...{ packed, queues: 4, queueSize: 256, socket: `${folder.path}/${name}.sock` },
+        ...{ packed, queues: 4, queueSize: 256, socket: `${bed.folder}/${name}.sock` },
       });
       await using testpmd = await Testpmd.start({
         ...{ ports: [port("vm1"), port("vm2")], memoryMib: 256, hugepages: false, queues: 4 },
         ...{ forward: "txonly", words: ["--txonly-multi-flow"] },
       });
-      await until("four pairs are up", async () => (await running.port("vm1")).queuePairs === 4);
+      await until(
+        "four pairs are up",
+        async () => (await bed.process.port("vm1")).queuePairs === 4,
+      );
       await testpmd.commands("start");
       const frames = async (odd: number): Promise<number[]> =>
-        (await running.vrings("vm1")).filter((vring) => vring.index % 2 === odd)
+        (await bed.process.vrings("vm1")).filter((vring) => vring.index % 2 === odd)
           .map((vring) => vring.counters["frames"] ?? 0);
       for (const odd of [0, 1]) {
         await until(`all queues ${odd} move frames`, async () => {
@@ -172,7 +167,6 @@ peerTest("testpmd: four queue pairs, flows spread over all of them", missing, as
       }
       await testpmd.commands("stop");
       assert.equal(await testpmd.stop(), 0);
-      assert.equal(await running.stop(), 0, running.log);
     });
   }
 });

@@ -83,13 +83,6 @@ export class SwitchProcess implements AsyncDisposable {
     return running;
   }
 
-  /** A switch with ports vm1 … vmN in `folder`; see {@linkcode socket}. */
-  static withPorts(folder: string, count: number, ...args: string[]): Promise<SwitchProcess> {
-    const ports = Array.from({ length: count }, (_, i) => i + 1)
-      .flatMap((n) => ["-p", `vm${n}=${folder}/vm${n}.sock`]);
-    return SwitchProcess.start(folder, [...ports, ...args]);
-  }
-
   async #collect(stream: ReadableStream<Uint8Array>, add: (text: string) => void): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
   }
