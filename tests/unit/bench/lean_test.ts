@@ -89,10 +89,11 @@ for (const [name, make] of [["split", splitDevice], ["packed", packedDevice]] as
       const { ring, fetch, giveBack } = make(held);
       assert.equal(ring.take(), 0);
       let [next, free] = [0, SIZE - held];
-      let waiting = fetch();
+      const waiting = fetch();
       assert.equal(waiting.length, held);
       // 65536 is where a split ring's index starts over.
-      for (let posted = 0, step = 1; posted < 70_000; step = step % 5 + 1) {
+      let step = 1;
+      for (let posted = 0; posted < 70_000; step = step % 5 + 1) {
         const count = Math.min(step, free);
         if (count > 0) {
           assert.equal(ring.next, (held + posted) % SIZE);
