@@ -6,7 +6,7 @@ import {
   BackEndChannel,
   REPLIES_DUE_MAX,
 } from "../../../../lib/control/front_end/back_end_channel.ts";
-import { Reactor } from "../../../../lib/control/reactor.ts";
+import type { Reactor } from "../../../../lib/control/reactor.ts";
 import {
   configChangeMessage,
   iotlbMessage,
@@ -19,7 +19,7 @@ import {
 } from "../../../../lib/vhost/wire/back_end_message.ts";
 import type { Refusal } from "../../../../lib/vhost/reasons.ts";
 import { encodeMessage, encodeU64 } from "../../../../lib/vhost/wire/message.ts";
-import { held, untilHeld } from "../support.ts";
+import { onReactor } from "../on_reactor.ts";
 import { until } from "../../../harness/until.ts";
 
 const CONFIG = configChangeMessage();
@@ -69,20 +69,11 @@ class Bench {
   }
 }
 
-async function bench(run: (bench: Bench) => Promise<void> | void): Promise<void> {
-  const before = held();
-  const failures: unknown[] = [];
-  const reactor = new Reactor((error) => failures.push(error));
-  const subject = new Bench(reactor);
-  try {
-    await run(subject);
-  } finally {
-    subject.channel.close();
-    closeFd(subject.peer);
-    await reactor.close();
-  }
-  assert.deepEqual(failures, []);
-  await untilHeld(before);
+function bench(run: (bench: Bench) => Promise<void> | void): Promise<void> {
+  return onReactor((reactor) => new Bench(reactor), run, ({ channel, peer }) => {
+    channel.close();
+    closeFd(peer);
+  });
 }
 
 Deno.test("the channel sends what the specification lays out", () =>

@@ -4,11 +4,12 @@ import { delay } from "@std/async/delay";
 import { closeFd, fdKind, send, socketPair } from "../../../../ffi/mod.ts";
 import { libc } from "../../../../ffi/symbols.ts";
 import { Connection, MESSAGES_BURST_MAX } from "../../../../lib/control/front_end/connection.ts";
-import { Reactor } from "../../../../lib/control/reactor.ts";
+import type { Reactor } from "../../../../lib/control/reactor.ts";
 import type { Refusal } from "../../../../lib/vhost/reasons.ts";
 import { encodeMessage, encodeU64, PAYLOAD_BYTES_MAX } from "../../../../lib/vhost/wire/message.ts";
 import type { Outcome } from "../../../../lib/vhost/session.ts";
-import { Client, eventFds, held, untilHeld } from "../support.ts";
+import { onReactor } from "../on_reactor.ts";
+import { Client, eventFds } from "../support.ts";
 import { until } from "../../../harness/until.ts";
 
 interface Seen {
@@ -65,24 +66,15 @@ class Bench {
   }
 }
 
-async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
-  const before = held();
-  const failures: unknown[] = [];
-  const reactor = new Reactor((error) => failures.push(error));
-  const subject = new Bench(reactor);
-  try {
-    await run(subject);
-  } finally {
+function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  return onReactor((reactor) => new Bench(reactor), run, (subject) => {
     subject.release();
     try {
       subject.client.close();
     } catch {
       // The test closed it.
     }
-    await reactor.close();
-  }
-  assert.deepEqual(failures, []);
-  await untilHeld(before);
+  });
 }
 
 const BYTES = Uint8Array.from({ length: 40 }, (_, i) => i);

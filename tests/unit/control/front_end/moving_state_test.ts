@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { closeFd, createPipe, readTenantFd, writeTenantFd } from "../../../../ffi/mod.ts";
 import { MovingState } from "../../../../lib/control/front_end/moving_state.ts";
-import { Reactor } from "../../../../lib/control/reactor.ts";
+import type { Reactor } from "../../../../lib/control/reactor.ts";
 import { BlockingPool, TenantFds } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { PORT_COUNTERS } from "../../../../lib/switch/counters.ts";
 import {
@@ -15,7 +15,8 @@ import { makeOffer } from "../../../../lib/vhost/offer.ts";
 import { Session } from "../../../../lib/vhost/session.ts";
 import { FakeHost } from "../../vhost/fake_host.ts";
 import { FakePlane } from "../fake_plane.ts";
-import { held, untilHeld, untilIdle } from "../support.ts";
+import { onReactor } from "../on_reactor.ts";
+import { untilIdle } from "../support.ts";
 
 const ONE = { macLo: 2, macHi: 1, ageSeconds: 7 };
 const TWO = { macLo: 2, macHi: 2, ageSeconds: 0 };
@@ -69,19 +70,8 @@ class Bench {
   }
 }
 
-async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
-  const before = held();
-  const failures: unknown[] = [];
-  const reactor = new Reactor((error) => failures.push(error));
-  const subject = new Bench(reactor);
-  try {
-    await run(subject);
-  } finally {
-    await untilIdle(subject.blocking);
-    await reactor.close();
-  }
-  assert.deepEqual(failures, []);
-  await untilHeld(before);
+function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  return onReactor((reactor) => new Bench(reactor), run, ({ blocking }) => untilIdle(blocking));
 }
 
 Deno.test("MovingState saves what the port has learned, had before its link went down, and counted", () =>

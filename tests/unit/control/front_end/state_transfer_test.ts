@@ -11,11 +11,12 @@ import {
   writeTenantFd,
 } from "../../../../ffi/mod.ts";
 import { libc } from "../../../../ffi/symbols.ts";
-import { Reactor } from "../../../../lib/control/reactor.ts";
+import type { Reactor } from "../../../../lib/control/reactor.ts";
 import { StateTransfer } from "../../../../lib/control/front_end/state_transfer.ts";
 import { BlockingPool, TenantFds } from "../../../../lib/control/front_end/tenant_fds.ts";
 import type { Refusal } from "../../../../lib/vhost/reasons.ts";
-import { held, untilHeld, untilIdle } from "../support.ts";
+import { onReactor } from "../on_reactor.ts";
+import { untilIdle } from "../support.ts";
 import { until } from "../../../harness/until.ts";
 
 const MIB = 2 ** 20;
@@ -45,19 +46,8 @@ class Bench {
   }
 }
 
-async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
-  const before = held();
-  const failures: unknown[] = [];
-  const reactor = new Reactor((error) => failures.push(error));
-  const subject = new Bench(reactor);
-  try {
-    await run(subject);
-  } finally {
-    await untilIdle(subject.blocking);
-    await reactor.close();
-  }
-  assert.deepEqual(failures, []);
-  await untilHeld(before);
+function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  return onReactor((reactor) => new Bench(reactor), run, ({ blocking }) => untilIdle(blocking));
 }
 
 async function readAll(fd: number): Promise<Uint8Array> {

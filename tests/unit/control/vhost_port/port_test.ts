@@ -10,7 +10,7 @@ import {
 import { MappingPool } from "../../../../lib/control/front_end/guest_memory.ts";
 import { SwitchPort } from "../../../../lib/control/vhost_port/port.ts";
 import type { PortContext } from "../../../../lib/control/vhost_port/context.ts";
-import { Reactor } from "../../../../lib/control/reactor.ts";
+import type { Reactor } from "../../../../lib/control/reactor.ts";
 import { BlockingPool } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { ControlError } from "../../../../lib/control/types.ts";
 import { SocketWatch } from "../../../../lib/control/sockets/socket_watch.ts";
@@ -20,7 +20,9 @@ import { table, words } from "../../vhost/fake_host.ts";
 import { startedClient } from "../started_client.ts";
 import { TestArena } from "../../../harness/arena.ts";
 import { FakePlane } from "../fake_plane.ts";
+import { onReactor } from "../on_reactor.ts";
 import { Client, eventFds, held, keptLog, memoryFile, untilHeld, untilIdle } from "../support.ts";
+import { TempFolder } from "../../../harness/temp.ts";
 import { until } from "../../../harness/until.ts";
 
 const MIB = 2 ** 20;
@@ -32,18 +34,19 @@ function planesOf(thread: FakePlane): PortContext["planes"] {
 const USER = 0x7f00_0000_0000;
 
 class Bench {
-  readonly plane = new FakePlane();
+  readonly plane: FakePlane;
   readonly reactor: Reactor;
   readonly lines: string[];
   readonly port: SwitchPort;
   readonly path: string;
   readonly context: PortContext;
 
-  constructor(folder: string, failures: unknown[]) {
+  constructor(folder: string, plane: FakePlane, reactor: Reactor) {
+    this.plane = plane;
     const { logger, lines } = keptLog();
     this.lines = lines;
     this.path = `${folder}/vm.sock`;
-    this.reactor = new Reactor((error) => failures.push(error));
+    this.reactor = reactor;
     this.context = {
       planes: planesOf(this.plane),
       blocking: new BlockingPool(),
@@ -70,23 +73,19 @@ class Bench {
 }
 
 async function bench(run: (bench: Bench) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync({ prefix: "vuswitch-port-" });
-  const before = held();
-  const failures: unknown[] = [];
-  const subject = new Bench(folder, failures);
-  try {
-    await run(subject);
-  } finally {
-    subject.port.close();
-    await untilIdle(subject.context.blocking);
-    await subject.reactor.close();
-  }
-  assert.deepEqual(failures, []);
-  assert.equal(subject.plane.ports.size, 0);
-  assert.equal(subject.plane.mappings.size, 0);
-  assert.deepEqual(Array.from(Deno.readDirSync(folder)), [], "the socket was unlinked");
-  await untilHeld(before);
-  Deno.removeSync(folder, { recursive: true });
+  using folder = new TempFolder();
+  const plane = new FakePlane();
+  await onReactor(
+    (reactor) => new Bench(folder.path, plane, reactor),
+    run,
+    async ({ port, context }) => {
+      port.close();
+      await untilIdle(context.blocking);
+    },
+  );
+  assert.equal(plane.ports.size, 0);
+  assert.equal(plane.mappings.size, 0);
+  assert.deepEqual(Array.from(Deno.readDirSync(folder.path)), [], "the socket was unlinked");
 }
 
 Deno.test("SwitchPort serves a front-end and shows what it knows of it", () =>

@@ -7,40 +7,21 @@ import {
 import { callInBand } from "../../../../lib/vhost/device/in_band.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
 import type { OfferWord } from "../../../../lib/vhost/features/rows.ts";
-import { makeOffer } from "../../../../lib/vhost/offer.ts";
-import { Session } from "../../../../lib/vhost/session.ts";
 import { IN_BAND } from "../../../../lib/worker/wire.ts";
-import {
-  accept,
-  FakeHost,
-  finish,
-  message,
-  replyPayload,
-  state,
-  table,
-  words,
-} from "../fake_host.ts";
+import { SessionBench } from "../session_bench.ts";
+import { accept, message, replyPayload, state, table, words } from "../fake_host.ts";
 import { acknowledged, QEMU_BYTES, QEMU_SPLIT, ringAddr, SPLIT_RINGS } from "../front_ends.ts";
 
 const KICK = id.VHOST_USER_VRING_KICK;
 
-class Bench {
-  readonly host = new FakeHost();
-  readonly session: Session;
+class Bench extends SessionBench {
   /** User address of the guest's memory; 0: its guest address. */
   user = 0;
 
   constructor(...offer: OfferWord[]) {
-    this.session = new Session(this.host, makeOffer({ offer }));
-    const protocol = this.session.device.offer.protocolFeatures;
-    accept(this.session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
+    super({ offer });
+    this.connect();
     accept(this.session, message(id.VHOST_USER_SET_FEATURES, words(QEMU_SPLIT)));
-  }
-
-  channel(): this {
-    const fd = this.host.fd("socket");
-    accept(this.session, message(id.VHOST_USER_SET_BACKEND_REQ_FD, undefined, [fd]));
-    return this;
   }
 
   memory(): this {
@@ -75,10 +56,6 @@ class Bench {
 
   answer(index: number, value: bigint | null = 0n): void {
     this.host.told[index]?.answered?.(value);
-  }
-
-  end(): void {
-    finish(this.session, this.host);
   }
 }
 

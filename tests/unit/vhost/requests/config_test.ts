@@ -2,21 +2,18 @@
 import { strict as assert } from "node:assert";
 import { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG } from "../../../../lib/vhost/wire/back_end_message.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
-import type { OfferOptions } from "../../../../lib/vhost/features/rows.ts";
-import { makeOffer } from "../../../../lib/vhost/offer.ts";
-import { type Outcome, Session } from "../../../../lib/vhost/session.ts";
+import type { Outcome } from "../../../../lib/vhost/session.ts";
 import { BIT } from "../../../../lib/vhost/features/bits.ts";
 import {
   accept,
   config,
-  FakeHost,
-  finish,
   message,
   NEED_REPLY,
   replyPayload,
   replyU64,
   words,
 } from "../fake_host.ts";
+import { SessionBench } from "../session_bench.ts";
 import {
   getBase,
   QEMU_MTU,
@@ -31,27 +28,7 @@ const F_STATUS = 1n << BigInt(BIT.VIRTIO_NET_F_STATUS);
 const GET = id.VHOST_USER_GET_CONFIG;
 const SET = id.VHOST_USER_SET_CONFIG;
 
-class Bench {
-  readonly host = new FakeHost();
-  readonly session: Session;
-
-  constructor(options: OfferOptions = {}) {
-    this.session = new Session(this.host, makeOffer(options));
-  }
-
-  /** Negotiates every protocol feature but these. */
-  connect(without = 0n): this {
-    const protocol = this.session.device.offer.protocolFeatures & ~without;
-    accept(this.session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(protocol)));
-    return this;
-  }
-
-  channel(): this {
-    const given = message(id.VHOST_USER_SET_BACKEND_REQ_FD, undefined, [this.host.fd("socket")]);
-    accept(this.session, given);
-    return this;
-  }
-
+class Bench extends SessionBench {
   read(offset: number, size: number, room = size): DataView {
     const request = message(GET, config(offset, size, 0).subarray(0, 12 + room));
     return replyPayload(this.session.handle(request), GET);
@@ -82,10 +59,6 @@ class Bench {
 
   told(): number[] {
     return this.host.told.map(({ message }) => message.request);
-  }
-
-  end(): void {
-    finish(this.session, this.host);
   }
 }
 

@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import type { Refusal } from "../../../../lib/vhost/reasons.ts";
 import * as id from "../../../../lib/vhost/wire/message.ts";
 import { Session } from "../../../../lib/vhost/session.ts";
+import { SessionBench } from "../session_bench.ts";
 import { FakeHost, type FdKind, finish, message, replyU64, state, words } from "../fake_host.ts";
 import { getBase, QEMU_SPLIT, qemuConnect, qemuEnable, qemuStart } from "../front_ends.ts";
 
@@ -13,11 +14,9 @@ const OWN = 0x100n;
 const FAILED = 0x101n;
 const WHY: Refusal = { code: "state-corrupted", detail: "its checksum is wrong" };
 
-class Bench {
-  readonly host = new FakeHost();
-  readonly session = new Session(this.host);
-
+class Bench extends SessionBench {
   constructor() {
+    super();
     qemuConnect(this.session, this.host);
   }
 
@@ -43,10 +42,6 @@ class Bench {
 
   transfers(): string[] {
     return this.host.journal.filter((line) => line === "save" || line === "load");
-  }
-
-  end(): void {
-    finish(this.session, this.host);
   }
 }
 

@@ -7,10 +7,10 @@ import { NullPort } from "../../../../lib/switch/ports/null_port.ts";
 import { LINK_WAITING, NOT_LINKED } from "../../../../lib/switch/ports/port.ts";
 import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
-import { Commands } from "../../../../lib/worker/commands/mod.ts";
+import type { Commands } from "../../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
 import { LOG_OFF, RING_OK } from "../../../../lib/virtio/ring.ts";
-import { BYTES, MappedPort } from "./mapped_port.ts";
+import { BYTES, makeCommands, MappedPort } from "./mapped_port.ts";
 
 const PORTS = 3;
 const MAC = { macLo: 0x10005452, macHi: 0x0100 };
@@ -25,8 +25,7 @@ class Bench {
       vringsPerPort: VRINGS_PER_PORT,
       entriesMax: 16,
     });
-    const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
-    this.#commands = new Commands(this.path, host);
+    this.#commands = makeCommands(this.path);
     for (let port = 0; port < PORTS; port++) {
       assert.equal(this.run("addPort", { kind: "vhost" }), port);
     }

@@ -23,6 +23,10 @@ export const BYTES = 1 << 20;
 export const PORT = 0;
 
 const ARENA = new TestArena().show();
+/** Commands on a datapath whose thread watches no kicks. */
+export function makeCommands(path: Datapath): Commands {
+  return new Commands(path, { watchKick: () => {}, forgetKick: () => {}, stop: () => {} });
+}
 
 /** A port with 1 MiB of memory and a receive ring of 16 entries at its start. */
 export class MappedPort implements Disposable {
@@ -36,8 +40,7 @@ export class MappedPort implements Disposable {
   /** @param behindIommu addresses of buffers are I/O virtual */
   constructor(behindIommu: boolean) {
     this.path = makeDatapath([], { portsMax: 1, vringsPerPort: VRINGS_PER_PORT });
-    const host = { watchKick: () => {}, forgetKick: () => {}, stop: () => {} };
-    this.#commands = new Commands(this.path, host);
+    this.#commands = makeCommands(this.path);
     this.#fd = createMemoryFile("port", BYTES);
     this.#mapping = present(ARENA.map(this.#fd, 0, BYTES), "room");
     this.address = this.#mapping.address;
