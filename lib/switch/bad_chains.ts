@@ -19,7 +19,7 @@ export function tellBadChains(path: Datapath, vring: Vring): void {
   queue.badReasons = 0;
   for (let reason = 0; reason < CHAIN_REASON_ROWS.length; reason++) {
     const bit = 1 << reason;
-    // What finds no room among the events is told at the next such chain.
+    // If there is no room among the events, the reason is told at the next such chain.
     if ((untold & bit) !== 0 && path.host.badChain(vring, reason)) queue.toldReasons |= bit;
   }
 }

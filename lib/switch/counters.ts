@@ -8,16 +8,23 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { counterNames, PORT_ROWS, VRING_ROWS, WORKER_ROWS } from "./counter_rows.ts";
+import {
+  type CounterNames,
+  counterNames,
+  PORT_ROWS,
+  VRING_ROWS,
+  WORKER_ROWS,
+} from "./counter_rows.ts";
 
 /** Names of the counters of a port. */
-export const PORT_COUNTERS = counterNames(PORT_ROWS);
+export const PORT_COUNTERS: CounterNames<typeof PORT_ROWS> = counterNames(PORT_ROWS);
 /** Names of the counters of a virtqueue. */
-export const VRING_COUNTERS = counterNames(VRING_ROWS);
+export const VRING_COUNTERS: CounterNames<typeof VRING_ROWS> = counterNames(VRING_ROWS);
 /** Names of the counters of the data plane as a whole. */
-export const WORKER_COUNTERS = counterNames(WORKER_ROWS);
+export const WORKER_COUNTERS: CounterNames<typeof WORKER_ROWS> = counterNames(WORKER_ROWS);
 
-type IndexOf<Names extends readonly string[]> = Readonly<Record<Names[number], number>>;
+/** For each name its place among the names. */
+export type IndexOf<Names extends readonly string[]> = Readonly<Record<Names[number], number>>;
 
 function indexOf<const Names extends readonly string[]>(names: Names): IndexOf<Names> {
   return Object.fromEntries(names.map((name, index) => [name, index])) as IndexOf<Names>;
@@ -35,7 +42,7 @@ const PORT_BLOCK = 32;
 const VRING_BLOCK = 8;
 const WORKER_BLOCK = 8;
 
-// A name too many would be counted in the block behind.
+// A counter too many would overlap with the next block.
 assert(PORT_COUNTERS.length <= PORT_BLOCK, "a port's counters fit its block");
 assert(VRING_COUNTERS.length <= VRING_BLOCK, "a virtqueue's counters fit its block");
 assert(WORKER_COUNTERS.length <= WORKER_BLOCK, "the data plane's counters fit their block");

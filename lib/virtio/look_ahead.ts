@@ -1,9 +1,9 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * What a virtqueue will need next, of an IOTLB that just missed: the addresses of its next
+ * What a virtqueue will need next of an IOTLB that has just missed: the addresses of its next
  * available chains. Asked for together, they cost one round trip instead of one each.
  *
- * Nothing here is believed: whoever takes the chains later checks them.
+ * Nothing here is relied on: whoever takes the chains later checks them.
  *
  * @module
  */
@@ -106,7 +106,7 @@ export function lookAheadSplit(
   }
 }
 
-/** The same for a packed ring. @param most slots to look at @param bytes as above */
+/** As {@linkcode lookAheadSplit}, for a packed ring. @param most slots to look at */
 export function lookAheadPacked(
   queue: PackedQueue,
   memory: GuestMemory,

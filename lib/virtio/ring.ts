@@ -25,26 +25,30 @@ export const DESC_BYTES = 16;
 export interface VringPosition {
   /** Split: next available index, free running 0-65535. Packed: next slot, 0-32767. */
   readonly availIndex: number;
+  /** Wrap counter at `availIndex`. */
   readonly availWrap: number;
   /** Split: next used index, free running. Packed: next slot to write used. */
   readonly usedIndex: number;
+  /** Wrap counter at `usedIndex`. */
   readonly usedWrap: number;
 }
 
 /** A piece of a window's buffer where one of a ring's areas lies. */
 export interface RingArea {
+  /** Of the view that holds the whole area. */
   readonly buffer: ArrayBuffer;
   /** Bytes from the buffer's start. */
   readonly offset: number;
 }
 
 /** In place of the guest address at which a device area is logged: its writes are not logged. */
-export const LOG_OFF = -1;
-/** The same: its writes are logged at the guest addresses of the memory it is in. */
-export const LOG_BY_PLACE = -2;
+export const LOG_OFF: number = -1;
+/** Likewise: its writes are logged at the guest addresses of the memory it is in. */
+export const LOG_BY_PLACE: number = -2;
 
 /** The mapping that holds one of a ring's areas: guest addresses are found from there. */
 export interface MappedArea {
+  /** All windows of the mapping. */
   readonly windows: WindowSet;
   /** Where the area starts in the mapping, bytes. */
   readonly mappingOffset: number;
@@ -140,7 +144,7 @@ assert(RING_REASONS.length === RING_UNTRANSLATED + 1, "every reason has its text
 /** Private copy of the indirect table at hand. */
 export const indirectTable: Int32Array<ArrayBuffer> = new Int32Array(VIRTQUEUE_SIZE_MAX * 4);
 
-/** Results of a chain walk, besides its segments: see the WALK_ indices. */
+/** What a chain walk found, besides its segments, by the WALK_ indices. One for the thread. */
 export const walk: Int32Array<ArrayBuffer> = new Int32Array(new ArrayBuffer(64));
 /** Bytes of the chain, at most a little above CHAIN_BYTES_MAX however long the chain claims to be. */
 export const WALK_BYTES = 0;

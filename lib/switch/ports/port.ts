@@ -14,6 +14,7 @@ import type { Datapath } from "../datapath.ts";
  * one `take`, the switch's decisions, and one `finish`. Data-plane thread only, like all here.
  */
 export interface Source {
+  /** The port that the frames come from. */
   readonly port: Port;
   /** Otherwise its frames are taken and discarded, not opened. */
   readonly enabled: boolean;
@@ -32,6 +33,7 @@ export interface Source {
 
 /** Where frames go to: a receive queue, an uplink, a capture. */
 export interface Sink {
+  /** The port that the frames go to. */
   readonly port: Port;
   /**
    * Copies frames of the opened burst, or sends them, in order, and counts what became of them; when
@@ -61,12 +63,13 @@ export const PORT_KINDS = ["vhost", "null"] as const;
 export type PortKind = (typeof PORT_KINDS)[number];
 
 /** {@linkcode Port.linkedTo} of a port that switches. */
-export const NOT_LINKED = -1;
+export const NOT_LINKED: number = -1;
 /** {@linkcode Port.linkedTo} of a port whose other end is missing: its frames go nowhere. */
-export const LINK_WAITING = -2;
+export const LINK_WAITING: number = -2;
 
 /** One port, of any kind. Data-plane thread only. */
 export abstract class Port {
+  /** Its number: an index into Datapath.ports. */
   readonly index: number;
   /** Where its counters stand. */
   readonly counterBase: number;
@@ -86,6 +89,10 @@ export abstract class Port {
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 
+  /**
+   * Switches, in service, with nothing that takes or gives frames. @param counterBase where its
+   * block of counters begins
+   */
   constructor(index: number, counterBase: number) {
     this.index = index;
     this.counterBase = counterBase;
@@ -95,6 +102,6 @@ export abstract class Port {
   abstract refresh(): void;
   /** Appends what must be polled to `list`. */
   abstract appendSources(list: Source[]): void;
-  /** A second has passed, about. */
+  /** Called about once a second, as long as the thread is awake. */
   abstract tick(path: Datapath): void;
 }

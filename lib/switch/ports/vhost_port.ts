@@ -13,25 +13,28 @@ import { askAgain, type Waiting } from "../stalled/untranslated.ts";
 import type { Vring } from "./vring.ts";
 
 /**
- * Descriptors of chains that a visit may read, 30 us; for more, later visits are left out. A whole
- * visit may read 16 times as many, half a millisecond in each round and for each queue. Frames of
- * one descriptor are not counted.
+ * Descriptors of chains that a visit may read, 30 us; what it reads beyond is a deficit, and later
+ * visits are left out until that is worked off. A whole visit may read 16 times as many, half a
+ * millisecond in each round and for each queue. Frames of one descriptor are not counted.
  */
 const STEPS_A_TURN = 4096;
 
 /** One port with a guest. Data-plane thread only. */
 export class VhostPort extends Port {
+  /** The memory table in force. */
   memory: GuestMemory = new GuestMemory([]);
   /** Virtqueues in service, by number. */
   readonly vrings: (Vring | null)[];
-  /** Descriptors read for it beyond its turns; its transmit queues are left out until it is even. */
+  /** Deficit: descriptors read beyond its turns; while above 0 its transmit queues are left out. */
   debt = 0;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
+  /** Whether what buffers receive is logged as well. */
   logAll = false;
   /** Virtqueues that wait, or waited, for a translation, by number. */
   readonly waiting: Map<number, Waiting> = new Map();
 
+  /** Without memory and virtqueues. @param vringsMax virtqueues are numbered below this */
   constructor(index: number, counterBase: number, vringsMax: number) {
     super(index, counterBase);
     this.vrings = new Array<Vring | null>(vringsMax).fill(null);
@@ -42,7 +45,7 @@ export class VhostPort extends Port {
     if (steps > STEPS_A_TURN) this.debt = steps - STEPS_A_TURN;
   }
 
-  /** A visit is left out. @returns frames taken */
+  /** A visit is left out, and works the deficit off. @returns frames taken: none */
   payBack(): number {
     this.debt -= STEPS_A_TURN;
     return 0;
@@ -69,6 +72,7 @@ export class VhostPort extends Port {
     }
   }
 
+  /** Asks again for translations that virtqueues wait for. */
   override tick(path: Datapath): void {
     if (this.waiting.size > 0) askAgain(path, this);
   }

@@ -19,8 +19,9 @@ import {
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { copyBytes, WindowSet } from "../../virtio/memory/window.ts";
 
-/** Frames and bytes one park holds. */
+/** Frames one park holds. */
 export const PARK_FRAMES_MAX = 512;
+/** Bytes one park holds, heads not counted. */
 export const PARK_BYTES_MAX = 2 ** 20;
 
 /** One park. Release it: its window is one of a bounded number. Data-plane thread only. */
@@ -37,6 +38,7 @@ export class Park {
   /** Behind the bytes of the frame that came last. */
   #tail = 0;
 
+  /** Takes memory and a window. */
   constructor() {
     this.#windows = WindowSet.over(new ArrayBuffer(PARK_BYTES_MAX));
     this.#window = this.#windows.window(0);

@@ -29,17 +29,20 @@ export const PARKED_MS_MAX = 1000;
 /** What one virtqueue waits for, and the frames that wait with it. */
 export class Waiting {
   /** Address that must be translated, or -1. */
-  address = -1;
+  address: number = -1;
   /** Permission it needs: IOTLB_READ or IOTLB_WRITE. */
   permission = 0;
+  /** Answers without the permission since the question was first asked. */
   denials = 0;
   /** Its own areas are not to be touched. */
   held = false;
-  /** When the queue stopped and when it last asked, ms of the thread's clock. */
+  /** When the queue stopped, ms of the thread's clock. */
   sinceMs = 0;
+  /** When it last asked, likewise. */
   askedMs = 0;
   /** How long it does not ask again, ms. */
   pauseMs = 0;
+  /** Frames that wait for a receive queue; null before the first. */
   park: Park | null = null;
 }
 
@@ -235,7 +238,10 @@ export function holdVring(vring: Vring): void {
   if (vring.queue.broken === RING_OK) stopFor(vring, waiting);
 }
 
-/** They are where they were. */
+/**
+ * The virtqueue's own areas may be used again, at the same place: it goes on, or asks for the
+ * buffer it still waits for.
+ */
 export function releaseVring(path: Datapath, vring: Vring): void {
   const waiting = waitingOf(vring);
   waiting.held = false;
@@ -244,8 +250,9 @@ export function releaseVring(path: Datapath, vring: Vring): void {
 }
 
 /**
- * Says once more what each queue of a port waits for, because news and questions can be lost, and
- * drops what has waited for too long. @returns how many queues wait
+ * Tells the control thread once more what each queue of a port waits for, because events and
+ * questions can be lost, and drops frames that have waited for too long. @returns how many queues
+ * wait
  */
 export function askAgain(path: Datapath, port: VhostPort): number {
   const now = performance.now();

@@ -35,6 +35,7 @@ const COUNTER_MAX = 2n ** 52n;
 
 /** What a region says about its ring. */
 export interface RecoveredVring {
+  /** Where the ring goes on. */
   readonly position: VringPosition;
   /** For the next chain taken. */
   readonly counter: number;
@@ -46,6 +47,7 @@ export interface RecoveredVring {
 
 /** Why a region cannot be used. */
 export interface RegionFault {
+  /** What is wrong, for people. */
   readonly fault: string;
 }
 

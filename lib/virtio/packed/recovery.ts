@@ -30,13 +30,17 @@ const ID = 12;
 
 /** A slot and the wrap counter there. */
 export interface PackedPlace {
+  /** 0-32767. */
   readonly slot: number;
+  /** 0 or 1. */
   readonly wrap: number;
 }
 
 /** What a journal's record is about; each a 64-bit number. */
 export interface JournalIdentity {
+  /** Of the guest's memory file. */
   readonly device: bigint;
+  /** Number of the file on that device. */
   readonly inode: bigint;
   /** Where the descriptor ring starts in the guest's memory file. */
   readonly fileOffset: bigint;
