@@ -13,6 +13,7 @@ const READY_MS_MAX = 30_000;
 
 /** `deno compile` could not get the runtime (denort) that it puts in front of the program. */
 export class NoRuntimeError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "NoRuntimeError";
 }
 

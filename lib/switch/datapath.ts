@@ -80,30 +80,37 @@ const FLOOD = -1;
 
 /** The switch: its ports, and the frames of the burst sorted by destination. */
 export class Datapath {
+  /** By number; null: the number is free. */
   readonly ports: (Port | null)[];
+  /** Where addresses are. */
   readonly fdb: Fdb;
+  /** Totals, laid out as counters.ts says; other threads read them. */
   readonly counters: Float64Array;
+  /** The thread around it. */
   readonly host: DatapathHost;
   /** Transmit queues and whatever else is polled. */
   readonly sources: Source[] = [];
   /** Ports that floods go to now, and how many. */
   readonly deliverable: Int32Array;
+  /** Ports in `deliverable` now. */
   deliverableCount = 0;
   /** Monotonic time in whole seconds, kept by the thread's loop. */
   now = 0;
 
   /** Frame numbers per destination port, BURST_FRAMES each. */
   readonly list: Uint16Array;
+  /** Frames in each port's part of `list`. */
   readonly listCount: Int32Array;
   /** Destinations of this burst in the order they came up. */
   readonly touched: Int32Array;
+  /** Ports in `touched` now. */
   touchedCount = 0;
   /** Frames of a port with several receive queues, those of one queue at a time. */
   readonly share: Uint16Array = new Uint16Array(BURST_FRAMES);
   /** Receive queue of each of these frames. */
   readonly shareOf: Uint16Array = new Uint16Array(BURST_FRAMES);
 
-  /** @param counters laid out as counters.ts says */
+  /** Without ports. @param counters all zeros, laid out as counters.ts says */
   constructor(portsMax: number, fdb: Fdb, counters: Float64Array, host: DatapathHost) {
     this.ports = new Array<Port | null>(portsMax).fill(null);
     this.fdb = fdb;

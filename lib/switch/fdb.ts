@@ -14,7 +14,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { PORTS_MAX } from "../base/limits.ts";
-import { counterNames, FDB_ROWS } from "./counter_rows.ts";
+import { type CounterNames, counterNames, FDB_ROWS } from "./counter_rows.ts";
 import { MOVE_WORDS, type MoveListener, Moves } from "./moves.ts";
 
 /** Known on this port. */
@@ -29,7 +29,7 @@ export const FDB_FULL = 3;
 export const FDB_PORT_FULL = 4;
 
 /** Counters in the table's head, in this order. */
-export const FDB_COUNTERS = counterNames(FDB_ROWS);
+export const FDB_COUNTERS: CounterNames<typeof FDB_ROWS> = counterNames(FDB_ROWS);
 
 const ENTRIES = 0;
 const LEARNED = 1;
@@ -58,7 +58,9 @@ const SEEN = 3;
 
 /** How the table is limited. All readers and the writer must agree on `entriesMax`. */
 export interface FdbOptions {
+  /** Addresses in all; the table has room for twice as many. */
   readonly entriesMax: number;
+  /** Addresses of one port at most. */
   readonly portEntriesMax: number;
   /** 0: entries stay until they are flushed. */
   readonly ageSeconds: number;
@@ -68,9 +70,13 @@ export interface FdbOptions {
 
 /** One entry as a reader sees it. */
 export interface FdbRow {
+  /** Address bytes 0-3, little-endian. */
   readonly macLo: number;
+  /** Address bytes 4-5 in bits 0-15, VLAN in bits 16-27. */
   readonly macHi: number;
+  /** Number of the port. */
   readonly port: number;
+  /** Since its last frame. */
   readonly ageSeconds: number;
 }
 
@@ -132,6 +138,7 @@ export class Fdb {
   listener: MoveListener | null = null;
   #sweepAt = 0;
 
+  /** A table in memory that is zeros at first, seen by every thread that has it. */
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, options: FdbOptions) {
     const slots = slotsFor(options.entriesMax);
     this.#head = new Float64Array(buffer, 0, HEAD_NUMBERS);
@@ -212,7 +219,8 @@ export class Fdb {
       this.#head[REJECTED_FULL]!++;
       return FDB_FULL;
     }
-    // One that was here a moment ago is still the same: whoever lets his link go hides nothing.
+    // In the free slot this address may still stand: then its moves go on being counted. A guest whose
+    // link goes down and up between them hides nothing.
     const same = slots[at + LOW] === macLo && slots[at + HIGH] === macHi;
     if (!same) this.#moves.begin(at / SLOT_WORDS);
     slots[at + LOW] = macLo;

@@ -33,7 +33,7 @@ assert(COUNTS_MASK > 0, "counts are never what says that a flap lasts");
  * 0-23, which is enough for years, and the port the address came from above it.
  */
 export const MOVE_WORDS = 2;
-/** Own constant: see above. */
+/** The two words. */
 const COUNTS = 0;
 const LAST = 1;
 const FROM_SHIFT = 24;
@@ -56,7 +56,7 @@ function periodsSince(last: number, period: number): number {
 export class Moves {
   readonly #words: Int32Array;
 
-  /** @param words MOVE_WORDS of each slot */
+  /** The moves of slots in `words`. @param words MOVE_WORDS of each slot */
   constructor(words: Int32Array) {
     this.#words = words;
   }
@@ -108,7 +108,7 @@ export class Moves {
 
 /** Hears of every move of an address. Must neither block nor allocate. */
 export interface MoveListener {
-  /** @param flaps a flap begins with it */
+  /** An address is on another port now. @param flaps a flap begins with it */
   moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void;
 }
 
@@ -116,6 +116,7 @@ export interface MoveListener {
 export class PortMoves implements MoveListener {
   readonly #path: Datapath;
 
+  /** Counts in the blocks of the path's ports. */
   constructor(path: Datapath) {
     this.#path = path;
   }

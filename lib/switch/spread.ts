@@ -11,9 +11,9 @@ import type { Datapath } from "./datapath.ts";
 import type { Port } from "./ports/port.ts";
 
 /** Instead of a port: nowhere, its source is nobody's address. */
-export const DROP = -2;
+export const DROP: number = -2;
 /** Instead of a port: its destination is one of those in reserved.ts. */
-export const RESERVED = -3;
+export const RESERVED: number = -3;
 
 function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;

@@ -49,11 +49,13 @@ export interface Virtqueue extends BadChains {
   log: QueueLog | null;
   /** Where the front-end wants its device area logged: a guest address or a LOG_ constant. */
   logGuestAddr: number;
-  /** Where descriptors and device area are, for the log alone. */
+  /** Where descriptors are mapped, for the log alone. */
   descArea: MappedArea | null;
+  /** Where the device area is mapped, for the log alone. */
   deviceArea: MappedArea | null;
-  /** Position of the next buffer to take, and of the next to give back, as they are counted. */
+  /** Position of the next buffer to take, as its kind counts. */
   readonly availIndex: number;
+  /** Position of the next buffer to give back, likewise. */
   readonly usedIndex: number;
 
   /** Takes up to `framesMax` chains to send into the burst. @returns frames taken */
@@ -87,7 +89,7 @@ export interface Virtqueue extends BadChains {
   keepInflight(area: RingArea, entries: number, counter: number, listed: boolean): void;
   /** Notes down in a record of ours where it stands, if its ring cannot tell. */
   keepJournal(area: RingArea, entries: number): void;
-  /** Logs all of the ring that a process before us may have written, and not come to log. */
+  /** Logs all of the ring that an earlier process may have written and not logged. */
   logWhole(): void;
 }
 

@@ -31,6 +31,7 @@ const OTHERS_WRITE = 0o022;
 
 /** What a data-plane thread is started from. */
 export interface Program {
+  /** What the Worker is made from. */
   readonly url: URL;
   /** Why it is not the fast one; null: it is. */
   readonly slow: string | null;

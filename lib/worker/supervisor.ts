@@ -51,26 +51,34 @@ import {
 export interface DataPlaneOptions {
   /** Processors of the thread; empty: any. */
   readonly cpus: readonly number[];
+  /** What the thread does without frames. */
   readonly idle: Idle;
   /** 0: entries never age. */
   readonly fdbAgeSeconds: number;
+  /** Addresses the forwarding database holds. */
   readonly fdbEntriesMax: number;
+  /** Of these, addresses of one port at most. */
   readonly fdbPortEntriesMax: number;
 }
 
 /** A virtqueue the data plane gave up, and why. */
 export interface BrokenVring {
+  /** Number of its port. */
   readonly port: number;
+  /** Its number on the port. */
   readonly vring: number;
+  /** Code of a RING_ reason. */
   readonly reason: string;
 }
 
 /** The data plane cannot start here. */
 export class DataPlaneError extends Error {
+  /** Stands before the message where the error is printed. */
   override readonly name = "DataPlaneError";
   /** Processors it may not run on; empty: it is not for them. */
   readonly cpus: readonly number[];
 
+  /** Why, in the thread's own words. */
   constructor({ message, cpus }: StartFailure) {
     super(message);
     this.cpus = cpus;
@@ -145,6 +153,10 @@ export class DataPlaneThread {
   /** Where guests' memory is mapped for it. */
   readonly arena: Reservation;
 
+  /**
+   * Takes over a thread that polls. @param start what it was started with @param slow see the field
+   * @param arena released with the thread
+   */
   constructor(
     worker: Worker,
     start: DataPlaneStart,

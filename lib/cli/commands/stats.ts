@@ -32,7 +32,7 @@ const FLAGS = {
 } as const satisfies Flags;
 
 /** Flags of `stats`. */
-export type StatsFlags = FlagsOf<typeof FLAGS>;
+type StatsFlags = FlagsOf<typeof FLAGS>;
 
 /** Counters by name. */
 export type Counts = Readonly<Record<string, number>>;

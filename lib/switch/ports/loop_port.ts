@@ -34,17 +34,20 @@ export class LoopPort extends Port implements Source, Sink {
     return false;
   }
 
+  /** Takes frames while it is in service. */
   // cold
   override refresh(): void {
     this.receivers.length = 0;
     if (this.adminUp) this.receivers.push(this);
   }
 
+  /** What it sends, it is polled for. */
   // cold
   override appendSources(list: Source[]): void {
     list.push(this);
   }
 
+  /** Nothing to do. */
   // cold
   override tick(_path: Datapath): void {}
 

@@ -17,15 +17,18 @@ export class NullPort extends Port implements Sink {
     return this;
   }
 
+  /** Takes frames while it is in service. */
   // cold
   override refresh(): void {
     this.receivers.length = 0;
     if (this.adminUp) this.receivers.push(this);
   }
 
+  /** Nothing comes from it. */
   // cold
   override appendSources(_list: Source[]): void {}
 
+  /** Nothing to do. */
   // cold
   override tick(_path: Datapath): void {}
 

@@ -46,6 +46,7 @@ export class Vring implements Source, Sink {
   readonly port: VhostPort;
   /** Its number on the port: even, the guest receives; odd, the guest transmits. */
   readonly number: number;
+  /** Its ring, of either kind. */
   readonly queue: Virtqueue;
   /** Where its counters stand. */
   readonly counterBase: number;
@@ -58,6 +59,7 @@ export class Vring implements Source, Sink {
   /** What was negotiated for it, for what is done once a burst. */
   features: QueueFeatures = NO_FEATURES;
 
+  /** Out of service until its port has it. */
   constructor(
     port: VhostPort,
     number: number,

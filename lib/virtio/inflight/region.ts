@@ -27,10 +27,13 @@ import type { SplitQueue } from "../split/queue.ts";
 export const INFLIGHT_VERSION = 1;
 /** Regions start at multiples of this, bytes. */
 export const INFLIGHT_ALIGN = 64;
-/** Bytes before the entries, and of an entry, by kind of ring. */
+/** Bytes before the entries of a split ring's region. */
 export const SPLIT_HEADER_BYTES = 16;
+/** Bytes of an entry there. */
 export const SPLIT_ENTRY_BYTES = 16;
+/** Bytes before the entries of a packed ring's region. */
 export const PACKED_HEADER_BYTES = 32;
+/** Bytes of an entry there. */
 export const PACKED_ENTRY_BYTES = 32;
 
 /** Offsets of the header's fields in units of 16 bits, and of bytes. */
@@ -50,13 +53,19 @@ export function inflightBytes(packed: boolean, entries: number): number {
 
 /** The region of a split virtqueue. Data-plane thread only. */
 export class SplitInflight {
+  /** The whole region, in bytes. */
   readonly bytes: Uint8Array;
+  /** The whole region, in units of 16 bits. */
   readonly halves: Uint16Array;
+  /** The whole region, in units of 32 bits. */
   readonly words: Int32Array;
   /** Order of the next chain taken, below 2^53. */
   counter: number;
 
-  /** @param offset of the region in `buffer`, a multiple of {@linkcode INFLIGHT_ALIGN} */
+  /**
+   * A region in use.
+   * @param offset of the region in `buffer`, a multiple of {@linkcode INFLIGHT_ALIGN}
+   */
   constructor(buffer: ArrayBuffer, offset: number, entries: number, counter: number) {
     const bytes = SPLIT_HEADER_BYTES + SPLIT_ENTRY_BYTES * entries;
     this.bytes = new Uint8Array(buffer, offset, bytes);
@@ -104,7 +113,7 @@ export function splitGiving(
   }
 }
 
-/** They are published. */
+/** The used entries from `from` to before `to` are published: their chains are held no longer. */
 export function splitGiven(
   queue: SplitQueue,
   inflight: SplitInflight,
@@ -127,21 +136,31 @@ export function splitGiven(
  * next. Data-plane thread only.
  */
 export class PackedInflight {
+  /** The whole region, in bytes. */
   readonly bytes: Uint8Array;
+  /** The whole region, in units of 16 bits. */
   readonly halves: Uint16Array;
+  /** The whole region, in units of 32 bits. */
   readonly words: Int32Array;
+  /** The whole region, in units of 64 bits. */
   readonly quads: BigUint64Array;
   /** The 8 bytes of both used positions: one store changes them together. */
   readonly next: BigUint64Array = new BigUint64Array(1);
+  /** The same in units of 16 bits. */
   readonly nextHalves: Uint16Array = new Uint16Array(this.next.buffer);
+  /** The same in bytes. */
   readonly nextBytes: Uint8Array = new Uint8Array(this.next.buffer);
+  /** Order of the next chain taken, below 2^53. */
   counter: number;
   /** Chains marked. */
   held = 0;
-  /** First entry of each. */
+  /** First entry of each chain that is marked. */
   readonly heads: Int32Array;
 
-  /** @param offset of the region in `buffer`, a multiple of {@linkcode INFLIGHT_ALIGN} */
+  /**
+   * A region in use.
+   * @param offset of the region in `buffer`, a multiple of {@linkcode INFLIGHT_ALIGN}
+   */
   constructor(buffer: ArrayBuffer, offset: number, entries: number, counter: number) {
     const bytes = PACKED_HEADER_BYTES + PACKED_ENTRY_BYTES * entries;
     this.bytes = new Uint8Array(buffer, offset, bytes);
@@ -199,7 +218,7 @@ export function packedGiving(queue: PackedQueue, inflight: PackedInflight): void
   quads[USED_QUAD] = next[0]!;
 }
 
-/** They are published. */
+/** The chains of {@linkcode packedGiving} are published: they are held no longer. */
 export function packedGiven(queue: PackedQueue, inflight: PackedInflight): void {
   const { bytes, heads, next, nextBytes, nextHalves, quads } = inflight;
   for (let i = 0; i < inflight.held; i++) {

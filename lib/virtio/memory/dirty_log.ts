@@ -43,9 +43,10 @@ const NO_REGIONS: readonly GuestRegion[] = [];
 
 /** A log the front-end shares with us. */
 export class DirtyLog {
+  /** One bit a page; the front-end takes bits away meanwhile. */
   readonly bytes: Uint8Array;
 
-  /** @param offset where the log starts in `buffer`, bytes */
+  /** A log that is mapped. @param offset where the log starts in `buffer`, bytes */
   constructor(buffer: ArrayBuffer, offset: number, sizeBytes: number) {
     this.bytes = new Uint8Array(buffer, offset, sizeBytes);
   }
@@ -59,11 +60,14 @@ export class QueueLog {
   readonly ring: DirtyLog | null;
   /** Where the front-end wants its device area logged (`log_guest_addr`), or LOG_BY_PLACE. */
   readonly deviceGuestAddr: number;
+  /** Where the descriptors are mapped, which packed rings write. */
   readonly desc: MappedArea | null;
+  /** Where the device area is mapped. */
   readonly device: MappedArea | null;
   /** Regions by the mapping that holds them. */
   readonly regions: ReadonlyMap<WindowSet, readonly GuestRegion[]>;
 
+  /** For a queue whose areas are in `memory`; the others are the fields of these names. */
   constructor(
     memory: GuestMemory,
     desc: MappedArea | null,

@@ -24,15 +24,19 @@ import type { PackedQueue } from "./queue.ts";
 
 /** Word 0 of a record in use. */
 export const JOURNAL_VALID = 0x76737731;
+/** Word: entries of the ring. */
 export const JOURNAL_ENTRIES = 1;
+/** First word of the identity: device, inode, file offset, region bytes, a u64 each. */
 export const JOURNAL_IDENTITY = 2;
-export const JOURNAL_IDENTITY_WORDS = 8;
+/** Word: the position that is published. */
 export const JOURNAL_USED = 10;
+/** Word: the position after the visit under way, and how many chains are listed. */
 export const JOURNAL_PENDING = 11;
 /** 1: every chain since the ring was new had one slot. */
 export const JOURNAL_PLAIN = 12;
 /** 1: the device writes the buffers. */
 export const JOURNAL_RECEIVES = 13;
+/** First word of the list of chains. */
 export const JOURNAL_LIST = 16;
 
 /** Bytes of a record for a ring of `size` entries. */
@@ -42,10 +46,12 @@ export function journalBytes(size: number): number {
 
 /** The record of a running virtqueue. Data-plane thread only. */
 export class PackedJournal {
+  /** The whole record. */
   readonly words: Int32Array;
+  /** The device writes the buffers: how many bytes is noted. */
   readonly receives: boolean;
 
-  /** @param offset of the record in `buffer`, bytes, a multiple of 4 */
+  /** A record that is in use. @param offset of the record in `buffer`, bytes, a multiple of 4 */
   constructor(buffer: ArrayBuffer, offset: number, size: number) {
     this.words = new Int32Array(buffer, offset, journalBytes(size) / 4);
     this.receives = this.words[JOURNAL_RECEIVES] === 1;
@@ -78,7 +84,7 @@ export function journalGiving(
   words[JOURNAL_PENDING] = position | (count << 16);
 }
 
-/** They are published. */
+/** The chains of {@linkcode journalGiving} are published. */
 export function journalGiven(queue: PackedQueue, journal: PackedJournal): void {
   journal.words[JOURNAL_USED] = queue.usedSlot | (queue.usedWrap << 15);
 }

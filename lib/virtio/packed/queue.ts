@@ -32,7 +32,7 @@ const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
 const VRING_PACKED_DESC_F_USED = 1 << 15;
 const BOTH = VRING_PACKED_DESC_F_AVAIL | VRING_PACKED_DESC_F_USED;
 /** Flags of a used descriptor in a round whose wrap counter is 1; 0 in the others. */
-export const PACKED_USED_FLAGS = BOTH;
+export const PACKED_USED_FLAGS: number = BOTH;
 const VRING_PACKED_EVENT_FLAG_ENABLE = 0;
 const VRING_PACKED_EVENT_FLAG_DISABLE = 1;
 const VRING_PACKED_EVENT_FLAG_DESC = 2;
@@ -50,24 +50,37 @@ export const PACKED_EVENT_BYTES = 4;
 
 /** One packed virtqueue. All fields belong to the data-plane thread. */
 export class PackedQueue implements BadChains {
+  /** Its kind. */
   readonly packed = true;
+  /** Slots, 1-32768. */
   readonly size: number;
+  /** VIRTIO_RING_F_EVENT_IDX was negotiated. */
   readonly eventIdx: boolean;
+  /** VIRTIO_RING_F_INDIRECT_DESC was negotiated. */
   readonly indirect: boolean;
+  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
   readonly mergeable: boolean;
+  /** Bytes of the virtio-net header, 10 or 12. */
   readonly headerBytes: number;
+  /** Descriptor ring in guest memory, 4 words a slot. */
   readonly desc: Int32Array;
+  /** The same in units of 16 bits, 8 a slot: for the flags. */
   readonly desc16: Uint16Array;
+  /** Driver event suppression: off_wrap, flags. */
   readonly driverEvent: Uint16Array;
+  /** Device event suppression: off_wrap, flags. */
   readonly deviceEvent: Uint16Array;
-  /** Next slot to look at, and the wrap counter that makes a descriptor there available. */
+  /** Next slot to look at. */
   availSlot: number;
+  /** Wrap counter that makes a descriptor there available, 0 or 1. */
   availWrap: number;
-  /** Next slot to write used, and its wrap counter; equal to the above when nothing is held. */
+  /** Next slot to write used; equal to `availSlot` when nothing is held. */
   usedSlot: number;
+  /** Its wrap counter, 0 or 1. */
   usedWrap: number;
   /** Slots written used since the driver was last called or not, at most the ring's size. */
   unsignalled = 0;
+  /** By SET_VRING_ENABLE: otherwise frames are taken and discarded, and none is delivered. */
   enabled = true;
   /** Where its position is kept for the next process, or null. */
   ledger: PackedJournal | PackedInflight | null = null;
@@ -81,10 +94,12 @@ export class PackedQueue implements BadChains {
   log: QueueLog | null = null;
   /** Where the front-end wants its device area logged: a guest address or a LOG_ constant. */
   logGuestAddr: number = LOG_OFF;
-  /** Where descriptors and device area are, for the log alone. */
+  /** Where descriptors are mapped, for the log alone. */
   descArea: MappedArea | null = null;
+  /** Where the device area is mapped, for the log alone. */
   deviceArea: MappedArea | null = null;
 
+  /** Takes a ring up at a position; it holds nothing. */
   constructor(shape: VringShape, position: VringPosition) {
     this.size = shape.size;
     this.eventIdx = shape.eventIdx;

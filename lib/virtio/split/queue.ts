@@ -91,24 +91,36 @@ export function splitUsedBytes(size: number): number {
  * ```
  */
 export class SplitQueue implements BadChains {
+  /** Its kind. */
   readonly packed = false;
+  /** Entries, 1-32768, a power of two. */
   readonly size: number;
+  /** `size` - 1: free-running indices become places in the ring. */
   readonly mask: number;
+  /** VIRTIO_RING_F_EVENT_IDX was negotiated. */
   readonly eventIdx: boolean;
+  /** VIRTIO_RING_F_INDIRECT_DESC was negotiated. */
   readonly indirect: boolean;
+  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
   readonly mergeable: boolean;
+  /** Bytes of the virtio-net header, 10 or 12. */
   readonly headerBytes: number;
+  /** Descriptor table in guest memory, 4 words an entry. */
   readonly desc: Int32Array;
+  /** Available ring in units of 16 bits: flags, index, heads, used_event. */
   readonly avail: Uint16Array;
   /**
    * Where the heads of available chains are read: `avail`, or a private ring while chains that an
    * earlier process had taken in another order are served again.
    */
   heads: Uint16Array;
-  /** Private heads: the next entry to copy from `avail`, and the first that need not be. */
+  /** Private heads: the next entry to copy from `avail`, free running. */
   headsCopied = 0;
+  /** Private heads: the first entry that need not be copied, free running. */
   headsEnd = 0;
+  /** Used ring in units of 16 bits: flags, index, entries, avail_event. */
   readonly used: Uint16Array;
+  /** Its entries, 2 words each: id and bytes. */
   readonly usedRing: Int32Array;
   /** Next available entry to take, free running. */
   lastAvail: number;
@@ -116,6 +128,7 @@ export class SplitQueue implements BadChains {
   lastUsed: number;
   /** Used index at the last decision to call the driver or not. */
   signalledUsed: number;
+  /** By SET_VRING_ENABLE: otherwise frames are taken and discarded, and none is delivered. */
   enabled = true;
   /** Where its chains are tracked for the next process, or null. */
   inflight: SplitInflight | null = null;
@@ -129,11 +142,12 @@ export class SplitQueue implements BadChains {
   log: QueueLog | null = null;
   /** Where the front-end wants its device area logged: a guest address or a LOG_ constant. */
   logGuestAddr: number = LOG_OFF;
-  /** Where descriptors and device area are, for the log alone. */
+  /** Where descriptors are mapped, for the log alone. */
   descArea: MappedArea | null = null;
+  /** Where the device area is mapped, for the log alone. */
   deviceArea: MappedArea | null = null;
 
-  /** @param buffers the window's buffer and byte offset of each of the three areas */
+  /** Takes a ring up at a position; it holds nothing. */
   constructor(shape: VringShape, position: VringPosition) {
     this.size = shape.size;
     this.mask = shape.size - 1;
