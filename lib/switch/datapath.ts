@@ -90,7 +90,7 @@ export class Datapath {
   readonly host: DatapathHost;
   /** Transmit queues and whatever else is polled. */
   readonly sources: Source[] = [];
-  /** Ports that floods go to now, and how many. */
+  /** Ports that floods go to now. */
   readonly deliverable: Int32Array;
   /** Ports in `deliverable` now. */
   deliverableCount = 0;

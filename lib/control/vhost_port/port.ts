@@ -20,14 +20,13 @@ import type { Device } from "../../vhost/device.ts";
 import { Session } from "../../vhost/session.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import type { DataPlane, VringStart } from "../../worker/wire.ts";
-import { adoptedSocket, type Adoption } from "../sockets/adopted.ts";
+import type { Adoption } from "../sockets/adopted.ts";
 import { Arrival } from "../sockets/arrival.ts";
-import { BackEndChannel } from "../front_end/back_end_channel.ts";
-import { ConnectingSocket } from "../sockets/connect_mode.ts";
+import { BackEndLink } from "../front_end/back_end_link.ts";
 import { endOnFailure } from "../front_end/command_failures.ts";
 import { Connection } from "../front_end/connection.ts";
 import { PortMemory } from "../front_end/guest_memory.ts";
-import { ListeningSocket } from "../sockets/listen_mode.ts";
+import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
 import type { PortPlane } from "../planes.ts";
 import type { PortContext } from "./context.ts";
@@ -52,7 +51,7 @@ interface Attachment {
   readonly visit: Visit;
   readonly peer: PortStatus["peer"];
   readonly records: RingRecords;
-  backEnd: BackEndChannel | null;
+  readonly backEnd: BackEndLink;
 }
 
 /** One port. Control thread only. */
@@ -126,7 +125,6 @@ export class SwitchPort {
   }
 
   #makeSocket(): PortSocket {
-    const { config } = this;
     const host: SocketHost = {
       mayTake: () => !this.#tenantFds.isChoked,
       take: (fd) => this.#take(fd),
@@ -137,9 +135,7 @@ export class SwitchPort {
       failed: (code, detail) => this.#history.failed(code, detail),
       log: (level, event, message) => this.#log(level, event, message),
     };
-    if (this.#adoption) return adoptedSocket(this.#adoption, host);
-    if (config.mode === "connect") return new ConnectingSocket(config.path, this.#tenantFds, host);
-    return new ListeningSocket(config, this.#context, host);
+    return makeSocket(this.config, this.#context, this.#tenantFds, this.#adoption, host);
   }
 
   #log(
@@ -185,10 +181,17 @@ export class SwitchPort {
       },
       closeFd: (received) => this.#tenantFds.close(received),
     });
+    const backEnd = new BackEndLink(this.#context.reactor, {
+      failed: (refusal) => connection.end(refusal),
+      closeFd: (received) => this.#tenantFds.close(received),
+      log: (level, event, message) => this.#log(level, event, message),
+    });
     const peer = describePeer(fd);
     const visit = new Visit(this.#visits, (...line) => this.#log(...line), peer);
-    const arrival = new Arrival(() => this.#announce(visit), () => this.#stays(visit));
-    this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd: null };
+    const arrival = new Arrival(() => this.#announce(visit), () => {
+      if (visit.stay() && this.#linkUp) this.#logLinkUp();
+    });
+    this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd };
     this.#problems.begin(session.device);
     return null;
   }
@@ -197,10 +200,6 @@ export class SwitchPort {
     this.#history.connected();
     this.#adoption?.announced();
     visit.come();
-  }
-
-  #stays(visit: Visit): void {
-    if (visit.stay() && this.#linkUp) this.#logLinkUp();
   }
 
   #logLinkUp(): void {
@@ -226,32 +225,15 @@ export class SwitchPort {
     };
     return sessionHost(parts, {
       startVring: (vring, start) => this.#startVring(vring, start),
-      setBackEndChannel: (fd) => this.#setBackEnd(fd),
+      setBackEndChannel: (fd) => present(this.#attachment, "who sent it").backEnd.open(fd),
       tellFrontEnd: (message, answered) =>
-        this.#attachment?.backEnd?.send(message, answered) ?? false,
+        this.#attachment?.backEnd.send(message, answered) ?? false,
       setMtu: (mtu) => {
         this.#mtu = mtu;
         this.#applyMtu();
       },
       log: (level, event, message) => this.#visitLog(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
-    });
-  }
-
-  #setBackEnd(fd: number): void {
-    const attachment = present(this.#attachment, "the front-end that sent it");
-    attachment.backEnd?.close();
-    attachment.backEnd = new BackEndChannel(fd, this.#context.reactor, {
-      gone: () => {
-        attachment.backEnd = null;
-        this.#log("debug", "back-end-channel", "the front-end closed its back-end channel");
-      },
-      failed: (refusal) => {
-        if (this.#attachment !== attachment) return;
-        attachment.connection.close();
-        this.#detach(refusal);
-      },
-      closeFd: (received) => this.#tenantFds.close(received),
     });
   }
 
@@ -292,7 +274,7 @@ export class SwitchPort {
     attachment.session.close();
     this.plane.thread.forgiveCalls(this.number);
     attachment.records.close();
-    attachment.backEnd?.close();
+    attachment.backEnd.close();
     this.#iotlb.close();
     this.#state.close();
     this.#attachment = null;
