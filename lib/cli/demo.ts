@@ -13,7 +13,7 @@ import { fdbTable } from "./commands/fdb.ts";
 import { statsTable } from "./commands/stats.ts";
 import { portTable } from "./views.ts";
 
-/** What may be connected. */
+/** Kinds of guests. */
 export type DemoGuest = "builtin" | "testpmd" | "qemu";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;

@@ -52,7 +52,7 @@ export interface LinkConfig {
 export interface SwitchConfig {
   /** Names and paths are checked against each other already. */
   readonly ports: readonly PortConfig[];
-  /** Likewise. */
+  /** Each port is in one link at most. */
   readonly links: readonly LinkConfig[];
   /** Folder of port sockets without a path, absolute; the control socket's if not given. */
   readonly socketDir?: string | undefined;

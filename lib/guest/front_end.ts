@@ -21,7 +21,7 @@ export interface Reply {
   readonly request: number;
   /** REPLY and version, 0x5, if all is right. */
   readonly flags: number;
-  /** Of the length the header says. */
+  /** As long as the header says. */
   readonly payload: DataView;
 }
 

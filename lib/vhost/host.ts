@@ -13,7 +13,7 @@ import type { Refusal } from "./reasons.ts";
 export interface MemoryRegion {
   /** First guest-physical address, below 2^53. */
   readonly guestAddr: number;
-  /** Above 0, a whole number of pages. */
+  /** Above 0. */
   readonly sizeBytes: number;
   /** First address in the front-end's own address space, below 2^53. */
   readonly userAddr: number;

@@ -134,7 +134,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 
 /** The running data plane. All methods: control thread only. */
 export class DataPlaneThread {
-  /** What it can be told. */
+  /** Its commands. Each is done when it returns. */
   readonly commands: DataPlane;
   /** Readable when there is news: {@linkcode takeBroken}, {@linkcode takeEvents}. Owned here. */
   readonly eventFd: number;

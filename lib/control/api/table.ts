@@ -148,11 +148,11 @@ export interface SwitchControl {
 
 /** A request, taken apart. */
 export interface Asked {
-  /** Who is asked. */
+  /** The switch that answers. */
   readonly control: SwitchControl;
-  /** For its body. */
+  /** The request itself; its body is not read yet. */
   readonly request: Request;
-  /** What stands behind `?`. */
+  /** Parameters behind `?`. */
   readonly query: URLSearchParams;
   /** What stands where a route says NAME. */
   readonly names: readonly string[];

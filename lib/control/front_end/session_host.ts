@@ -35,9 +35,9 @@ export interface SessionParts {
   readonly tenantFds: TenantFds;
   /** Translations. */
   readonly iotlb: PortIotlb;
-  /** What moves with the guest. */
+  /** What the port takes along when its guest moves to another switch. */
   readonly state: MovingState;
-  /** Of the rings of this connection. */
+  /** Inflight area and journal of the rings of this connection. */
   readonly records: RingRecords;
   /** Counts what a request was refused for. */
   readonly history: { refused(refusal: Refusal): void };

@@ -70,7 +70,7 @@ const NO_FRONT_END = "no front-end is connected";
 const MEMORY = list("guest memory that the front-end shared", MEMORY_REGION);
 /** Negotiated virtio features. */
 const FEATURES = maybe(NO_FRONT_END, text("negotiated virtio feature bits", HEX));
-/** The same by name. */
+/** Negotiated virtio or protocol features by name. */
 const FEATURE_NAMES = list("their names", text("name, or bit N"));
 
 /** `port show NAME`. */

@@ -33,7 +33,7 @@ const ACCEPT_PAUSE_MS = 100;
 const ACCEPTS_PER_TURN = 8;
 const TURN_MS_MAX = 1;
 
-/** What sockets share. */
+/** What the listening sockets of a switch share. */
 export type ListeningContext = Pick<PortContext, "access" | "reactor" | "sockets">;
 
 /** A listening socket, bound here or inherited. Control thread only. */

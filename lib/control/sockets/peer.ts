@@ -24,7 +24,7 @@ export function peerPid(fd: number): number {
   return peerCredentials(fd)?.pid ?? 0;
 }
 
-/** What the log calls it. */
+/** How the log names a peer. */
 export function peerName(peer: PortStatus["peer"]): string {
   return peer ? `pid ${peer.pid} ${peer.command}` : "an unknown process";
 }

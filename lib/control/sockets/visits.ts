@@ -105,7 +105,7 @@ export class Visit {
     this.#write(this.#told ? level : "debug", event, message, fields);
   }
 
-  /** It is a front-end. */
+  /** The connection counts as a front-end. */
   come(): void {
     this.#told = this.#visits.come();
     this.#logConnected();

@@ -28,7 +28,7 @@ export class PortHistory {
     this.linkSince = this.connectedAt;
   }
 
-  /** It is gone. */
+  /** The front-end is gone. */
   disconnected(): void {
     // A connection that never said anything did not count as a front-end.
     if (this.connectedAt === null) return;

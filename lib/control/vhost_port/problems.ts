@@ -105,7 +105,7 @@ export class PortProblems {
     this.#timer = setInterval(() => this.look(), LOOK_MS);
   }
 
-  /** It is gone, or about to be. */
+  /** The front-end is gone, or about to be. */
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

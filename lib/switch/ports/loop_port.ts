@@ -41,7 +41,7 @@ export class LoopPort extends Port implements Source, Sink {
     if (this.adminUp) this.receivers.push(this);
   }
 
-  /** What it sends, it is polled for. */
+  /** It is polled for the frames it keeps. */
   // cold
   override appendSources(list: Source[]): void {
     list.push(this);

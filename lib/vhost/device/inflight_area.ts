@@ -12,7 +12,7 @@ export interface InflightArea {
   readonly queues: number;
   /** Entries of each region. */
   readonly entries: number;
-  /** Of all regions, at least. */
+  /** Length of the area, at least that of all regions. */
   readonly sizeBytes: number;
 }
 

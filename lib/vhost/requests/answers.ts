@@ -11,7 +11,7 @@
 
 /** The answer to one message of the front-end. */
 export interface Answer {
-  /** What the payload is. */
+  /** Its payload, in words. */
   readonly payload: string;
   /** Its bytes when all went well; null: as many as were asked for. */
   readonly bytes: number | null;
@@ -19,7 +19,7 @@ export interface Answer {
   readonly fds: 0 | 1;
   /** How it says no; a connection that ends is the answer where none of these readers looks. */
   readonly failure: string;
-  /** Who reads what. */
+  /** Which front-ends read how much of it, and what they refuse. */
   readonly readers: string;
 }
 

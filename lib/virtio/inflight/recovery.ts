@@ -37,7 +37,7 @@ const COUNTER_MAX = 2n ** 52n;
 export interface RecoveredVring {
   /** Where the ring goes on. */
   readonly position: VringPosition;
-  /** For the next chain taken. */
+  /** Number of the next chain taken. */
   readonly counter: number;
   /** Chains that were held and are served again. */
   readonly held: number;

@@ -146,9 +146,9 @@ export class PackedInflight {
   readonly quads: BigUint64Array;
   /** The 8 bytes of both used positions: one store changes them together. */
   readonly next: BigUint64Array = new BigUint64Array(1);
-  /** The same in units of 16 bits. */
+  /** `next` in units of 16 bits. */
   readonly nextHalves: Uint16Array = new Uint16Array(this.next.buffer);
-  /** The same in bytes. */
+  /** `next` in bytes. */
   readonly nextBytes: Uint8Array = new Uint8Array(this.next.buffer);
   /** Order of the next chain taken, below 2^53. */
   counter: number;

@@ -38,7 +38,7 @@ export interface PackedPlace {
 
 /** What a journal's record is about; each a 64-bit number. */
 export interface JournalIdentity {
-  /** Of the guest's memory file. */
+  /** Device that holds the guest's memory file, as stat(2) numbers it. */
   readonly device: bigint;
   /** Number of the file on that device. */
   readonly inode: bigint;

@@ -27,7 +27,7 @@ export interface CommandHost {
 
 /** A place for commands. What is named and not there is a bug of ours. */
 export class Place {
-  /** What the commands change. */
+  /** The datapath that the commands change. */
   readonly path: Datapath;
   /** The thread that runs it. */
   readonly host: CommandHost;
