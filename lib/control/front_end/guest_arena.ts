@@ -19,9 +19,11 @@ const HUGE_PAGE_BYTES = 2 ** 21;
 export interface ArenaMapping {
   /** Host address of its first byte. */
   readonly address: number;
+  /** As many as were asked for. */
   readonly sizeBytes: number;
-  /** Its granules. */
+  /** Number of its first granule. */
   readonly first: number;
+  /** How many granules it has. */
   readonly count: number;
 }
 
@@ -30,7 +32,7 @@ export class GuestArena {
   readonly #reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">;
   readonly #granules: Stretches;
 
-  /** @param reservation at a multiple of 1 GiB; stays the caller's */
+  /** Nothing is mapped at first. @param reservation at a multiple of 1 GiB; stays the caller's */
   constructor(reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">) {
     this.#reservation = reservation;
     const granules = Math.floor(reservation.sizeBytes / WINDOW_STRIDE);
