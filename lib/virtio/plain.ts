@@ -34,6 +34,9 @@ import { segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
 import { copyBytes, windowView } from "./memory/window.ts";
 import { writeBareHeader } from "./net_header.ts";
 
+/** Result of a take: there is something, and the general way must look at it. */
+export const NOT_PLAIN: number = -1;
+
 /** Where each gathered buffer lies: its window, and its first byte in it. */
 export const plainWindow: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** See {@linkcode plainWindow}. */

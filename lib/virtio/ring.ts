@@ -141,6 +141,19 @@ export const RING_REASONS: readonly (RingReason | "ok")[] = [
 
 assert(RING_REASONS.length === RING_UNTRANSLATED + 1, "every reason has its text");
 
+/** What is known of the processor. */
+const processor = { loadsInOrder: false };
+
+/** Says whether loads are done in program order, as x86 promises. Before rings run; not at first. */
+export function trustLoadOrder(trusted: boolean): void {
+  processor.loadsInOrder = trusted;
+}
+
+/** Whether a flag that was read before what it guards needs nothing to keep the two in order. */
+export function loadsInOrder(): boolean {
+  return processor.loadsInOrder;
+}
+
 /** Private copy of the indirect table at hand. */
 export const indirectTable: Int32Array<ArrayBuffer> = new Int32Array(VIRTQUEUE_SIZE_MAX * 4);
 

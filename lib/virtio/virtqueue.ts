@@ -18,6 +18,7 @@ import type { Iotlb } from "./memory/iotlb.ts";
 import { type Ask, lookAheadPacked, lookAheadSplit } from "./look_ahead.ts";
 import type { GuestMemory } from "./memory/guest_memory.ts";
 import { deliverPacked, takePacked } from "./packed/frames.ts";
+import { NOT_PLAIN } from "./plain.ts";
 import { deliverPlainPacked, takePlainPacked } from "./packed/plain.ts";
 import { finishPacked } from "./packed/used.ts";
 import { PackedJournal } from "./packed/journal.ts";
@@ -102,8 +103,8 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
     return this.lastUsed;
   }
   take(memory: GuestMemory, framesMax: number): number {
-    const plain = mayBePlain() ? takePlainSplit(this, memory, framesMax) : 0;
-    return plain > 0 ? plain : takeSplit(this, memory, framesMax);
+    const plain = mayBePlain() ? takePlainSplit(this, memory, framesMax) : NOT_PLAIN;
+    return plain === NOT_PLAIN ? takeSplit(this, memory, framesMax) : plain;
   }
   finish(count: number): void {
     finishSplit(this, count);
@@ -156,8 +157,8 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
     return this.usedSlot;
   }
   take(memory: GuestMemory, framesMax: number): number {
-    const plain = mayBePlain() ? takePlainPacked(this, memory, framesMax) : 0;
-    return plain > 0 ? plain : takePacked(this, memory, framesMax);
+    const plain = mayBePlain() ? takePlainPacked(this, memory, framesMax) : NOT_PLAIN;
+    return plain === NOT_PLAIN ? takePacked(this, memory, framesMax) : plain;
   }
   finish(count: number): void {
     finishPacked(this, count);

@@ -28,7 +28,7 @@ import { VhostPort } from "../switch/ports/vhost_port.ts";
 import type { Vring } from "../switch/ports/vring.ts";
 import { Arena } from "../virtio/memory/arena.ts";
 import { stray } from "../virtio/memory/guest_memory.ts";
-import { RING_BAD_ADDRESS } from "../virtio/ring.ts";
+import { RING_BAD_ADDRESS, trustLoadOrder } from "../virtio/ring.ts";
 import { useArena, useHostCopy } from "../virtio/memory/window.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
@@ -242,6 +242,7 @@ function prepare(options: DataPlaneStart): DataPlaneLoop | StartFailure {
     if (options.cpus.length > 0) setThreadCpus(options.cpus);
     useHostCopy(copyMemory);
     useArena(new Arena(options.arena, viewMemory));
+    trustLoadOrder(Deno.build.arch === "x86_64");
     return new DataPlaneLoop(options);
   } catch (error) {
     return { message: error instanceof Error ? error.message : String(error), cpus: [] };

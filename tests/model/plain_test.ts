@@ -14,7 +14,7 @@ import { inflightBytes } from "../../lib/virtio/inflight/region.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
 import { journalBytes } from "../../lib/virtio/packed/journal.ts";
-import { RING_BAD_ADDRESS } from "../../lib/virtio/ring.ts";
+import { RING_BAD_ADDRESS, trustLoadOrder } from "../../lib/virtio/ring.ts";
 import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
 const RAM_BYTES = 2 << 20;
@@ -45,6 +45,8 @@ interface Case {
   readonly guests: readonly Guest[];
   /** Each burst is sent, polled and received before the next one. */
   readonly bursts: readonly (readonly Job[])[];
+  /** The processor is one that loads in order. */
+  readonly ordered?: boolean;
   /** What drivers write into descriptors before the last burst is polled; nothing is received then. */
   readonly spoils?: readonly Spoil[];
 }
@@ -94,6 +96,7 @@ const job: fc.Arbitrary<Job> = fc.record({
 });
 
 const cases: fc.Arbitrary<Case> = fc.record({
+  ordered: fc.boolean(),
   guests: fc.array(guest, { minLength: GUESTS, maxLength: GUESTS }),
   bursts: fc.array(fc.array(job, { maxLength: 40 }), { maxLength: 6 }),
 });
@@ -147,8 +150,12 @@ interface Outcome {
 }
 
 /** Runs a case. Nothing of it is left to chance. */
-function run({ guests, bursts, spoils = [] }: Case, plainAllowed: boolean): Outcome {
+function run(
+  { guests, bursts, ordered = true, spoils = [] }: Case,
+  plainAllowed: boolean,
+): Outcome {
   allowPlainBursts(plainAllowed);
+  trustLoadOrder(ordered);
   const benches = guests.map(({ shape, base }, index) => new Bench(index, shape, base, RAM_BYTES));
   const ledgers = benches.map((bench, i) => {
     if (guests[i]?.pieces) cut(bench, guests[i].base);
@@ -216,6 +223,7 @@ function compare(one: Case): Outcome {
     return plain;
   } finally {
     allowPlainBursts(true);
+    trustLoadOrder(false);
   }
 }
 
@@ -251,6 +259,7 @@ Deno.test("rings that are broken break the same way, and with the same frames be
       minLength: 1,
       maxLength: 3,
     }),
+    ordered: fc.boolean(),
     spoils: fc.array(spoilt, { minLength: 1, maxLength: 3 }),
   });
   let broken = 0;

@@ -8,7 +8,6 @@
  */
 import {
   beginPlainBurst,
-  BURST_FRAMES,
   CHAIN_BYTES_MAX,
   frameBytes,
   frameHeadPairs,
@@ -35,30 +34,37 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
-import { plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
-import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
+import { NOT_PLAIN, plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
+import { ANY_DESC_FLAG, loadsInOrder, VRING_DESC_F_WRITE } from "../ring.ts";
 import { PackedJournal } from "./journal.ts";
-import { availableSlots, type PackedQueue } from "./queue.ts";
-import { giveBack } from "./used.ts";
+import {
+  availableSlots,
+  PACKED_USED_FLAGS,
+  packedAvailable,
+  packedHasWork,
+  type PackedQueue,
+} from "./queue.ts";
+import { giveBack, ONE_SLOT } from "./used.ts";
 
 /** No granule. */
 const NONE = -1;
-/** Plain frames and buffers take one slot each. */
-const ONE_SLOT = new Int32Array(BURST_FRAMES).fill(1);
+/** Of a slot's last word, the flags that decide: available, and what kind of descriptor. */
+const PLAIN_MASK = (PACKED_USED_FLAGS | ANY_DESC_FLAG) << 16;
 
 /**
  * Takes plain frames from the front of a transmit queue into the burst, opened.
- * @returns frames taken; 0: the next one is not plain, there is none, or the driver broke a rule
+ * @returns frames taken; 0: there is none; NOT_PLAIN: the next one is not, or the driver broke a rule
  */
 export function takePlainPacked(
   queue: PackedQueue,
   memory: GuestMemory,
   framesMax: number,
 ): number {
-  const count = availableSlots(queue, framesMax);
-  if (count === 0) return 0;
+  if (!packedHasWork(queue)) return 0;
+  const count = slotsToLookAt(queue, framesMax);
   const { desc, headerBytes, ledger, size } = queue;
   const { slots } = memory;
+  let plain = packedAvailable(queue.availWrap) << 16;
   const least = headerBytes + HEAD_BYTES;
   let slot = queue.availSlot;
   let known = NONE;
@@ -69,12 +75,12 @@ export function takePlainPacked(
   let view = windowView[0]!;
   let taken = 0;
   for (; taken < count; taken++) {
+    const idFlags = desc[4 * slot + 3]!;
+    const id = idFlags & 0xffff;
+    if ((idFlags & PLAIN_MASK) !== plain || id >= size) break;
     const low = desc[4 * slot]!;
     const high = desc[4 * slot + 1]!;
     const length = desc[4 * slot + 2]!;
-    const idFlags = desc[4 * slot + 3]!;
-    const id = idFlags & 0xffff;
-    if ((idFlags & (ANY_DESC_FLAG << 16)) !== 0 || id >= size || high >>> HIGH_BITS !== 0) break;
     const tag = (high << 2) | (low >>> GRANULE_BITS);
     if (tag !== known) {
       const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
@@ -88,6 +94,7 @@ export function takePlainPacked(
     }
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
+    if (high >>> HIGH_BITS !== 0) break;
     const offset = at + delta;
     frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
     frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
@@ -96,15 +103,27 @@ export function takePlainPacked(
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
     frameId[taken] = id;
-    if (++slot === size) slot = 0;
+    if (++slot === size) {
+      slot = 0;
+      plain ^= PACKED_USED_FLAGS << 16;
+    }
   }
-  if (taken === 0) return 0;
+  if (taken === 0) return NOT_PLAIN;
   beginPlainBurst();
   if (ledger !== null && !(ledger instanceof PackedJournal)) {
     packedTaken(queue, ledger, queue.availSlot, taken, frameSlots);
   }
   consume(queue, taken);
   return taken;
+}
+
+/**
+ * How many slots may be looked at in one loop, each flags first. Where loads are done in program
+ * order the loop finds the end itself; elsewhere what is available is counted first, with Atomics.
+ */
+function slotsToLookAt(queue: PackedQueue, most: number): number {
+  if (!loadsInOrder()) return availableSlots(queue, most);
+  return most < queue.size ? most : queue.size;
 }
 
 /** Moves the available position over chains of one slot each, at most a ring of them. */
@@ -166,9 +185,10 @@ function gather(
   count: number,
 ): number {
   if (queue.log !== null) return 0;
-  const most = availableSlots(queue, count);
+  const most = slotsToLookAt(queue, count);
   const { desc, headerBytes, size } = queue;
   const { slots } = memory;
+  let plain = (packedAvailable(queue.availWrap) | VRING_DESC_F_WRITE) << 16;
   let slot = queue.availSlot;
   let known = NONE;
   let start = 0;
@@ -177,12 +197,12 @@ function gather(
   let window = 0;
   let run = 0;
   for (; run < most; run++) {
+    const idFlags = desc[4 * slot + 3]!;
+    const id = idFlags & 0xffff;
+    if ((idFlags & PLAIN_MASK) !== plain || id >= size) break;
     const low = desc[4 * slot]!;
     const high = desc[4 * slot + 1]!;
     const length = desc[4 * slot + 2]!;
-    const idFlags = desc[4 * slot + 3]!;
-    const id = idFlags & 0xffff;
-    if ((idFlags >>> 16 & ANY_DESC_FLAG) !== VRING_DESC_F_WRITE || id >= size) break;
     const tag = (high << 2) | (low >>> GRANULE_BITS);
     if (tag !== known) {
       const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
@@ -200,7 +220,10 @@ function gather(
     bufferBytes[run] = bytes;
     plainWindow[run] = window;
     plainOffset[run] = at + delta;
-    if (++slot === size) slot = 0;
+    if (++slot === size) {
+      slot = 0;
+      plain ^= PACKED_USED_FLAGS << 16;
+    }
   }
   return run;
 }

@@ -30,9 +30,8 @@ import {
 
 const VRING_PACKED_DESC_F_AVAIL = 1 << 7;
 const VRING_PACKED_DESC_F_USED = 1 << 15;
-const BOTH = VRING_PACKED_DESC_F_AVAIL | VRING_PACKED_DESC_F_USED;
 /** Flags of a used descriptor in a round whose wrap counter is 1; 0 in the others. */
-export const PACKED_USED_FLAGS: number = BOTH;
+export const PACKED_USED_FLAGS: number = VRING_PACKED_DESC_F_AVAIL | VRING_PACKED_DESC_F_USED;
 const VRING_PACKED_EVENT_FLAG_ENABLE = 0;
 const VRING_PACKED_EVENT_FLAG_DISABLE = 1;
 const VRING_PACKED_EVENT_FLAG_DESC = 2;
@@ -128,8 +127,13 @@ export class PackedQueue implements BadChains {
   }
 }
 
+/** The two flags of a descriptor that is available in a round with this wrap counter. */
+export function packedAvailable(wrap: number): number {
+  return wrap === 0 ? VRING_PACKED_DESC_F_USED : VRING_PACKED_DESC_F_AVAIL;
+}
+
 function isAvailable(flags: number, wrap: number): boolean {
-  return (flags & BOTH) === (wrap === 0 ? VRING_PACKED_DESC_F_USED : VRING_PACKED_DESC_F_AVAIL);
+  return (flags & PACKED_USED_FLAGS) === packedAvailable(wrap);
 }
 
 /** Whether the driver has made anything available. */

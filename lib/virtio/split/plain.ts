@@ -33,7 +33,7 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
-import { plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
+import { NOT_PLAIN, plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
 import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
 import { publishSplit, type SplitQueue } from "./queue.ts";
 
@@ -44,13 +44,14 @@ const NONE = -1;
 
 /**
  * Takes plain frames from the front of a transmit queue into the burst, opened.
- * @returns frames taken; 0: the next one is not plain, there is none, or the driver broke a rule
+ * @returns frames taken; 0: there is none; NOT_PLAIN: the next one is not, or the driver broke a rule
  */
 export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
   const { avail, desc, headerBytes, mask, size } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
-  if (available === 0 || available > size || queue.heads !== avail) return 0;
+  if (available === 0) return 0;
+  if (available > size || queue.heads !== avail) return NOT_PLAIN;
   const count = available < framesMax ? available : framesMax;
   const { slots } = memory;
   const least = headerBytes + HEAD_BYTES;
@@ -90,7 +91,7 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
     frameBytes[taken] = length - headerBytes;
     frameId[taken] = head;
   }
-  if (taken === 0) return 0;
+  if (taken === 0) return NOT_PLAIN;
   beginPlainBurst();
   queue.lastAvail = (first + taken) & 0xffff;
   if (queue.inflight !== null) splitTaken(queue.inflight, frameId, taken);
