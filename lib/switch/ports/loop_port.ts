@@ -19,7 +19,7 @@ import { Port, type Sink, type Source } from "./port.ts";
 
 /** One such port. Release it: it holds memory. Data-plane thread only. */
 export class LoopPort extends Port implements Source, Sink {
-  readonly #park = new Park();
+  readonly #park = Park.take();
 
   get port(): Port {
     return this;

@@ -24,7 +24,14 @@ export const PARK_FRAMES_MAX = 512;
 /** Bytes one park holds, heads not counted. */
 export const PARK_BYTES_MAX = 2 ** 20;
 
-/** One park. Release it: its window is one of a bounded number. Data-plane thread only. */
+/** Parks kept for the next rings that wait: with an IOMMU they come and go in the middle of traffic. */
+const SPARE_MAX = 32;
+const spare: Park[] = [];
+
+/**
+ * One park. {@linkcode Park.take} it and release it: its window is one of a bounded number.
+ * Data-plane thread only.
+ */
 export class Park {
   readonly #windows: WindowSet;
   readonly #window: number;
@@ -39,9 +46,14 @@ export class Park {
   #tail = 0;
 
   /** Takes memory and a window. */
-  constructor() {
+  private constructor() {
     this.#windows = WindowSet.over(new ArrayBuffer(PARK_BYTES_MAX));
     this.#window = this.#windows.window(0);
+  }
+
+  /** An empty park. @throws {Error} no window is free */
+  static take(): Park {
+    return spare.pop() ?? new Park();
   }
 
   /** Copies frame `frame` of the burst. @returns false if there is no room */
@@ -116,8 +128,10 @@ export class Park {
     this.count -= frames;
   }
 
-  /** Gives the memory back. */
+  /** Gives the memory back, and forgets the frames in it. */
   release(): void {
-    this.#windows.release();
+    this.drop(this.count);
+    if (spare.length < SPARE_MAX) spare.push(this);
+    else this.#windows.release();
   }
 }

@@ -145,7 +145,7 @@ function parkFrames(
   count: number,
 ): void {
   const waiting = waitingOf(vring);
-  const park = waiting.park ??= new Park();
+  const park = waiting.park ??= Park.take();
   let kept = 0;
   for (let i = start; i < start + count; i++) if (park.add(list[i]!)) kept++;
   const base = vring.port.counterBase;

@@ -61,7 +61,7 @@ windowView[PRIVATE_WINDOW] = privateView;
 
 let copyHost: ((target: bigint, source: bigint, sizeBytes: number) => void) | null = null;
 
-/** Gives the thread a memcpy by host address. Without it, views copy. */
+/** Gives the thread a memcpy by host address: mapped memory needs one. */
 // cold
 export function useHostCopy(
   copy: (target: bigint, source: bigint, sizeBytes: number) => void,
@@ -180,7 +180,7 @@ export function copyBytes(
   const target = windowAddress[targetWindow]!;
   const source = windowAddress[sourceWindow]!;
   if (target === 0 || source === 0) {
-    copyViews(targetWindow, targetOffset, sourceWindow, sourceOffset, sizeBytes);
+    copyPrivate(targetWindow, targetOffset, sourceWindow, sourceOffset, sizeBytes);
     return;
   }
   addressFloats[0] = target + targetOffset;
@@ -221,8 +221,8 @@ function copyShort(
   target.setBigUint64(targetOffset + last, source.getBigUint64(sourceOffset + last, true), true);
 }
 
-// cold: private memory has no host address.
-function copyViews(
+// cold: private memory has no host address, and typed arrays over the ranges would be garbage.
+function copyPrivate(
   targetWindow: number,
   targetOffset: number,
   sourceWindow: number,
@@ -230,7 +230,5 @@ function copyViews(
   sizeBytes: number,
 ): void {
   const target = windowView[targetWindow]!;
-  const source = windowView[sourceWindow]!;
-  const from = new Uint8Array(source.buffer, source.byteOffset + sourceOffset, sizeBytes);
-  new Uint8Array(target.buffer, target.byteOffset + targetOffset, sizeBytes).set(from);
+  copyShort(target, targetOffset, windowView[sourceWindow]!, sourceOffset, sizeBytes);
 }
