@@ -7,15 +7,21 @@ import {
   Mapping,
   Reservation,
   SystemError,
+  truncateFd,
   viewBytesMax,
   viewMemory,
 } from "../../../ffi/mod.ts";
 import { mapOver } from "../../../ffi/reservation.ts";
+import { libc } from "../../../ffi/symbols.ts";
+import { HugePages } from "../../harness/hugepages.ts";
+import { PEERS_REQUIRED } from "../../harness/peers.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 /** A file with it can be mapped to read only. */
 const F_SEAL_WRITE = 0x8;
+/** memfd_create(2): a file of huge pages. */
+const MFD_HUGETLB = 0x4;
 
 /** What the kernel has at a range: permissions and file of each mapping that touches it. */
 function mappedAt(address: number, sizeBytes: number): string[] {
@@ -79,6 +85,26 @@ Deno.test("a file can be mapped over a reservation where it cannot be moved", ()
   assert(mapOver(BigInt(reserved.address + MIB), fd, 0, BigInt(MIB)));
   assert.deepEqual(mappedAt(reserved.address + MIB, MIB), ["rw-s /memfd:over"]);
   reserved.unmap(reserved.address + MIB, MIB);
+  assert.deepEqual(mappedAt(reserved.address, GIB), ["---p "]);
+  closeFd(fd);
+  reserved.release();
+});
+
+Deno.test("huge pages are moved or mapped into a reservation, and leave it", () => {
+  using pages = HugePages.reserve(8);
+  if (pages === null && !PEERS_REQUIRED) {
+    return console.warn("SKIPPED: this system can spare no huge pages");
+  }
+  const reserved = Reservation.make(GIB, GIB);
+  const fd = libc.memfd_create(new TextEncoder().encode("huge\0"), MFD_HUGETLB);
+  truncateFd(fd, 4 * MIB);
+  const [moved, over] = [reserved.address + 2 * MIB, reserved.address + 8 * MIB];
+  assert(reserved.map(moved, fd, 2 * MIB, 2 * MIB));
+  assert(mapOver(BigInt(over), fd, 0, BigInt(4 * MIB)));
+  new Uint8Array(viewMemory(moved, 2 * MIB))[5] = 7;
+  assert.equal(new Uint8Array(viewMemory(over, 4 * MIB))[2 * MIB + 5], 7);
+  reserved.unmap(moved, 2 * MIB);
+  reserved.unmap(over, 4 * MIB);
   assert.deepEqual(mappedAt(reserved.address, GIB), ["---p "]);
   closeFd(fd);
   reserved.release();
