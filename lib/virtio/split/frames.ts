@@ -20,6 +20,7 @@ import {
   frameId,
   frameSegment,
   frameSegmentEnd,
+  isPlainBurst,
   TAKEN_SEGMENTS,
 } from "../burst.ts";
 import {
@@ -125,6 +126,10 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
 export function finishSplit(queue: SplitQueue, count: number): void {
   const { usedRing, mask } = queue;
   const from = queue.lastUsed;
+  if (isPlainBurst()) {
+    publishSplit(queue, (from + count) & 0xffff, false);
+    return;
+  }
   let index = from;
   for (let frame = 0; frame < count; frame++) {
     const entry = 2 * (index & mask);

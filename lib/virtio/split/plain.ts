@@ -14,7 +14,7 @@ import {
   frameId,
   HEAD_BYTES,
 } from "../burst.ts";
-import { bufferBytes, bufferId, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
+import { bufferBytes, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
 import { splitTaken } from "../inflight/region.ts";
 import {
   GRANULE_BITS,
@@ -43,11 +43,13 @@ const AVAIL_RING = 2;
 const NONE = -1;
 
 /**
- * Takes plain frames from the front of a transmit queue into the burst, opened.
+ * Takes plain frames from the front of a transmit queue into the burst, opened. Their used entries
+ * are written at once: no driver looks at them before the used index shows them, and their lines
+ * come while other things are done.
  * @returns frames taken; 0: there is none; NOT_PLAIN: the next one is not, or the driver broke a rule
  */
 export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
-  const { avail, desc, headerBytes, mask, size } = queue;
+  const { avail, desc, headerBytes, lastUsed, mask, size, usedRing } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
   if (available === 0) return 0;
@@ -90,6 +92,9 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
     frameId[taken] = head;
+    const used = 2 * ((lastUsed + taken) & mask);
+    usedRing[used] = head;
+    usedRing[used + 1] = 0;
   }
   if (taken === 0) return NOT_PLAIN;
   beginPlainBurst();
@@ -114,8 +119,7 @@ export function deliverPlainSplit(
   const run = gather(queue, memory, list, listStart, count);
   if (run === 0) return 0;
   touchBuffers(run);
-  const { headerBytes, mask, usedRing } = queue;
-  let used = queue.lastUsed;
+  const { headerBytes } = queue;
   let window = plainWindow[0]!;
   let view = windowView[window]!;
   let sourceWindow = segmentWindow[list[listStart]!]!;
@@ -132,20 +136,16 @@ export function deliverPlainSplit(
       source = windowView[sourceWindow]!;
     }
     writePlainFrame(frame, headerBytes, window, view, source, plainOffset[k]!);
-    const entry = 2 * (used & mask);
-    usedRing[entry] = bufferId[k]!;
-    usedRing[entry + 1] = bufferBytes[k]!;
     bytes += frameBytes[frame]!;
-    used++;
   }
   queue.lastAvail = (queue.lastAvail + run) & 0xffff;
-  publishSplit(queue, used & 0xffff, true);
+  publishSplit(queue, (queue.lastUsed + run) & 0xffff, true);
   outcomes[DELIVERED]! += run;
   outcomes[DELIVERED_BYTES]! += bytes;
   return run;
 }
 
-/** Finds a plain buffer for each frame. @returns frames that have one */
+/** Finds a plain buffer for each frame, and writes its used entry. @returns frames that have one */
 function gather(
   queue: SplitQueue,
   memory: GuestMemory,
@@ -153,7 +153,7 @@ function gather(
   listStart: number,
   count: number,
 ): number {
-  const { avail, desc, headerBytes, mask, size } = queue;
+  const { avail, desc, headerBytes, lastUsed, mask, size, usedRing } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
   if (available > size || queue.heads !== avail || queue.log !== null) return 0;
@@ -186,8 +186,10 @@ function gather(
     const at = low & GRANULE_MASK;
     const bytes = headerBytes + frameBytes[list[listStart + run]!]!;
     if (at < start || bytes > end - at || length < bytes) break;
-    bufferId[run] = head;
     bufferBytes[run] = bytes;
+    const used = 2 * ((lastUsed + run) & mask);
+    usedRing[used] = head;
+    usedRing[used + 1] = bytes;
     plainWindow[run] = window;
     plainOffset[run] = at + delta;
   }
