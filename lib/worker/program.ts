@@ -10,6 +10,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 
 /** Name of the file in the binary, beside the program it was built with. */
 export const PROGRAM_FILE = "data_plane.js";
@@ -28,6 +30,9 @@ export const PROGRAM_FOLDERS: readonly string[] = [
 const KEPT_MAX = 8;
 /** Others may write into a folder with one of these bits. */
 const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+/** The programs that {@linkcode prepareProgram} makes; other files are not ours to remove. */
+const PROGRAM_NAME = /^data_plane-[0-9a-f]{20}\.js$/;
 
 /** What a data-plane thread is started from. */
 export interface Program {
@@ -71,19 +76,30 @@ export async function prepareProgram(place: ProgramPlace): Promise<Program> {
     await checkFolder(place.cache);
     const path = `${place.cache}/data_plane-${digest(place.root)}.js`;
     if (!await exists(path)) await build(place, place.cache, path);
-    return { url: new URL(`file://${encodeURI(path)}`), slow: null };
+    return { url: pathToFileURL(path), slow: null };
   } catch (error) {
     const slow = error instanceof Error ? error.message : String(error);
-    return { url: new URL(`file://${encodeURI(place.root + PROGRAM_ENTRY)}`), slow };
+    return { url: pathToFileURL(place.root + PROGRAM_ENTRY), slow };
   }
 }
 
-/** What lies in the folder is run: nobody else may put anything there. */
+/**
+ * What lies in the folder is run: nobody but us and root may put anything there, or another folder
+ * in its place. A switch that root starts with the HOME of somebody else has none.
+ */
 async function checkFolder(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  const { uid, mode } = await Deno.stat(folder);
-  if (uid !== Deno.uid() || ((mode ?? 0) & OTHERS_WRITE) !== 0) {
-    throw new Error(`others may write into ${folder}`);
+  if ((await Deno.lstat(folder)).isSymlink) throw new Error(`${folder} is a link`);
+  const own = await Deno.realPath(folder);
+  for (let path = own;; path = dirname(path)) {
+    const { uid, mode } = await Deno.stat(path);
+    const shared = ((mode ?? 0) & OTHERS_WRITE) !== 0;
+    // In a folder such as /tmp nobody moves what is another one's.
+    const kept = path !== own && ((mode ?? 0) & STICKY) !== 0;
+    if ((uid !== Deno.uid() && uid !== 0) || (shared && !kept)) {
+      throw new Error(`others may write into ${path}`);
+    }
+    if (path === "/") return;
   }
 }
 
@@ -106,7 +122,8 @@ function digest(root: string): string {
 
 async function exists(path: string): Promise<boolean> {
   try {
-    return (await Deno.lstat(path)).isFile;
+    const { isFile, size } = await Deno.lstat(path);
+    return isFile && size > 0;
   } catch {
     return false;
   }
@@ -114,9 +131,12 @@ async function exists(path: string): Promise<boolean> {
 
 /** Makes `path`, whole or not at all: others may be at the same. @throws naming what failed */
 async function build(place: ProgramPlace, cache: string, path: string): Promise<void> {
-  const made = `${path}.${Deno.pid}`;
+  const made = `${path}.${crypto.randomUUID()}`;
   try {
     await bundle(place.deno, place.root + PROGRAM_ENTRY, made);
+    // On disk before it has its name: after a loss of power there must be no half of it.
+    using file = await Deno.open(made);
+    await file.sync();
     await Deno.rename(made, path);
   } catch (error) {
     await Deno.remove(made).catch(() => {});
@@ -129,7 +149,7 @@ async function build(place: ProgramPlace, cache: string, path: string): Promise<
 export async function bundle(deno: string, entry: string, output: string): Promise<void> {
   const { code, stderr } = await new Deno.Command(deno, {
     args: ["bundle", "--quiet", "--platform", "deno", "--output", output, entry],
-    cwd: new URL("./", `file://${encodeURI(entry)}`),
+    cwd: dirname(entry),
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
@@ -141,8 +161,9 @@ export async function bundle(deno: string, entry: string, output: string): Promi
 
 /** Removes the programs that were made longest ago. */
 async function prune(cache: string, path: string): Promise<void> {
-  const others = Array.from(Deno.readDirSync(cache), ({ name }) => `${cache}/${name}`)
-    .filter((each) => each !== path && each.endsWith(".js"))
+  const others = Array.from(Deno.readDirSync(cache), ({ name }) => name)
+    .filter((name) => PROGRAM_NAME.test(name) && `${cache}/${name}` !== path)
+    .map((name) => `${cache}/${name}`)
     .map((each) => ({ each, made: Deno.lstatSync(each).mtime?.getTime() ?? 0 }))
     .sort((a, b) => b.made - a.made);
   for (const { each } of others.slice(KEPT_MAX)) await Deno.remove(each).catch(() => {});

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { assert } from "../../base/assert.ts";
+import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight/region.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import type { Device } from "../device.ts";
@@ -11,6 +13,16 @@ import type { InflightArea } from "../device/inflight_area.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
 import { INFLIGHT_PAYLOAD_BYTES, type InflightShape } from "../wire/payloads.ts";
 import { type Call, ends, endsIf, reply, type Result } from "./result.ts";
+
+/**
+ * Longest area that is mapped, bytes: that of all rings a device can have, and of a front-end that
+ * rounds up to huge pages. Address space is everybody's.
+ */
+const AREA_BYTES_MAX = 2 ** 30;
+assert(
+  VRINGS_PER_PORT * inflightBytes(true, VIRTQUEUE_SIZE_MAX) <= AREA_BYTES_MAX,
+  "an area of our own is accepted",
+);
 
 function bad(detail: string): Refusal {
   return { code: "bad-inflight", detail };
@@ -70,6 +82,7 @@ function checkArea(
   }
   // Split regions are the smaller ones; packed rings are checked again when they start.
   const least = queues * inflightBytes(device.packed, entries);
+  if (sizeBytes > AREA_BYTES_MAX) return bad(`${sizeBytes} bytes of at most ${AREA_BYTES_MAX}`);
   if (sizeBytes < least) return bad(`${sizeBytes} bytes, ${least} needed`);
   return { queues, entries, sizeBytes, offset };
 }

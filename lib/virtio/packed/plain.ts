@@ -81,6 +81,7 @@ export function takePlainPacked(
     const low = desc[4 * slot]!;
     const high = desc[4 * slot + 1]!;
     const length = desc[4 * slot + 2]!;
+    if (high >>> HIGH_BITS !== 0) break;
     const tag = (high << 2) | (low >>> GRANULE_BITS);
     if (tag !== known) {
       const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
@@ -94,7 +95,6 @@ export function takePlainPacked(
     }
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
-    if (high >>> HIGH_BITS !== 0) break;
     const offset = at + delta;
     frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
     frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
@@ -203,6 +203,7 @@ function gather(
     const low = desc[4 * slot]!;
     const high = desc[4 * slot + 1]!;
     const length = desc[4 * slot + 2]!;
+    if (high >>> HIGH_BITS !== 0) break;
     const tag = (high << 2) | (low >>> GRANULE_BITS);
     if (tag !== known) {
       const entry = (tag & (SLOTS - 1)) * SLOT_WORDS;
@@ -215,7 +216,7 @@ function gather(
     }
     const at = low & GRANULE_MASK;
     const bytes = headerBytes + frameBytes[list[listStart + run]!]!;
-    if (at < start || bytes > end - at || length < bytes || high >>> HIGH_BITS !== 0) break;
+    if (at < start || bytes > end - at || length < bytes) break;
     bufferId[run] = id;
     bufferBytes[run] = bytes;
     plainWindow[run] = window;

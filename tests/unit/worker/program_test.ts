@@ -97,8 +97,32 @@ Deno.test("without a program the sources run, and it is said why", async () => {
 Deno.test("no program is taken from where others may write", async () => {
   using checkout = new Checkout();
   const { url } = await checkout.prepare();
+  const refused = async (cache: string, why: RegExp): Promise<void> => {
+    const again = await checkout.prepare(cache);
+    assert.notEqual(again.url.href, url.href);
+    assert.match(again.slow ?? "", why);
+  };
   Deno.chmodSync(checkout.cache, 0o770);
-  const again = await checkout.prepare();
-  assert.notEqual(again.url.href, url.href);
-  assert.match(again.slow ?? "", /others may write into /);
+  await refused(checkout.cache, /others may write into /);
+  Deno.chmodSync(checkout.cache, 0o700);
+  const link = `${checkout.root}link`;
+  Deno.symlinkSync(checkout.cache, link);
+  await refused(link, /is a link/);
+  const open = `${checkout.root}open`;
+  Deno.mkdirSync(open);
+  Deno.chmodSync(open, 0o777);
+  await refused(`${open}/cache`, /others may write into .*open/);
+  assert.deepEqual(await checkout.prepare(), { url, slow: null });
+});
+
+Deno.test("an empty program is made again, and files of others stay", async () => {
+  using checkout = new Checkout();
+  const { url } = await checkout.prepare();
+  Deno.truncateSync(url.pathname);
+  assert.deepEqual(await checkout.prepare(), { url, slow: null });
+  assert.equal(await Deno.readTextFile(url), "one");
+  for (let i = 0; i < 12; i++) Deno.writeTextFileSync(`${checkout.cache}/other${i}.js`, "");
+  checkout.write("two");
+  await checkout.prepare();
+  assert.equal(Array.from(Deno.readDirSync(checkout.cache)).length, 14);
 });

@@ -105,6 +105,9 @@ Deno.test("numbers that no area has end the connection", () => {
     [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 0, 65536n)],
     [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 8319n)],
     [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 2n ** 63n)],
+    // Address space is everybody's: one area may not have all of it.
+    [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 2n ** 30n + 1n)],
+    [id.VHOST_USER_SET_INFLIGHT_FD, area(1, 1, 2n ** 44n)],
     [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n, 8n)],
     [id.VHOST_USER_SET_INFLIGHT_FD, area(2, 256, 65536n, 2n ** 60n)],
   ];
@@ -115,6 +118,14 @@ Deno.test("numbers that no area has end the connection", () => {
     assert.equal(host.running.size, before);
     finish(session, host);
   }
+});
+
+Deno.test("an area may be rounded up to huge pages", () => {
+  const { session, host } = running(QEMU_SPLIT);
+  const given = area(2, 256, 2n ** 30n);
+  accept(session, message(id.VHOST_USER_SET_INFLIGHT_FD, given, [host.fd("other")]));
+  assert.equal(host.inflight?.sizeBytes, 2 ** 30);
+  finish(session, host);
 });
 
 Deno.test("what the host refuses is refused, and the old area stays", () => {
