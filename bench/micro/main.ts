@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { bundle } from "../../lib/worker/program.ts";
 
-const FOLDER = new URL("./", import.meta.url).pathname;
+const FOLDER = fileURLToPath(new URL("./", import.meta.url));
 
 const folder = await Deno.makeTempDir({ prefix: "vuswitch-" });
 try {

@@ -5,10 +5,11 @@
  * @module
  */
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { format } from "@std/fmt/bytes";
 import { bundle, PROGRAM_ENTRY, PROGRAM_FILE } from "../worker/program.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const READY_MS_MAX = 30_000;
 
 /** `deno compile` could not get the runtime (denort) that it puts in front of the program. */

@@ -10,17 +10,19 @@
  *
  * ```
  *   take      a descriptor -> checked, translated, the head loaded, all in one pass
- *   gather    a descriptor -> checked, translated, its first lines asked for
- *   write     header, checked head, the rest: one copy; the used entry
+ *   gather    a descriptor -> checked, translated
+ *   touch     its first lines asked for
+ *   write     header, checked head, the rest: one copy
  * ```
  *
  * Why the loops are like that. A cache line that the driver's core has touched last takes 50 to 100
  * ns to come. The processor has dozens of them on their way at once, but only those it meets within
- * a few hundred instructions: so loops are short, do one thing, and gathering stores a word to the
- * first two lines of each buffer, long before they are filled.
+ * a few hundred instructions: so loops are short and do one thing, and one of them only stores a word to
+ * the first two lines of each buffer, before any is filled.
  *
  * A piece of memory is a granule of one region (memory/guest_memory.ts). What is known of the last
- * one stays in locals: buffers of a driver lie together.
+ * one stays in locals: buffers of a driver lie together. So the look-up stands in each loop, four times
+ * in all: a function would have to put five results into memory, for every frame.
  *
  * Whatever is not plain ends the loop in front of it, and is served by the general way (frames.ts),
  * in its turn and with all its checks: nothing is given up here, nothing counted as a fault. A plain
@@ -31,7 +33,7 @@
 import { BURST_FRAMES, frameBytes, frameHeadPairs, HEAD_BYTES } from "./burst.ts";
 import { bufferBytes } from "./deliver.ts";
 import { segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
-import { copyBytes, windowView } from "./memory/window.ts";
+import { copyBytes, copyShort, LOOP_BYTES_MAX, windowView } from "./memory/window.ts";
 import { writeBareHeader } from "./net_header.ts";
 
 /** Result of a take: there is something, and the general way must look at it. */
@@ -49,7 +51,7 @@ const SECOND_LINE = 64;
  * Has the first lines of `count` gathered buffers come from the driver's core, with words that are
  * written over: a store each and little else, so that dozens of them are under way at once.
  */
-export function touchBuffers(count: number): void {
+function touchBuffers(count: number): void {
   for (let k = 0; k < count; k++) {
     const view = windowView[plainWindow[k]!]!;
     const offset = plainOffset[k]!;
@@ -58,40 +60,45 @@ export function touchBuffers(count: number): void {
   }
 }
 
-/** Writes a plain frame, its virtio-net header first. @param offset of the buffer in `view` */
-export function writePlainFrame(
-  frame: number,
+/**
+ * Writes frames of a plain burst into the buffers gathered for them, each a virtio-net header, the
+ * checked head and the rest in one copy.
+ * @param list frame numbers, from `listStart` on, one for each of `count` buffers
+ * @returns bytes of the frames, without virtio-net headers
+ */
+export function writePlainFrames(
+  list: Uint16Array,
+  listStart: number,
+  count: number,
   headerBytes: number,
-  window: number,
-  view: DataView,
-  source: DataView,
-  offset: number,
-): void {
-  writeBareHeader(view, offset, headerBytes, 1);
-  const target = offset + headerBytes;
-  view.setBigUint64(target, frameHeadPairs[2 * frame]!, true);
-  view.setBigUint64(target + 8, frameHeadPairs[2 * frame + 1]!, true);
-  const rest = frameBytes[frame]! - HEAD_BYTES;
-  const from = segmentOffset[frame]!;
-  if (rest >= 8 && rest <= SHORT_BYTES_MAX) {
-    copyShort(view, target + HEAD_BYTES, source, from, rest);
-  } else copyBytes(window, target + HEAD_BYTES, segmentWindow[frame]!, from, rest);
-}
-
-/** Up to here words are moved one by one; beyond, memcpy is faster: see window.ts. */
-const SHORT_BYTES_MAX = 128;
-
-/** Moves 8 bytes or more; the last word may overlap the one before. */
-function copyShort(
-  view: DataView,
-  target: number,
-  source: DataView,
-  from: number,
-  bytes: number,
-): void {
-  const last = bytes - 8;
-  for (let done = 0; done < last; done += 8) {
-    view.setBigUint64(target + done, source.getBigUint64(from + done, true), true);
+): number {
+  touchBuffers(count);
+  let window = plainWindow[0]!;
+  let view = windowView[window]!;
+  let sourceWindow = segmentWindow[list[listStart]!]!;
+  let source = windowView[sourceWindow]!;
+  let bytes = 0;
+  for (let k = 0; k < count; k++) {
+    const frame = list[listStart + k]!;
+    if (plainWindow[k] !== window) {
+      window = plainWindow[k]!;
+      view = windowView[window]!;
+    }
+    if (segmentWindow[frame] !== sourceWindow) {
+      sourceWindow = segmentWindow[frame]!;
+      source = windowView[sourceWindow]!;
+    }
+    const offset = plainOffset[k]!;
+    writeBareHeader(view, offset, headerBytes, 1);
+    const target = offset + headerBytes;
+    view.setBigUint64(target, frameHeadPairs[2 * frame]!, true);
+    view.setBigUint64(target + 8, frameHeadPairs[2 * frame + 1]!, true);
+    const rest = frameBytes[frame]! - HEAD_BYTES;
+    const from = segmentOffset[frame]!;
+    // The views are at hand: a short frame needs no second look at its windows.
+    if (rest <= LOOP_BYTES_MAX) copyShort(view, target + HEAD_BYTES, source, from, rest);
+    else copyBytes(window, target + HEAD_BYTES, sourceWindow, from, rest);
+    bytes += frameBytes[frame]!;
   }
-  view.setBigUint64(target + last, source.getBigUint64(from + last, true), true);
+  return bytes;
 }

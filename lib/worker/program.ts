@@ -11,7 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** Name of the file in the binary, beside the program it was built with. */
 export const PROGRAM_FILE = "data_plane.js";
@@ -57,7 +57,7 @@ export async function findProgram(): Promise<Program> {
   if (Deno.build.standalone) {
     return { url: new URL(`./${PROGRAM_FILE}`, import.meta.url), slow: null };
   }
-  const root = new URL("../../", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("../../", import.meta.url));
   return await prepareProgram({ root, cache: cacheFolder(), deno: Deno.execPath() });
 }
 
@@ -142,7 +142,8 @@ async function build(place: ProgramPlace, cache: string, path: string): Promise<
     await Deno.remove(made).catch(() => {});
     throw error;
   }
-  await prune(cache, path);
+  // Others may prune at the same time; what is left over is no reason to run slowly.
+  await prune(cache, path).catch(() => {});
 }
 
 /** Makes one file of a module and all it imports. @throws naming what failed */

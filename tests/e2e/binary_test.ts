@@ -7,6 +7,7 @@
  */
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
 import { compile, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
 import { hasTestpmd } from "../../lib/demo/testpmd.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -83,6 +84,15 @@ peerTest("from a checkout the data plane runs as one file, or says why not", [],
     const made = Array.from(Deno.readDirSync(folder.file("cache/vuswitch")), ({ name }) => name);
     assert.equal(made.length, 1);
     assert.match(made[0] ?? "", /^data_plane-[0-9a-f]{20}\.js$/);
+  });
+  await t.step("bundled, from a folder of an odd name", async () => {
+    const checkout = folder.file("a b#c%20ü");
+    await Deno.symlink(fileURLToPath(new URL("../../", import.meta.url)), checkout);
+    const env = ["-u", "HOME", `XDG_CACHE_HOME=${folder.file("odd ?")}`, `DENO_DIR=${denoFolder}`];
+    const words = [Deno.execPath(), "run", "-A", `${checkout}/main.ts`];
+    await using running = await SwitchProcess.start(folder.path, [], ["env", ...env, ...words]);
+    assert.equal(await running.stop(), 0, running.log);
+    assert.doesNotMatch(running.log, /frames take/);
   });
   await t.step("from its sources", async () => {
     await using running = await start("");

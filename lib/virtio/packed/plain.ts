@@ -34,7 +34,7 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
-import { NOT_PLAIN, plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
+import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
 import { ANY_DESC_FLAG, loadsInOrder, VRING_DESC_F_WRITE } from "../ring.ts";
 import { PackedJournal } from "./journal.ts";
 import {
@@ -149,26 +149,7 @@ export function deliverPlainPacked(
 ): number {
   const run = gather(queue, memory, list, listStart, count);
   if (run === 0) return 0;
-  touchBuffers(run);
-  const { headerBytes } = queue;
-  let window = plainWindow[0]!;
-  let view = windowView[window]!;
-  let sourceWindow = segmentWindow[list[listStart]!]!;
-  let source = windowView[sourceWindow]!;
-  let bytes = 0;
-  for (let k = 0; k < run; k++) {
-    const frame = list[listStart + k]!;
-    if (plainWindow[k] !== window) {
-      window = plainWindow[k]!;
-      view = windowView[window]!;
-    }
-    if (segmentWindow[frame] !== sourceWindow) {
-      sourceWindow = segmentWindow[frame]!;
-      source = windowView[sourceWindow]!;
-    }
-    writePlainFrame(frame, headerBytes, window, view, source, plainOffset[k]!);
-    bytes += frameBytes[frame]!;
-  }
+  const bytes = writePlainFrames(list, listStart, run, queue.headerBytes);
   consume(queue, run);
   giveBack(queue, run, bufferId, bufferBytes, ONE_SLOT);
   outcomes[DELIVERED]! += run;

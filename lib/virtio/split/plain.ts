@@ -33,7 +33,7 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
-import { NOT_PLAIN, plainOffset, plainWindow, touchBuffers, writePlainFrame } from "../plain.ts";
+import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
 import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
 import { publishSplit, type SplitQueue } from "./queue.ts";
 
@@ -118,26 +118,7 @@ export function deliverPlainSplit(
 ): number {
   const run = gather(queue, memory, list, listStart, count);
   if (run === 0) return 0;
-  touchBuffers(run);
-  const { headerBytes } = queue;
-  let window = plainWindow[0]!;
-  let view = windowView[window]!;
-  let sourceWindow = segmentWindow[list[listStart]!]!;
-  let source = windowView[sourceWindow]!;
-  let bytes = 0;
-  for (let k = 0; k < run; k++) {
-    const frame = list[listStart + k]!;
-    if (plainWindow[k] !== window) {
-      window = plainWindow[k]!;
-      view = windowView[window]!;
-    }
-    if (segmentWindow[frame] !== sourceWindow) {
-      sourceWindow = segmentWindow[frame]!;
-      source = windowView[sourceWindow]!;
-    }
-    writePlainFrame(frame, headerBytes, window, view, source, plainOffset[k]!);
-    bytes += frameBytes[frame]!;
-  }
+  const bytes = writePlainFrames(list, listStart, run, queue.headerBytes);
   queue.lastAvail = (queue.lastAvail + run) & 0xffff;
   publishSplit(queue, (queue.lastUsed + run) & 0xffff, true);
   outcomes[DELIVERED]! += run;
