@@ -12,10 +12,12 @@ export type CounterUnit =
   | "bytes"
   | "commands"
   | "frames"
+  | "microseconds"
   | "notifications"
   | "rounds"
   | "times"
-  | "translations";
+  | "translations"
+  | "visits";
 
 /**
  * Name, unit and meaning. `now`: a number that goes down as well and has no rate, as the entries of
@@ -121,11 +123,30 @@ export const VRING_ROWS = [
 
 /** Of the data plane as a whole. */
 export const WORKER_ROWS = [
-  ["frames", "frames", "frames of all ports"],
-  ["bursts", "rounds", "rounds in which there were frames"],
+  ["frames", "frames", "frames taken from all ports"],
+  ["bursts", "visits", "visits to a queue that took frames"],
   ["sleeps", "times", "times the data plane slept for want of work"],
   ["wakeups", "times", "times a kick or a command woke it"],
   ["commands", "commands", "commands of the control thread"],
+  ["rounds", "rounds", "rounds of visits to all queues"],
+  ["busyRounds", "rounds", "of them, that took frames"],
+  ["busyUs", "microseconds", "time in rounds that took frames"],
+  ["pollingUs", "microseconds", "time in rounds that found none"],
+  ["asleepUs", "microseconds", "time asleep, and going to sleep and waking up"],
+  ["commandUs", "microseconds", "time in commands of the control thread"],
+  ["stalls", "times", "times it was away from its queues for 1 ms or longer, sleep aside"],
+  ["longStalls", "times", "of them, for 10 ms or longer"],
+  ["longestStallUs", "microseconds", "the longest of them, since the start", "now"],
+  ["plainFrames", "frames", "frames taken the plain way: a descriptor each"],
+  ["generalFrames", "frames", "frames taken the general way, descriptor by descriptor"],
+  ["bursts1", "visits", "visits that took 1 frame"],
+  ["bursts2", "visits", "visits that took 2 or 3 frames"],
+  ["bursts4", "visits", "visits that took 4 to 7 frames"],
+  ["bursts8", "visits", "visits that took 8 to 15 frames"],
+  ["bursts16", "visits", "visits that took 16 to 31 frames"],
+  ["bursts32", "visits", "visits that took 32 to 63 frames"],
+  ["bursts64", "visits", "visits that took 64 to 127 frames"],
+  ["bursts128", "visits", "visits that took 128 frames, which is the most"],
 ] as const satisfies readonly CounterRow[];
 
 /** Of the forwarding database. */

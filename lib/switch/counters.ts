@@ -40,7 +40,7 @@ export const WORKER: IndexOf<typeof WORKER_COUNTERS> = indexOf(WORKER_COUNTERS);
 /** Numbers in a block; a whole number of cache lines, so that no two ports share one. */
 const PORT_BLOCK = 32;
 const VRING_BLOCK = 8;
-const WORKER_BLOCK = 8;
+const WORKER_BLOCK = 32;
 
 // A counter too many would overlap with the next block.
 assert(PORT_COUNTERS.length <= PORT_BLOCK, "a port's counters fit its block");

@@ -40,12 +40,14 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import {
   BURST_FRAMES,
   FRAME_OVERSIZE,
   frameBytes,
   frameHead,
   HEAD_WORDS,
+  isPlainBurst,
 } from "../virtio/burst.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
@@ -77,6 +79,9 @@ const RESERVED_WORD = 0x00c28001;
 const RESERVED_REST_MASK = 0xf0ff;
 
 const FLOOD = -1;
+
+// A burst is counted in the row of the power of 2 that it has reached.
+assert(BURST_FRAMES < 2 << (WORKER.bursts128 - WORKER.bursts1), "each burst has its row");
 
 /** The switch: its ports, and the frames of the burst sorted by destination. */
 export class Datapath {
@@ -147,6 +152,8 @@ export function pollSource(path: Datapath, source: Source): number {
   if (count === 0) return 0;
   const { counters } = path;
   const { port } = source;
+  counters[WORKER_BASE + (isPlainBurst() ? WORKER.plainFrames : WORKER.generalFrames)]! += count;
+  counters[WORKER_BASE + WORKER.bursts1 + 31 - Math.clz32(count)]!++;
   if (source.enabled) forward(path, port, count);
   else counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
   source.finish(path, count);

@@ -36,11 +36,12 @@ import { FlapNews } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { IN_BAND } from "./wire.ts";
+import { WorkMeter } from "./work_meter.ts";
 
 /** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
 const SPIN_MS = 0.1;
-/** Empty rounds between two looks at the clock, 90 ns each. */
-const CLOCK_ROUNDS = 64;
+/** Empty rounds before it does, 90 ns each. */
+const EMPTY_ROUNDS_MIN = 64;
 /** Longest sleep, ms: the FDB ages meanwhile. */
 const SLEEP_MS_MAX = 1000;
 /** Longest sleep while something must be looked at without a wake-up, ms. */
@@ -68,6 +69,7 @@ class DataPlaneLoop {
   /** A front-end gave no kick descriptor and wants to be polled. */
   #withoutKick = false;
   readonly #inBandCalls: InBandCalls;
+  readonly #meter: WorkMeter;
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
 
@@ -81,7 +83,9 @@ class DataPlaneLoop {
     this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
-    this.#path = new Datapath(PORTS_MAX, fdb, new Float64Array(start.counters), {
+    const counters = new Float64Array(start.counters);
+    this.#meter = new WorkMeter(counters, () => performance.now());
+    this.#path = new Datapath(PORTS_MAX, fdb, counters, {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
       badChain: (vring, reason) => this.#tell(EVENT.badChain, vring, reason),
@@ -106,9 +110,9 @@ class DataPlaneLoop {
   /** The loop. Returns when told to shut down. */
   run(): void {
     let emptyRounds = 0;
-    let rounds = 0;
     let busyUntil = 0;
     const { sources } = this.#path;
+    const meter = this.#meter;
     while (this.#running) {
       if (this.#mailbox.waiting) this.#obey();
       let frames = 0;
@@ -118,12 +122,12 @@ class DataPlaneLoop {
       this.#events.flush();
       if (frames > 0) emptyRounds = 0;
       else emptyRounds++;
-      if ((++rounds & (CLOCK_ROUNDS - 1)) !== 0 && this.#idle !== "sleep") continue;
-      const now = performance.now();
+      if (!meter.round(frames) && this.#idle !== "sleep") continue;
+      const now = meter.look();
       this.#tick(now);
       if (emptyRounds === 0) busyUntil = now + SPIN_MS;
       else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
-        if (emptyRounds >= CLOCK_ROUNDS || this.#idle === "sleep") this.#sleep();
+        if (emptyRounds >= EMPTY_ROUNDS_MIN || this.#idle === "sleep") this.#sleep();
       }
     }
     this.#epoll.close();
@@ -153,6 +157,7 @@ class DataPlaneLoop {
       this.#mailbox.setSleeping(false);
     }
     setKicks(this.#path, false);
+    this.#meter.slept();
   }
 
   #countKick(tag: number): void {
@@ -165,6 +170,7 @@ class DataPlaneLoop {
 
   #obey(): void {
     const { command, given, results } = this.#mailbox;
+    const began = this.#meter.beginCommand();
     let failed: unknown = null;
     try {
       this.#commands.runNumbered(command, given, results);
@@ -173,6 +179,7 @@ class DataPlaneLoop {
     }
     this.#path.counters[WORKER_BASE + WORKER.commands]!++;
     this.#withoutKick = this.#path.sources.some((source) => source.polled);
+    this.#meter.endCommand(began);
     if (failed === null) this.#mailbox.answerDone();
     else this.#answerFailed(failed);
   }

@@ -8,7 +8,14 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { VRING, vringBase, WORKER, WORKER_BASE } from "../../lib/switch/counters.ts";
+import {
+  portBase,
+  VRING,
+  vringBase,
+  WORKER,
+  WORKER_BASE,
+  WORKER_COUNTERS,
+} from "../../lib/switch/counters.ts";
 import { allowPlainBursts, isPlainBurst } from "../../lib/virtio/burst.ts";
 import { inflightBytes } from "../../lib/virtio/inflight/region.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
@@ -149,9 +156,12 @@ interface Outcome {
   readonly bursts: number;
 }
 
+/** Counters of visits by the number of their frames. */
+const BURST_NAMES = WORKER_COUNTERS.filter((name) => /^bursts\d/.test(name));
+
 /** Runs a case. Nothing of it is left to chance. */
 function run(
-  { guests, bursts, ordered = true, spoils = [] }: Case,
+  { guests, bursts: sent, ordered = true, spoils = [] }: Case,
   plainAllowed: boolean,
 ): Outcome {
   allowPlainBursts(plainAllowed);
@@ -168,7 +178,7 @@ function run(
   let plain = 0;
   let taken = 0;
   let seed = 0;
-  for (const burst of bursts) {
+  for (const burst of sent) {
     for (const [i, bench] of benches.entries()) {
       const { buffers } = guests[i] as Guest;
       for (let n = 0; bench.offer(buffers[n % buffers.length] ?? [], n % 3 === 0); n++);
@@ -176,7 +186,7 @@ function run(
     for (const each of burst) {
       benches[each.from]?.send(frameFrom(each, seed++), each.cuts, each.indirect);
     }
-    if (burst === bursts.at(-1)) { for (const each of spoils) spoil(benches, each); }
+    if (burst === sent.at(-1)) { for (const each of spoils) spoil(benches, each); }
     for (const bench of benches) {
       while (poll(path, bench) > 0) {
         taken++;
@@ -189,7 +199,14 @@ function run(
   }
   const broken = benches.flatMap(({ port }) => port.vrings.map((vring) => vring?.queue.broken));
   const { counters } = path;
-  counters[WORKER_BASE + WORKER.bursts] = 0;
+  const [frames = 0, plainFrames = 0, generalFrames = 0, ...bursts] =
+    (["frames", "plainFrames", "generalFrames", ...BURST_NAMES] as const)
+      .map((name) => counters[WORKER_BASE + WORKER[name]] ?? NaN);
+  assert.equal(plainFrames + generalFrames, frames);
+  assert.equal(bursts.reduce((sum, count) => sum + count), taken, "each visit is in one row");
+  assert(plainFrames >= plain && generalFrames >= taken - plain);
+  // What went which way, and in how many visits, is what may differ.
+  counters.fill(0, WORKER_BASE + WORKER.bursts, portBase(0, 2));
   for (let index = 0; index < GUESTS; index++) {
     for (const number of [0, 1]) {
       const base = vringBase(index, number, 2);
