@@ -5,6 +5,7 @@
  * @module
  */
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
+import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { FDB_COMMANDS } from "./commands/fdb.ts";
 import { LINK_COMMANDS } from "./commands/link.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
@@ -18,6 +19,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   link: "direct links between two ports",
   fdb: "the forwarding database",
   vring: "virtqueues",
+  emit: "print what other programs shall do",
 };
 
 const RUN = doing({
@@ -81,5 +83,6 @@ export const COMMANDS: readonly CommandRow[] = [
   ...FDB_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,
+  ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],
 ];

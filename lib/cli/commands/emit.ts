@@ -1,0 +1,60 @@
+/**
+ * Commands that print what other programs shall do. They ask no switch and change nothing.
+ *
+ * @module
+ */
+import { type CommandRow, OUTPUT, printing } from "../command.ts";
+import { view } from "../view.ts";
+import type { FabricWords, HostAddress } from "../../emit/fabric.ts";
+
+/** Addresses of this host's own devices; none where they cannot be read. */
+function hostAddresses(): readonly HostAddress[] {
+  try {
+    return Deno.networkInterfaces();
+  } catch {
+    return [];
+  }
+}
+
+/** In the order help lists them. */
+export const EMIT_COMMANDS: readonly CommandRow[] = [
+  printing({
+    words: ["emit", "evpn"],
+    brief: "print how this host joins a network of several hosts: bridge, VXLAN, TAP and FRR",
+    examples: [
+      "vuswitch emit evpn --vni 100 --peer 10.77.0.2 --peer 10.77.0.3 | sh",
+      "vuswitch emit evpn --vni 100 --peer 10.77.0.2 --static",
+      "vuswitch emit evpn --vni 100 --peer 10.77.0.2 --remove | sh",
+    ],
+    flags: {
+      vni: { brief: "number of the network, 1 to 16777215", placeholder: "N" },
+      peer: {
+        brief: "address of another host, once for each; or of the route reflectors",
+        placeholder: "ADDRESS",
+        many: true,
+      },
+      local: {
+        brief: "this host's address (the one in the first peer's network)",
+        placeholder: "ADDRESS",
+      },
+      static: { brief: "without FRR: flood and learn, up to ten hosts", yes: true },
+      reflector: { brief: "this host hands on to each peer what the others say", yes: true },
+      as: { brief: "BGP's number of all hosts (65000)", placeholder: "N" },
+      tap: { brief: "the switch's uplink (vswVNI)", placeholder: "NAME" },
+      bridge: { brief: "the bridge (brVNI)", placeholder: "NAME" },
+      user: { brief: "who may open the TAP (root)", placeholder: "NAME" },
+      mtu: { brief: "of the guests (1450, or 1430 over IPv6)", placeholder: "N" },
+      remove: { brief: "print what takes it away again", yes: true },
+      output: { ...OUTPUT, brief: "how to print: as a script, or as JSON" },
+    },
+  }, async () => {
+    const { readFabric } = await import("../../emit/fabric.ts");
+    const { emitEvpn } = await import("../../emit/evpn.ts");
+    return view(
+      "evpn",
+      (flags: FabricWords & { readonly remove: boolean }) =>
+        emitEvpn(readFabric(flags, hostAddresses()), flags.remove),
+      ({ script }) => `${script.join("\n")}\n`,
+    );
+  }),
+];

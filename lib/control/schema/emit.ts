@@ -1,0 +1,33 @@
+/**
+ * What `emit` prints in JSON. Its type is what is made: a field more or less does not compile.
+ *
+ * @module
+ */
+import type { Emitted } from "../../emit/evpn.ts";
+import { flag, list, maybe, record, type Schema, text, whole } from "./builder.ts";
+
+const line = text("a line");
+
+/** `emit evpn`. */
+export const EVPN: Schema<Emitted> = record(
+  "emit evpn: how this host joins a network of several hosts",
+  {
+    vni: whole("number of the network", 1, 2 ** 24 - 1),
+    local: text("address of this host's end of all tunnels"),
+    peers: list("the other hosts, or the route reflectors", text("an address")),
+    family: whole("of IP between the hosts", 4, 6) as Schema<4 | 6>,
+    as: whole("BGP's number of all hosts"),
+    tap: text("the switch's uplink"),
+    bridge: text("the bridge"),
+    vxlan: text("the VXLAN device"),
+    user: text("who may open the TAP"),
+    mtu: whole("of the guests, bytes"),
+    underlayMtu: whole("what the network of the hosts must carry, bytes"),
+    static: flag("without FRR: flood and learn"),
+    reflector: flag("this host hands on to each peer what the others say"),
+    notes: list("what to know", line),
+    commands: list("the devices, for sh", line),
+    frr: maybe("there is none to read", list("FRR's configuration, for vtysh -f", line)),
+    script: list("all of it, for sh", line),
+  },
+);
