@@ -50,7 +50,7 @@ const FOR_TESTS = ["ajv/2020", "fast-check"];
 /** Packages that draw the bench's report, and that nothing else needs. */
 const FOR_BENCH = ["@observablehq/plot", "linkedom"];
 /** What the data plane's thread runs loads no package. */
-const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/switch/", "lib/worker/"];
+const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/offload/", "lib/switch/", "lib/worker/"];
 /** Of all files the only one that imports a CLI framework, this one or the next. */
 const CLI_FILE = "lib/cli/app.ts";
 
@@ -60,7 +60,8 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["ffi/", ["ffi/"]],
   ["lib/base/", ["lib/base/"]],
   ["lib/virtio/", ["lib/virtio/", "lib/base/"]],
-  ["lib/switch/", ["lib/switch/", "lib/virtio/", "lib/base/"]],
+  ["lib/offload/", ["lib/offload/", "lib/virtio/", "lib/base/"]],
+  ["lib/switch/", ["lib/switch/", "lib/offload/", "lib/virtio/", "lib/base/"]],
   ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/wire.ts"]],
   ["lib/worker/", ["lib/worker/", "lib/switch/", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/control/", [
@@ -177,7 +178,10 @@ Deno.test("pure folders stay pure, and only ffi/ touches pointers", () => {
   const bad: string[] = [];
   for (const { path, text } of files) {
     const code = text.replace(/\/\*[^]*?\*\/|\/\/.*$/gm, "");
-    const pure = under(path, "lib/base/", "lib/virtio/", "lib/switch/", "lib/vhost/");
+    const pure = under(
+      path,
+      ...["lib/base/", "lib/virtio/", "lib/offload/", "lib/switch/", "lib/vhost/"],
+    );
     if (pure && /\bDeno\./.test(code)) bad.push(`${path} uses Deno`);
     if (!under(path, "ffi/", "tests/") && /Deno\.(dlopen|UnsafePointer)/.test(code)) {
       bad.push(`${path} touches pointers`);

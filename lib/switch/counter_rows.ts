@@ -68,6 +68,11 @@ export const PORT_ROWS = [
     "longer than the port's `mtu=` allows, or than any frame can be",
   ],
   [
+    "rxDroppedBadOffload",
+    "frames",
+    "asks for a checksum or segments that were not negotiated, or that its own headers do not bear out",
+  ],
+  [
     "rxDroppedReserved",
     "frames",
     "to 01-80-C2-00-00-0x, which a bridge does not pass on (LLDP, LACP, spanning tree), and no " +
@@ -87,6 +92,17 @@ export const PORT_ROWS = [
     "txDroppedNoBuffer",
     "frames",
     "the guest had no receive buffer: it is too slow, or does not run",
+  ],
+  ["txCompleted", "frames", "checksums completed for the guest, which does not take them begun"],
+  [
+    "txCut",
+    "frames",
+    "large frames cut into segments for the guest, which does not take them whole",
+  ],
+  [
+    "txDroppedUncut",
+    "frames",
+    "large, to be cut for the guest, and the sender's share of cutting in one visit was used up",
   ],
   ["txDroppedBufferTooSmall", "frames", "the guest's buffers cannot hold it"],
   ["txDroppedOversize", "frames", "longer than this port's MTU allows"],

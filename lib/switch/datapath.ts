@@ -43,18 +43,20 @@
 import { assert } from "../base/assert.ts";
 import {
   BURST_FRAMES,
-  FRAME_OVERSIZE,
+  burstHasOffloads,
   frameBytes,
   frameHead,
   HEAD_WORDS,
   isPlainBurst,
 } from "../virtio/burst.ts";
+import { beginAdapting, deliverAdapted } from "./adapt.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
-import { NOT_LINKED, type Port, type Source } from "./ports/port.ts";
+import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
+import { cutFits, refuses } from "./refuse.ts";
 import { DROP, RESERVED, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
 
@@ -164,7 +166,8 @@ export function pollSource(path: Datapath, source: Source): number {
 
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forward(path: Datapath, port: Port, count: number): void {
-  if (port.tap !== null) port.tap.deliver(path, WHOLE_BURST, 0, count);
+  if (burstHasOffloads()) beginAdapting();
+  if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
   if (port.linkedTo === NOT_LINKED) classify(path, port, count);
   else listLinked(path, port, count);
   for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!);
@@ -188,11 +191,7 @@ function classify(path: Datapath, port: Port, count: number): void {
   let word2 = 0;
   for (let frame = 0; frame < count; frame++) {
     const size = frameBytes[frame]!;
-    if (size < 0 || size > frameMax) {
-      const oversize = size >= 0 || size === FRAME_OVERSIZE;
-      counters[base + (oversize ? PORT.rxDroppedOversize : PORT.rxDroppedMalformed)]!++;
-      continue;
-    }
+    if ((size < 0 || size > frameMax) && refuses(path, port, frame)) continue;
     bytes += size;
     good++;
     const next0 = frameHead[frame * HEAD_WORDS]!;
@@ -262,9 +261,21 @@ function deliverListed(path: Datapath, destination: number): void {
   const start = destination * BURST_FRAMES;
   const count = keepFitting(path, port, start, listed);
   if (count === 0) return;
-  if (port.tap !== null) port.tap.deliver(path, path.list, start, count);
-  if (port.receivers.length === 1) port.receivers[0]!.deliver(path, path.list, start, count);
+  if (port.tap !== null) hand(path, port.tap, path.list, start, count);
+  if (port.receivers.length === 1) hand(path, port.receivers[0]!, path.list, start, count);
   else shareOut(path, port, start, count);
+}
+
+/** Frames for one sink, in a form that it takes: see {@linkcode Sink.deliver}. */
+function hand(
+  path: Datapath,
+  sink: Sink,
+  list: Uint16Array,
+  start: number,
+  count: number,
+): void {
+  if (burstHasOffloads()) deliverAdapted(path, sink, list, start, count);
+  else sink.deliver(path, list, start, count);
 }
 
 /** Frames for a port with several receive queues: each queue those of its flows, in order. */
@@ -277,7 +288,7 @@ function shareOut(path: Datapath, port: Port, start: number, count: number): voi
     for (let i = 0; i < count; i++) {
       if (shareOf[i] === queue) share[part++] = list[start + i]!;
     }
-    if (part > 0) port.receivers[queue]!.deliver(path, share, 0, part);
+    if (part > 0) hand(path, port.receivers[queue]!, share, 0, part);
   }
 }
 
@@ -288,7 +299,7 @@ function keepFitting(path: Datapath, port: Port, start: number, listed: number):
   let kept = 0;
   for (let i = start; i < start + listed; i++) {
     const frame = list[i]!;
-    if (frameBytes[frame]! <= most) list[start + kept++] = frame;
+    if (frameBytes[frame]! <= most || cutFits(frame, most)) list[start + kept++] = frame;
   }
   if (kept < listed) path.counters[port.counterBase + PORT.txDroppedOversize]! += listed - kept;
   return kept;

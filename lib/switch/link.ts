@@ -6,16 +6,11 @@
  *
  * @module
  */
-import {
-  BURST_FRAMES,
-  FRAME_OVERSIZE,
-  frameBytes,
-  frameHead,
-  HEAD_WORDS,
-} from "../virtio/burst.ts";
+import { BURST_FRAMES, frameBytes, frameHead, HEAD_WORDS } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import type { Port } from "./ports/port.ts";
+import { refuses } from "./refuse.ts";
 
 /** Lists the opened burst of a linked port for its peer; without a peer, drops it. */
 export function listLinked(path: Datapath, port: Port, count: number): void {
@@ -28,11 +23,7 @@ export function listLinked(path: Datapath, port: Port, count: number): void {
   let bytes = 0;
   for (let frame = 0; frame < count; frame++) {
     const size = frameBytes[frame]!;
-    if (size < 0 || size > frameMax) {
-      const oversize = size >= 0 || size === FRAME_OVERSIZE;
-      counters[base + (oversize ? PORT.rxDroppedOversize : PORT.rxDroppedMalformed)]!++;
-      continue;
-    }
+    if ((size < 0 || size > frameMax) && refuses(path, port, frame)) continue;
     const word0 = frameHead[frame * HEAD_WORDS]!;
     if ((word0 & 1) !== 0) {
       const broadcast = word0 === -1 && (frameHead[frame * HEAD_WORDS + 1]! & 0xffff) === 0xffff;

@@ -18,17 +18,32 @@ import { windowView } from "./memory/window.ts";
 export const BURST_FRAMES = 128;
 /** A burst takes no further chain once it holds more segments than this. */
 export const CHAIN_SEGMENTS_MAX = 32768;
-/** Segments of frames taken start here. */
+/**
+ * A burst of frames that may be large takes no further chain once it holds more bytes than this: a
+ * visit is as long as one of common frames is, 25 us of copying.
+ */
+const LARGE_BURST_BYTES: number = 2 ** 18;
+/** More than any burst holds. */
+const ANY_BYTES: number = 2 ** 30;
+/**
+ * Segments of frames taken start here. In front of each frame one stays free, for a private copy of
+ * its headers (lib/offload/open.ts), but in a plain burst.
+ */
 export const TAKEN_SEGMENTS = 0;
 /**
- * Segments of receive buffers being filled start here. The three runs must never meet, whatever a
+ * Segments of receive buffers being filled start here. The four runs must never meet, whatever a
  * chain looks like: a segment of another tenant's would be copied from. A chain has at most a
  * segment a byte, CHAIN_BYTES_MAX and a few where its last buffer crosses regions; frames taken end
  * at most one chain behind CHAIN_SEGMENTS_MAX, buffers of a frame at most two chains from here.
  */
 export const BUFFER_SEGMENTS = 4 * CHAIN_SEGMENTS_MAX;
+/**
+ * Segments of frames made for one receiver start here (lib/offload): no more are made once they are
+ * {@linkcode CHAIN_SEGMENTS_MAX}, and the last one has at most a segment a byte.
+ */
+export const MADE_SEGMENTS = 9 * CHAIN_SEGMENTS_MAX;
 /** Segments of an indirect table while it is copied start here. */
-export const SCRATCH_SEGMENTS = 9 * CHAIN_SEGMENTS_MAX;
+export const SCRATCH_SEGMENTS = 13 * CHAIN_SEGMENTS_MAX;
 
 /** Longest frame: the largest MTU, an Ethernet header and two VLAN tags, bytes. */
 export const FRAME_BYTES_MAX: number = 65535 + 14 + 8;
@@ -40,7 +55,11 @@ assert(
   TAKEN_SEGMENTS + CHAIN_SEGMENTS_MAX + CHAIN_BYTES_MAX + 64 <= BUFFER_SEGMENTS,
   "takes end there",
 );
-assert(BUFFER_SEGMENTS + 2 * (CHAIN_BYTES_MAX + 64) <= SCRATCH_SEGMENTS, "buffers end there");
+assert(BUFFER_SEGMENTS + 2 * (CHAIN_BYTES_MAX + 64) <= MADE_SEGMENTS, "buffers end there");
+assert(
+  MADE_SEGMENTS + CHAIN_SEGMENTS_MAX + CHAIN_BYTES_MAX + 64 <= SCRATCH_SEGMENTS,
+  "frames made end there",
+);
 
 /** Destination and source MAC and EtherType. */
 export const ETHERNET_HEADER_BYTES = 14;
@@ -49,33 +68,38 @@ export const HEAD_BYTES = 16;
 /** Words of a head. */
 export const HEAD_WORDS = 4;
 
+/** Frames of a burst, and behind them those made from it for one receiver (lib/offload). */
+export const FRAMES: number = 2 * BURST_FRAMES;
+
 /** Buffer id to give back: the chain's head (split) or its last descriptor's id (packed). */
 export const frameId: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** Ring slots the chain takes; always 1 for split rings. */
 export const frameSlots: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
 /** First segment; after opening, of the bytes behind the head. */
-export const frameSegment: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
+export const frameSegment: Int32Array<ArrayBuffer> = new Int32Array(FRAMES);
 /** Index behind the last segment. */
-export const frameSegmentEnd: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
+export const frameSegmentEnd: Int32Array<ArrayBuffer> = new Int32Array(FRAMES);
 /** Bytes of the chain; after opening, of the frame without the virtio-net header, or a defect. */
-export const frameBytes: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES);
+export const frameBytes: Int32Array<ArrayBuffer> = new Int32Array(FRAMES);
 /** Heads: four little-endian words a frame. Shorter frames are padded with zeros. */
-export const frameHead: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES * HEAD_WORDS);
+export const frameHead: Int32Array<ArrayBuffer> = new Int32Array(FRAMES * HEAD_WORDS);
 
 /** `frameBytes` of a chain longer than {@linkcode CHAIN_BYTES_MAX}. */
 export const FRAME_OVERSIZE: number = -1;
 /** `frameBytes` of a chain too short for the headers. */
 export const FRAME_RUNT: number = -2;
+/** `frameBytes` of a frame that asks for an offload which its bytes do not bear out. */
+export const FRAME_BAD_OFFLOAD: number = -3;
 
 const headBytes = new Uint8Array(frameHead.buffer);
 /** Heads, two words at a time: half the loads and stores; no BigInt comes into being. */
 export const frameHeadPairs: BigUint64Array<ArrayBuffer> = new BigUint64Array(frameHead.buffer);
 
 /**
- * Whether the burst is plain, whether its frames still have the segments of a plain one, and whether
- * bursts may be plain at all.
+ * Whether the burst is plain, whether its frames still have the segments of a plain one, whether
+ * bursts may be plain at all, and whether a frame of it asks for an offload.
  */
-const form = { plain: false, inOrder: false, allowed: true };
+const form = { plain: false, inOrder: false, allowed: true, offloads: false };
 
 /** For tests of the general way: whether bursts may go the plain one. */
 // cold
@@ -96,6 +120,7 @@ export function isPlainBurst(): boolean {
 /** The burst that comes is plain: frame `n` is segment `n` and takes one slot. */
 export function beginPlainBurst(): void {
   form.plain = true;
+  form.offloads = false;
   if (form.inOrder) return;
   form.inOrder = true;
   for (let frame = 0; frame < BURST_FRAMES; frame++) {
@@ -109,11 +134,27 @@ export function beginPlainBurst(): void {
 export function beginBurst(): void {
   form.plain = false;
   form.inOrder = false;
+  form.offloads = false;
+}
+
+/** Bytes after which a burst takes no further chain. @param offloads frames may be large */
+export function burstBytesMax(offloads: boolean): number {
+  return offloads ? LARGE_BURST_BYTES : ANY_BYTES;
+}
+
+/** Whether frames of the burst ask for offloads, as offloads.ts beside this has it; at first none. */
+export function burstHasOffloads(): boolean {
+  return form.offloads;
+}
+
+/** Frames of the burst ask for offloads: what each of them does is written already. */
+export function noteOffloads(): void {
+  form.offloads = true;
 }
 
 /**
- * Opens the first `count` frames of a burst: skips the virtio-net header (whatever its bytes say:
- * no offload is offered, so none of them may mean anything) and copies the head. The layout of
+ * Opens the first `count` frames of a burst: skips the virtio-net header (what it says is read by
+ * lib/offload/open.ts, where offloads were negotiated) and copies the head. The layout of
  * header and data over descriptors is free (virtio-v1.3 §2.7.4.3, VIRTIO_F_ANY_LAYOUT). A plain
  * burst is open already.
  */

@@ -3,9 +3,9 @@
 /**
  * Writing one frame into receive buffers: the part that split and packed rings share.
  *
- * The virtio-net header is made from nothing (virtio-v1.3 §5.1.6.4): none of what the sender wrote
- * into its own. The frame's head comes from the checked private copy, the rest in one copy from the
- * sender's memory.
+ * The virtio-net header is made anew (virtio-v1.3 §5.1.6.4): none of what the sender wrote into its
+ * own, only what was found of it in the frame (offloads.ts). The frame's head comes from the checked
+ * private copy, the rest in one copy from the sender's memory.
  *
  * @module
  */
@@ -20,6 +20,7 @@ import {
 } from "./burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
 import { touchHeader, writeBareHeader } from "./net_header.ts";
+import { writeFrameOffloads } from "./offloads.ts";
 import { copyBytes, PRIVATE_WINDOW, privateView, windowView } from "./memory/window.ts";
 
 /** Delivered. */
@@ -113,6 +114,7 @@ function writeHead(
   frame: number,
 ): void {
   writeBareHeader(view, offset, headerBytes, buffers);
+  writeFrameOffloads(view, offset, frame);
   const at = offset + headerBytes;
   view.setBigUint64(at, frameHeadPairs[2 * frame]!, true);
   view.setBigUint64(at + 8, frameHeadPairs[2 * frame + 1]!, true);

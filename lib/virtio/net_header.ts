@@ -13,11 +13,10 @@
  * 10  num_buffers  u16   receive buffers that hold the frame; not there in the old header
  * ```
  *
- * All are little-endian, as is the legacy header on the processors that this runs on. No offload is
- * negotiated today: what a driver writes here means nothing (§5.1.6.2), what it reads is
- * {@linkcode writeBareHeader}. Each field has its reader, and {@linkcode writeOffload} its writer, for
- * the day one is. They take a view and an offset, allocate nothing and look at no bounds: the header
- * lies wholly behind `offset`. Any thread.
+ * All are little-endian, as is the legacy header on the processors that this runs on. Where no offload
+ * was negotiated, what a driver writes here means nothing (§5.1.6.2) and is not read, and what it
+ * reads is {@linkcode writeBareHeader}. Readers and writers take a view and an offset, allocate nothing
+ * and look at no bounds: the header lies wholly behind `offset`. Any thread.
  *
  * @module
  */
@@ -101,10 +100,19 @@ export function netCsumOffset(view: DataView, offset: number): number {
 export function netNumBuffers(view: DataView, offset: number, headerBytes: number): number {
   return headerBytes === VIRTIO_NET_HDR_BYTES ? 1 : view.getUint16(offset + NUM_BUFFERS, true);
 }
-/** Whether the header asks for an offload, or tells of one: whether any field but the last is set. */
+/** Whether any field but the last is set. */
 export function netOffloads(view: DataView, offset: number): boolean {
   const first = view.getInt32(offset, true) | view.getInt32(offset + GSO_SIZE, true);
   return (first | view.getUint16(offset + CSUM_OFFSET, true)) !== 0;
+}
+/** Of the first two bytes, little-endian, what asks the device for something. */
+const ASKING_BITS = VIRTIO_NET_HDR_F_NEEDS_CSUM | 0xff00;
+/**
+ * Whether the header asks for an offload: a checksum or segments. Other flags tell, in the other
+ * direction, and mean nothing from a driver (virtio-v1.3 §5.1.6.2).
+ */
+export function netAsksOffload(view: DataView, offset: number): boolean {
+  return (view.getUint16(offset + FLAGS, true) & ASKING_BITS) !== 0;
 }
 
 /**

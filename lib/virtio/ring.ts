@@ -62,6 +62,17 @@ export const QUEUE_FEATURES = {
   eventIdx: "VIRTIO_RING_F_EVENT_IDX",
   indirect: "VIRTIO_RING_F_INDIRECT_DESC",
   mergeable: "VIRTIO_NET_F_MRG_RXBUF",
+  csum: "VIRTIO_NET_F_CSUM",
+  hostTso4: "VIRTIO_NET_F_HOST_TSO4",
+  hostTso6: "VIRTIO_NET_F_HOST_TSO6",
+  hostEcn: "VIRTIO_NET_F_HOST_ECN",
+  hostUso: "VIRTIO_NET_F_HOST_USO",
+  guestCsum: "VIRTIO_NET_F_GUEST_CSUM",
+  guestTso4: "VIRTIO_NET_F_GUEST_TSO4",
+  guestTso6: "VIRTIO_NET_F_GUEST_TSO6",
+  guestEcn: "VIRTIO_NET_F_GUEST_ECN",
+  guestUso4: "VIRTIO_NET_F_GUEST_USO4",
+  guestUso6: "VIRTIO_NET_F_GUEST_USO6",
 } as const;
 
 /** Which of them were negotiated. */
@@ -72,8 +83,13 @@ export const NO_FEATURES: QueueFeatures = Object.fromEntries(
   Object.keys(QUEUE_FEATURES).map((name) => [name, false]),
 ) as QueueFeatures;
 
+/** Of them, those that a virtqueue itself goes by; the others are its user's. */
+export type ShapeFeatures = Pick<QueueFeatures, "eventIdx" | "indirect" | "mergeable">;
+
 /** What a virtqueue is made from: negotiated features and its three areas. */
-export interface VringShape extends QueueFeatures {
+export interface VringShape extends ShapeFeatures {
+  /** VIRTIO_NET_F_CSUM was negotiated: what it transmits may ask for offloads. Default: not. */
+  readonly csum?: boolean;
   /** Entries, 1-32768; a power of two for split rings. */
   readonly size: number;
   /** Bytes of the virtio-net header, 10 or 12: see net_header.ts. */

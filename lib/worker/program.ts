@@ -23,6 +23,7 @@ export const PROGRAM_FOLDERS: readonly string[] = [
   "ffi",
   "lib/base",
   "lib/virtio",
+  "lib/offload",
   "lib/switch",
   "lib/worker",
 ];

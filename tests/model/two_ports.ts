@@ -16,6 +16,7 @@ import { CHAIN_REASON_ROWS } from "../../lib/virtio/bad_chain.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
+import { NO_FEATURES, type QueueFeatures } from "../../lib/virtio/ring.ts";
 
 const RAM_BYTES = 8 << 20;
 const CANARY = 0xa5;
@@ -31,6 +32,8 @@ export interface Shape {
   readonly indirect?: boolean;
   /** Bytes of the virtio-net header; 10: VIRTIO 0.9.5 without mergeable buffers. Default 12. */
   readonly headerBytes?: number;
+  /** Offloads that were negotiated; none by default. */
+  readonly offloads?: Partial<QueueFeatures>;
 }
 
 /** A guest in plain memory: drivers on one side, the switch's queues on the other. */
@@ -40,6 +43,8 @@ export class Bench {
   readonly tx: RingDriver;
   readonly port: VhostPort;
   readonly #buffers = new Map<number, readonly Segment[]>();
+  /** Virtio-net headers of the frames that `received` brought last, without num_buffers. */
+  headers: Uint8Array[] = [];
   /** Receive chains that came back with nothing in them. */
   returnedEmpty = 0;
   /** Calls of its receive queue. */
@@ -82,7 +87,7 @@ export class Bench {
     const { packed, size, mergeable, eventIdx, start } = this.shape;
     const shape = {
       ...{ size, mergeable, eventIdx, indirect: this.shape.indirect ?? true },
-      headerBytes: this.headerBytes,
+      ...{ headerBytes: this.headerBytes, csum: this.shape.offloads?.csum ?? false },
       ...{ desc, driver: drv, device: dev },
     };
     const position = packed
@@ -93,6 +98,7 @@ export class Bench {
     queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
     const vring = new Vring(this.port, number, queue, vringBase(index, number, 2));
     vring.callFd = 0;
+    vring.features = { ...NO_FEATURES, ...this.shape.offloads };
     return vring;
   }
 
@@ -116,12 +122,18 @@ export class Bench {
     return true;
   }
 
-  /** Sends header and frame cut at the given places. */
-  send(frame: Uint8Array, cuts: readonly number[], indirect: boolean): boolean {
+  /** Sends header and frame cut at the given places. @param header its first bytes, of 10 */
+  send(
+    frame: Uint8Array,
+    cuts: readonly number[],
+    indirect: boolean,
+    header?: Uint8Array,
+  ): boolean {
     const { headerBytes } = this;
     const whole = new Uint8Array(headerBytes + frame.length);
-    // Header bytes of any value must not matter: no offload is negotiated.
+    // Header bytes of any value must not matter where no offload is negotiated.
     whole.fill(0xff, 0, headerBytes);
+    if (header) whole.set(header);
     whole.set(frame, headerBytes);
     const places = [...new Set(cuts.map((cut) => cut % whole.length))].filter((cut) => cut > 0);
     const ends = [...places.sort((a, b) => a - b), whole.length];
@@ -141,6 +153,7 @@ export class Bench {
   /** Frames received; checks that nothing was written behind what the device says. */
   received(): Uint8Array[] {
     const frames: Uint8Array[] = [];
+    this.headers = [];
     let parts: Uint8Array[] = [];
     let left = 0;
     for (const { id, bytes } of this.rx.takeUsed()) {
@@ -158,10 +171,11 @@ export class Bench {
         assert(data.length >= this.headerBytes, "a used buffer begins with a whole header");
         left = this.headerBytes === 10 ? 1 : new DataView(data.buffer).getUint16(10, true);
         assert(left > 0, "num_buffers counts the one it stands in");
-        assert(
-          data.subarray(0, 10).every((byte) => byte === 0),
-          "the header is made by the switch",
-        );
+        const header = data.slice(0, 10);
+        if (!this.shape.offloads) {
+          assert(header.every((byte) => byte === 0), "the header is made by the switch");
+        }
+        this.headers.push(header);
         data = data.slice(this.headerBytes);
       }
       parts.push(data);

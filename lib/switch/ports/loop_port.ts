@@ -12,6 +12,7 @@
  * @module
  */
 import { frameBytes, frameHead, HEAD_WORDS } from "../../virtio/burst.ts";
+import { ALL_OFFLOADS } from "../../virtio/offloads.ts";
 import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import { Park } from "../stalled/park.ts";
@@ -19,6 +20,7 @@ import { Port, type Sink, type Source } from "./port.ts";
 
 /** One such port. Release it: it holds memory. Data-plane thread only. */
 export class LoopPort extends Port implements Source, Sink {
+  readonly accepts: number = ALL_OFFLOADS;
   readonly #park = Park.take();
 
   get port(): Port {

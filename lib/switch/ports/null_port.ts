@@ -7,12 +7,15 @@
  * @module
  */
 import { frameBytes } from "../../virtio/burst.ts";
+import { ALL_OFFLOADS } from "../../virtio/offloads.ts";
 import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import { Port, type Sink, type Source } from "./port.ts";
 
 /** One such port. Data-plane thread only. */
 export class NullPort extends Port implements Sink {
+  readonly accepts: number = ALL_OFFLOADS;
+
   get port(): Port {
     return this;
   }

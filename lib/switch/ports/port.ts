@@ -4,6 +4,25 @@
  * chosen when a ring or a device starts. vhost_port.ts is the one that switches run with;
  * null_port.ts and loop_port.ts are for tests and benches.
  *
+ * **Offloads.** A frame may ask for its checksum to be completed, or be large and to be cut into
+ * segments. That is between a source and the sinks its frames get to; the switch sees that each gets
+ * what it takes:
+ *
+ * ```
+ *   source.take    openOffloads(count, headerBytes, may)     lib/offload/open.ts
+ *                    reads the virtio-net header in front of each frame and checks it against the
+ *                    frame; `may`: what its peer was told it may ask for
+ *   the switch     deliverAdapted(path, sink, ...)           lib/switch/adapt.ts
+ *                    hands on what sink.accepts, and completes or cuts the rest
+ *   sink.deliver   writeFrameOffloads(view, offset, frame)   lib/virtio/offloads.ts
+ *                    writes what frame `frame` asks for into a bare virtio-net header
+ * ```
+ *
+ * All three have the same bits, those of TUNSETOFFLOAD, so a TAP's `accepts` is what it was set to. A
+ * source whose frames have no such header calls openFrames (burst.ts) instead and its frames ask for
+ * nothing; a sink that accepts nothing never meets a frame that does. A source that makes its segments
+ * itself leaves one free in front of each frame.
+ *
  * @module
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
@@ -20,7 +39,10 @@ export interface Source {
   readonly enabled: boolean;
   /** Nothing wakes the thread for it: it must be looked at every so often. */
   readonly polled: boolean;
-  /** Fills the burst, opened (burst.ts), from frame 0 on. @returns frames, at most BURST_FRAMES */
+  /**
+   * Fills the burst, opened, what its frames ask for checked (see above), from frame 0 on.
+   * @returns frames, at most BURST_FRAMES
+   */
   take(path: Datapath): number;
   /** The frames of the last `take` are delivered: their buffers go back. @param count as it was */
   finish(path: Datapath, count: number): void;
@@ -35,6 +57,8 @@ export interface Source {
 export interface Sink {
   /** The port that the frames go to. */
   readonly port: Port;
+  /** What frames to it may ask for, OFFLOAD_ bits (lib/virtio/offloads.ts); may change at any time. */
+  readonly accepts: number;
   /**
    * Copies frames of the opened burst, or sends them, in order, and counts what became of them; when
    * it is back the burst may change. What finds no room is dropped: nobody waits for a slow one.

@@ -40,9 +40,9 @@ export class VhostPort extends Port {
     this.vrings = new Array<Vring | null>(vringsMax).fill(null);
   }
 
-  /** A visit to a transmit queue has read this many descriptors of chains. */
+  /** A visit to a transmit queue has read this many descriptors of chains, or cost as much. */
   charge(steps: number): void {
-    if (steps > STEPS_A_TURN) this.debt = steps - STEPS_A_TURN;
+    if (steps > STEPS_A_TURN) this.debt = Math.max(0, this.debt) + steps - STEPS_A_TURN;
   }
 
   /** A visit is left out, and works the deficit off. @returns frames taken: none */

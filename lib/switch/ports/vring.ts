@@ -8,7 +8,14 @@
  *
  * @module
  */
-import { BURST_FRAMES, frameBytes, isPlainBurst, openFrames } from "../../virtio/burst.ts";
+import { openOffloads } from "../../offload/open.ts";
+import {
+  BURST_FRAMES,
+  burstHasOffloads,
+  frameBytes,
+  isPlainBurst,
+  openFrames,
+} from "../../virtio/burst.ts";
 import {
   BUFFER_TOO_SMALL,
   DELIVERED,
@@ -17,6 +24,7 @@ import {
   OUTCOMES,
   SPENT_BUFFERS,
 } from "../../virtio/deliver.ts";
+import { NO_OFFLOADS, offloadsOfDriver, offloadsToDriver } from "../../virtio/offloads.ts";
 import {
   NO_FEATURES,
   type QueueFeatures,
@@ -26,6 +34,7 @@ import {
   WALK_STEPS,
 } from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
+import { adaptingSteps } from "../adapt.ts";
 import { tellBadChains } from "../bad_chains.ts";
 import { PORT, VRING } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
@@ -56,8 +65,11 @@ export class Vring implements Source, Sink {
   callFd: number = NO_CALL;
   /** The call descriptor is a socket, as User-Mode Linux sends. */
   callIsSocket = false;
-  /** What was negotiated for it, for what is done once a burst. */
-  features: QueueFeatures = NO_FEATURES;
+  #features: QueueFeatures = NO_FEATURES;
+  /** What its driver takes, if it is a receive queue. */
+  accepts: number = NO_OFFLOADS;
+  /** What its driver may ask for, if it is a transmit queue. */
+  #mayAsk: number = NO_OFFLOADS;
 
   /** Out of service until its port has it. */
   constructor(
@@ -72,6 +84,18 @@ export class Vring implements Source, Sink {
     this.queue = queue;
     this.counterBase = counterBase;
     this.kickFd = kickFd;
+  }
+
+  /** What was negotiated for it, for what is done once a burst. */
+  get features(): QueueFeatures {
+    return this.#features;
+  }
+
+  // cold
+  set features(negotiated: QueueFeatures) {
+    this.#features = negotiated;
+    this.accepts = offloadsToDriver(negotiated);
+    this.#mayAsk = offloadsOfDriver(negotiated);
   }
 
   /** Otherwise it is started but disabled (vhost-user.rst «Ring states»), or out of service. */
@@ -91,14 +115,17 @@ export class Vring implements Source, Sink {
     if (count > 0) {
       // A plain burst walked along no chain.
       if (!isPlainBurst()) port.charge(STEPS_MAX - walk[WALK_STEPS]!);
-      if (this.enabled) openFrames(count, queue.headerBytes);
+      if (!this.enabled) return count;
+      if (this.#mayAsk === NO_OFFLOADS) openFrames(count, queue.headerBytes);
+      else openOffloads(count, queue.headerBytes, this.#mayAsk);
     } else if (queue.broken !== RING_OK) giveUp(path, this);
     return count;
   }
 
   finish(path: Datapath, count: number): void {
-    const { queue } = this;
+    const { port, queue } = this;
     queue.finish(count);
+    if (burstHasOffloads()) port.charge(adaptingSteps());
     settle(path, this, count);
     if (queue.badChains > 0) tellBadChains(path, this);
     if (queue.broken !== RING_OK) giveUp(path, this);

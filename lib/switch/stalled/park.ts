@@ -1,28 +1,44 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * Frames that wait for a receive queue whose buffers cannot be translated yet: private copies, in
- * order, in a bounded piece of memory. The sender has its buffers back, and no other port waits.
+ * order, in a bounded piece of memory. The sender has its buffers back, and no other port waits. What
+ * a frame asks for is kept with it.
  *
  * @module
  */
 import {
   beginBurst,
   BURST_FRAMES,
+  burstHasOffloads,
   frameBytes,
   frameHead,
   frameSegment,
   frameSegmentEnd,
   HEAD_BYTES,
   HEAD_WORDS,
+  noteOffloads,
   TAKEN_SEGMENTS,
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { copyBytes, WindowSet } from "../../virtio/memory/window.ts";
+import {
+  frameCsumEnd,
+  frameCsumOffset,
+  frameCsumStart,
+  frameGsoSize,
+  frameHeaders,
+  frameNetwork,
+  frameOffloads,
+  NO_OFFLOADS,
+} from "../../virtio/offloads.ts";
 
 /** Frames one park holds. */
 export const PARK_FRAMES_MAX = 512;
 /** Bytes one park holds, heads not counted. */
 export const PARK_BYTES_MAX = 2 ** 20;
+
+/** Words that say what a frame asks for. */
+const ASKS_WORDS = 7;
 
 /** Parks kept for the next rings that wait: with an IOMMU they come and go in the middle of traffic. */
 const SPARE_MAX = 32;
@@ -39,6 +55,10 @@ export class Park {
   readonly #offset = new Int32Array(PARK_FRAMES_MAX);
   readonly #bytes = new Int32Array(PARK_FRAMES_MAX);
   readonly #head = new Int32Array(PARK_FRAMES_MAX * HEAD_WORDS);
+  /** What each frame asks for: the arrays of offloads.ts, a word each, the bits first. */
+  readonly #asks = new Int32Array(PARK_FRAMES_MAX * ASKS_WORDS);
+  /** Frames parked that ask for something. */
+  #asking = 0;
   #first = 0;
   /** Frames parked. */
   count = 0;
@@ -82,7 +102,31 @@ export class Park {
       done += part;
     }
     this.count++;
+    this.#keepAsks(slot * ASKS_WORDS, frame);
     return true;
+  }
+
+  #keepAsks(at: number, frame: number): void {
+    const asks = burstHasOffloads() ? frameOffloads[frame]! : NO_OFFLOADS;
+    this.#asks[at] = asks;
+    if (asks === NO_OFFLOADS) return;
+    this.#asking++;
+    this.#asks[at + 1] = frameGsoSize[frame]!;
+    this.#asks[at + 2] = frameHeaders[frame]!;
+    this.#asks[at + 3] = frameNetwork[frame]!;
+    this.#asks[at + 4] = frameCsumStart[frame]!;
+    this.#asks[at + 5] = frameCsumOffset[frame]!;
+    this.#asks[at + 6] = frameCsumEnd[frame]!;
+  }
+
+  #loadAsks(at: number, frame: number): void {
+    frameOffloads[frame] = this.#asks[at]!;
+    frameGsoSize[frame] = this.#asks[at + 1]!;
+    frameHeaders[frame] = this.#asks[at + 2]!;
+    frameNetwork[frame] = this.#asks[at + 3]!;
+    frameCsumStart[frame] = this.#asks[at + 4]!;
+    frameCsumOffset[frame] = this.#asks[at + 5]!;
+    frameCsumEnd[frame] = this.#asks[at + 6]!;
   }
 
   /** Finds room in one piece. @returns its offset, or -1 */
@@ -105,9 +149,11 @@ export class Park {
   load(): number {
     const count = Math.min(this.count, BURST_FRAMES);
     beginBurst();
+    if (this.#asking > 0) noteOffloads();
     for (let frame = 0; frame < count; frame++) {
       const slot = (this.#first + frame) % PARK_FRAMES_MAX;
       const bytes = this.#bytes[slot]!;
+      if (this.#asking > 0) this.#loadAsks(slot * ASKS_WORDS, frame);
       const segment = TAKEN_SEGMENTS + frame;
       frameBytes[frame] = bytes;
       for (let word = 0; word < HEAD_WORDS; word++) {
@@ -124,6 +170,10 @@ export class Park {
 
   /** Lets the oldest frames go. */
   drop(frames: number): void {
+    for (let i = 0; i < frames && this.#asking > 0; i++) {
+      const slot = (this.#first + i) % PARK_FRAMES_MAX;
+      if (this.#asks[slot * ASKS_WORDS] !== NO_OFFLOADS) this.#asking--;
+    }
     this.#first = (this.#first + frames) % PARK_FRAMES_MAX;
     this.count -= frames;
   }

@@ -48,7 +48,7 @@ export interface GuestRegion {
 }
 
 /** Segments of chains being worked on, in three parallel arrays; chains fill runs of them. */
-export const SEGMENTS_MAX = 10 * 32768;
+export const SEGMENTS_MAX = 14 * 32768;
 /** Window of each segment. */
 export const segmentWindow: Int32Array<ArrayBuffer> = new Int32Array(SEGMENTS_MAX);
 /** Byte offset of each segment in its window. */

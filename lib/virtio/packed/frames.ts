@@ -16,6 +16,7 @@ import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
 import {
   beginBurst,
   BUFFER_SEGMENTS,
+  burstBytesMax,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -79,11 +80,12 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
   if (left === 0) return 0;
   const { desc, size } = queue;
   let slot = queue.availSlot;
-  let segment = TAKEN_SEGMENTS;
+  let segment = TAKEN_SEGMENTS + 1;
   let taken = 0;
+  let bytesLeft = burstBytesMax(queue.offloads);
   walk[WALK_STEPS] = STEPS_MAX;
   // A chain whose head was seen may end behind the last slot counted: all of it is available.
-  while (left > 0 && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0) {
+  while (left > 0 && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0 && bytesLeft > 0) {
     const length = desc[4 * slot + 2]!;
     const idFlags = desc[4 * slot + 3]!;
     let id = idFlags & 0xffff;
@@ -116,7 +118,8 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
     frameSegment[taken] = segment;
     frameSegmentEnd[taken] = end;
     frameBytes[taken] = bytes;
-    segment = end;
+    bytesLeft -= bytes;
+    segment = end + 1;
     taken++;
     left -= slots;
     slot += slots;

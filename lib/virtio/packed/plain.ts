@@ -34,6 +34,7 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
+import { netAsksOffload } from "../net_header.ts";
 import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
 import { ANY_DESC_FLAG, loadsInOrder, VRING_DESC_F_WRITE } from "../ring.ts";
 import { PackedJournal } from "./journal.ts";
@@ -62,7 +63,7 @@ export function takePlainPacked(
 ): number {
   if (!packedHasWork(queue)) return 0;
   const count = slotsToLookAt(queue, framesMax);
-  const { desc, headerBytes, ledger, size } = queue;
+  const { desc, headerBytes, ledger, offloads, size } = queue;
   const { slots } = memory;
   let plain = packedAvailable(queue.availWrap) << 16;
   const least = headerBytes + HEAD_BYTES;
@@ -96,6 +97,8 @@ export function takePlainPacked(
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
     const offset = at + delta;
+    // Where none were negotiated the header's line stays where it is.
+    if (offloads && netAsksOffload(view, offset - headerBytes)) break;
     frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
     frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
     segmentWindow[taken] = window;

@@ -59,6 +59,8 @@ export class PackedQueue implements BadChains {
   readonly indirect: boolean;
   /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
   readonly mergeable: boolean;
+  /** What it transmits may ask for offloads: virtio-net headers are read. */
+  readonly offloads: boolean;
   /** Bytes of the virtio-net header, 10 or 12. */
   readonly headerBytes: number;
   /** Descriptor ring in guest memory, 4 words a slot. */
@@ -104,6 +106,7 @@ export class PackedQueue implements BadChains {
     this.eventIdx = shape.eventIdx;
     this.indirect = shape.indirect;
     this.mergeable = shape.mergeable;
+    this.offloads = shape.csum ?? false;
     this.headerBytes = shape.headerBytes;
     const { desc, driver, device } = shape;
     this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);

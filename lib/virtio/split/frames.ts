@@ -14,6 +14,7 @@ import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
 import {
   beginBurst,
   BUFFER_SEGMENTS,
+  burstBytesMax,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -82,10 +83,13 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
   const count = available < framesMax ? available : framesMax;
   const { desc, heads, mask, size } = queue;
   const first = queue.lastAvail;
-  let segment = TAKEN_SEGMENTS;
+  let segment = TAKEN_SEGMENTS + 1;
   let taken = 0;
+  let bytesLeft = burstBytesMax(queue.offloads);
   walk[WALK_STEPS] = STEPS_MAX;
-  while (taken < count && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0) {
+  while (
+    taken < count && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0 && bytesLeft > 0
+  ) {
     const head = heads[AVAIL_RING + ((first + taken) & mask)]!;
     if (head >= size) {
       queue.broken = RING_BAD_INDEX;
@@ -114,7 +118,8 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
     frameSegment[taken] = segment;
     frameSegmentEnd[taken] = last;
     frameBytes[taken] = walk[WALK_BYTES]!;
-    segment = last;
+    bytesLeft -= walk[WALK_BYTES]!;
+    segment = last + 1;
     taken++;
   }
   queue.lastAvail = (first + taken) & 0xffff;

@@ -33,6 +33,7 @@ import {
   SLOTS,
 } from "../memory/guest_memory.ts";
 import { windowView } from "../memory/window.ts";
+import { netAsksOffload } from "../net_header.ts";
 import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
 import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
 import { publishSplit, type SplitQueue } from "./queue.ts";
@@ -49,7 +50,7 @@ const NONE = -1;
  * @returns frames taken; 0: there is none; NOT_PLAIN: the next one is not, or the driver broke a rule
  */
 export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
-  const { avail, desc, headerBytes, lastUsed, mask, size, usedRing } = queue;
+  const { avail, desc, headerBytes, lastUsed, mask, offloads, size, usedRing } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
   if (available === 0) return 0;
@@ -85,6 +86,8 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
     const offset = at + delta;
+    // Where none were negotiated the header's line stays where it is.
+    if (offloads && netAsksOffload(view, offset - headerBytes)) break;
     frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
     frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
     segmentWindow[taken] = window;

@@ -103,6 +103,8 @@ export class SplitQueue implements BadChains {
   readonly indirect: boolean;
   /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
   readonly mergeable: boolean;
+  /** What it transmits may ask for offloads: virtio-net headers are read. */
+  readonly offloads: boolean;
   /** Bytes of the virtio-net header, 10 or 12. */
   readonly headerBytes: number;
   /** Descriptor table in guest memory, 4 words an entry. */
@@ -154,6 +156,7 @@ export class SplitQueue implements BadChains {
     this.eventIdx = shape.eventIdx;
     this.indirect = shape.indirect;
     this.mergeable = shape.mergeable;
+    this.offloads = shape.csum ?? false;
     this.headerBytes = shape.headerBytes;
     const { desc, driver, device } = shape;
     this.desc = new Int32Array(desc.buffer, desc.offset, 4 * shape.size);

@@ -1,6 +1,11 @@
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { prepareProgram, type Program, PROGRAM_ENTRY } from "../../../lib/worker/program.ts";
+import {
+  prepareProgram,
+  type Program,
+  PROGRAM_ENTRY,
+  PROGRAM_FOLDERS,
+} from "../../../lib/worker/program.ts";
 import { TempFolder } from "../../harness/temp.ts";
 
 /** A checkout of one module, and programs made from it. */
@@ -13,7 +18,7 @@ class Checkout {
   readonly #calls = this.#folder.file("calls");
 
   constructor() {
-    for (const folder of ["ffi", "lib/base", "lib/virtio", "lib/switch", "lib/worker"]) {
+    for (const folder of PROGRAM_FOLDERS) {
       Deno.mkdirSync(join(this.root, folder), { recursive: true });
     }
     this.write("one");

@@ -3,12 +3,14 @@ import { strict as assert } from "node:assert";
 import type { Datapath } from "../../../../lib/switch/datapath.ts";
 import type { Port, Sink } from "../../../../lib/switch/ports/port.ts";
 import { frameBytes } from "../../../../lib/virtio/burst.ts";
+import { NO_OFFLOADS } from "../../../../lib/virtio/offloads.ts";
 import { Bench, frameOf, makePath, poll } from "../../../model/two_ports.ts";
 
 const SHAPE = { packed: false, size: 64, mergeable: true, eventIdx: false, start: 0 };
 
 /** Notes the lengths of what it sees; below 0: no frame. */
 class Lengths implements Sink {
+  readonly accepts: number = NO_OFFLOADS;
   readonly port: Port;
   readonly seen: number[] = [];
 

@@ -12,7 +12,7 @@ import type { ArenaMapping } from "../../../../lib/control/front_end/guest_arena
 import type { Datapath } from "../../../../lib/switch/datapath.ts";
 import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import type { Iotlb } from "../../../../lib/virtio/memory/iotlb.ts";
-import { LOG_OFF } from "../../../../lib/virtio/ring.ts";
+import { LOG_OFF, NO_FEATURES } from "../../../../lib/virtio/ring.ts";
 import { Commands } from "../../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
@@ -59,6 +59,7 @@ export class MappedPort implements Disposable {
   /** Starts the receive ring: areas on pages 0, 1 and 2, or the descriptors elsewhere. */
   start(packed = false, logGuestAddr: number = LOG_OFF, descAddress = this.address): void {
     const start = {
+      ...NO_FEATURES,
       ...{ size: 16, packed, eventIdx: true, indirect: true, mergeable: true, headerBytes: 12 },
       descAddress,
       driverAddress: this.address + 4096,

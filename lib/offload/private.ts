@@ -1,0 +1,76 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Private copies of headers: {@linkcode HEADERS_BYTES_MAX} bytes for each frame of the burst and for
+ * each made from it, from the frame's first byte on. Data-plane thread only.
+ *
+ * @module
+ */
+import {
+  frameHead,
+  FRAMES,
+  frameSegment,
+  frameSegmentEnd,
+  HEAD_BYTES,
+  HEAD_WORDS,
+} from "../virtio/burst.ts";
+import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/guest_memory.ts";
+import { copyBytes, WindowSet, windowView } from "../virtio/memory/window.ts";
+import { HEADERS_BYTES_MAX } from "./headers.ts";
+
+const windows = WindowSet.over(new ArrayBuffer(FRAMES * HEADERS_BYTES_MAX));
+/** The window of all copies. */
+export const HEADERS_WINDOW: number = windows.window(0);
+/** Its view. */
+export const headersView: DataView = windowView[HEADERS_WINDOW]!;
+
+/** Where the copy of a frame's headers begins. */
+export function headersOffset(frame: number): number {
+  return frame * HEADERS_BYTES_MAX;
+}
+
+/**
+ * Copies the first `bytes` bytes of frame `frame`, which has as many, to where those of frame `to`
+ * stand: the checked head, and the rest from its segments.
+ * @param bytes at most HEADERS_BYTES_MAX
+ */
+export function copyHeaders(frame: number, to: number, bytes: number): void {
+  const target = headersOffset(to);
+  for (let word = 0; word < HEAD_WORDS; word++) {
+    headersView.setInt32(target + 4 * word, frameHead[frame * HEAD_WORDS + word]!, true);
+  }
+  let done = HEAD_BYTES;
+  for (let segment = frameSegment[frame]!; done < bytes; segment++) {
+    const room = segmentBytes[segment]!;
+    const part = room < bytes - done ? room : bytes - done;
+    const offset = segmentOffset[segment]!;
+    copyBytes(HEADERS_WINDOW, target + done, segmentWindow[segment]!, offset, part);
+    done += part;
+  }
+}
+
+/**
+ * Has the first `bytes` bytes of frame `frame` come from its private copy from now on. The segment in
+ * front of the frame's first one is free.
+ * @param bytes copied already, of the frame's
+ */
+export function keepHeaders(frame: number, bytes: number): void {
+  let left = bytes - HEAD_BYTES;
+  if (left <= 0) return;
+  let segment = frameSegment[frame]!;
+  while (left > 0 && segment < frameSegmentEnd[frame]!) {
+    const room = segmentBytes[segment]!;
+    if (room > left) {
+      segmentOffset[segment] = segmentOffset[segment]! + left;
+      segmentBytes[segment] = room - left;
+      break;
+    }
+    left -= room;
+    segment++;
+  }
+  segment--;
+  segmentWindow[segment] = HEADERS_WINDOW;
+  segmentOffset[segment] = headersOffset(frame) + HEAD_BYTES;
+  segmentBytes[segment] = bytes - HEAD_BYTES;
+  frameSegment[frame] = segment;
+}

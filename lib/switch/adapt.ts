@@ -1,0 +1,102 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * Frames that ask for offloads, for a sink that may not take all of them: as they are where it does,
+ * otherwise the same frames with their checksums completed, or cut (lib/offload/make.ts). They stay in
+ * order. Whoever delivers a burst with offloads does it by this, and no sink sees what it does not
+ * accept.
+ *
+ * @module
+ */
+import { BURST_FRAMES } from "../virtio/burst.ts";
+import {
+  beginCut,
+  hasSegment,
+  makeAnew,
+  makeCompleted,
+  makeSegment,
+  mayMake,
+} from "../offload/make.ts";
+import { frameOffloads, OFFLOAD_CUTS } from "../virtio/offloads.ts";
+import { PORT } from "./counters.ts";
+import type { Datapath } from "./datapath.ts";
+import type { Sink } from "./ports/port.ts";
+
+/**
+ * Frames made of one burst at most, for all its receivers: 2 ms. Four frames of 64 KiB, as many as a
+ * burst holds, make 180 for a receiver; a flood to many, or a sender that wants crumbs, ends here.
+ */
+export const MADE_MAX = 16384;
+/** What a frame made costs, in descriptors of chains that are read (vhost_port.ts). */
+const STEPS_A_FRAME = 20;
+
+/** Frames made of the burst at hand. */
+const work = { made: 0 };
+/** Frames to be delivered together, and how many. */
+const batch = new Uint16Array(BURST_FRAMES);
+const filled = { count: 0 };
+
+/** A burst with offloads begins. */
+export function beginAdapting(): void {
+  work.made = 0;
+}
+
+/** What was made of the burst at hand, as descriptors of chains that its sender is charged for. */
+export function adaptingSteps(): number {
+  return work.made * STEPS_A_FRAME;
+}
+
+/** Delivers frames of the opened burst, as {@linkcode Sink.deliver} does, in a form the sink takes. */
+export function deliverAdapted(
+  path: Datapath,
+  sink: Sink,
+  list: Uint16Array,
+  start: number,
+  count: number,
+): void {
+  const refused = ~sink.accepts;
+  const { counters } = path;
+  const base = sink.port.counterBase;
+  for (let i = start; i < start + count; i++) {
+    const frame = list[i]!;
+    const asks = frameOffloads[frame]!;
+    if ((asks & refused) !== 0 && work.made >= MADE_MAX) {
+      counters[base + PORT.txDroppedUncut]!++;
+      continue;
+    }
+    if (!hasRoom()) flush(path, sink);
+    if ((asks & refused) === 0) batch[filled.count++] = frame;
+    else if ((asks & OFFLOAD_CUTS) !== 0) {
+      putCut(path, sink, frame);
+      counters[base + PORT.txCut]!++;
+    } else {
+      work.made++;
+      batch[filled.count++] = makeCompleted(frame);
+      counters[base + PORT.txCompleted]!++;
+    }
+  }
+  flush(path, sink);
+}
+
+/** Puts the segments of a large frame into the batch. */
+function putCut(path: Datapath, sink: Sink, frame: number): void {
+  beginCut(frame);
+  while (hasSegment()) {
+    if (!hasRoom()) flush(path, sink);
+    work.made++;
+    batch[filled.count++] = makeSegment(sink.accepts);
+  }
+}
+
+/** Whether the batch takes another frame, and that may be one that is made. */
+function hasRoom(): boolean {
+  return filled.count < BURST_FRAMES && mayMake();
+}
+
+/** Delivers the batch; what was made for it is not needed any more. */
+function flush(path: Datapath, sink: Sink): void {
+  const { count } = filled;
+  filled.count = 0;
+  if (count > 0) sink.deliver(path, batch, 0, count);
+  makeAnew();
+}
