@@ -23,6 +23,7 @@ import type { Port } from "../../lib/switch/ports/port.ts";
 import { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
 import { Vring } from "../../lib/switch/ports/vring.ts";
 import { openFrames } from "../../lib/virtio/burst.ts";
+import { OUTCOMES } from "../../lib/virtio/deliver.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { JOURNAL_RECEIVES, journalBytes } from "../../lib/virtio/packed/journal.ts";
 import { SplitQueue } from "../../lib/virtio/split/queue.ts";
@@ -191,7 +192,7 @@ function stages(bytes: number): void {
   const { rx, tx } = guest;
   if (!(rx instanceof SplitQueue && tx instanceof SplitQueue)) throw new Error("split rings");
   const list = new Uint16Array(SIZE).map((_, i) => i);
-  const outcomes = new Int32Array(5);
+  const outcomes = new Int32Array(OUTCOMES);
   guest.refill();
   const take = (): void => {
     tx.lastAvail = 0;

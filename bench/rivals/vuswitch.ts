@@ -3,13 +3,30 @@
  *
  * @module
  */
-import { UNTOLD, type Work } from "../busy.ts";
+import { present } from "../../lib/base/assert.ts";
+import { callSwitch } from "../../lib/cli/client.ts";
+import type { WorkerStatus } from "../../lib/control/types.ts";
+import { type Work as Worked, workBetween } from "../../lib/control/work.ts";
+import type { Work } from "../busy.ts";
 import type { Rival, RivalKind, RivalSettings } from "./rival.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** How the data plane waits for frames. */
 export type Idle = "poll" | "adaptive";
+
+/** What `worker show` has of the one data plane. */
+async function askWork(ctl: string): Promise<Worked> {
+  const workers = await callSwitch(ctl, "GET", "/v1/workers") as readonly WorkerStatus[];
+  return present(workers[0], "a data plane").total;
+}
+
+/** How much of the time from one look to the next it worked. */
+export function workSince(first: Worked | null, last: Worked): Work {
+  const { busy } = workBetween(first?.counters ?? {}, last.counters);
+  // A round without frames is no poll of one queue.
+  return { worked: busy, emptyPolls: null };
+}
 
 async function start(settings: RivalSettings, idle: Idle): Promise<Rival> {
   const { folder, cpu, ports, addresses } = settings;
@@ -42,11 +59,14 @@ async function start(settings: RivalSettings, idle: Idle): Promise<Rival> {
   const reading = (async (): Promise<void> => {
     while (!(await reader.read()).done);
   })();
+  let first: Worked | null = null;
   return {
     sockets,
     pids: [child.pid],
-    clearWork: async (): Promise<void> => {},
-    readWork: (): Promise<Work> => Promise.resolve(UNTOLD),
+    clearWork: async (): Promise<void> => {
+      first = await askWork(ctl);
+    },
+    readWork: async (): Promise<Work> => workSince(first, await askWork(ctl)),
     async [Symbol.asyncDispose](): Promise<void> {
       child.kill("SIGTERM");
       await Promise.all([child.status, errors, reading]);

@@ -11,6 +11,7 @@ import { LINK_COMMANDS } from "./commands/link.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
 import { VRING_COMMANDS } from "./commands/vring.ts";
+import { WORKER_COMMANDS } from "./commands/worker.ts";
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 
 /** Words with commands behind them. */
@@ -19,6 +20,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   link: "direct links between two ports",
   fdb: "the forwarding database",
   vring: "virtqueues",
+  worker: "data planes: the threads that move frames",
   emit: "print what other programs shall do",
 };
 
@@ -83,6 +85,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...FDB_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,
+  ...WORKER_COMMANDS,
   ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],
 ];

@@ -11,6 +11,9 @@ import { LINK_WAITING, NOT_LINKED } from "../switch/ports/port.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import { GuestArena } from "./front_end/guest_arena.ts";
 import { MappingPool } from "./front_end/guest_memory.ts";
+import type { SwitchConfig, WorkerStatus } from "./types.ts";
+import { now } from "./vhost_port/history.ts";
+import { workOf } from "./work.ts";
 
 /** What a port needs of the data plane that serves it. */
 export type PortThread = Pick<
@@ -96,13 +99,29 @@ export class Planes implements PlaneChoice {
 
   /** Counters of the threads by name. */
   workerCounters(): Record<string, number> {
-    return sum(this.all.map(({ thread }) => thread.workerCounters()));
+    const each = this.all.map(({ thread }) => thread.workerCounters());
+    return { ...sum(each), longestStallUs: Math.max(...each.map(longestStallUs)) };
+  }
+
+  /** What each thread does. @param config what they were started with */
+  workers({ idle, cpus }: Pick<SwitchConfig, "idle" | "cpus">): WorkerStatus[] {
+    return this.all.map(({ thread }, number) => {
+      const counters = thread.workerCounters();
+      return {
+        ...{ number, at: now(), idle, cpus, longestStallUs: longestStallUs(counters) },
+        total: workOf(counters),
+      };
+    });
   }
 
   /** Stops the threads; nothing of them is left when this returns. */
   shutdown(): void {
     for (const { thread } of this.all) thread.shutdown();
   }
+}
+
+function longestStallUs(counters: Readonly<Record<string, number>>): number {
+  return counters["longestStallUs"] ?? 0;
 }
 
 function sum(counts: readonly Record<string, number>[]): Record<string, number> {

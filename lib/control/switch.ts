@@ -39,6 +39,7 @@ import {
   type SwitchConfig,
   type SwitchStatus,
   type VringStatus,
+  type WorkerStatus,
 } from "./types.ts";
 
 /** Descriptors a port may need: listener, connection, six of its rings, a message full of them. */
@@ -221,6 +222,10 @@ export class Switch implements SwitchControl {
       listeners: this.listeners(),
       links: this.links(),
     };
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#planes.workers(this.#config);
   }
 
   ports(): PortStatus[] {

@@ -86,6 +86,8 @@ export type LinkStatus = Of<typeof SWITCH_SCHEMAS.LINK_STATUS>;
 export type VringStatus = Of<typeof PORT_SCHEMAS.VRING_STATUS>;
 /** `fdb show`. */
 export type FdbStatus = Of<typeof SWITCH_SCHEMAS.FDB_STATUS>;
+/** `worker show`. */
+export type WorkerStatus = Of<typeof SWITCH_SCHEMAS.WORKER_STATUS>;
 /** `stats`: the switch as a whole. */
 export type SwitchStatus = Of<typeof SWITCH_SCHEMAS.SWITCH_STATUS>;
 

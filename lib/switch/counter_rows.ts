@@ -25,6 +25,11 @@ export type CounterUnit =
  */
 export type CounterRow = readonly [name: string, unit: CounterUnit, meaning: string, now?: "now"];
 
+/** Whether a counter never goes down while what it belongs to is there. */
+export function onlyGrows([, , , now]: CounterRow): boolean {
+  return now === undefined;
+}
+
 /** Names of rows, in their order. */
 export type CounterNames<Rows extends readonly CounterRow[]> = {
   readonly [Place in keyof Rows]: Rows[Place][0];
@@ -153,8 +158,12 @@ export const WORKER_ROWS = [
   ["stalls", "times", "times it was away from its queues for 1 ms or longer, sleep aside"],
   ["longStalls", "times", "of them, for 10 ms or longer"],
   ["longestStallUs", "microseconds", "the longest of them, since the start", "now"],
+  ["collections", "times", "collections of garbage by V8 in its thread, looked at every 10 s"],
+  ["collectionUs", "microseconds", "time in them; 0 on a Deno that does not tell, before 2.9"],
   ["plainFrames", "frames", "frames taken the plain way: a descriptor each"],
   ["generalFrames", "frames", "frames taken the general way, descriptor by descriptor"],
+  ["plainDelivered", "frames", "frames given to a guest the plain way: a buffer each"],
+  ["generalDelivered", "frames", "frames given to a guest the general way, piece by piece"],
   ["bursts1", "visits", "visits that took 1 frame"],
   ["bursts2", "visits", "visits that took 2 or 3 frames"],
   ["bursts4", "visits", "visits that took 4 to 7 frames"],

@@ -42,13 +42,17 @@ const PORT_BLOCK = 32;
 const VRING_BLOCK = 8;
 const WORKER_BLOCK = 32;
 
+/** Where the counters of the data plane stand. */
+export const WORKER_BASE = 0;
+/** Where the time stands since which the data plane sleeps: the last number of its block. */
+export const ASLEEP_SINCE: number = WORKER_BLOCK - 1;
+/** What stands there while it does not. */
+export const AWAKE = 0;
+
 // A counter too many would overlap with the next block.
 assert(PORT_COUNTERS.length <= PORT_BLOCK, "a port's counters fit its block");
 assert(VRING_COUNTERS.length <= VRING_BLOCK, "a virtqueue's counters fit its block");
-assert(WORKER_COUNTERS.length <= WORKER_BLOCK, "the data plane's counters fit their block");
-
-/** Where the counters of the data plane stand. */
-export const WORKER_BASE = 0;
+assert(WORKER_COUNTERS.length <= ASLEEP_SINCE, "the data plane's counters fit their block");
 
 /** Where the block of port `port` starts. */
 export function portBase(port: number, vringsPerPort: number): number {
@@ -63,6 +67,18 @@ export function vringBase(port: number, vring: number, vringsPerPort: number): n
 /** Bytes of shared memory for the counters of `ports` ports. */
 export function counterBytes(ports: number, vringsPerPort: number): number {
   return 8 * portBase(ports, vringsPerPort);
+}
+
+/**
+ * `asleepUs` with the sleep that goes on: the data plane adds it when it wakes, up to a second later.
+ * @param nowMs by the control thread's clock
+ * @param least what was read before: it never goes back
+ */
+export function asleepUs(counters: Float64Array, nowMs: number, least: number): number {
+  // In this order: a data plane that wakes in between says that first, and adds then.
+  const us = counters[WORKER_BASE + WORKER.asleepUs] ?? 0;
+  const since = counters[ASLEEP_SINCE] ?? AWAKE;
+  return Math.max(least, since === AWAKE ? us : us + Math.round(1000 * (nowMs - since)));
 }
 
 /** Counters by name, read from `base` on. */

@@ -40,8 +40,10 @@ export const BUFFER_UNUSABLE: number = -2;
 export const SPENT_BUFFERS: number = 4;
 /** Where bytes delivered are counted, without virtio-net headers. */
 export const DELIVERED_BYTES: number = 3;
+/** Where it is counted how many of those delivered went the plain way: plain.ts. */
+export const DELIVERED_PLAIN: number = 5;
 /** Numbers in what a delivery counts: the outcomes of frames first. */
-export const OUTCOMES: number = 5;
+export const OUTCOMES: number = 6;
 
 /**
  * Receive buffers (chains) gathered: those of the frame at hand, and in a packed ring, behind the

@@ -1,4 +1,5 @@
 // HOT
+// deno-lint-ignore-file no-non-null-assertion
 /**
  * A virtqueue as the switch uses it: what split and packed rings both do, once a burst each. Here
  * alone it is decided which kind a ring is, when it starts; whoever has one asks it, and never what
@@ -10,6 +11,7 @@
  * @module
  */
 import { isPlainBurst, mayBePlain } from "./burst.ts";
+import { DELIVERED_PLAIN } from "./deliver.ts";
 import type { BadChains } from "./bad_chain.ts";
 import { logPackedUsed, logSplitUsed, type QueueLog } from "./memory/dirty_log.ts";
 import { inflightBytes, PackedInflight, SplitInflight } from "./inflight/region.ts";
@@ -119,6 +121,7 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
     const plain = isPlainBurst()
       ? deliverPlainSplit(this, memory, list, start, count, outcomes)
       : 0;
+    outcomes[DELIVERED_PLAIN]! += plain;
     if (plain < count) deliverSplit(this, memory, list, start + plain, count - plain, outcomes);
   }
   wantsCall(): boolean {
@@ -173,6 +176,7 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
     const plain = isPlainBurst()
       ? deliverPlainPacked(this, memory, list, start, count, outcomes)
       : 0;
+    outcomes[DELIVERED_PLAIN]! += plain;
     if (plain < count) deliverPacked(this, memory, list, start + plain, count - plain, outcomes);
   }
   wantsCall(): boolean {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import * as v8 from "node:v8";
 import {
   copyMemory,
   Epoll,
@@ -30,6 +31,7 @@ import { Arena } from "../virtio/memory/arena.ts";
 import { stray } from "../virtio/memory/guest_memory.ts";
 import { RING_BAD_ADDRESS, trustLoadOrder } from "../virtio/ring.ts";
 import { useArena, useHostCopy } from "../virtio/memory/window.ts";
+import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { FlapNews } from "./flap_news.ts";
@@ -63,13 +65,12 @@ class DataPlaneLoop {
   readonly #broken: Int32Array;
   readonly #events: EventWriter;
   readonly #eventFd: number;
-  /** Adds to this thread's clock to give the control thread's: ages are told by one clock. */
-  readonly #clockOffsetMs: number;
   #running = true;
   /** A front-end gave no kick descriptor and wants to be polled. */
   #withoutKick = false;
   readonly #inBandCalls: InBandCalls;
   readonly #meter: WorkMeter;
+  readonly #collections: CollectionCounter;
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
 
@@ -80,11 +81,13 @@ class DataPlaneLoop {
     this.#eventFd = start.eventFd;
     this.#events = new EventWriter(start.events, () => signalEventFd(start.eventFd));
     this.#inBandCalls = new InBandCalls(this.#events);
-    this.#clockOffsetMs = performance.timeOrigin - start.timeOrigin;
+    // Ages and sleep are told by one clock, the control thread's.
+    const offsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
     const counters = new Float64Array(start.counters);
-    this.#meter = new WorkMeter(counters, () => performance.now());
+    this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs);
+    this.#collections = new CollectionCounter(counters, v8);
     this.#path = new Datapath(PORTS_MAX, fdb, counters, {
       call: (vring) => this.#call(vring),
       ringBroken: (vring) => this.#ringBroken(vring),
@@ -134,17 +137,19 @@ class DataPlaneLoop {
   }
 
   #tick(now: number): void {
-    const seconds = Math.floor((now + this.#clockOffsetMs) / 1000);
+    const seconds = Math.floor(now / 1000);
     if (seconds === this.#path.now) return;
     this.#path.now = seconds;
     this.#path.fdb.sweep(seconds, SWEEP_SLOTS);
     for (const port of this.#path.ports) port?.tick(this.#path);
+    this.#collections.tick(seconds);
   }
 
   /** Sleeps until a driver kicks or the control thread wakes us. No wake-up is lost: kicks are
    * asked for first, then the queues are looked at once more. */
   #sleep(): void {
     const counters = this.#path.counters;
+    this.#meter.fallAsleep();
     if (!setKicks(this.#path, true)) {
       this.#mailbox.setSleeping(true);
       if (!this.#mailbox.waiting) {
@@ -157,7 +162,7 @@ class DataPlaneLoop {
       this.#mailbox.setSleeping(false);
     }
     setKicks(this.#path, false);
-    this.#meter.slept();
+    this.#meter.wakeUp();
   }
 
   #countKick(tag: number): void {

@@ -15,6 +15,7 @@ import {
 } from "../../ffi/mod.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import {
+  asleepUs,
   PORT_COUNTERS,
   portBase,
   readCounters,
@@ -146,6 +147,8 @@ export class DataPlaneThread {
   readonly #counters: Float64Array;
   readonly #broken: Int32Array;
   readonly #events: EventReader;
+  /** As it was read last. */
+  #asleepUs = 0;
   /** Its forwarding database. */
   readonly fdb: FdbReader;
   /** Why it is slower than it could be, for the operator; null: it is not. See program.ts. */
@@ -264,9 +267,11 @@ export class DataPlaneThread {
     return readCounters(this.#counters, vringBase(port, vring, VRINGS_PER_PORT), VRING_COUNTERS);
   }
 
-  /** The counters of the thread by name. */
+  /** The counters of the thread by name, the sleep of this moment with them. */
   workerCounters(): Record<string, number> {
-    return readCounters(this.#counters, WORKER_BASE, WORKER_COUNTERS);
+    this.#asleepUs = asleepUs(this.#counters, performance.now(), this.#asleepUs);
+    const counters = readCounters(this.#counters, WORKER_BASE, WORKER_COUNTERS);
+    return { ...counters, asleepUs: this.#asleepUs };
   }
 
   /** Stops the thread; nothing of it is left when this returns. */

@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { WORKER, WORKER_BASE } from "../switch/counters.ts";
+import { ASLEEP_SINCE, AWAKE, WORKER, WORKER_BASE } from "../switch/counters.ts";
 
 /** What a stretch may weigh: a frame is 1. */
 const STRETCH_WEIGHT = 1024;
@@ -62,7 +62,7 @@ export class WorkMeter {
   #weightLeft = STRETCH_WEIGHT;
   #step = 0;
 
-  /** Begins now. @param counters all of them @param clock monotonic, ms and fractions */
+  /** Begins now. @param counters all of them @param clock the control thread's, ms and fractions */
   constructor(counters: Float64Array, clock: () => number) {
     this.#counters = counters;
     this.#clock = clock;
@@ -111,11 +111,17 @@ export class WorkMeter {
     this.#weightLeft = 1;
   }
 
-  /** The time since the last look was slept, but for a little on either side. */
-  slept(): void {
+  /** Sleep begins: it counts from the last look on, and readers may count it as it goes. */
+  fallAsleep(): void {
+    this.#counters[ASLEEP_SINCE] = this.#last;
+  }
+
+  /** It is over. Readers rather miss it for a moment than count it twice: see `asleepUs`. */
+  wakeUp(): void {
     const now = this.#clock();
     this.#asleepMs += now - this.#last;
     this.#last = now;
+    this.#counters[ASLEEP_SINCE] = AWAKE;
     this.#counters[WORKER_BASE + WORKER.asleepUs] = Math.round(1000 * this.#asleepMs);
   }
 

@@ -37,6 +37,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "fdb flush": [["broken"], []],
   "stats": [[], ...PORTS.map((name) => [name])],
   "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
+  "worker show": [[]],
   "protocol": [[]],
   "emit evpn": [["--vni", "100", "--local", "10.77.0.1", "--peer", "10.77.0.2"]],
   "version": [[]],
@@ -50,6 +51,7 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
   "GET version": [["/v1/version", "version"]],
   "GET schema": [],
   "GET switch": [["/v1/switch", "stats"]],
+  "GET workers": [["/v1/workers", "workers"]],
   "GET ports": [
     ["/v1/ports", "ports"],
     ["/v1/ports/split", "port"],
@@ -147,7 +149,7 @@ function mutants(value: unknown): Mutant[] {
 }
 
 /** What may be missing: counts by code that are there only if something happened. */
-const MAY_LACK = /\/(errors|refused) lacks |lacks rates$/;
+const MAY_LACK = /\/(errors|refused) lacks |lacks (rates|lately)$/;
 
 /** Plants faults in real output. @returns those that nobody noticed */
 function unnoticed({ document, value }: Seen): string[] {

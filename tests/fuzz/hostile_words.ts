@@ -180,7 +180,7 @@ const call: fc.Arbitrary<Call> = fc.record({
     fc.array(
       word(
         ...["ports", "fdb", "switch", "version", "healthz", "vm1", "vrings", "nobody", "listeners"],
-        ...["links", "link"],
+        ...["links", "link", "workers"],
       ),
       {
         maxLength: 4,
@@ -198,6 +198,7 @@ const call: fc.Arbitrary<Call> = fc.record({
 const PORT = { name: "vm1" } as unknown as PortStatus;
 const CONTROL: SwitchControl = {
   status: () => ({ version: "0" }) as unknown as SwitchStatus,
+  workers: () => [],
   ports: () => [PORT],
   listeners: () => [],
   links: () => [],
@@ -229,7 +230,13 @@ function known(port: string): PortStatus {
 const args = fc.tuple(
   often<readonly string[]>(
     [3, fc.constantFrom(["port", "list"], ["port", "show"], ["port", "add"], ["port", "del"])],
-    [2, fc.constantFrom(["fdb", "show"], ["fdb", "flush"], ["stats"], ["vring", "show"])],
+    [
+      2,
+      fc.constantFrom(["fdb", "show"], ["fdb", "flush"], ["stats"], ["vring", "show"], [
+        "worker",
+        "show",
+      ]),
+    ],
     // A configuration that is not there: it never gets as far as to start a switch.
     [3, fc.constant(["run", "--config", "/nonexistent/fuzz.toml"])],
     [1, fc.constantFrom(["protocol"], ["version"], [], ["port"], ["fdb"])],

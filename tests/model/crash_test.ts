@@ -15,6 +15,7 @@ import {
 import { PackedDriver } from "../../lib/guest/driver_packed.ts";
 import { SplitDriver } from "../../lib/guest/driver_split.ts";
 import { frameBytes, openFrames } from "../../lib/virtio/burst.ts";
+import { OUTCOMES } from "../../lib/virtio/deliver.ts";
 import { inflightBytes } from "../../lib/virtio/inflight/region.ts";
 import {
   initRegion,
@@ -297,7 +298,7 @@ class World {
     // Bad chains are frames of no bytes, and go nowhere.
     const good = Array.from({ length: count }, (_, i) => i).filter((i) => (frameBytes[i] ?? 0) > 0);
     const list = Uint16Array.from(good);
-    const outcomes = new Int32Array(5);
+    const outcomes = new Int32Array(OUTCOMES);
     if (count > 0) {
       to.deliver(this.to.memory, list, 0, good.length, outcomes);
       from.finish(count);

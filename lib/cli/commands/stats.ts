@@ -5,43 +5,17 @@
  */
 import type { DocumentOf } from "../../control/schema/mod.ts";
 import type { ListenerStatus, PortStatus, SwitchStatus } from "../../control/types.ts";
-import { type CounterRow, FDB_ROWS, PORT_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
 import {
-  ask,
-  CLIENT_FLAGS,
-  type CommandRow,
-  type Flags,
-  type FlagsOf,
-  MAYBE_PORT,
-  portPath,
-  printing,
-} from "../command.ts";
-import { CliError, EXIT_USAGE } from "../failure.ts";
+  type CounterRow,
+  FDB_ROWS,
+  onlyGrows,
+  PORT_ROWS,
+  WORKER_ROWS,
+} from "../../switch/counter_rows.ts";
+import { type CommandRow, MAYBE_PORT, portPath, printing } from "../command.ts";
+import { look, LOOK_FLAGS, type LookFlags } from "../looks.ts";
 import { formatTable } from "../table.ts";
 import type { View } from "../view.ts";
-
-/** Between the two looks of `--rate` and `--watch`, s. */
-const RATE_SECONDS = 1;
-const RATE_SECONDS_MAX = 3600;
-
-const FLAGS = {
-  ...CLIENT_FLAGS,
-  rate: { brief: "look twice and print growth per second as well", yes: true },
-  watch: { brief: "the same again and again; with -o json a document a line", yes: true },
-  seconds: { brief: "look twice, this far apart (1)", placeholder: "SECONDS" },
-} as const satisfies Flags;
-
-/** Flags of `stats`. */
-type StatsFlags = FlagsOf<typeof FLAGS>;
-
-/** Counters by name. */
-export type Counts = Readonly<Record<string, number>>;
-
-/** What was counted, and when by a clock that only goes forward, ms. */
-interface Look<T> {
-  readonly value: T;
-  readonly atMs: number;
-}
 
 /** How fast counters grew, per second. A port that was made anew begins at 0. */
 export function ratesOf(
@@ -50,45 +24,16 @@ export function ratesOf(
   after: Counts,
   seconds: number,
 ): Record<string, number> {
-  const counted = rows.filter(([, , , now]) => now === undefined);
-  return Object.fromEntries(counted.map(([name]) => {
-    const [first = 0, last = 0] = [before[name], after[name]];
-    const grown = last < first ? last : last - first;
-    return [name, Math.round(10 * grown / seconds) / 10];
-  }));
-}
-
-/** Reads how long a rate is measured, s. @throws {CliError} */
-function rateSeconds({ rate, watch, seconds }: StatsFlags): number | null {
-  if (seconds === undefined) return rate || watch ? RATE_SECONDS : null;
-  const number = /^\d*\.?\d+$/.test(seconds) ? Number(seconds) : NaN;
-  if (number >= 0.1 && number <= RATE_SECONDS_MAX) return number;
-  throw new CliError(
-    EXIT_USAGE,
-    `--seconds ${seconds} must be seconds from 0.1 to ${RATE_SECONDS_MAX}, such as 5`,
+  return Object.fromEntries(
+    rows.filter(onlyGrows).map(([name]) => {
+      const [first = 0, last = 0] = [before[name], after[name]];
+      const grown = last < first ? last : last - first;
+      return [name, Math.round(10 * grown / seconds) / 10];
+    }),
   );
 }
 
-/** Looks once, or twice: the first look is null then. */
-async function look<T>(
-  flags: StatsFlags,
-  path: string,
-): Promise<{ first: T | null; last: T; seconds: number }> {
-  const once = async (): Promise<Look<T>> => {
-    const value = await ask<T>(flags, "GET", path);
-    return { value, atMs: performance.now() };
-  };
-  const wait = rateSeconds(flags);
-  const first = await once();
-  if (wait === null) return { first: null, last: first.value, seconds: 0 };
-  const { delay } = await import("@std/async/delay");
-  await delay(1000 * wait);
-  const last = await once();
-  const seconds = Math.round(last.atMs - first.atMs) / 1000;
-  return { first: first.value, last: last.value, seconds };
-}
-
-async function switchStats(flags: StatsFlags): Promise<DocumentOf<"stats">> {
+async function switchStats(flags: LookFlags): Promise<DocumentOf<"stats">> {
   const { first, last, seconds } = await look<SwitchStatus>(flags, "/v1/switch");
   if (first === null) return last;
   const before = new Map(first.ports.map(({ name, counters }) => [name, counters]));
@@ -105,7 +50,7 @@ async function switchStats(flags: StatsFlags): Promise<DocumentOf<"stats">> {
   return { ...last, rates };
 }
 
-async function portStats(flags: StatsFlags, port: string): Promise<DocumentOf<"port-stats">> {
+async function portStats(flags: LookFlags, port: string): Promise<DocumentOf<"port-stats">> {
   const { first, last, seconds } = await look<PortStatus | ListenerStatus>(
     flags,
     portPath(port),
@@ -162,7 +107,7 @@ export function statsTable(status: DocumentOf<"stats">): string {
   ]);
 }
 
-const STATS: View<StatsFlags, "stats" | "port-stats"> = {
+const STATS: View<LookFlags, "stats" | "port-stats"> = {
   document: (port?) => port === undefined ? "stats" : "port-stats",
   read: (flags, port?) => port === undefined ? switchStats(flags) : portStats(flags, port),
   draw: (value) => "ports" in value ? statsTable(value) : portStatsTable(value),
@@ -180,6 +125,6 @@ export const STATS_COMMANDS: readonly CommandRow[] = [
       "vuswitch stats vm1 --watch",
     ],
     arguments: [MAYBE_PORT],
-    flags: FLAGS,
+    flags: LOOK_FLAGS,
   }, () => STATS),
 ];

@@ -3,7 +3,7 @@
  * server.ts. The routes are those of table.ts, and the schema's.
  *
  * ```
- * GET  /v1/version  /healthz  /v1/switch  /v1/schema[/NAME]
+ * GET  /v1/version  /healthz  /v1/switch  /v1/workers  /v1/schema[/NAME]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}

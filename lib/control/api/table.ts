@@ -37,11 +37,13 @@ import type {
   PortStatus,
   SwitchStatus,
   VringStatus,
+  WorkerStatus,
 } from "../types.ts";
 import { readAdmin, readPair, readPort } from "./bodies.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
-const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS } = SWITCH_SCHEMAS;
+const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS, WORKER_STATUS } =
+  SWITCH_SCHEMAS;
 
 /** Typed by what the code says: a word more or less does not compile. */
 const ERROR_KIND: Schema<ControlError["kind"]> = code("what kind of error", [
@@ -89,6 +91,7 @@ export const DOCUMENTS = {
   }),
   "stats": SWITCH_STATUS,
   "port-stats": PORT_STATS,
+  "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),
   "vrings": list("GET /v1/ports/NAME/vrings: the virtqueues of a port", VRING_STATUS),
   "vring-list": VRING_LIST,
   "protocol": PROTOCOL,
@@ -120,6 +123,8 @@ export interface SwitchControl {
   readonly socketDir?: string;
   /** Everything at once, as `stats` has it. */
   status(): SwitchStatus;
+  /** What its data planes do. */
+  workers(): WorkerStatus[];
   /** In the order in which they were added. */
   ports(): PortStatus[];
   /** A port that is there, not a listener. */
@@ -175,6 +180,7 @@ export interface Route {
 export const ROUTES: Readonly<Record<string, Route>> = {
   "GET version": { answer: () => ({ version: VERSION, deno: Deno.version.deno }) },
   "GET switch": { answer: ({ control }) => control.status() },
+  "GET workers": { answer: ({ control }) => control.workers() },
   "GET ports": { answer: ({ control }) => control.ports() },
   "POST ports": {
     answer: async ({ control, request }) =>

@@ -83,6 +83,11 @@ export function amount(description: string): Schema<number> {
   return make({ description, type: "number", minimum: 0 });
 }
 
+/** A part of a whole, from 0 to 1. */
+export function share(description: string): Schema<number> {
+  return make({ description, type: "number", minimum: 0, maximum: 1 });
+}
+
 /** True or false. */
 export function flag(description: string): Schema<boolean> {
   return make({ description, type: "boolean" });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CounterRow, counterWay, PORT_ROWS } from "../../switch/counter_rows.ts";
+import { type CounterRow, counterWay, onlyGrows, PORT_ROWS } from "../../switch/counter_rows.ts";
 import { REASON_ROWS } from "../../vhost/reasons.ts";
 import { RING_REASON_ROWS } from "../../virtio/ring.ts";
 import { PORT_NAME } from "../config/port_spec.ts";
@@ -67,7 +67,7 @@ export function rates(description: string, rows: readonly CounterRow[]): Counts 
   return numbers(
     description,
     Object.fromEntries(
-      rows.filter(([, , , now]) => now === undefined)
+      rows.filter(onlyGrows)
         .map((row) => [row[0], amount(`per second: ${counterText(row)}`)]),
     ),
   );

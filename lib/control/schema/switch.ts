@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { FDB_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
+import { FDB_ROWS, onlyGrows, WORKER_ROWS } from "../../switch/counter_rows.ts";
 import { PORTS_MAX } from "../../base/limits.ts";
 import {
+  about,
   amount,
   byName,
   choice,
@@ -17,6 +18,8 @@ import {
   optional,
   pair,
   record,
+  type Schema,
+  share,
   text,
   time,
   whole,
@@ -86,6 +89,46 @@ const FDB_STATUS = named(
 
 const SECONDS = amount("time between the two looks, s");
 
+const IDLE = choice("what the data plane does without work", {
+  poll: "it looks on",
+  adaptive: "it looks on for a while, then sleeps",
+  sleep: "it sleeps",
+});
+const CPUS = list("processors of the data plane; none: any", whole("number"));
+
+function partOfTime(description: string): Schema<number | null> {
+  return maybe("there is no time to share", share(description));
+}
+
+/** What a data plane did with some time. */
+const WORK = named(
+  "work",
+  record("what a data plane did in some time", {
+    seconds: amount("how long that is, s: all of it is told apart"),
+    busy: partOfTime("of the time, in rounds that took frames"),
+    idle: partOfTime("of the time, without frames: polling and asleep"),
+    polling: partOfTime("of the time, in rounds that found none"),
+    asleep: partOfTime("of the time, asleep"),
+    commands: partOfTime("of the time, in commands of the control thread"),
+    nsPerFrame: maybe("no frames", amount("busy time for each frame, ns")),
+    counters: counters("growth of its counters", WORKER_ROWS.filter(onlyGrows)),
+  }),
+);
+
+/** One of `worker show`. */
+const WORKER_STATUS = named(
+  "worker-status",
+  record("a data plane: a thread that moves frames", {
+    number: whole("its number, from 0 on"),
+    at: time("when this was so"),
+    idle: IDLE,
+    cpus: CPUS,
+    longestStallUs: whole("longest time away from its queues, sleep aside, since it started, us"),
+    total: about("what it did since it started", WORK),
+    lately: optional(about("what it did between two looks: only with --rate", WORK)),
+  }),
+);
+
 /** By how much the counters of the whole switch grew. */
 const SWITCH_RATES = record("how fast counters grow: only with --rate", {
   seconds: SECONDS,
@@ -102,12 +145,8 @@ const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
   startedAt: time("when it was started"),
   uptimeSeconds: whole("time since then, s"),
   socketDir: text("folder of sockets without a path of their own, absolute"),
-  idle: choice("what the data plane does without work", {
-    poll: "it looks on",
-    adaptive: "it looks on for a while, then sleeps",
-    sleep: "it sleeps",
-  }),
-  cpus: list("processors of the data plane; none: any", whole("number")),
+  idle: IDLE,
+  cpus: CPUS,
   fdb: counters("of the forwarding database", FDB_ROWS),
   worker: counters("of the data plane", WORKER_ROWS),
   ports: list("all ports", PORT_STATUS),
@@ -137,4 +176,6 @@ export const SWITCH_SCHEMAS = {
   LISTENER_STATUS,
   PORT_STATS,
   SWITCH_STATUS,
+  WORK,
+  WORKER_STATUS,
 } as const;

@@ -20,6 +20,7 @@ import {
   BUFFER_TOO_SMALL,
   DELIVERED,
   DELIVERED_BYTES,
+  DELIVERED_PLAIN,
   NO_BUFFER,
   OUTCOMES,
   SPENT_BUFFERS,
@@ -36,7 +37,7 @@ import {
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
 import { adaptingSteps } from "../adapt.ts";
 import { tellBadChains } from "../bad_chains.ts";
-import { PORT, VRING } from "../counters.ts";
+import { PORT, VRING, WORKER, WORKER_BASE } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import type { Sink, Source } from "./port.ts";
 import { giveUp, leaveFrames } from "../stalled/untranslated.ts";
@@ -160,10 +161,13 @@ export class Vring implements Source, Sink {
     outcomes.fill(0);
     queue.deliver(port.memory, list, start, count, outcomes);
     const delivered = outcomes[DELIVERED]!;
+    const plain = outcomes[DELIVERED_PLAIN]!;
     if (delivered + outcomes[SPENT_BUFFERS]! > 0) settle(path, this, delivered);
     if (queue.badChains > 0) tellBadChains(path, this);
     counters[base + PORT.txFrames]! += delivered;
     counters[base + PORT.txBytes]! += outcomes[DELIVERED_BYTES]!;
+    counters[WORKER_BASE + WORKER.plainDelivered]! += plain;
+    if (plain < delivered) counters[WORKER_BASE + WORKER.generalDelivered]! += delivered - plain;
     if (delivered === count) return count;
     counters[base + PORT.txDroppedNoBuffer]! += outcomes[NO_BUFFER]!;
     counters[base + PORT.txDroppedBufferTooSmall]! += outcomes[BUFFER_TOO_SMALL]!;

@@ -4,8 +4,10 @@
 import { strict as assert } from "node:assert";
 import { formatTable } from "../../../lib/cli/table.ts";
 import { vringTable } from "../../../lib/cli/commands/vring.ts";
+import { workersView } from "../../../lib/cli/commands/worker.ts";
 import { portTable, portView } from "../../../lib/cli/views.ts";
-import type { PortStatus } from "../../../lib/control/types.ts";
+import type { PortStatus, WorkerStatus } from "../../../lib/control/types.ts";
+import { workBetween, workOf } from "../../../lib/control/work.ts";
 
 type List = Parameters<typeof vringTable>[0];
 
@@ -63,4 +65,46 @@ Deno.test("a column of numbers goes right, with dashes for what has none; one of
   assert.deepEqual(table("12.0", "-"), ["A  COUNT", "x   12.0", "x      -"]);
   assert.deepEqual(table("-", "-"), ["A  COUNT", "x  -", "x  -"]);
   assert.deepEqual(table("1", "one"), ["A  COUNT", "x  1", "x  one"]);
+});
+
+Deno.test("worker show has shares and growth since the start, and of late beside them", () => {
+  const before = { busyUs: 100_000, pollingUs: 900_000, frames: 1000, plainFrames: 900 };
+  const counters = {
+    ...{ busyUs: 700_000, pollingUs: 1_300_000, frames: 13_000, plainFrames: 9900 },
+    ...{ generalFrames: 3100, bursts: 400, bursts1: 100, bursts2: 60, bursts128: 240, stalls: 2 },
+  };
+  const worker: WorkerStatus = {
+    ...{ number: 0, at: "", idle: "poll", cpus: [2, 3], longestStallUs: 1234 },
+    total: workOf(counters),
+  };
+  const rows = (workers: readonly WorkerStatus[]): Map<string, string[]> =>
+    new Map(
+      workersView(workers).split("\n").map((line) => {
+        const [what = "", ...cells] = line.trim().split(/ {2,}/);
+        return [what, cells];
+      }),
+    );
+  const alone = rows([worker]);
+  assert.deepEqual(alone.get("worker 0"), ["idle poll", "cpus 2,3", "longest stall 1.2 ms"]);
+  assert.deepEqual(alone.get("WHAT"), ["SINCE-START-2.0s"]);
+  assert.deepEqual(alone.get("busy"), ["35.0%"]);
+  const both = rows([{ ...worker, lately: workBetween(before, counters) }]);
+  assert.deepEqual(both.get("WHAT"), ["SINCE-START-2.0s", "LAST-1.0s"]);
+  const expected: Readonly<Record<string, readonly string[]>> = {
+    "busy": ["35.0%", "60.0%"],
+    "idle": ["65.0%", "40.0%"],
+    "busy ns a frame": ["53846.2", "50000.0"],
+    "frames": ["13000", "12000"],
+    "taken plain": ["76.2%", "74.4%"],
+    "delivered plain": ["-", "-"],
+    "of 1": ["25.0%", "25.0%"],
+    "of 2-3": ["15.0%", "15.0%"],
+    "of 64-127": ["0.0%", "0.0%"],
+    "of 128": ["60.0%", "60.0%"],
+    "stalls of 1 ms or more": ["2", "2"],
+  };
+  for (const [what, cells] of Object.entries(expected)) {
+    assert.deepEqual(both.get(what), cells, what);
+  }
+  assert.equal(workersView([worker, { ...worker, number: 1 }]).match(/^worker \d/gm)?.length, 2);
 });

@@ -8,6 +8,7 @@ import { FakePlane } from "./fake_plane.ts";
 /** A data plane of which only what the switch sums and ends is made up. */
 class Thread extends FakePlane {
   ended = 0;
+  stallUs = 0;
   readonly arena = { address: 2 ** 40, sizeBytes: 2 ** 33 };
   readonly fdb: Pick<DataPlaneThread["fdb"], "counters" | "isFlapping">;
 
@@ -17,7 +18,7 @@ class Thread extends FakePlane {
   }
 
   workerCounters(): Record<string, number> {
-    return { frames: 10 };
+    return { frames: 10, longestStallUs: this.stallUs };
   }
 
   shutdown(): void {
@@ -34,8 +35,9 @@ const MAC = { low: 2, high: 0 };
 Deno.test("Planes shows all of them as one, and ends all", () => {
   const threads = [new Thread(3, false), new Thread(4, true)] as const;
   const planes = planesOf(...threads);
+  threads[0].stallUs = 7;
   assert.deepEqual(planes.fdbCounters(), { entries: 7, moved: 2 });
-  assert.deepEqual(planes.workerCounters(), { frames: 20 });
+  assert.deepEqual(planes.workerCounters(), { frames: 20, longestStallUs: 7 });
   assert.equal(planes.isFlapping(MAC), true);
   assert.equal(planesOf(threads[0]).isFlapping(MAC), false);
   planes.shutdown();

@@ -12,6 +12,7 @@ import {
   BUFFER_TOO_SMALL,
   DELIVERED,
   NO_BUFFER,
+  OUTCOMES,
   SPENT_BUFFERS,
 } from "../../../lib/virtio/deliver.ts";
 import { RING_OK } from "../../../lib/virtio/ring.ts";
@@ -117,7 +118,7 @@ function run(from: Setting, to: Setting, script: readonly Step[]): void {
       } else assert((frameBytes[i] as number) < 0, "a runt");
     });
     const fates = good.map((i) => ({ ...model.deliver(taken[i]?.bytes.length ?? 0), frame: i }));
-    const outcomes = new Int32Array(5);
+    const outcomes = new Int32Array(OUTCOMES);
     receiver.deliver(new Uint16Array(good), good.length, outcomes);
     assert.equal(receiver.queue.broken, RING_OK);
     const counted = (word: string): number => fates.filter((f) => f.outcome === word).length;

@@ -7,6 +7,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { BURST_FRAMES, openFrames } from "../../../lib/virtio/burst.ts";
+import { OUTCOMES } from "../../../lib/virtio/deliver.ts";
 import { RING_OK } from "../../../lib/virtio/ring.ts";
 import { Bench } from "./ring_bench.ts";
 
@@ -22,7 +23,7 @@ function goRound(packed: boolean, size: number, frames: number, most: number): v
   const [room] = receiver.chain([HEADER + FRAME]);
   assert(sent && room);
   const ids = new Set<number>();
-  const outcomes = new Int32Array(5);
+  const outcomes = new Int32Array(OUTCOMES);
   try {
     let offered = 0;
     for (let done = 0; done < frames;) {

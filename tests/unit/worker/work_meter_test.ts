@@ -1,6 +1,6 @@
 /** Where the data plane's time goes, on a clock that stands still unless the test lets time pass. */
 import { strict as assert } from "node:assert";
-import { counterBytes, WORKER, WORKER_BASE } from "../../../lib/switch/counters.ts";
+import { asleepUs, counterBytes, WORKER, WORKER_BASE } from "../../../lib/switch/counters.ts";
 import { WorkMeter } from "../../../lib/worker/work_meter.ts";
 
 const NS = 1e-6;
@@ -39,6 +39,10 @@ class Plane {
 
   get(name: keyof typeof WORKER): number {
     return this.counters[WORKER_BASE + WORKER[name]] ?? NaN;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
   }
 
   get elapsedUs(): number {
@@ -126,8 +130,14 @@ Deno.test("sleep and commands are neither busy nor polling", () => {
   const plane = new Plane();
   for (let i = 0; i < 10; i++) {
     plane.run(0.1, () => [0, 90]);
+    plane.meter.fallAsleep();
+    const before = asleepUs(plane.counters, plane.nowMs, 0);
     plane.pass(20e6);
-    plane.meter.slept();
+    const during = asleepUs(plane.counters, plane.nowMs, 0);
+    assert(Math.abs(during - before - 20_000) < 1, "who looks meanwhile sees it");
+    plane.meter.wakeUp();
+    const after = asleepUs(plane.counters, plane.nowMs, 0);
+    assert(after >= during && after <= during + 1, `${after} after ${during}`);
     const began = plane.meter.beginCommand();
     plane.pass(300_000);
     plane.meter.endCommand(began);

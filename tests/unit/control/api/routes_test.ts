@@ -32,6 +32,7 @@ async function ask(what: string, body?: unknown): Promise<[number, string, unkno
 Deno.test("each route asks one thing of the switch, with the names of its path in order", async () => {
   const cases: readonly [string, number, unknown[], unknown?][] = [
     ["GET /v1/switch", 200, ["status"]],
+    ["GET /v1/workers", 200, ["workers"]],
     ["GET /v1/ports", 200, ["ports"]],
     ["GET /v1/ports/vm%20%2F1", 200, ["portOrListener", "vm /1"]],
     ["GET /v1/ports/NAME", 200, ["portOrListener", "NAME"]],
