@@ -4,6 +4,7 @@
  * @module
  */
 import type { DocumentOf } from "../../control/schema/mod.ts";
+import type { Counts } from "../../control/work.ts";
 import type { ListenerStatus, PortStatus, SwitchStatus } from "../../control/types.ts";
 import {
   type CounterRow,
