@@ -131,6 +131,55 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 /** `struct iovec`: base u64@0, len u64@8. */
 export const SIZEOF_IOVEC = 16;
 
+/** `struct ifreq`, 40 bytes: name@0 (16 with its NUL), then a value of the request's at 16. */
+export const SIZEOF_IFREQ = 40;
+/** Offset of the value: flags u16, MTU i32, index i32, … */
+export const IFREQ_VALUE = 16;
+/** Longest name of a network device, bytes. */
+export const IF_NAME_BYTES_MAX = 15;
+/** The interface flags: netdevice(7). */
+export const SIOCGIFFLAGS = 0x8913n;
+/** Sets them; needs CAP_NET_ADMIN. */
+export const SIOCSIFFLAGS = 0x8914n;
+/** Its MAC address, behind two bytes that say what kind of address; asked of a TAP queue too. */
+export const SIOCGIFHWADDR = 0x8927n;
+/** The MTU, bytes. */
+export const SIOCGIFMTU = 0x8921n;
+/** Sets it; needs CAP_NET_ADMIN. */
+export const SIOCSIFMTU = 0x8922n;
+/** An operator wants it up. */
+export const IFF_UP = 0x1;
+/** It has a carrier and works. */
+export const IFF_RUNNING = 0x40;
+
+/** Makes a queue of a TAP device of a descriptor: ifreq. */
+export const TUNSETIFF = 0x400454can;
+/** Which offloads are read: the TUN_F flags, by value. */
+export const TUNSETOFFLOAD = 0x400454d0n;
+/** Name and flags of the device: ifreq. */
+export const TUNGETIFF = 0x800454d2n;
+/** Bytes of the virtio-net header: int. */
+export const TUNSETVNETHDRSZ = 0x400454d8n;
+/** The device's carrier: int, 0 or 1. */
+export const TUNSETCARRIER = 0x400454e2n;
+/** Ethernet frames. */
+export const IFF_TAP = 0x2;
+/** One descriptor for each of several queues. */
+export const IFF_MULTI_QUEUE = 0x100;
+/** Frames without four bytes of protocol in front. */
+export const IFF_NO_PI = 0x1000;
+/** Frames with a virtio-net header in front. */
+export const IFF_VNET_HDR = 0x4000;
+
+/** Address family of the kernel's news: netlink(7). */
+export const AF_NETLINK = 16;
+/** Each message keeps its bounds, and comes whole. */
+export const SOCK_RAW = 3;
+/** News of network devices: rtnetlink(7). */
+export const RTMGRP_LINK = 1;
+/** `struct sockaddr_nl`: family u16@0, pid u32@4, groups u32@8. */
+export const SIZEOF_SOCKADDR_NL = 12;
+
 /** `struct msghdr`, 56 bytes: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48. */
 export const SIZEOF_MSGHDR = 56;
 /** Offset of the address of the first iovec, u64. */

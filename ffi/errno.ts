@@ -15,6 +15,10 @@ export const EPERM = 1;
 export const ENOENT = 2;
 /** A signal came first; nothing was done. */
 export const EINTR = 4;
+/** The device failed; a network device: it is down. */
+export const EIO = 5;
+/** No such device. */
+export const ENXIO = 6;
 /** No such descriptor, or not opened for this. */
 export const EBADF = 9;
 /** The call would have to wait, or (connect) the backlog is full. */
@@ -23,8 +27,14 @@ export const EAGAIN = 11;
 export const ENOMEM = 12;
 /** The file's mode, or that of a folder on the way, forbids it. */
 export const EACCES = 13;
+/** An address that is not mapped. */
+export const EFAULT = 14;
+/** Somebody else has it. */
+export const EBUSY = 16;
 /** Something stands at this path already. */
 export const EEXIST = 17;
+/** No such device. */
+export const ENODEV = 19;
 /** Something on the way is no folder. */
 export const ENOTDIR = 20;
 /** An argument that makes no sense to the call. */
@@ -41,6 +51,8 @@ export const EROFS = 30;
 export const EPIPE = 32;
 /** Too many symbolic links, or one where O_NOFOLLOW forbids it. */
 export const ELOOP = 40;
+/** The descriptor is not what it was: its network device was deleted. */
+export const EBADFD = 77;
 /** The socket at this path is of another type: datagram, stream. */
 export const EPROTOTYPE = 91;
 /** A socket is bound to this path already. */
@@ -56,11 +68,16 @@ const NAMES: Readonly<Record<number, string>> = {
   [EPERM]: "EPERM",
   [ENOENT]: "ENOENT",
   [EINTR]: "EINTR",
+  [EIO]: "EIO",
+  [ENXIO]: "ENXIO",
   [EBADF]: "EBADF",
   [EAGAIN]: "EAGAIN",
   [ENOMEM]: "ENOMEM",
   [EACCES]: "EACCES",
+  [EFAULT]: "EFAULT",
+  [EBUSY]: "EBUSY",
   [EEXIST]: "EEXIST",
+  [ENODEV]: "ENODEV",
   [ENOTDIR]: "ENOTDIR",
   [EINVAL]: "EINVAL",
   [ENFILE]: "ENFILE",
@@ -69,6 +86,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [EROFS]: "EROFS",
   [EPIPE]: "EPIPE",
   [ELOOP]: "ELOOP",
+  [EBADFD]: "EBADFD",
   [EPROTOTYPE]: "EPROTOTYPE",
   [EADDRINUSE]: "EADDRINUSE",
   [ECONNRESET]: "ECONNRESET",

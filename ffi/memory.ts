@@ -77,6 +77,11 @@ export function viewMemory(address: number, sizeBytes: number): ArrayBuffer {
   return Deno.UnsafePointerView.getArrayBuffer(pointer, sizeBytes);
 }
 
+/** Host address of a buffer's first byte: it stays there for as long as the buffer lives. */
+export function addressOf(buffer: ArrayBuffer): number {
+  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
+}
+
 /** Makes a zero-filled memory file, sealed against shrinking. The caller owns it. */
 export function createMemoryFile(name: string, sizeBytes: number, seals = F_SEAL_SHRINK): number {
   const fd = libc.memfd_create(

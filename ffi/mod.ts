@@ -9,5 +9,7 @@ export * from "./event.ts";
 export * from "./fd.ts";
 export * from "./memory.ts";
 export * from "./reservation.ts";
+export * from "./network_device.ts";
 export * from "./socket.ts";
+export * from "./tap.ts";
 export * from "./thread.ts";

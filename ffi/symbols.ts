@@ -38,6 +38,14 @@ export const SYMBOLS = {
     result: "i64",
     nonblocking: true,
   },
+  // The same read, and writev, for frames: a Number for a result that is small, and no BigInt.
+  read_frame: { name: "read", parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // ssize_t writev(int fd, const struct iovec *iov, int iovcnt)
+  write_frame: { name: "writev", parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int ioctl(int fd, unsigned long request, void *argument)
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  // The same where the argument is no pointer.
+  ioctl_value: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },
   // int pipe2(int fd[2], int flags)
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, int arg)
@@ -74,6 +82,8 @@ export const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  // int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   // ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i64" },
   // ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)

@@ -23,6 +23,7 @@ import {
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
+import { UPLINK_REASON_ROWS } from "../control/uplinks/reasons.ts";
 import { REASON_ROWS } from "../vhost/reasons.ts";
 import { CHAIN_REASON_ROWS } from "../virtio/bad_chain.ts";
 import { RING_REASON_ROWS } from "../virtio/ring.ts";
@@ -154,7 +155,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     "data-plane counters": () => counterTable(WORKER_ROWS),
     documents: documentTable,
     problems: () => codeTable("problem", PROBLEM_ROWS),
-    reasons: () => codeTable("reason", REASON_ROWS),
+    reasons: () => codeTable("reason", [...REASON_ROWS, ...UPLINK_REASON_ROWS]),
     "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
     "chain reasons": () => codeTable("chain reason", CHAIN_REASON_ROWS),
   },

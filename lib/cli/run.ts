@@ -19,7 +19,12 @@ import {
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Switch } from "../control/switch.ts";
-import { ControlError, type PortConfig, type SwitchConfig } from "../control/types.ts";
+import {
+  ControlError,
+  type PortConfig,
+  type PortStatus,
+  type SwitchConfig,
+} from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import type { RunFlags } from "./run_flags.ts";
 import { untilSignal } from "./signals.ts";
@@ -116,6 +121,12 @@ async function startApi(
   }
 }
 
+/** The first word is the event. */
+function verbOf(port: PortStatus): string {
+  if (port.device !== null) return "serving";
+  return port.mode === "connect" ? "connecting to" : "listening on";
+}
+
 function announce(
   running: Switch,
   logger: Logger,
@@ -124,7 +135,7 @@ function announce(
 ): void {
   const { ports, listeners } = running.status();
   for (const port of ports) {
-    const verb = port.mode === "connect" ? "connecting to" : "listening on";
+    const verb = verbOf(port);
     logger.info(`port ${port.name}`, verb.split(" ")[0] as string, `${verb} ${port.socket}`);
   }
   for (const { name, socket, multi } of listeners) {

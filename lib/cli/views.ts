@@ -50,7 +50,7 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
   const rows = ports.map((port) => [
     port.name,
     linkCell(port),
-    port.mode,
+    port.kind === "vhost" ? port.mode : port.kind,
     String(port.queuePairs),
     port.ring ?? "-",
     shortNumber(port.counters.rxFrames ?? 0),
@@ -85,6 +85,23 @@ function memoryText(port: PortStatus): string {
     ? ""
     : `, the same as ${port.sharesMemoryWith.join(", ")}`;
   return `${mebibytes(bytes)} shared in ${length} region${length === 1 ? "" : "s"}${with_}`;
+}
+
+/** What is behind the port: a front-end, or a device. */
+function behindFacts(port: PortStatus): [string, string][] {
+  const { device } = port;
+  if (port.kind === "vhost") return [["front-end", peerFacts(port)]];
+  if (device === null) return [["device", "none"]];
+  const { name, mtu, up, carrier, headerBytes, offloads, queues } = device;
+  const words = [
+    ...mtu === null ? ["in another namespace"] : [`mtu ${mtu}`],
+    ...up === null ? [] : [up ? "up" : "down"],
+    ...carrier === null ? [] : [carrier ? "carrier" : "no carrier"],
+    `header ${headerBytes} bytes`,
+    `offloads ${offloads.join(" ") || "none"}`,
+    `${queues} queue${queues === 1 ? "" : "s"}`,
+  ];
+  return [["device", `${name}: ${words.join(", ")}`]];
 }
 
 function ringText({ ring, queuePairs, mtu }: PortStatus): string {
@@ -136,8 +153,8 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["verdict", port.verdict],
     ...problemFacts(port),
     ["link", `${linkText(port)} since ${port.linkSince}`],
-    ["socket", `${socketText(port)} (${port.mode})`],
-    ["front-end", peerFacts(port)],
+    ["socket", `${socketText(port)} (${port.kind === "vhost" ? port.mode : port.kind})`],
+    ...behindFacts(port),
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
     ["ring", ringText(port)],

@@ -25,10 +25,11 @@ import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
 import { now } from "./vhost_port/history.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
-import type { PortRelations } from "./vhost_port/status.ts";
 import { Reactor } from "./reactor.ts";
+import type { PortRelations, ServedPort } from "./served_port.ts";
 import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
+import { UplinkPort } from "./uplinks/port.ts";
 import {
   ControlError,
   type FdbStatus,
@@ -90,7 +91,7 @@ export class Switch implements SwitchControl {
   readonly #planes: Planes;
   readonly #reactor: Reactor;
   readonly #context: PortContext;
-  readonly #ports = new Map<string, SwitchPort>();
+  readonly #ports = new Map<string, ServedPort>();
   readonly #listeners = new Map<string, PortListener>();
   readonly #links: Links;
   /** Watches the socket files of ports, and that of the control API. */
@@ -171,7 +172,7 @@ export class Switch implements SwitchControl {
   }
 
   /** The port with a number on a data plane. */
-  #numbered(plane: PortPlane, number: number): SwitchPort | undefined {
+  #numbered(plane: PortPlane, number: number): ServedPort | undefined {
     for (const port of this.#ports.values()) {
       if (port.plane === plane && port.number === number) return port;
     }
@@ -189,13 +190,13 @@ export class Switch implements SwitchControl {
     }
   }
 
-  #macFlaps({ vring: from, value }: DataPlaneEvent, port: SwitchPort | undefined): void {
+  #macFlaps({ vring: from, value }: DataPlaneEvent, port: ServedPort | undefined): void {
     const other = port && this.#numbered(port.plane, from);
     if (!port || !other) this.#flaps.beganAtNone();
     else this.#flaps.begin(macOfNumber(value), [port.config.name, other.config.name]);
   }
 
-  #port(name: string): SwitchPort {
+  #port(name: string): ServedPort {
     const port = this.#ports.get(name);
     if (port) return port;
     throw this.#noPort(name);
@@ -261,7 +262,7 @@ export class Switch implements SwitchControl {
     return users;
   }
 
-  #relations(port: SwitchPort, users: ReadonlyMap<string, string[]>): PortRelations {
+  #relations(port: ServedPort, users: ReadonlyMap<string, string[]>): PortRelations {
     const { name } = port.config;
     const sharing = new Set(port.memoryFiles.flatMap((file) => users.get(file) ?? []));
     sharing.delete(name);
@@ -295,7 +296,8 @@ export class Switch implements SwitchControl {
     checkAddition(config, all.map((each) => each.config));
     this.#checkControlPath(config);
     this.#checkFdLimit(config);
-    if (config.multi === undefined) this.#add(new SwitchPort(config, this.#context));
+    if (config.kind !== undefined) this.#add(new UplinkPort(config, this.#context));
+    else if (config.multi === undefined) this.#add(new SwitchPort(config, this.#context));
     else {
       const listener = new PortListener(config, this.#context, {
         adopt: (port, adoption) => this.#adopt(port, adoption),
@@ -306,7 +308,7 @@ export class Switch implements SwitchControl {
     return this.portOrListener(config.name);
   }
 
-  #add(port: SwitchPort): void {
+  #add(port: ServedPort): void {
     this.#ports.set(port.config.name, port);
     this.#links.portAdded(port.config.name);
   }
@@ -318,9 +320,11 @@ export class Switch implements SwitchControl {
   }
 
   /** The control socket is bound last and would be told that this switch is in its way. */
-  #checkControlPath({ name, path, fd }: PortConfig): void {
+  #checkControlPath({ name, path, fd, kind }: PortConfig): void {
     const { controlPath } = this.#config;
-    if (fd !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)) return;
+    if (
+      (fd ?? kind) !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)
+    ) return;
     throw new ControlError(
       "invalid",
       `Cannot add port ${name}: ${path} belongs to this switch, it is its control socket`,
@@ -354,7 +358,7 @@ export class Switch implements SwitchControl {
     this.#remove(port);
   }
 
-  #remove(port: SwitchPort): void {
+  #remove(port: ServedPort): void {
     const { name } = port.config;
     this.#links.portRemoved(name);
     this.#flaps.forget(name);

@@ -6,6 +6,7 @@
  */
 
 import type { OfferWord } from "../vhost/features/rows.ts";
+import type { PortTargetKind } from "./config/port_targets.ts";
 import type { Of } from "./schema/builder.ts";
 import type { PORT_SCHEMAS } from "./schema/port.ts";
 import type { SWITCH_SCHEMAS } from "./schema/switch.ts";
@@ -17,8 +18,13 @@ export interface PortConfig {
    * template with `{n}` in it once: the number of each port.
    */
   readonly name: string;
-  /** Absolute path of the socket, bound by whoever listens. Unused when `fd` is given. */
+  /**
+   * Absolute path of the socket, bound by whoever listens; of another kind, what it is in full, such as
+   * `tap:vsw0`. Unused when `fd` is given.
+   */
   readonly path: string;
+  /** What is behind it, if no vhost-user front-end. */
+  readonly kind?: PortTargetKind;
   /** Who listens at `path`: the switch (`listen`, the default) or the front-end (`connect`). */
   readonly mode?: "listen" | "connect";
   /** Front-ends the socket takes at once, 1-256, each a port of its own. */

@@ -119,6 +119,13 @@ export const PORT_ROWS = [
     "it waited for an IOMMU translation, and the park was full or the ring ended",
   ],
   ["txParked", "frames", "waited for an IOMMU translation"],
+  ["txDroppedUplinkFull", "frames", "the device behind the port had no room (EAGAIN)"],
+  [
+    "txDroppedUplinkRefused",
+    "frames",
+    "the kernel did not take it (EINVAL, EFAULT): memory of its sender that is gone",
+  ],
+  ["txDroppedUplinkDown", "frames", "the device behind the port is down or gone (EIO, EBADFD)"],
   ["iotlbMisses", "translations", "translations asked of the front-end"],
   ["macMovesIn", "addresses", "MAC addresses that came from another port"],
   ["macMovesOut", "addresses", "MAC addresses that went to another port"],

@@ -55,6 +55,7 @@ import type { Fdb } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
+import type { Lane } from "./ports/lane_port.ts";
 import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
 import { DROP, RESERVED, spread } from "./spread.ts";
@@ -72,6 +73,8 @@ export interface DatapathHost {
   untranslated(vring: Vring, page: number, permission: number, again: boolean): boolean;
   /** The front-end refuses an access; the ring is broken. */
   accessFailed(vring: Vring, page: number, permission: number): void;
+  /** A lane's descriptor is of no use any more. @param code errno @returns whether that will be told */
+  laneFailed?(lane: Lane, code: number): boolean;
   /** An address begins to move faster than a guest can. @param to its port now */
   macFlap?(macLo: number, macHi: number, from: number, to: number): void;
 }
@@ -103,6 +106,8 @@ export class Datapath {
   deliverableCount = 0;
   /** Monotonic time in whole seconds, kept by the thread's loop. */
   now = 0;
+  /** Rounds for which a source that is dear to look at is left alone once it was empty; likewise. */
+  idleRounds = 0;
 
   /** Frame numbers per destination port, BURST_FRAMES each. */
   readonly list: Uint16Array;

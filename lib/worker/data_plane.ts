@@ -25,6 +25,7 @@ import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
 import { Datapath, pollSource, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
+import { LanePort } from "../switch/ports/lane_port.ts";
 import { VhostPort } from "../switch/ports/vhost_port.ts";
 import type { Vring } from "../switch/ports/vring.ts";
 import { Arena } from "../virtio/memory/arena.ts";
@@ -44,13 +45,21 @@ import { WorkMeter } from "./work_meter.ts";
 const SPIN_MS = 0.1;
 /** Empty rounds before it does, 90 ns each. */
 const EMPTY_ROUNDS_MIN = 64;
+/**
+ * Between two looks at a source that is dear to look at and was empty, ms: 1 % of a busy thread's time;
+ * and rounds at most.
+ */
+const LOOK_MS = 0.03;
+const LOOK_ROUNDS_MAX = 64;
+/** The same in rounds without frames, where nobody waits but who may come. */
+const LOOK_ROUNDS_IDLE = 4;
 /** Longest sleep, ms: the FDB ages meanwhile. */
 const SLEEP_MS_MAX = 1000;
 /** Longest sleep while something must be looked at without a wake-up, ms. */
 const SLEEP_MS_POLLING = 1;
 /** FDB slots looked at for age per tick of the clock. */
 const SWEEP_SLOTS = 512;
-/** Tag of the wake-up descriptor; kicks are tagged port * VRINGS_PER_PORT + vring. */
+/** Tag of the wake-up descriptor; kicks are tagged port * VRINGS_PER_PORT + vring (or lane). */
 const WAKE_TAG = 0xffff_ffff;
 
 /** The value of a call that goes to a socket (User-Mode Linux): 8 bytes, like an eventfd's. */
@@ -73,6 +82,8 @@ class DataPlaneLoop {
   readonly #collections: CollectionCounter;
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
+  /** When the clock was last looked at, ms. */
+  #pacedAt = 0;
 
   constructor(start: DataPlaneStart) {
     this.#mailbox = new Mailbox(start.mailbox);
@@ -96,6 +107,8 @@ class DataPlaneLoop {
         this.#tell(again ? EVENT.missAgain : EVENT.miss, vring, page + permission),
       accessFailed: (vring, page, permission) =>
         void this.#tell(EVENT.accessFail, vring, page + permission),
+      laneFailed: ({ port, number }, code) =>
+        this.#events.write(EVENT.laneFailed, port.index, number, code),
       macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
     });
     this.#commands = new Commands(this.#path, {
@@ -113,6 +126,7 @@ class DataPlaneLoop {
   /** The loop. Returns when told to shut down. */
   run(): void {
     let emptyRounds = 0;
+    let rounds = 0;
     let busyUntil = 0;
     const { sources } = this.#path;
     const meter = this.#meter;
@@ -123,17 +137,27 @@ class DataPlaneLoop {
       if (this.#stale) this.#refresh();
       if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
       this.#events.flush();
+      rounds++;
       if (frames > 0) emptyRounds = 0;
       else emptyRounds++;
       if (!meter.round(frames) && this.#idle !== "sleep") continue;
       const now = meter.look();
       this.#tick(now);
+      this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
+      rounds = 0;
       if (emptyRounds === 0) busyUntil = now + SPIN_MS;
       else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
         if (emptyRounds >= EMPTY_ROUNDS_MIN || this.#idle === "sleep") this.#sleep();
       }
     }
     this.#epoll.close();
+  }
+
+  /** Finds out for how many rounds {@linkcode LOOK_MS} lasts. @param rounds since it did last */
+  #pace(now: number, rounds: number, isIdle: boolean): void {
+    const many = Math.floor(LOOK_MS * rounds / (now - this.#pacedAt));
+    this.#pacedAt = now;
+    this.#path.idleRounds = isIdle ? LOOK_ROUNDS_IDLE : Math.min(LOOK_ROUNDS_MAX, many);
   }
 
   #tick(now: number): void {
@@ -156,7 +180,7 @@ class DataPlaneLoop {
         counters[WORKER_BASE + WORKER.sleeps]!++;
         const polling = this.#withoutKick || this.#inBandCalls.waiting;
         const events = this.#epoll.wait(polling ? SLEEP_MS_POLLING : SLEEP_MS_MAX);
-        for (let i = 0; i < events; i++) this.#countKick(this.#epoll.tag(i));
+        for (let i = 0; i < events; i++) this.#woken(this.#epoll.tag(i));
         if (events > 0) counters[WORKER_BASE + WORKER.wakeups]!++;
       }
       this.#mailbox.setSleeping(false);
@@ -165,9 +189,10 @@ class DataPlaneLoop {
     this.#meter.wakeUp();
   }
 
-  #countKick(tag: number): void {
+  #woken(tag: number): void {
     if (tag === WAKE_TAG) return;
     const port = this.#path.ports[Math.floor(tag / VRINGS_PER_PORT)];
+    if (port instanceof LanePort) port.lanes[tag % VRINGS_PER_PORT]?.wake();
     if (!(port instanceof VhostPort)) return;
     const vring = port.vrings[tag % VRINGS_PER_PORT];
     if (vring) this.#path.counters[vring.counterBase + VRING.kicks]!++;

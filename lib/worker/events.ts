@@ -51,6 +51,8 @@ export const EVENT = {
   macFlap: 6,
   /** A driver makes chains that go back unused; `value` is why, a number of bad_chain.ts. */
   badChain: 7,
+  /** A lane's descriptor is of no use any more; `vring` is the lane's number, `value` is errno. */
+  laneFailed: 8,
 } as const;
 
 /** Makes the shared memory of a ring. */

@@ -12,6 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
+import { LANE_KINDS } from "../switch/ports/lane_port.ts";
 import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
 import {
@@ -169,6 +170,7 @@ function command<S extends Shape>(shape: S, result: Field<unknown> = nothing): R
 }
 
 const portCommand = { port: PORT };
+const laneCommand = { port: PORT, lane: VRING };
 const vringCommand = { port: PORT, vring: VRING };
 
 /** The commands by name. */
@@ -203,6 +205,13 @@ export const COMMANDS = {
    * counted as if the guest had sent it.
    */
   announce: command({ port: PORT, macLo: WORD, macHi: WORD, flood: flag }),
+  /**
+   * A port of the kind `lanes` takes and sends frames through a descriptor from now on; a lane with
+   * this number must not run. The descriptor does not block and stays the control thread's.
+   */
+  startLane: command({ ...laneCommand, kind: choice(...LANE_KINDS), fd: whole(0, 2 ** 31 - 1) }),
+  /** No more; the descriptor may be closed then. */
+  stopLane: command(laneCommand),
   /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */
   kickVring: command(vringCommand),
   /** Longest frame (bytes, without FCS, with VLAN tags) the port takes or gives. */

@@ -32,7 +32,7 @@ function found(folders: readonly string[], patterns: readonly RegExp[]): string[
 const NAMED_ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   // admin-${up or down}, and the verb of a port that starts: listening is written elsewhere too.
   "`admin-${admin}`": ["admin-up", "admin-down"],
-  'verb.split(" ")[0] as string': ["connecting"],
+  'verb.split(" ")[0] as string': ["connecting", "serving"],
   "problem.code": PROBLEM_CODES,
   "IOMMU.code": PROBLEM_CODES,
   // Reason codes have a table of their own.
@@ -72,6 +72,7 @@ export function reasonCodes(): string[] {
     /\bcode = [^;]*? : "([a-z-]+)"/g,
     /(?:[rR]efuse|\bends)\(\s*(?:fd,\s*)?"([a-z]+(?:-[a-z]+)*)"/g,
     /\breason: "([a-z-]+)"/g,
+    /\.failed\(\s*"([a-z-]+)"/g,
   ]);
 }
 

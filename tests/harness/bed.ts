@@ -135,6 +135,11 @@ export class Bed implements AsyncDisposable {
     return await this.#get(`/v1/ports/vm${number}`) as PortStatus;
   }
 
+  /** What it says of a port of any name. */
+  async portNamed(name: string): Promise<PortStatus> {
+    return await this.#get(`/v1/ports/${name}`) as PortStatus;
+  }
+
   /** What it says of a port's virtqueues. */
   async vrings(number: number): Promise<VringStatus[]> {
     return await this.#get(`/v1/ports/vm${number}/vrings`) as VringStatus[];

@@ -22,6 +22,11 @@ function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {
   );
 }
 
+function verbOf(port: PortStatus | ListenerStatus): string {
+  if ("device" in port && port.device !== null) return "serves";
+  return "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
+}
+
 /** In the order help lists them. */
 export const PORT_COMMANDS: readonly CommandRow[] = [
   asking(
@@ -58,19 +63,19 @@ export const PORT_COMMANDS: readonly CommandRow[] = [
         "vuswitch port add vm3=/run/vm3.sock,mtu=9000",
         "vuswitch port add vm4=/run/vm4.sock,mode=connect",
         "vuswitch port add 'vm{n}=/run/vms.sock,multi=8'",
+        "vuswitch port add up=tap:vsw0,queues=2",
       ],
     },
     "port",
     (flags, spec = "") => {
-      const { queuePairs, path, ...given } = parsePortSpec(spec, "");
+      const { queuePairs, path, kind: _, ...given } = parsePortSpec(spec, "");
       // Without a path it is the switch that knows its folder.
       const named = /^[^,]*=/.test(spec);
       const body = { ...given, ...(named ? { path } : {}), queues: queuePairs };
       return ask(flags, "POST", "/v1/ports", body);
     },
     (port) => {
-      const verb = "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
-      return `port ${port.name} ${verb} ${port.socket}\n`;
+      return `port ${port.name} ${verbOf(port)} ${port.socket}\n`;
     },
   ),
   asking(

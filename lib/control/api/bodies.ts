@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { resolve } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { OPTION_NAMES, readOptions } from "../config/port_options.ts";
 import { checkPort } from "../config/port_spec.ts";
+import { readTarget } from "../config/port_targets.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 
 const BODY_BYTES_MAX = 65536;
@@ -39,7 +39,8 @@ export async function readPort(request: Request, socketDir = "."): Promise<PortC
   }
   // Relative paths count from the switch's folder of sockets, which it shows: no client knows where it
   // was started.
-  return checkPort({ name, path: resolve(socketDir, path), ...readOptions(body) });
+  const target = readTarget(path, socketDir);
+  return checkPort({ name, ...target, ...readOptions(body, target.kind) });
 }
 
 /** In service or not. @throws {ControlError} */

@@ -9,6 +9,7 @@ import { didYouMean } from "../../base/nearest.ts";
 import { readText, tomlFix } from "./config_file.ts";
 import { OPTION_NAMES, readOptions } from "./port_options.ts";
 import { checkPort } from "./port_spec.ts";
+import { readTarget } from "./port_targets.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 
@@ -67,7 +68,7 @@ export function mergeConfig(
   const socketDir = socketFolder(file, flags, control);
   const filePorts = (file.ports ?? []).map((port) => ({
     ...port,
-    path: resolve(socketDir, port.path),
+    ...readTarget(port.path, socketDir),
   }));
   const ports = [...filePorts, ...(flags.ports ?? [])];
   const links = [...(file.links ?? []), ...(flags.links ?? [])];
@@ -231,7 +232,9 @@ function readPorts(value: unknown): PortConfig[] {
     if (socket === "") throw invalid(`${where}: socket is empty: name a path, or leave it out`);
     const path = socket ?? `${name}.sock`;
     try {
-      return checkPort({ name, path, ...readOptions(entry) });
+      // Relative paths stay what they are until the folder of sockets is known.
+      const { kind } = readTarget(path, "/");
+      return checkPort({ name, path, ...readOptions(entry, kind) });
     } catch (error) {
       if (error instanceof ControlError) throw invalid(`${where}: ${error.message}`);
       throw error;

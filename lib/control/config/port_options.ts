@@ -17,6 +17,7 @@ import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { OFFER_WORDS } from "../../vhost/features/bits.ts";
 import { OFFER_WORD_ROWS, type OfferWord } from "../../vhost/features/rows.ts";
 import { ControlError, type PortConfig } from "../types.ts";
+import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 
 /** One option. */
 export interface PortOption {
@@ -176,9 +177,16 @@ export function optionForm(name: string): string {
   return `${name}=${PORT_OPTIONS[name]?.form ?? ""}`;
 }
 
-/** Reads those of a table's entries that are options. @throws {ControlError} naming the fix */
-export function readOptions(table: Readonly<Record<string, unknown>>): Partial<PortConfig> {
+/**
+ * Reads those of a table's entries that are options. @param kind what is behind the port, if no
+ * front-end @throws {ControlError} naming the fix
+ */
+export function readOptions(
+  table: Readonly<Record<string, unknown>>,
+  kind?: PortTargetKind,
+): Partial<PortConfig> {
   let read: Partial<PortConfig> = {};
+  checkTargetOptions(kind, OPTION_NAMES.filter((name) => table[name] !== undefined));
   for (const [name, option] of Object.entries(PORT_OPTIONS)) {
     if (table[name] !== undefined) read = { ...read, ...option.read(table[name]) };
   }

@@ -1,12 +1,13 @@
 /**
- * How an operator writes a port, everywhere: `NAME[=PATH][,option…]`.
+ * How an operator writes a port, everywhere: `NAME[=PATH][,option…]`, or `NAME=KIND:WHAT[,option…]`.
  *
  * @module
  */
-import { isAbsolute, join, resolve } from "node:path";
+import { join } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 import { OPTION_NAMES, optionForm, readOptions } from "./port_options.ts";
+import { readTarget } from "./port_targets.ts";
 
 /** Names of ports. */
 export const PORT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
@@ -68,9 +69,9 @@ export function parsePortSpec(spec: string, socketDir: string): PortConfig {
   if (given === "") {
     throw new ControlError("invalid", `Cannot read port "${spec}": the path behind = is empty`);
   }
-  const port: PortConfig = { name, path: isAbsolute(given) ? given : resolve(given) };
   try {
-    return checkPort({ ...port, ...readOptions(splitOptions(options)) });
+    const target = readTarget(given, Deno.cwd());
+    return checkPort({ name, ...target, ...readOptions(splitOptions(options), target.kind) });
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     throw new ControlError("invalid", `Cannot read port "${spec}": ${error.message}`);

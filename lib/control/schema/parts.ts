@@ -6,6 +6,7 @@
 import { type CounterRow, counterWay, onlyGrows, PORT_ROWS } from "../../switch/counter_rows.ts";
 import { REASON_ROWS } from "../../vhost/reasons.ts";
 import { RING_REASON_ROWS } from "../../virtio/ring.ts";
+import { UPLINK_REASON_ROWS } from "../uplinks/reasons.ts";
 import { PORT_NAME } from "../config/port_spec.ts";
 import {
   about,
@@ -37,7 +38,11 @@ export function portName(description: string): Schema<string> {
 export const NAME_OR_TEMPLATE = /^[A-Za-z0-9{][A-Za-z0-9._{}-]*$/;
 
 /** Why a connection or a ring was ended. Where both have a code, it has both meanings. */
-export const REASONS = [...REASON_ROWS, ...RING_REASON_ROWS] as const satisfies CodeRows;
+export const REASONS = [
+  ...REASON_ROWS,
+  ...RING_REASON_ROWS,
+  ...UPLINK_REASON_ROWS,
+] as const satisfies CodeRows;
 
 /** Words of `admin`. */
 export const ADMIN_WORDS = {

@@ -40,8 +40,8 @@ const RING = /^(split|packed)\/[1-9][0-9]{0,4}$/;
 
 /** A link's state. */
 const LINK = choice("its link", {
-  wait: "no front-end",
-  down: "a front-end is connected, its virtqueues do not run",
+  wait: "no front-end, or no device",
+  down: "a front-end is connected, its virtqueues do not run; or the device is down",
   up: "frames flow",
 });
 
@@ -64,6 +64,19 @@ const PEER = record("the front-end", {
   command: text("the process' name, which it may choose itself"),
 });
 
+const ELSEWHERE = "it is in another network namespace";
+
+/** The network device behind a port. */
+const DEVICE = record("the network device behind it", {
+  name: text("its name"),
+  mtu: maybe(ELSEWHERE, whole("its MTU, bytes")),
+  up: maybe(ELSEWHERE, flag("it is switched on")),
+  carrier: maybe(ELSEWHERE, flag("it is, and has a carrier")),
+  headerBytes: whole("bytes of the virtio-net header in front of each frame"),
+  offloads: list("forms of unfinished frames that the kernel may hand over", text("TUN_F name")),
+  queues: whole("its queues that this port serves"),
+});
+
 const NO_FRONT_END = "no front-end is connected";
 
 /** Regions of guest memory that the front-end shared. */
@@ -78,13 +91,20 @@ const PORT_STATUS = named(
   "port-status",
   record("a port", {
     name: portName("name"),
+    kind: choice("what is behind it", {
+      vhost: "a vhost-user front-end",
+      tap: "a TAP device of this host",
+    }),
     link: LINK,
-    socket: text("path of its socket, or fd N if it was inherited"),
-    mode: choice("who listens at the socket", { listen: "the switch", connect: "the front-end" }),
+    socket: text("path of its socket, or fd N if it was inherited; of another kind, its target"),
+    mode: choice("who listens at the socket", {
+      listen: "the switch",
+      connect: "the front-end, or it is a device that the switch opens",
+    }),
     admin: choice("whether it is in service", ADMIN_WORDS),
     retry: maybe(
       "it does not wait for that",
-      record("why a port in mode connect has no front-end", {
+      record("why a port in mode connect has no front-end, or another one no device", {
         reason: text("why, for people"),
         afterMs: whole("how long it waits before it tries again, ms"),
       }),
@@ -98,6 +118,7 @@ const PORT_STATUS = named(
     protocolFeatures: maybe(NO_FRONT_END, text("negotiated protocol feature bits", HEX)),
     protocolFeatureNames: FEATURE_NAMES,
     peer: maybe(`${NO_FRONT_END}, or the kernel cannot tell`, PEER),
+    device: maybe("it has none", DEVICE),
     mtu: maybe(
       "nobody named one",
       whole("MTU in force: the front-end's, at most the operator's", MTU_MIN, MTU_MAX),

@@ -36,7 +36,8 @@ import { PortProblems } from "./problems.ts";
 import { PortIotlb } from "../front_end/iotlb.ts";
 import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
 import { MovingState } from "../front_end/moving_state.ts";
-import { ALONE, linkUpText, type PortRelations, portStatus, vringStatus } from "./status.ts";
+import type { PortRelations, ServedPort } from "../served_port.ts";
+import { ALONE, linkUpText, portStatus, vringStatus } from "./status.ts";
 import { recordsFiles, RingRecords } from "../front_end/ring_records.ts";
 import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
@@ -55,7 +56,7 @@ interface Attachment {
 }
 
 /** One port. Control thread only. */
-export class SwitchPort {
+export class SwitchPort implements ServedPort {
   /** As the operator wrote it; of an adopted port, with its number. */
   readonly config: PortConfig;
   /** The data plane that serves it. */

@@ -11,6 +11,8 @@ export const PROBLEM_ROWS = [
   ["iommu-not-offered", "a front-end left after reading the features: its guest may have an IOMMU"],
   ["socket-gone", "the socket's file was removed or replaced, and cannot be made again"],
   ["mac-flap", "an address moves between this port and another faster than a guest can"],
+  ["uplink-down", "the device behind the port is gone, down, or has no carrier"],
+  ["uplink-refused", "the device behind the port cannot be opened"],
   ["closing", "descriptors of an earlier front-end do not close, and the next ones wait"],
 ] as const satisfies readonly (readonly [code: string, meaning: string])[];
 

@@ -7,19 +7,10 @@
 import { featureNames, protocolFeatureNames } from "../../vhost/features/bits.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
+import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
 import { portVerdict } from "./verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "../types.ts";
-
-/** What a port has to do with other ports. */
-export interface PortRelations {
-  /** The port it is linked with, there or not. */
-  readonly linkedTo: string | null;
-  /** Names of ports that brought one of the same memory files. */
-  readonly sharesMemoryWith: readonly string[];
-  /** What is wrong between this port and another. */
-  readonly problems: PortStatus["problems"];
-}
 
 /** For callers that want nothing of a port's relations. */
 export const ALONE: PortRelations = { linkedTo: null, sharesMemoryWith: [], problems: [] };
@@ -88,6 +79,7 @@ export function portStatus(facts: PortFacts): PortStatus {
   const { config, device, history } = facts;
   const status = {
     name: config.name,
+    kind: "vhost" as const,
     link: device ? (facts.linkUp ? "up" as const : "down" as const) : "wait" as const,
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
     mode: config.mode ?? "listen",
@@ -102,6 +94,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     protocolFeatures: device ? `0x${device.protocolFeatures.toString(16)}` : null,
     protocolFeatureNames: device ? protocolFeatureNames(device.protocolFeatures) : [],
     peer: facts.peer,
+    device: null,
     mtu: facts.mtu,
     forward: config.forward ?? [],
     connects: history.connects,

@@ -1,8 +1,8 @@
 /**
  * A port as the switch sees it, whatever is behind it. A kind of port is a subclass that says where
  * its frames come from and where frames to it go: objects that take or deliver a burst at a time,
- * chosen when a ring or a device starts. vhost_port.ts is the one that switches run with;
- * null_port.ts and loop_port.ts are for tests and benches.
+ * chosen when a ring or a device starts. Behind a vhost_port.ts is a guest, behind a lane_port.ts a
+ * device of this host; null_port.ts and loop_port.ts are for tests and benches.
  *
  * **Offloads.** A frame may ask for its checksum to be completed, or be large and to be cut into
  * segments. That is between a source and the sinks its frames get to; the switch sees that each gets
@@ -81,7 +81,7 @@ export function frameLimit(mtu: number | null): number {
 }
 
 /** Kinds of ports, by the names that commands have for them. */
-export const PORT_KINDS = ["vhost", "null"] as const;
+export const PORT_KINDS = ["vhost", "lanes", "null"] as const;
 
 /** One of {@linkcode PORT_KINDS}. */
 export type PortKind = (typeof PORT_KINDS)[number];

@@ -15,6 +15,7 @@ import {
   writeResult,
 } from "../wire.ts";
 import { iotlbCommands } from "./iotlb.ts";
+import { laneCommands } from "./lanes.ts";
 import { memoryCommands } from "./memory.ts";
 import { type CommandHost, Place } from "./place.ts";
 import { portCommands } from "./ports.ts";
@@ -35,6 +36,7 @@ export class Commands {
       ...memoryCommands(place),
       ...vringCommands(place),
       ...iotlbCommands(place),
+      ...laneCommands(place),
       ...stateCommands(place),
       shutdown: () => host.stop(),
     };

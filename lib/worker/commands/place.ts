@@ -5,6 +5,7 @@
  */
 import { assert, present } from "../../base/assert.ts";
 import type { Datapath } from "../../switch/datapath.ts";
+import { LanePort } from "../../switch/ports/lane_port.ts";
 import type { Port } from "../../switch/ports/port.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
 import type { Vring } from "../../switch/ports/vring.ts";
@@ -15,8 +16,8 @@ import { type WindowSet, windowView } from "../../virtio/memory/window.ts";
 /** What commands may do to the thread besides changing the datapath. */
 export interface CommandHost {
   /**
-   * Wakes the thread whenever `fd`, the kick descriptor of a transmit queue, is signalled. The
-   * descriptor stays the control thread's. @throws {SystemError}
+   * Wakes the thread whenever `fd`, the kick descriptor of a transmit queue or that of a lane, is
+   * signalled, once for each change. The descriptor stays the control thread's. @throws {SystemError}
    */
   watchKick(port: number, vring: number, fd: number): void;
   /** Ends that. Call before the descriptor is closed. @throws {SystemError} */
@@ -49,6 +50,13 @@ export class Place {
   vhostPort(index: number): VhostPort {
     const port = this.port(index);
     assert(port instanceof VhostPort, `port ${index} has a front-end`);
+    return port;
+  }
+
+  /** A port with lanes, by number. @throws {AssertionError} there is none, or another kind */
+  lanePort(index: number): LanePort {
+    const port = this.port(index);
+    assert(port instanceof LanePort, `port ${index} has lanes`);
     return port;
   }
 

@@ -6,6 +6,7 @@
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
 import { portBase } from "../../switch/counters.ts";
 import { forward } from "../../switch/datapath.ts";
+import { LanePort } from "../../switch/ports/lane_port.ts";
 import { NullPort } from "../../switch/ports/null_port.ts";
 import { NOT_LINKED, type Port, type PortKind } from "../../switch/ports/port.ts";
 import { composeRarp } from "../../switch/rarp.ts";
@@ -13,6 +14,7 @@ import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
+import { stopLanes } from "./lanes.ts";
 import type { Place } from "./place.ts";
 
 /** Handlers of the commands about whole ports. */
@@ -54,6 +56,7 @@ export function portCommands(place: Place): Pick<
 /** How a port of each kind is made. */
 const MAKERS: Readonly<Record<PortKind, (index: number, counterBase: number) => Port>> = {
   vhost: (index, counterBase) => new VhostPort(index, counterBase, VRINGS_PER_PORT),
+  lanes: (index, counterBase) => new LanePort(index, counterBase, VRINGS_PER_PORT),
   null: (index, counterBase) => new NullPort(index, counterBase),
 };
 
@@ -74,6 +77,7 @@ function removePort(place: Place, index: number): void {
     forgetWaiting(path, vring);
     forgetKick(place, vring);
   }
+  if (port instanceof LanePort) stopLanes(place, port);
   path.fdb.removePort(index);
   path.ports[index] = null;
 }

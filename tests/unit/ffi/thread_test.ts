@@ -51,6 +51,6 @@ Deno.test("raiseFdLimit() takes all descriptors that this process may have", () 
 Deno.test("a failed system call names itself, its error and what it was done to", () => {
   const error = new SystemError("mmap", EINVAL, "4096 bytes");
   assert.equal(`${error}`, "SystemError: mmap failed with EINVAL (4096 bytes)");
-  assert.equal(`${new SystemError("dup", 77)}`, "SystemError: dup failed with errno 77");
+  assert.equal(`${new SystemError("dup", 79)}`, "SystemError: dup failed with errno 79");
   assert.deepEqual([error.syscall, error.code, errnoName(11)], ["mmap", EINVAL, "EAGAIN"]);
 });

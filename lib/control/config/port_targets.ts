@@ -1,0 +1,98 @@
+/**
+ * What a port can have behind it instead of a vhost-user front-end, written `KIND:WHAT` wherever the
+ * path of a socket may stand: `NAME=tap:vsw0`.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { didYouMean } from "../../base/nearest.ts";
+import { ControlError, type PortConfig } from "../types.ts";
+
+/** One kind. */
+export interface PortTarget {
+  /** What stands behind the colon. */
+  readonly form: string;
+  /** What it is, for the help of a command. */
+  readonly brief: string;
+  /** What it is, in full, Markdown. */
+  readonly meaning: string;
+  /** Options of a port that mean something there. */
+  readonly options: readonly string[];
+  /**
+   * Checks what stands behind the colon, and makes a path in it absolute.
+   * @param folder of relative paths @throws {ControlError} naming the fix
+   */
+  readonly read: (what: string, folder: string) => string;
+}
+
+/** Name of a network device, or a template such as `vusw%d`, the kernel's limits. */
+const DEVICE_NAME = /^(?!\.{1,2}$)[^/:\s]{1,15}$/;
+
+function readTap(what: string): string {
+  if (/^fd=[0-9]{1,7}$/.test(what)) return what;
+  if (/^\/dev\/\S+$/.test(what)) return what;
+  if (!what.startsWith("fd=") && DEVICE_NAME.test(what)) return what;
+  throw new ControlError(
+    "invalid",
+    `tap:${what} must name a device of 1-15 characters such as tap:vsw0, the file of a macvtap ` +
+      "device such as tap:/dev/tap7, or a descriptor such as tap:fd=5",
+  );
+}
+
+/** Kinds by the word in front of the colon. */
+export const PORT_TARGETS = {
+  tap: {
+    form: "DEVICE|/dev/tapN|fd=N",
+    brief: "a TAP device of this host, which is made if there is none",
+    meaning: "a TAP device of this host, see [uplinks](uplinks.md)",
+    options: ["mtu", "queues", "forward"],
+    read: readTap,
+  },
+} as const satisfies Record<string, PortTarget>;
+
+/** A word of {@linkcode PORT_TARGETS}. */
+export type PortTargetKind = keyof typeof PORT_TARGETS;
+
+/** The words of {@linkcode PORT_TARGETS}. */
+export const PORT_TARGET_KINDS = Object.keys(PORT_TARGETS) as PortTargetKind[];
+
+/** A target as the operator writes it, for the help of a command. */
+export function targetForm(kind: PortTargetKind): string {
+  return `${kind}:${PORT_TARGETS[kind].form}`;
+}
+
+/**
+ * Reads what stands where the path of a socket may: a path, made absolute, or a target.
+ * @param folder of relative paths @throws {ControlError} naming the fix
+ */
+export function readTarget(text: string, folder: string): Pick<PortConfig, "path" | "kind"> {
+  const [, word = "", what = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
+  if (word === "") return { path: resolve(folder, text) };
+  const kind = PORT_TARGET_KINDS.find((each) => each === word);
+  if (kind !== undefined) {
+    const target: PortTarget = PORT_TARGETS[kind];
+    return { kind, path: `${kind}:${target.read(what, folder)}` };
+  }
+  const fix = didYouMean(word, PORT_TARGET_KINDS);
+  if (fix === null) return { path: resolve(folder, text) };
+  throw new ControlError(
+    "invalid",
+    `"${word}:" is no kind of port, ${fix}; a socket of that name is ./${text}`,
+  );
+}
+
+/** Refuses options that mean nothing. @param names of options given @throws {ControlError} */
+export function checkTargetOptions(
+  kind: PortTargetKind | undefined,
+  names: readonly string[],
+): void {
+  if (kind === undefined) return;
+  const { options }: PortTarget = PORT_TARGETS[kind];
+  const wrong = names.find((name) => !options.includes(name));
+  if (wrong === undefined) return;
+  throw new ControlError(
+    "invalid",
+    `option ${wrong} means nothing for a port of kind ${kind}: leave it out; ` +
+      `it has ${options.join(", ")}`,
+  );
+}

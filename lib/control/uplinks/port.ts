@@ -1,0 +1,150 @@
+/**
+ * A port without a front-end on the control thread: what is behind it is an {@linkcode Uplink}.
+ *
+ * @module
+ */
+import { frameLimit } from "../../switch/ports/port.ts";
+import type { LaneKind } from "../../switch/ports/lane_port.ts";
+import { reservedMask } from "../../switch/reserved.ts";
+import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
+import { CommandFailed } from "../../worker/wire.ts";
+import type { PortPlane } from "../planes.ts";
+import type { PortRelations, ServedPort } from "../served_port.ts";
+import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
+import type { PortContext } from "../vhost_port/context.ts";
+import { PortHistory } from "../vhost_port/history.ts";
+import { ALONE } from "../vhost_port/status.ts";
+import { makeUplink } from "./kinds.ts";
+import { uplinkStatus } from "./status.ts";
+import type { Uplink, UplinkHost } from "./uplink.ts";
+
+/** One port. Control thread only. */
+export class UplinkPort implements ServedPort {
+  readonly config: PortConfig;
+  readonly plane: PortPlane;
+  readonly number: number;
+  readonly isAdopted = false;
+  readonly memoryFiles: readonly string[] = [];
+  readonly #context: PortContext;
+  readonly #uplink: Uplink;
+  readonly #history = new PortHistory();
+  #mtu: number | null = null;
+  #linkUp = false;
+  #admin: PortStatus["admin"] = "up";
+
+  /** Reserves the port's number and opens what is behind it. @throws {ControlError} */
+  constructor(config: PortConfig, context: PortContext) {
+    this.config = config;
+    this.#context = context;
+    this.plane = context.planes.forNewPort();
+    this.#uplink = makeUplink(this.#host());
+    const { commands } = this.plane.thread;
+    const number = commands.addPort({ kind: "lanes" });
+    if (number === null) {
+      throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
+    }
+    this.number = number;
+    if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
+    try {
+      this.#uplink.open();
+    } catch (error) {
+      this.#uplink.close();
+      commands.removePort({ port: number });
+      throw error;
+    }
+  }
+
+  #host(): UplinkHost {
+    const { commands } = this.plane.thread;
+    return {
+      config: this.config,
+      startLane: (lane, kind, fd) => this.#startLane(lane, kind, fd),
+      stopLane: (lane) => commands.stopLane({ port: this.number, lane }),
+      watch: (fd, handler) => this.#context.reactor.add(fd, handler),
+      unwatch: (fd) => this.#context.reactor.remove(fd),
+      setLink: (up, text) => this.#setLink(up, text),
+      setMtu: (mtu) => this.#setMtu(mtu),
+      failed: (code, detail) => this.#history.failed(code, detail),
+      log: (level, event, message) => this.#log(level, event, message),
+    };
+  }
+
+  #log(level: "debug" | "info" | "warn", event: string, message: string): void {
+    this.#context.logger[level](`port ${this.config.name}`, event, message, {});
+  }
+
+  #startLane(lane: number, kind: LaneKind, fd: number): boolean {
+    try {
+      this.plane.thread.commands.startLane({ port: this.number, lane, kind, fd });
+      return true;
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      this.#log("warn", "data-plane", error.message);
+      return false;
+    }
+  }
+
+  #setLink(up: boolean, text: string): void {
+    if (up === this.#linkUp) return;
+    this.#linkUp = up;
+    this.#history.linkChanged();
+    if (up) {
+      this.#log("info", "link-up", `link up, ${text}`);
+      return;
+    }
+    this.flushFdb();
+    this.#log("info", "link-down", `link down, ${text}`);
+  }
+
+  #setMtu(mtu: number | null): void {
+    if (mtu === this.#mtu) return;
+    this.#mtu = mtu;
+    const { commands } = this.plane.thread;
+    commands.setFrameMax({ port: this.number, frameBytesMax: frameLimit(mtu) });
+  }
+
+  status(relations: PortRelations = ALONE): PortStatus {
+    return uplinkStatus({
+      config: this.config,
+      uplink: this.#uplink.facts,
+      admin: this.#admin,
+      mtu: this.#mtu,
+      relations,
+      history: this.#history,
+      counters: this.plane.thread.portCounters(this.number),
+    });
+  }
+
+  /** It has none. */
+  vrings(): VringStatus[] {
+    return [];
+  }
+
+  flushFdb(): void {
+    this.plane.thread.commands.flushPort({ port: this.number });
+  }
+
+  setAdmin(admin: PortStatus["admin"]): void {
+    if (admin === this.#admin) return;
+    if (admin === "up") this.#uplink.open();
+    else this.#uplink.suspend();
+    this.#admin = admin;
+    this.plane.thread.commands.setPortUp({ port: this.number, up: admin === "up" });
+    this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
+  }
+
+  dataPlaneEvent({ kind, vring: lane, value }: DataPlaneEvent): void {
+    if (kind === EVENT.laneFailed) this.#uplink.laneFailed(lane, value);
+  }
+
+  /** It has no virtqueues. */
+  ringBroken(): void {}
+
+  /** Nor calls. */
+  callBlocked(): void {}
+
+  close(): void {
+    this.#uplink.close();
+    this.plane.thread.commands.removePort({ port: this.number });
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What operators see of a port without a front-end, in the same JSON as of any other port.
+ *
+ * @module
+ */
+import type { PortRelations } from "../served_port.ts";
+import type { PortConfig, PortStatus } from "../types.ts";
+import type { PortHistory } from "../vhost_port/history.ts";
+import type { UplinkFacts } from "./uplink.ts";
+
+/** What a port knows of itself. */
+export interface UplinkPortFacts {
+  /** As the operator wrote it. */
+  readonly config: PortConfig;
+  /** What is behind it. */
+  readonly uplink: UplinkFacts;
+  /** In service or not. */
+  readonly admin: PortStatus["admin"];
+  /** MTU in force, bytes. */
+  readonly mtu: number | null;
+  /** To other ports. */
+  readonly relations: PortRelations;
+  /** What happened so far. */
+  readonly history: PortHistory;
+  /** Totals by name. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** One line about a port. */
+function verdict(port: Omit<PortStatus, "verdict">): string {
+  if (port.admin === "down") return `down by operator: vuswitch port up ${port.name} puts it back`;
+  const [problem] = port.problems;
+  if (problem) return `${problem.text}${problem.hint === null ? "" : `: ${problem.hint}`}`;
+  if (port.retry !== null) return `waiting: ${port.retry.reason}`;
+  if (port.link === "down") return "link down";
+  const { rxFrames = 0, txFrames = 0 } = port.counters;
+  return rxFrames + txFrames > 0 ? "link up, frames flow" : "link up, no frames yet";
+}
+
+/** For `port list` and `port show`. */
+export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
+  const { config, uplink, history, relations } = facts;
+  const up = uplink.link === "up" && facts.admin === "up";
+  const status = {
+    name: config.name,
+    kind: config.kind ?? "tap",
+    link: uplink.link === "up" && !up ? "down" as const : uplink.link,
+    socket: config.path,
+    mode: config.mode ?? "connect",
+    admin: facts.admin,
+    retry: uplink.retry,
+    listener: null,
+    linkedTo: relations.linkedTo,
+    queuePairs: up ? uplink.lanes : 0,
+    ring: null,
+    features: null,
+    featureNames: [],
+    protocolFeatures: null,
+    protocolFeatureNames: [],
+    peer: uplink.peer,
+    device: uplink.device,
+    mtu: facts.mtu,
+    forward: config.forward ?? [],
+    connects: history.connects,
+    connectedAt: history.connectedAt,
+    linkSince: history.linkSince,
+    lastError: history.lastError,
+    counters: facts.counters,
+    errors: history.errors,
+    problems: [...uplink.problems, ...relations.problems],
+    memory: [],
+    sharesMemoryWith: [],
+  };
+  return { ...status, verdict: verdict(status) };
+}

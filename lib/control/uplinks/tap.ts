@@ -1,0 +1,223 @@
+/**
+ * A TAP or macvtap device behind a port: made or opened, watched, and taken up again when it comes
+ * back. Everything but making it, switching it on and setting its MTU works without any privilege on
+ * a device that was made for this user.
+ *
+ * @module
+ */
+import {
+  closeFd,
+  drainDeviceNews,
+  type NetworkDevice,
+  networkDevice,
+  openDeviceNews,
+  queueAddress,
+  setTapCarrier,
+  SystemError,
+  tapQueue,
+} from "../../../ffi/mod.ts";
+import { TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
+import { ControlError } from "../types.ts";
+import { openQueues, readTapTarget, tapError, type TapTarget } from "./tap_device.ts";
+import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
+
+/** Pause before a device that is gone is looked for, ms; each further one doubles it. */
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 1000;
+
+/** A device behind a port. Control thread only. */
+export class TapUplink implements Uplink {
+  readonly #host: UplinkHost;
+  readonly #target: TapTarget;
+  /** Descriptors of the queues, by lane; none: the device is not there. */
+  #fds: readonly number[] = [];
+  /** As many of them are served. */
+  #lanes = 0;
+  /** It was not there before, and ends with its descriptors. */
+  #isOurs = false;
+  #name: string;
+  /** What was found last; null: its namespace is another one. */
+  #device: NetworkDevice | null = null;
+  #newsFd = -1;
+  #isOpen = false;
+  #retry: { reason: string; afterMs: number } | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pauseMs = RETRY_MS_MIN;
+
+  /** Nothing is opened before {@linkcode open}. */
+  constructor(host: UplinkHost) {
+    this.#host = host;
+    this.#target = readTapTarget(host.config);
+    this.#name = this.#target.name;
+  }
+
+  /** As {@linkcode Uplink.open}. @throws {ControlError} the first time: it cannot be had */
+  open(): void {
+    this.#isOpen = true;
+    if (this.#newsFd < 0) {
+      this.#take();
+      this.#newsFd = openDeviceNews();
+      this.#host.watch(this.#newsFd, () => {
+        drainDeviceNews(this.#newsFd);
+        this.#look();
+      });
+    } else if (this.#fds.length > 0) this.#setCarrier(true);
+    this.#look();
+  }
+
+  suspend(): void {
+    this.#isOpen = false;
+    this.#setCarrier(false);
+    this.#look();
+  }
+
+  /** What is at the other end sees whether a switch serves the device. macvtap has another's carrier. */
+  #setCarrier(on: boolean): void {
+    const [fd] = this.#fds;
+    try {
+      if (fd !== undefined) setTapCarrier(fd, on);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+    }
+  }
+
+  /** Opens the device's queues and has them served. @throws {ControlError} */
+  #take(): void {
+    const { name, fds, made } = openQueues(this.#target);
+    this.#name = name;
+    this.#fds = fds;
+    this.#isOurs ||= made;
+    for (const [lane, fd] of fds.entries()) {
+      if (!this.#host.startLane(lane, "tap", fd)) {
+        throw new ControlError("failed", `Cannot add port ${this.#target.port}: no room for it`);
+      }
+      this.#lanes = lane + 1;
+    }
+    this.#setCarrier(this.#isOpen);
+  }
+
+  #release(): void {
+    for (const [lane, fd] of this.#fds.entries()) {
+      if (lane < this.#lanes) this.#host.stopLane(lane);
+      closeFd(fd);
+    }
+    this.#fds = [];
+    this.#lanes = 0;
+    this.#device = null;
+  }
+
+  /** Finds out how the device is. */
+  #look(): void {
+    if (this.#fds.length === 0) {
+      this.#lookAgain();
+      return;
+    }
+    const address = this.#findDevice();
+    if (address === null) {
+      this.#lost(`device ${this.#name} is gone`);
+      return;
+    }
+    const device = networkDevice(this.#name);
+    // One of that name in this namespace may be another one.
+    this.#device = device?.address === address ? device : null;
+    const { mtu, running } = this.#device ?? { mtu: this.#target.mtu, running: this.#isOpen };
+    this.#host.setMtu(mtu);
+    this.#host.setLink(running, `device ${this.#name}, mtu ${mtu ?? "unknown"}`);
+  }
+
+  /** Its name of now, and its MAC address; null: it is gone. */
+  #findDevice(): string | null {
+    try {
+      const [fd = -1] = this.#fds;
+      this.#name = tapQueue(fd).name;
+      return queueAddress(fd);
+    } catch {
+      return null;
+    }
+  }
+
+  #lost(reason: string): void {
+    this.#release();
+    this.#host.setLink(false, reason);
+    this.#host.failed("uplink-down", reason);
+    this.#host.log("warn", "uplink-down", `${reason}; it is taken up again when it is back`);
+    this.#pauseMs = RETRY_MS_MIN;
+    this.#wait(reason);
+    // It may be there again already, and the news of that was the same as of its end.
+    this.#lookAgain();
+  }
+
+  #wait(reason: string): void {
+    this.#retry = { reason, afterMs: this.#pauseMs };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#lookAgain(), this.#pauseMs);
+    this.#pauseMs = Math.min(RETRY_MS_MAX, 2 * this.#pauseMs);
+  }
+
+  /** Takes a device that was lost up again, if it is there. */
+  #lookAgain(): void {
+    const { file, fd } = this.#target;
+    if (fd !== null) return;
+    // One that we made is made again, but not at once: whoever removed it may be at work.
+    const mayMake = this.#isOurs && this.#pauseMs >= RETRY_MS_MAX;
+    if (file === null && networkDevice(this.#name) === null && !mayMake) {
+      this.#wait(`device ${this.#name} is gone`);
+      return;
+    }
+    try {
+      this.#take();
+    } catch (error) {
+      this.#release();
+      const reason = tapError(error, this.#target).message;
+      if (this.#retry?.reason !== reason) {
+        this.#host.failed("uplink-refused", reason);
+        this.#host.log("warn", "uplink-refused", reason);
+      }
+      this.#wait(reason);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#retry = null;
+    this.#host.log("info", "uplink-back", `device ${this.#name} is back`);
+    this.#look();
+  }
+
+  laneFailed(): void {
+    // The news may be of the device before: then this one is well.
+    if (this.#fds.length > 0) this.#look();
+  }
+
+  get facts(): UplinkFacts {
+    const device = this.#device;
+    const there = this.#fds.length > 0;
+    const running = device?.running ?? this.#isOpen;
+    return {
+      link: there ? running ? "up" : "down" : "wait",
+      lanes: this.#fds.length,
+      retry: this.#retry,
+      peer: null,
+      device: there
+        ? {
+          name: this.#name,
+          mtu: device?.mtu ?? null,
+          up: device?.up ?? null,
+          carrier: device?.running ?? null,
+          headerBytes: TAP_HEADER_BYTES,
+          offloads: [],
+          queues: this.#fds.length,
+        }
+        : null,
+      problems: [],
+    };
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    clearTimeout(this.#timer);
+    if (this.#newsFd >= 0) {
+      this.#host.unwatch(this.#newsFd);
+      closeFd(this.#newsFd);
+    }
+    this.#release();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Commands on lanes: the descriptors of ports without a front-end.
+ *
+ * @module
+ */
+import { assert, present } from "../../base/assert.ts";
+import type { LanePort } from "../../switch/ports/lane_port.ts";
+import { makeLane } from "../lanes/mod.ts";
+import type { Given, Handlers } from "../wire.ts";
+import type { Place } from "./place.ts";
+
+/** Handlers of the commands about lanes. */
+export function laneCommands(place: Place): Pick<Handlers, "startLane" | "stopLane"> {
+  return {
+    startLane: (given) => startLane(place, given),
+    stopLane: ({ port, lane }) => stopLane(place, place.lanePort(port), lane),
+  };
+}
+
+/** Starts a lane. If that fails, the port is as before: without it. */
+function startLane(
+  place: Place,
+  { port: index, lane: number, kind, fd }: Given<"startLane">,
+): void {
+  const port = place.lanePort(index);
+  assert(port.lanes[number] === null, `lane ${number} of port ${index} does not run`);
+  const lane = makeLane(kind, port, number, fd);
+  place.host.watchKick(index, number, fd);
+  port.lanes[number] = lane;
+}
+
+function stopLane({ host }: Place, port: LanePort, number: number): void {
+  const { fd } = present(port.lanes[number], `lane ${number} of port ${port.index}`);
+  port.lanes[number] = null;
+  host.forgetKick(fd);
+}
+
+/** Stops whatever runs on a port that is to be removed. */
+export function stopLanes(place: Place, port: LanePort): void {
+  for (const lane of port.lanes) if (lane !== null) stopLane(place, port, lane.number);
+}
