@@ -123,6 +123,11 @@ export const RLIMIT_NOFILE = 7;
 /** How much address space the process may have, bytes. */
 export const RLIMIT_AS = 9;
 
+/** Time that the calling thread has run: clock_gettime(2). */
+export const CLOCK_THREAD_CPUTIME_ID = 3;
+/** `struct timespec`, 16 bytes: seconds i64@0, nanoseconds i64@8. */
+export const SIZEOF_TIMESPEC = 16;
+
 /** `struct sockaddr_un`: family u16@0, path@2 (108 bytes with its NUL, so 107 usable). */
 export const SIZEOF_SOCKADDR_UN = 110;
 /** Longest socket path in bytes; the kernel wants room for the closing NUL. */

@@ -132,6 +132,8 @@ export const SYMBOLS = {
   sched_setaffinity: { parameters: ["i32", "usize", "buffer"], result: "i32" },
   // int prctl(int option, unsigned long arg2, ...)
   prctl: { parameters: ["i32", "buffer", "u64", "u64", "u64"], result: "i32" },
+  // int clock_gettime(clockid_t clock, struct timespec *now)
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int getrlimit(int resource, struct rlimit *rlim)
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   // int setrlimit(int resource, const struct rlimit *rlim)

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { PR_SET_NAME, RLIMIT_NOFILE, SIZEOF_CPU_SET } from "./abi.ts";
+import {
+  CLOCK_THREAD_CPUTIME_ID,
+  PR_SET_NAME,
+  RLIMIT_NOFILE,
+  SIZEOF_CPU_SET,
+  SIZEOF_TIMESPEC,
+} from "./abi.ts";
 import { errno, SystemError } from "./errno.ts";
 import { libc } from "./symbols.ts";
 
@@ -23,6 +29,15 @@ export function setThreadCpus(cpus: readonly number[]): void {
 /** Names the calling thread, as `top -H` shows it; 15 bytes are kept. */
 export function setThreadName(name: string): void {
   libc.prctl(PR_SET_NAME, new TextEncoder().encode(`${name.slice(0, 15)}\0`), 0n, 0n, 0n);
+}
+
+/** Words of it. Both numbers are small enough for their lower halves. */
+const timespec = new Uint32Array(SIZEOF_TIMESPEC / 4);
+
+/** How long the calling thread has run on a processor, ms and fractions; a system call. */
+export function threadRanMs(): number {
+  libc.clock_gettime(CLOCK_THREAD_CPUTIME_ID, timespec);
+  return 1000 * (timespec[0] as number) + (timespec[2] as number) / 1e6;
 }
 
 /** Raises the soft limit of open descriptors to the hard one. @returns the limit now in force. */

@@ -34,8 +34,9 @@ export function workBetween(before: Counts, after: Counts): Work {
 
 function work(growth: (name: string) => number): Work {
   const counters = Object.fromEntries(NAMES.map((name) => [name, growth(name)]));
-  const { busyUs = 0, pollingUs = 0, asleepUs = 0, commandUs = 0, frames = 0 } = counters;
-  const us = busyUs + pollingUs + asleepUs + commandUs;
+  const { busyUs = 0, pollingUs = 0, asleepUs = 0, commandUs = 0, waitedUs = 0 } = counters;
+  const { frames = 0 } = counters;
+  const us = busyUs + pollingUs + asleepUs + commandUs + waitedUs;
   const share = (part: number): number | null => us === 0 ? null : rounded(part / us, 5);
   return {
     seconds: rounded(us / 1e6, 3),
@@ -44,6 +45,7 @@ function work(growth: (name: string) => number): Work {
     polling: share(pollingUs),
     asleep: share(asleepUs),
     commands: share(commandUs),
+    waited: share(waitedUs),
     nsPerFrame: frames === 0 ? null : rounded(1000 * busyUs / frames, 1),
     counters,
   };

@@ -162,6 +162,7 @@ export const WORKER_ROWS = [
   ["pollingUs", "microseconds", "time in rounds that found none"],
   ["asleepUs", "microseconds", "time asleep, and going to sleep and waking up"],
   ["commandUs", "microseconds", "time in commands of the control thread"],
+  ["waitedUs", "microseconds", "time it did not run: others had its processor, or a call held it"],
   ["stalls", "times", "times it was away from its queues for 1 ms or longer, sleep aside"],
   ["longStalls", "times", "of them, for 10 ms or longer"],
   ["longestStallUs", "microseconds", "the longest of them, since the start", "now"],

@@ -18,6 +18,7 @@ import {
   setThreadCpus,
   setThreadName,
   signalEventFd,
+  threadRanMs,
   viewMemory,
 } from "../../ffi/mod.ts";
 import { AssertionError } from "../base/assert.ts";
@@ -97,7 +98,7 @@ class DataPlaneLoop {
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
     const counters = new Float64Array(start.counters);
-    this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs);
+    this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
     this.#collections = new CollectionCounter(counters, v8);
     this.#path = new Datapath(PORTS_MAX, fdb, counters, {
       call: (vring) => this.#call(vring),

@@ -1,8 +1,9 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
  * What the data plane does with its time: rounds that took frames (busy), rounds that found none
- * (polling), sleep, and commands of the control thread. Each moment since the meter began is one of
- * the four, so that together they are the time that went by.
+ * (polling), sleep, commands of the control thread, and waiting for a processor that others have.
+ * Each moment since the meter began is one of the five, so that together they are the time that went
+ * by.
  *
  * There is no cheap clock: a look costs as much as two frames. So it is looked at once a _stretch_,
  * which is about 64 empty rounds or 1024 frames: 0.1 ns a frame. A stretch whose rounds all took
@@ -16,12 +17,19 @@
  *
  * A round is busy as a whole, with its visits to queues that had nothing.
  *
+ * Where frames are large a stretch is shorter, so that it takes less than a millisecond unless one
+ * round does: what takes longer is a stall, and counted.
+ *
+ * Time in which the thread did not run is not its work. It is looked for where a stretch took a
+ * millisecond or more: the kernel knows how long the thread ran. Shorter breaks are found with the
+ * next long one at most, and otherwise stay in the stretch that they fell into.
+ *
  * @module
  */
 import { ASLEEP_SINCE, AWAKE, WORKER, WORKER_BASE } from "../switch/counters.ts";
 
-/** What a stretch may weigh: a frame is 1. */
-const STRETCH_WEIGHT = 1024;
+/** What a stretch may weigh, if that does not take it long: a frame is 1. */
+const WEIGHT_MAX = 1024;
 /** Weight of a round beside its frames: 64 empty ones are a stretch, 6 us. */
 const ROUND_WEIGHT = 16;
 /** Stretches are shorter by 0 to 7 rounds in turn, so that they do not keep step with the traffic. */
@@ -32,6 +40,10 @@ const NEW_SHARE = 1 / 16;
 const OUTLIER = 4;
 /** Time away from the rings that counts as a stall, ms. */
 const STALL_MS = 1;
+/** A stretch that took so long is followed by one of half its weight, down to a single round. */
+const LONG_STRETCH_MS = STALL_MS / 2;
+/** One that took so little, by one of twice its weight. */
+const SHORT_STRETCH_MS = STALL_MS / 8;
 const LONG_STALL_MS = 10;
 
 /** An average with one more figure in it. @param before 0: there was none */
@@ -44,6 +56,7 @@ function averaged(before: number, figure: number): number {
 export class WorkMeter {
   readonly #counters: Float64Array;
   readonly #clock: () => number;
+  readonly #ranMs: () => number;
   /** When the time accounted for ends. */
   #last: number;
   /** Time since then that is accounted for already. */
@@ -52,6 +65,10 @@ export class WorkMeter {
   #pollingMs = 0;
   #asleepMs = 0;
   #commandMs = 0;
+  #waitedMs = 0;
+  /** Both clocks when the thread was last known to have run all the time. */
+  #markMs: number;
+  #markRanMs: number;
   /** What an empty round takes, ms; 0: not known yet. */
   #emptyRoundMs = 0;
   /** What a look at the clock takes, likewise. */
@@ -59,14 +76,23 @@ export class WorkMeter {
   /** Of the stretch. */
   #rounds = 0;
   #busyRounds = 0;
-  #weightLeft = STRETCH_WEIGHT;
+  #weightMax = WEIGHT_MAX;
+  #weightLeft = WEIGHT_MAX;
   #step = 0;
 
-  /** Begins now. @param counters all of them @param clock the control thread's, ms and fractions */
-  constructor(counters: Float64Array, clock: () => number) {
+  /**
+   * Begins now.
+   * @param counters all of them
+   * @param clock the control thread's, ms and fractions
+   * @param ranMs how long this thread has run, likewise
+   */
+  constructor(counters: Float64Array, clock: () => number, ranMs: () => number) {
     this.#counters = counters;
     this.#clock = clock;
+    this.#ranMs = ranMs;
     this.#last = clock();
+    this.#markMs = this.#last;
+    this.#markRanMs = ranMs();
   }
 
   /** A round is over. @returns whether to look at the clock */
@@ -82,12 +108,14 @@ export class WorkMeter {
     const now = this.#clock();
     const rounds = this.#rounds;
     const emptyRounds = rounds - this.#busyRounds;
-    const elapsed = now - this.#last - this.#awayMs;
-    this.#countStall(now - this.#last);
+    let elapsed = now - this.#last - this.#awayMs;
+    if (now - this.#last >= STALL_MS) {
+      this.#countStall(now - this.#last);
+      elapsed -= this.#takeWaited(now, elapsed);
+    }
     this.#last = now;
     this.#awayMs = 0;
-    this.#step = (this.#step + 1) % STEPS;
-    this.#weightLeft = STRETCH_WEIGHT - this.#step * ROUND_WEIGHT;
+    this.#setWeight(elapsed);
     if (emptyRounds === rounds) {
       const roundMs = Math.max(0, elapsed - this.#clockMs) / Math.max(1, rounds);
       this.#emptyRoundMs = averaged(this.#emptyRoundMs, roundMs);
@@ -100,6 +128,16 @@ export class WorkMeter {
     }
     this.#publish(rounds);
     return now;
+  }
+
+  /** Of the next stretch. @param elapsed ms that the last one took */
+  #setWeight(elapsed: number): void {
+    if (elapsed >= LONG_STRETCH_MS) this.#weightMax = Math.max(1, this.#weightMax >> 1);
+    else if (elapsed < SHORT_STRETCH_MS) {
+      this.#weightMax = Math.min(WEIGHT_MAX, this.#weightMax << 1);
+    }
+    this.#step = (this.#step + 1) % STEPS;
+    this.#weightLeft = this.#weightMax - this.#step * ROUND_WEIGHT;
   }
 
   /** The next stretch is one round, and what a look takes is taken off it. */
@@ -121,6 +159,8 @@ export class WorkMeter {
     const now = this.#clock();
     this.#asleepMs += now - this.#last;
     this.#last = now;
+    this.#markMs = now;
+    this.#markRanMs = this.#ranMs();
     this.#counters[ASLEEP_SINCE] = AWAKE;
     this.#counters[WORKER_BASE + WORKER.asleepUs] = Math.round(1000 * this.#asleepMs);
   }
@@ -138,8 +178,19 @@ export class WorkMeter {
     this.#counters[WORKER_BASE + WORKER.commandUs] = Math.round(1000 * this.#commandMs);
   }
 
+  /** Finds out how much of a stretch it did not run. @returns ms, at most `elapsed` */
+  #takeWaited(now: number, elapsed: number): number {
+    const ranMs = this.#ranMs();
+    const stoodMs = now - this.#markMs - (ranMs - this.#markRanMs);
+    this.#markMs = now;
+    this.#markRanMs = ranMs;
+    const waited = Math.max(0, Math.min(elapsed, stoodMs));
+    this.#waitedMs += waited;
+    this.#counters[WORKER_BASE + WORKER.waitedUs] = Math.round(1000 * this.#waitedMs);
+    return waited;
+  }
+
   #countStall(ms: number): void {
-    if (ms < STALL_MS) return;
     const counters = this.#counters;
     counters[WORKER_BASE + WORKER.stalls]!++;
     if (ms >= LONG_STALL_MS) counters[WORKER_BASE + WORKER.longStalls]!++;

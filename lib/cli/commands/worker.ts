@@ -55,6 +55,7 @@ function linesOf({ counters }: Work): readonly (readonly [string, Cell])[] {
     ["  polling", ({ polling }) => percent(polling)],
     ["  asleep", ({ asleep }) => percent(asleep)],
     ["commands", ({ commands }) => percent(commands)],
+    ["not run", ({ waited }) => percent(waited)],
     ["busy ns a frame", ({ nsPerFrame }) => nsPerFrame === null ? "-" : nsPerFrame.toFixed(1)],
     ["frames", counted("frames")],
     ["  taken plain", shareOf("plainFrames", TAKEN)],

@@ -110,6 +110,7 @@ const WORK = named(
     polling: partOfTime("of the time, in rounds that found none"),
     asleep: partOfTime("of the time, asleep"),
     commands: partOfTime("of the time, in commands of the control thread"),
+    waited: partOfTime("of the time, not running: others had its processor, or a call held it"),
     nsPerFrame: maybe("no frames", amount("busy time for each frame, ns")),
     counters: counters("growth of its counters", WORKER_ROWS.filter(onlyGrows)),
   }),

@@ -6,13 +6,14 @@ const SECOND = 1e6;
 
 Deno.test("shares are of the time that is told apart, and a frame costs busy time", () => {
   const work = workOf({
-    ...{ busyUs: SECOND, pollingUs: 2 * SECOND, asleepUs: 4 * SECOND, commandUs: SECOND },
+    ...{ busyUs: SECOND, pollingUs: 2 * SECOND, asleepUs: 3 * SECOND, commandUs: SECOND },
+    waitedUs: SECOND,
     ...{ frames: 20_000_000, bursts: 3 },
   });
   const { counters, ...rest } = work;
   assert.deepEqual(rest, {
-    ...{ seconds: 8, busy: 0.125, idle: 0.75, polling: 0.25, asleep: 0.5, commands: 0.125 },
-    nsPerFrame: 50,
+    ...{ seconds: 8, busy: 0.125, idle: 0.625, polling: 0.25, asleep: 0.375 },
+    ...{ commands: 0.125, waited: 0.125, nsPerFrame: 50 },
   });
   assert.equal(counters["bursts"], 3);
   assert.equal(counters["sleeps"], 0, "every counter is there");

@@ -7,6 +7,7 @@ import {
   setThreadCpus,
   setThreadName,
   SystemError,
+  threadRanMs,
 } from "../../../ffi/mod.ts";
 import { failedWith } from "../../harness/fds.ts";
 
@@ -53,4 +54,14 @@ Deno.test("a failed system call names itself, its error and what it was done to"
   assert.equal(`${error}`, "SystemError: mmap failed with EINVAL (4096 bytes)");
   assert.equal(`${new SystemError("dup", 79)}`, "SystemError: dup failed with errno 79");
   assert.deepEqual([error.syscall, error.code, errnoName(11)], ["mmap", EINVAL, "EAGAIN"]);
+});
+
+Deno.test("a thread's own time goes on while it runs, and stands while it does not", () => {
+  const [ran, before] = [threadRanMs(), performance.now()];
+  while (threadRanMs() < ran + 20);
+  assert(performance.now() - before >= 19, "it is no faster than the clock");
+  const [rested, since] = [threadRanMs(), performance.now()];
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  assert(performance.now() - since >= 199);
+  assert(threadRanMs() - rested < 150);
 });

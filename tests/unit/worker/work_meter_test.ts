@@ -12,13 +12,28 @@ class Plane {
   readonly counters = new Float64Array(counterBytes(1, 2) / 8);
   #nowMs = 1000;
   readonly #startMs = this.#nowMs;
-  readonly meter = new WorkMeter(this.counters, () => this.#nowMs += CLOCK_NS * NS);
+  #ranMs = 5;
+  readonly meter = new WorkMeter(
+    this.counters,
+    () => {
+      this.pass(CLOCK_NS);
+      return this.#nowMs;
+    },
+    () => this.#ranMs,
+  );
   looks = 0;
   /** What rounds with frames took, ns. */
   busyNs = 0;
 
+  /** It runs. */
   pass(ns: number): void {
     this.#nowMs += ns * NS;
+    this.#ranMs += ns * NS;
+  }
+
+  /** Time goes by without it. */
+  stand(ms: number): void {
+    this.#nowMs += ms;
   }
 
   round(frames: number, ns: number): void {
@@ -51,9 +66,8 @@ class Plane {
 
   /** Shares of the time: as the meter says, and as it is. */
   get busy(): { said: number; real: number } {
-    const parts = (["busyUs", "pollingUs", "asleepUs", "commandUs"] as const).map((name) =>
-      this.get(name)
-    );
+    const names = ["busyUs", "pollingUs", "asleepUs", "commandUs", "waitedUs"] as const;
+    const parts = names.map((name) => this.get(name));
     const all = parts.reduce((sum, us) => sum + us, 0);
     assert(Math.abs(all - this.elapsedUs) <= 2 + CLOCK_NS / 1000, "all of the time has a name");
     return { said: this.get("busyUs") / all, real: this.busyNs / 1000 / all };
@@ -132,7 +146,7 @@ Deno.test("sleep and commands are neither busy nor polling", () => {
     plane.run(0.1, () => [0, 90]);
     plane.meter.fallAsleep();
     const before = asleepUs(plane.counters, plane.nowMs, 0);
-    plane.pass(20e6);
+    plane.stand(20);
     const during = asleepUs(plane.counters, plane.nowMs, 0);
     assert(Math.abs(during - before - 20_000) < 1, "who looks meanwhile sees it");
     plane.meter.wakeUp();
@@ -168,14 +182,42 @@ Deno.test("stalls are counted, and the longest is kept", () => {
   assert(Math.abs(plane.get("longestStallUs") - 40_000) < 100);
 });
 
-Deno.test("a plane that was not let run is not taken for a busy one for long", () => {
+Deno.test("time in which the thread did not run is neither busy nor polling, whatever it found then", () => {
   const plane = new Plane();
+  let stood = 0;
   for (let i = 0; i < 200; i++) {
     plane.run(0.2, (n) => n % 20 === 0 ? [2, 200] : [0, 90]);
-    if (i % 10 === 0) plane.pass(4e6);
-    plane.run(0.01, () => [0, 90]);
+    if (i % 4 === 0) {
+      // While it stood frames came, and are taken at once.
+      plane.stand(1 + i % 7);
+      stood += 1 + i % 7;
+      plane.round(60, 3000);
+      plane.meter.look();
+    }
+    if (i % 10 === 0) {
+      plane.meter.fallAsleep();
+      plane.stand(5);
+      plane.meter.wakeUp();
+    }
   }
-  // The 80 ms away fall to what it did there: nothing.
   const { said, real } = plane.busy;
-  assert(Math.abs(said - real) < 0.05, `${said} instead of ${real}`);
+  assert(Math.abs(said - real) < 0.01, `${said} instead of ${real}`);
+  assert(Math.abs(plane.get("waitedUs") / 1000 - stood) < 0.02 * stood);
+  assert(Math.abs(plane.get("asleepUs") - 100_000) < 10);
+});
+
+Deno.test("work that takes a millisecond is no waiting", () => {
+  const plane = new Plane().run(100, () => [128, 1_200_000]);
+  assert.equal(plane.get("waitedUs"), 0);
+  assert.equal(plane.busy.said, 1);
+  assert(plane.get("stalls") > 50, "though each such round keeps others waiting");
+});
+
+Deno.test("large frames are no stalls, but for the first of them", () => {
+  const plane = new Plane().run(100, () => [128, 400_000]);
+  assert(plane.get("stalls") < 4, `${plane.get("stalls")} stalls`);
+  // Small ones again: looks become rare again.
+  const { looks } = plane;
+  plane.run(100, () => [128, 4000]);
+  assert(plane.looks - looks < 4000, `${plane.looks - looks} looks`);
 });
