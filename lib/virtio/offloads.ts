@@ -133,3 +133,17 @@ function sumOf(tso4: boolean, tso6: boolean, ecn: boolean): number {
   return OFFLOAD_CSUM | (tso4 ? OFFLOAD_TSO4 : 0) | (tso6 ? OFFLOAD_TSO6 : 0) |
     (ecn ? OFFLOAD_ECN : 0);
 }
+
+/** The names of bits, as Linux has them. */
+// cold
+export function offloadNames(bits: number): string[] {
+  const names = {
+    CSUM: OFFLOAD_CSUM,
+    TSO4: OFFLOAD_TSO4,
+    TSO6: OFFLOAD_TSO6,
+    ECN: OFFLOAD_ECN,
+    USO4: OFFLOAD_USO4,
+    USO6: OFFLOAD_USO6,
+  };
+  return Object.entries(names).filter(([, bit]) => (bits & bit) !== 0).map(([name]) => name);
+}

@@ -10,6 +10,7 @@
  */
 import * as v8 from "node:v8";
 import {
+  addressOf,
   copyMemory,
   Epoll,
   EPOLLET,
@@ -32,7 +33,7 @@ import type { Vring } from "../switch/ports/vring.ts";
 import { Arena } from "../virtio/memory/arena.ts";
 import { stray } from "../virtio/memory/guest_memory.ts";
 import { RING_BAD_ADDRESS, trustLoadOrder } from "../virtio/ring.ts";
-import { useArena, useHostCopy } from "../virtio/memory/window.ts";
+import { useArena, useHostAddress, useHostCopy } from "../virtio/memory/window.ts";
 import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
@@ -279,6 +280,7 @@ function prepare(options: DataPlaneStart): DataPlaneLoop | StartFailure {
     if (cpus.length > 0) return { message: "", cpus };
     if (options.cpus.length > 0) setThreadCpus(options.cpus);
     useHostCopy(copyMemory);
+    useHostAddress(addressOf);
     useArena(new Arena(options.arena, viewMemory));
     trustLoadOrder(Deno.build.arch === "x86_64");
     return new DataPlaneLoop(options);

@@ -15,6 +15,7 @@ import { PORT_COUNTERS } from "../switch/counters.ts";
 import { LANE_KINDS } from "../switch/ports/lane_port.ts";
 import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
+import { ALL_OFFLOADS } from "../virtio/offloads.ts";
 import {
   LOG_BY_PLACE,
   QUEUE_FEATURES,
@@ -208,8 +209,14 @@ export const COMMANDS = {
   /**
    * A port of the kind `lanes` takes and sends frames through a descriptor from now on; a lane with
    * this number must not run. The descriptor does not block and stays the control thread's.
+   * `offloads`: what its frames may ask for, both ways, OFFLOAD_ bits (lib/virtio/offloads.ts).
    */
-  startLane: command({ ...laneCommand, kind: choice(...LANE_KINDS), fd: whole(0, 2 ** 31 - 1) }),
+  startLane: command({
+    ...laneCommand,
+    kind: choice(...LANE_KINDS),
+    fd: whole(0, 2 ** 31 - 1),
+    offloads: whole(0, ALL_OFFLOADS),
+  }),
   /** No more; the descriptor may be closed then. */
   stopLane: command(laneCommand),
   /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */

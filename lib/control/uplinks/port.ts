@@ -58,7 +58,7 @@ export class UplinkPort implements ServedPort {
     const { commands } = this.plane.thread;
     return {
       config: this.config,
-      startLane: (lane, kind, fd) => this.#startLane(lane, kind, fd),
+      startLane: (...lane) => this.#startLane(...lane),
       stopLane: (lane) => commands.stopLane({ port: this.number, lane }),
       watch: (fd, handler) => this.#context.reactor.add(fd, handler),
       unwatch: (fd) => this.#context.reactor.remove(fd),
@@ -73,9 +73,9 @@ export class UplinkPort implements ServedPort {
     this.#context.logger[level](`port ${this.config.name}`, event, message, {});
   }
 
-  #startLane(lane: number, kind: LaneKind, fd: number): boolean {
+  #startLane(lane: number, kind: LaneKind, fd: number, offloads: number): boolean {
     try {
-      this.plane.thread.commands.startLane({ port: this.number, lane, kind, fd });
+      this.plane.thread.commands.startLane({ port: this.number, lane, kind, fd, offloads });
       return true;
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;

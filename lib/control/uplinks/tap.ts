@@ -17,6 +17,7 @@ import {
   tapQueue,
 } from "../../../ffi/mod.ts";
 import { TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
+import { NO_OFFLOADS, offloadNames } from "../../virtio/offloads.ts";
 import { ControlError } from "../types.ts";
 import { openQueues, readTapTarget, tapError, type TapTarget } from "./tap_device.ts";
 import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
@@ -33,6 +34,8 @@ export class TapUplink implements Uplink {
   #fds: readonly number[] = [];
   /** As many of them are served. */
   #lanes = 0;
+  /** What its frames may ask for, OFFLOAD_ bits. */
+  #offloads = NO_OFFLOADS;
   /** It was not there before, and ends with its descriptors. */
   #isOurs = false;
   #name: string;
@@ -83,12 +86,13 @@ export class TapUplink implements Uplink {
 
   /** Opens the device's queues and has them served. @throws {ControlError} */
   #take(): void {
-    const { name, fds, made } = openQueues(this.#target);
+    const { name, fds, offloads, made } = openQueues(this.#target);
     this.#name = name;
     this.#fds = fds;
     this.#isOurs ||= made;
+    this.#offloads = offloads;
     for (const [lane, fd] of fds.entries()) {
-      if (!this.#host.startLane(lane, "tap", fd)) {
+      if (!this.#host.startLane(lane, "tap", fd, offloads)) {
         throw new ControlError("failed", `Cannot add port ${this.#target.port}: no room for it`);
       }
       this.#lanes = lane + 1;
@@ -203,7 +207,7 @@ export class TapUplink implements Uplink {
           up: device?.up ?? null,
           carrier: device?.running ?? null,
           headerBytes: TAP_HEADER_BYTES,
-          offloads: [],
+          offloads: offloadNames(this.#offloads),
           queues: this.#fds.length,
         }
         : null,

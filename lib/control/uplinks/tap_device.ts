@@ -24,6 +24,13 @@ import {
 } from "../../../ffi/mod.ts";
 import { present } from "../../base/assert.ts";
 import { TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
+import {
+  ALL_OFFLOADS,
+  NO_OFFLOADS,
+  OFFLOAD_CSUM,
+  OFFLOAD_ECN,
+  OFFLOAD_TSO,
+} from "../../virtio/offloads.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 
 /** What an operator named. */
@@ -48,6 +55,8 @@ export interface OpenTap {
   readonly name: string;
   /** A descriptor for each queue, the caller's. */
   readonly fds: number[];
+  /** What frames may ask for, OFFLOAD_ bits. */
+  readonly offloads: number;
   /** It was not there before, and ends with its descriptors. */
   readonly made: boolean;
 }
@@ -126,6 +135,21 @@ function openFirst({ name, file, fd, queues }: TapTarget): TapQueue {
   }
 }
 
+/** Offloads to ask a kernel for, the most first: all, those before 6.2, TCP without ECN, checksums. */
+const OFFLOADS: readonly number[] = [
+  ALL_OFFLOADS,
+  OFFLOAD_CSUM | OFFLOAD_TSO | OFFLOAD_ECN,
+  OFFLOAD_CSUM | OFFLOAD_TSO,
+  OFFLOAD_CSUM,
+];
+
+/** Has the kernel hand over frames in as many forms as it knows. @returns which, OFFLOAD_ bits */
+function setOffloads(fd: number): number {
+  const known = OFFLOADS.find((each) => setTapOffload(fd, each));
+  if (known === undefined) setTapOffload(fd, NO_OFFLOADS);
+  return known ?? NO_OFFLOADS;
+}
+
 /** Gives a device the MTU of the port. @throws {ControlError} it cannot have that */
 function setMtu(name: string, { port, mtu }: TapTarget): void {
   const now = networkDevice(name)?.mtu;
@@ -156,13 +180,12 @@ export function openQueues(target: TapTarget): OpenTap {
     const path = target.file ?? TUN_PATH;
     const again = target.file === null ? name : "";
     while (fds.length < target.queues) fds.push(openTap(path, again, multiQueue).fd);
-    for (const fd of fds) {
-      setTapHeader(fd, TAP_HEADER_BYTES);
-      setTapOffload(fd, 0);
-    }
+    for (const fd of fds) setTapHeader(fd, TAP_HEADER_BYTES);
+    // Of the device, not of one queue.
+    const offloads = setOffloads(first.fd);
     if (target.fd === null) setMtu(name, target);
     if (made) setNetworkDeviceUp(name);
-    return { name, fds, made };
+    return { name, fds, offloads, made };
   } catch (error) {
     for (const fd of fds) closeFd(present(fd, "a descriptor"));
     throw tapError(error, target);

@@ -20,9 +20,11 @@ export interface UplinkHost {
   readonly config: PortConfig;
   /**
    * Frames come and go through a descriptor from now on. It does not block, and stays the caller's,
-   * to be closed after {@linkcode stopLane}. @returns false: the data plane has no room for it
+   * to be closed after {@linkcode stopLane}.
+   * @param offloads what frames may ask for, both ways, OFFLOAD_ bits (lib/virtio/offloads.ts)
+   * @returns false: the data plane has no room for it
    */
-  startLane(lane: number, kind: LaneKind, fd: number): boolean;
+  startLane(lane: number, kind: LaneKind, fd: number, offloads: number): boolean;
   /** No more. */
   stopLane(lane: number): void;
   /** Watches a descriptor for EPOLLIN, or no more. Handlers must not block. */

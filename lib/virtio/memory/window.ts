@@ -38,7 +38,7 @@ const emptyView = new DataView(new ArrayBuffer(0));
 
 /** Each window's view; an empty one where nothing is mapped or the number is free. */
 export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
-/** Each window's host address plus {@linkcode MANTISSA}; 0 where none is known (private memory). */
+/** Each window's host address plus {@linkcode MANTISSA}; 0 where none is known: private memory, at first. */
 const windowAddress = new Float64Array(WINDOWS_MAX);
 /** Whose window it is; null where the number is free. */
 export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(
@@ -69,6 +69,14 @@ export function useHostCopy(
   copyHost = copy;
 }
 
+let addressHost: ((buffer: ArrayBuffer) => number) | null = null;
+
+/** Gives the thread a way to find out where private memory lies. */
+// cold
+export function useHostAddress(addressOf: (buffer: ArrayBuffer) => number): void {
+  addressHost = addressOf;
+}
+
 let arena: Arena | null = null;
 
 /** Gives the thread the arena that all mappings of guests' memory lie in. */
@@ -80,7 +88,7 @@ export function useArena(of: Arena): void {
 
 /** The windows over one mapping, or over private memory. */
 export class WindowSet {
-  /** Host address of the first byte, or 0: unknown, of private memory. */
+  /** Host address of the first byte, or 0: private memory. */
   readonly address: number;
   /** Bytes of the mapping. */
   readonly sizeBytes: number;
@@ -88,7 +96,6 @@ export class WindowSet {
   readonly skew: number;
   readonly #first: number;
   readonly #count: number;
-  readonly #isPrivate: boolean;
 
   private constructor(
     address: number,
@@ -96,14 +103,12 @@ export class WindowSet {
     skew: number,
     first: number,
     views: readonly DataView[],
-    isPrivate: boolean,
   ) {
     this.address = address;
     this.sizeBytes = sizeBytes;
     this.skew = skew;
     this.#first = first;
     this.#count = views.length;
-    this.#isPrivate = isPrivate;
     for (const [i, view] of views.entries()) this.#show(i, view);
   }
 
@@ -116,18 +121,15 @@ export class WindowSet {
     const skew = origin % WINDOW_STRIDE;
     const count = Math.ceil((skew + sizeBytes) / WINDOW_STRIDE);
     const views = Array.from({ length: count }, (_, i) => whole.window(granule + i));
-    return new WindowSet(address, sizeBytes, skew, FIRST_WINDOW + granule, views, false);
+    return new WindowSet(address, sizeBytes, skew, FIRST_WINDOW + granule, views);
   }
 
-  /**
-   * The window over private memory, at most WINDOW_BYTES_MAX. @param address host address of its first
-   * byte: without it, copies are as slow as a loop @throws {Error} all are in use
-   */
-  static over(buffer: ArrayBuffer, address = 0): WindowSet {
+  /** The window over private memory, at most WINDOW_BYTES_MAX. @throws {Error} all are in use */
+  static over(buffer: ArrayBuffer): WindowSet {
     assert(buffer.byteLength <= WINDOW_BYTES_MAX, "Private memory has one window");
     const number = freeWindows.pop();
     if (number === undefined) throw new Error("Cannot view private memory: no window is free");
-    return new WindowSet(address, buffer.byteLength, 0, number, [new DataView(buffer)], true);
+    return new WindowSet(0, buffer.byteLength, 0, number, [new DataView(buffer)]);
   }
 
   #show(index: number, view: DataView): void {
@@ -151,7 +153,7 @@ export class WindowSet {
       windowView[number] = emptyView;
       windowAddress[number] = 0;
       windowOwner[number] = null;
-      if (this.#isPrivate) freeWindows.push(number);
+      if (this.address === 0) freeWindows.push(number);
     }
   }
 }
@@ -166,11 +168,19 @@ const addressFloats = new Float64Array(2);
 const addressBits = new BigUint64Array(addressFloats.buffer);
 
 /**
- * Where a byte of a window lies on the host: its address plus 2^52, a float64 whose lower 48 bits are
- * the address. Below 2^52: unknown, private memory.
+ * Where a byte of a window lies on the host: its address plus 2^52, a float64 whose lower 52 bits are
+ * the address.
  */
 export function hostPlace(window: number, offset: number): number {
-  return windowAddress[window]! + offset;
+  const start = windowAddress[window]!;
+  return (start === 0 ? findPlace(window) : start) + offset;
+}
+
+// cold: once for each window of private memory.
+function findPlace(window: number): number {
+  const { buffer, byteOffset } = windowView[window]!;
+  const address = present(addressHost, "a way to find addresses")(buffer as ArrayBuffer);
+  return windowAddress[window] = MANTISSA + address + byteOffset;
 }
 
 /** Copies between windows. Ranges must be inside their windows; they must not overlap. */

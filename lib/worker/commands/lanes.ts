@@ -18,13 +18,11 @@ export function laneCommands(place: Place): Pick<Handlers, "startLane" | "stopLa
 }
 
 /** Starts a lane. If that fails, the port is as before: without it. */
-function startLane(
-  place: Place,
-  { port: index, lane: number, kind, fd }: Given<"startLane">,
-): void {
+function startLane(place: Place, given: Given<"startLane">): void {
+  const { port: index, lane: number, kind, fd, offloads } = given;
   const port = place.lanePort(index);
   assert(port.lanes[number] === null, `lane ${number} of port ${index} does not run`);
-  const lane = makeLane(kind, port, number, fd);
+  const lane = makeLane(kind, port, { number, fd, offloads });
   place.host.watchKick(index, number, fd);
   port.lanes[number] = lane;
 }

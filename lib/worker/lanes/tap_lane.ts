@@ -15,16 +15,8 @@
  *
  * @module
  */
-import {
-  addressOf,
-  EAGAIN,
-  EBADFD,
-  EINTR,
-  EIO,
-  errno,
-  readFrame,
-  writeFrame,
-} from "../../../ffi/mod.ts";
+import { EAGAIN, EBADFD, EINTR, EIO, errno, readFrame, writeFrame } from "../../../ffi/mod.ts";
+import { openOffloads } from "../../offload/open.ts";
 import { PORT } from "../../switch/counters.ts";
 import type { Datapath } from "../../switch/datapath.ts";
 import { type Lane, type LanePort, TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
@@ -38,19 +30,13 @@ import {
   frameSegmentEnd,
   HEAD_BYTES,
   mayBePlain,
-  openFrames,
   TAKEN_SEGMENTS,
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
-import { NO_OFFLOADS } from "../../virtio/offloads.ts";
+import { writeFrameOffloads } from "../../virtio/offloads.ts";
+import type { LaneStart } from "./mod.ts";
 import { copyBytes, hostPlace, WindowSet, windowView } from "../../virtio/memory/window.ts";
-import {
-  netFlags,
-  netGsoType,
-  VIRTIO_NET_HDR_F_NEEDS_CSUM,
-  VIRTIO_NET_HDR_GSO_NONE,
-  writeBareHeader,
-} from "../../virtio/net_header.ts";
+import { netAsksOffload, writeBareHeader } from "../../virtio/net_header.ts";
 
 /** Frames read in one visit, and bytes after which it ends: 20 to 60 us, and the others' turn. */
 const READS_MAX = 32;
@@ -68,15 +54,12 @@ const VECTOR_WORDS = 4;
 const VECTOR_HALVES = 8;
 /** The upper 16 bits of 2^52 + an address are not the address'. */
 const EXPONENT_HALF = 3;
-/** hostPlace() below this: the host address is unknown. */
-const KNOWN_PLACE = 2 ** 52;
 
 /** What all queues of this thread share: one burst, and one frame that is written, at a time. */
 class Buffers {
   readonly window: number;
   readonly slots: Uint8Array<ArrayBuffer>[];
   /** Header and head of the frame that is written, and behind them room for all of a frame. */
-  readonly #outAddress: number;
   readonly outWindow: number;
   readonly vectors = new Uint8Array(new ArrayBuffer(PIECES_MAX * VECTOR_BYTES));
   readonly places = new Float64Array(this.vectors.buffer);
@@ -89,11 +72,12 @@ class Buffers {
       { length: READS_MAX },
       (_, i) => new Uint8Array(read, i * SLOT_STRIDE, SLOT_BYTES),
     );
-    this.window = WindowSet.over(read, addressOf(read)).window(0);
+    this.window = WindowSet.over(read).window(0);
     const out = new ArrayBuffer(TAP_HEADER_BYTES + FRAME_BYTES_MAX + HEAD_BYTES);
-    this.#outAddress = addressOf(out);
-    this.outWindow = WindowSet.over(out, this.#outAddress).window(0);
-    writeBareHeader(new DataView(out), 0, TAP_HEADER_BYTES, 0);
+    this.outWindow = WindowSet.over(out).window(0);
+    // Copies by host address from now on.
+    hostPlace(this.window, 0);
+    hostPlace(this.outWindow, 0);
   }
 }
 
@@ -111,7 +95,8 @@ export class TapLane implements Lane {
   readonly port: LanePort;
   readonly number: number;
   readonly fd: number;
-  readonly accepts: number = NO_OFFLOADS;
+  /** Whatever the kernel hands over, it takes. */
+  readonly accepts: number;
   readonly #buffers: Buffers;
   /** Rounds in which it is not looked at. */
   #rest = 0;
@@ -122,11 +107,12 @@ export class TapLane implements Lane {
   /** That was told. */
   #isTold = false;
 
-  /** A lane of a port. @param fd a queue with a header of {@linkcode TAP_HEADER_BYTES} bytes */
-  constructor(port: LanePort, number: number, fd: number) {
+  /** A lane of a port; its queue has a header of {@linkcode TAP_HEADER_BYTES} bytes. */
+  constructor(port: LanePort, { number, fd, offloads }: LaneStart) {
     this.port = port;
     this.number = number;
     this.fd = fd;
+    this.accepts = offloads;
     this.#buffers = useBuffers();
   }
 
@@ -169,7 +155,7 @@ export class TapLane implements Lane {
       frameBytes[count++] = got;
       bytes += got;
     }
-    if (count > 0) openRead(this.#buffers.window, count);
+    if (count > 0) openRead(this.#buffers.window, count, this.accepts);
     return count;
   }
 
@@ -232,20 +218,16 @@ export class TapLane implements Lane {
 }
 
 /** Opens a burst of frames that were read, each into its slot: `frameBytes` has the header too. */
-function openRead(window: number, count: number): void {
+function openRead(window: number, count: number, may: number): void {
   const view = windowView[window]!;
   let plain = mayBePlain();
-  for (let frame = 0; frame < count; frame++) {
-    const offset = frame * SLOT_STRIDE;
+  for (let frame = 0; plain && frame < count; frame++) {
     const bytes = frameBytes[frame]!;
-    // Frames that were on their way when offloads were switched off.
-    const unfinished = (netFlags(view, offset) & VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0 ||
-      netGsoType(view, offset) !== VIRTIO_NET_HDR_GSO_NONE;
-    if (unfinished) frameBytes[frame] = 0;
-    if (unfinished || bytes <= TAP_HEADER_BYTES + HEAD_BYTES || bytes === SLOT_BYTES) plain = false;
+    if (bytes <= TAP_HEADER_BYTES + HEAD_BYTES || bytes === SLOT_BYTES) plain = false;
+    else if (netAsksOffload(view, frame * SLOT_STRIDE)) plain = false;
   }
   if (plain) openPlain(view, window, count);
-  else openGeneral(window, count);
+  else openGeneral(window, count, may);
 }
 
 /** As plain.ts has it: frame `n` is segment `n`, and longer than its head. */
@@ -263,17 +245,18 @@ function openPlain(view: DataView, window: number, count: number): void {
   beginPlainBurst();
 }
 
-function openGeneral(window: number, count: number): void {
+/** A segment each, and a free one in front of it for a private copy of headers. */
+function openGeneral(window: number, count: number, may: number): void {
   beginBurst();
   for (let frame = 0; frame < count; frame++) {
-    const segment = TAKEN_SEGMENTS + frame;
+    const segment = TAKEN_SEGMENTS + 2 * frame + 1;
     segmentWindow[segment] = window;
     segmentOffset[segment] = frame * SLOT_STRIDE;
     segmentBytes[segment] = frameBytes[frame]!;
     frameSegment[frame] = segment;
     frameSegmentEnd[frame] = segment + 1;
   }
-  openFrames(count, TAP_HEADER_BYTES);
+  openOffloads(count, TAP_HEADER_BYTES, may);
 }
 
 /** Gathers the pieces of a frame of the opened burst, its header first. @returns how many */
@@ -281,6 +264,8 @@ function gather(buffers: Buffers, frame: number): number {
   const { outWindow } = buffers;
   const view = windowView[outWindow]!;
   const bytes = frameBytes[frame]!;
+  writeBareHeader(view, 0, TAP_HEADER_BYTES, 0);
+  writeFrameOffloads(view, 0, frame);
   view.setBigUint64(TAP_HEADER_BYTES, frameHeadPairs[2 * frame]!, true);
   view.setBigUint64(TAP_HEADER_BYTES + 8, frameHeadPairs[2 * frame + 1]!, true);
   const first = TAP_HEADER_BYTES + (bytes < HEAD_BYTES ? bytes : HEAD_BYTES);
@@ -294,14 +279,13 @@ function gather(buffers: Buffers, frame: number): number {
   for (; left > 0; segment++) {
     const part = segmentBytes[segment]! < left ? segmentBytes[segment]! : left;
     const place = hostPlace(segmentWindow[segment]!, segmentOffset[segment]!);
-    if (place < KNOWN_PLACE) return gatherCopy(buffers, frame, bytes - HEAD_BYTES);
     putVector(buffers, piece++, place, part);
     left -= part;
   }
   return piece;
 }
 
-/** A frame in memory whose address is unknown, or in too many pieces: copied behind its head. */
+/** A frame in too many pieces: copied behind its head. */
 // cold
 function gatherCopy(buffers: Buffers, frame: number, rest: number): number {
   let at = TAP_HEADER_BYTES + HEAD_BYTES;
@@ -316,7 +300,7 @@ function gatherCopy(buffers: Buffers, frame: number, rest: number): number {
   return 1;
 }
 
-/** Writes a vector. @param place as hostPlace() has it: its mantissa is the address */
+/** Writes a vector. @param place as hostPlace() has it */
 function putVector(buffers: Buffers, piece: number, place: number, sizeBytes: number): void {
   buffers.places[piece * VECTOR_NUMBERS] = place;
   buffers.halves[piece * VECTOR_HALVES + EXPONENT_HALF] = 0;
