@@ -63,7 +63,14 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/offload/", ["lib/offload/", "lib/virtio/", "lib/base/"]],
   ["lib/switch/", ["lib/switch/", "lib/offload/", "lib/virtio/", "lib/base/"]],
   ["lib/vhost/", ["lib/vhost/", "lib/virtio/", "lib/base/", "lib/worker/wire.ts"]],
-  ["lib/worker/", ["lib/worker/", "lib/switch/", "lib/virtio/", "lib/base/", "ffi/"]],
+  ["lib/worker/", [
+    "lib/worker/",
+    "lib/offload/",
+    "lib/switch/",
+    "lib/virtio/",
+    "lib/base/",
+    "ffi/",
+  ]],
   ["lib/control/", [
     ...["lib/worker/supervisor.ts", "lib/worker/wire.ts", "lib/worker/events.ts"],
     ...["lib/worker/fdb_reader.ts", "lib/control/", "lib/vhost/", "lib/emit/evpn.ts"],

@@ -17,6 +17,16 @@ export type LaneKind = (typeof LANE_KINDS)[number];
 /** Bytes of the virtio-net header that queues of TAP devices are set to. */
 export const TAP_HEADER_BYTES: number = VIRTIO_NET_HDR_MRG_RXBUF_BYTES;
 
+/** What a lane is made of. */
+export interface LaneStart {
+  /** Its number on the port. */
+  readonly number: number;
+  /** Does not block, and stays the control thread's. */
+  readonly fd: number;
+  /** What its frames may ask for, both ways, OFFLOAD_ bits. */
+  readonly offloads: number;
+}
+
 /** One descriptor that frames come from and go to. Data-plane thread only. */
 export interface Lane extends Source, Sink {
   /** Its number on the port. */

@@ -38,7 +38,7 @@ const emptyView = new DataView(new ArrayBuffer(0));
 
 /** Each window's view; an empty one where nothing is mapped or the number is free. */
 export const windowView: DataView[] = new Array<DataView>(WINDOWS_MAX).fill(emptyView);
-/** Each window's host address plus {@linkcode MANTISSA}; 0 where none is known: private memory, at first. */
+/** Each window's host address plus {@linkcode MANTISSA}, or 0: private memory, not asked for. */
 const windowAddress = new Float64Array(WINDOWS_MAX);
 /** Whose window it is; null where the number is free. */
 export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WINDOWS_MAX).fill(

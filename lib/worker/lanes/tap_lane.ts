@@ -19,7 +19,12 @@ import { EAGAIN, EBADFD, EINTR, EIO, errno, readFrame, writeFrame } from "../../
 import { openOffloads } from "../../offload/open.ts";
 import { PORT } from "../../switch/counters.ts";
 import type { Datapath } from "../../switch/datapath.ts";
-import { type Lane, type LanePort, TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
+import {
+  type Lane,
+  type LanePort,
+  type LaneStart,
+  TAP_HEADER_BYTES,
+} from "../../switch/ports/lane_port.ts";
 import {
   beginBurst,
   beginPlainBurst,
@@ -34,7 +39,6 @@ import {
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { writeFrameOffloads } from "../../virtio/offloads.ts";
-import type { LaneStart } from "./mod.ts";
 import { copyBytes, hostPlace, WindowSet, windowView } from "../../virtio/memory/window.ts";
 import { netAsksOffload, writeBareHeader } from "../../virtio/net_header.ts";
 
