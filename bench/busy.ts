@@ -26,6 +26,8 @@ export interface ThreadNs {
 export const DISTURBED_SHARE = 0.02;
 /** A generator that finds frames in nearly all of its polls is what the others wait for. */
 export const EMPTY_POLLS_MIN = 0.05;
+/** And so is one that spends nearly all of its time in those: empty polls are short. */
+export const WORKED_MAX = 0.95;
 
 /** What a polling program says of its work. */
 export interface Work {
@@ -126,7 +128,10 @@ export function disturbedShare(core: Busy | null): number {
 /** What a reader should know of a run's cores, in words; "" if there is nothing. */
 export function judge(generator: Busy | null, theSwitch: Busy | null): string {
   const words: string[] = [];
-  if ((generator?.emptyPolls ?? 1) < EMPTY_POLLS_MIN) words.push("generator-bound");
+  const { worked, emptyPolls } = generator ?? UNTOLD;
+  if ((emptyPolls ?? 1) < EMPTY_POLLS_MIN || (worked ?? 0) > WORKED_MAX) {
+    words.push("generator-bound");
+  }
   for (const [name, core] of [["generator", generator], ["switch", theSwitch]] as const) {
     const lost = disturbedShare(core);
     if (lost >= DISTURBED_SHARE) words.push(`${name} disturbed ${(100 * lost).toFixed(0)} %`);

@@ -9,7 +9,8 @@
  * second look at either, so each step of a burst is one short loop over its frames:
  *
  * ```
- *   take      a descriptor -> checked, translated, the head loaded, all in one pass
+ *   take      a descriptor -> checked, translated
+ *   open      the head -> loaded once, into the private copy
  *   gather    a descriptor -> checked, translated
  *   touch     its first lines asked for
  *   write     header, checked head, the rest: one copy
@@ -17,8 +18,10 @@
  *
  * Why the loops are like that. A cache line that the driver's core has touched last takes 50 to 100
  * ns to come. The processor has dozens of them on their way at once, but only those it meets within
- * a few hundred instructions: so loops are short and do one thing, and one of them only stores a word to
- * the first two lines of each buffer, before any is filled.
+ * a few hundred instructions: so loops are short and do one thing. Stores reach memory in order, and
+ * one that waits for its line holds up all behind it: so one loop only stores a word to the first
+ * two lines of each buffer, before any is filled, and another to each line of the used ring
+ * (split/used.ts).
  *
  * A piece of memory is a granule of one region (memory/guest_memory.ts). What is known of the last
  * one stays in locals: buffers of a driver lie together. So the look-up stands in each loop, four times
@@ -34,7 +37,7 @@ import { BURST_FRAMES, frameBytes, frameHeadPairs, HEAD_BYTES } from "./burst.ts
 import { bufferBytes } from "./deliver.ts";
 import { segmentOffset, segmentWindow } from "./memory/guest_memory.ts";
 import { copyBytes, copyShort, LOOP_BYTES_MAX, windowView } from "./memory/window.ts";
-import { writeBareHeader } from "./net_header.ts";
+import { netAsksOffload, writeBareHeader } from "./net_header.ts";
 
 /** Result of a take: there is something, and the general way must look at it. */
 export const NOT_PLAIN: number = -1;
@@ -46,6 +49,27 @@ export const plainOffset: Int32Array<ArrayBuffer> = new Int32Array(BURST_FRAMES)
 
 /** Bytes from a buffer's start whose line is asked for besides the first one. */
 const SECOND_LINE = 64;
+
+/**
+ * Opens frames of a plain burst: copies the heads, behind which `segmentOffset` is.
+ * @param offloads whether headers are read; where none were negotiated their lines stay where they are
+ * @returns frames opened: up to the first one, of `count`, that asks for an offload
+ */
+export function openPlainFrames(count: number, headerBytes: number, offloads: boolean): number {
+  let window = segmentWindow[0]!;
+  let view = windowView[window]!;
+  for (let frame = 0; frame < count; frame++) {
+    if (segmentWindow[frame] !== window) {
+      window = segmentWindow[frame]!;
+      view = windowView[window]!;
+    }
+    const offset = segmentOffset[frame]! - HEAD_BYTES;
+    if (offloads && netAsksOffload(view, offset - headerBytes)) return frame;
+    frameHeadPairs[2 * frame] = view.getBigUint64(offset, true);
+    frameHeadPairs[2 * frame + 1] = view.getBigUint64(offset + 8, true);
+  }
+  return count;
+}
 
 /**
  * Has the first lines of `count` gathered buffers come from the driver's core, with words that are

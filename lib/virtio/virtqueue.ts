@@ -26,7 +26,8 @@ import { finishPacked } from "./packed/used.ts";
 import { PackedJournal } from "./packed/journal.ts";
 import { packedHasWork, PackedQueue, packedSetKicks, packedWantsCall } from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
-import { deliverSplit, finishSplit, takeSplit } from "./split/frames.ts";
+import { deliverSplit, takeSplit } from "./split/frames.ts";
+import { finishSplit } from "./split/used.ts";
 import { deliverPlainSplit, takePlainSplit } from "./split/plain.ts";
 import {
   splitHasWork,

@@ -10,7 +10,6 @@ import {
   beginPlainBurst,
   CHAIN_BYTES_MAX,
   frameBytes,
-  frameHeadPairs,
   frameId,
   frameSlots,
   HEAD_BYTES,
@@ -33,9 +32,13 @@ import {
   SLOT_WORDS,
   SLOTS,
 } from "../memory/guest_memory.ts";
-import { windowView } from "../memory/window.ts";
-import { netAsksOffload } from "../net_header.ts";
-import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
+import {
+  NOT_PLAIN,
+  openPlainFrames,
+  plainOffset,
+  plainWindow,
+  writePlainFrames,
+} from "../plain.ts";
 import { ANY_DESC_FLAG, loadsInOrder, VRING_DESC_F_WRITE } from "../ring.ts";
 import { PackedJournal } from "./journal.ts";
 import {
@@ -73,7 +76,6 @@ export function takePlainPacked(
   let end = 0;
   let delta = 0;
   let window = 0;
-  let view = windowView[0]!;
   let taken = 0;
   for (; taken < count; taken++) {
     const idFlags = desc[4 * slot + 3]!;
@@ -90,19 +92,13 @@ export function takePlainPacked(
       known = tag;
       start = slots[entry + SLOT_START]!;
       end = slots[entry + SLOT_END]!;
-      delta = slots[entry + SLOT_DELTA]! + headerBytes;
+      delta = slots[entry + SLOT_DELTA]! + least;
       window = slots[entry + SLOT_WINDOW]!;
-      view = windowView[window]!;
     }
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
-    const offset = at + delta;
-    // Where none were negotiated the header's line stays where it is.
-    if (offloads && netAsksOffload(view, offset - headerBytes)) break;
-    frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
-    frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
     segmentWindow[taken] = window;
-    segmentOffset[taken] = offset + HEAD_BYTES;
+    segmentOffset[taken] = at + delta;
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
     frameId[taken] = id;
@@ -111,6 +107,7 @@ export function takePlainPacked(
       plain ^= PACKED_USED_FLAGS << 16;
     }
   }
+  taken = openPlainFrames(taken, headerBytes, offloads);
   if (taken === 0) return NOT_PLAIN;
   beginPlainBurst();
   if (ledger !== null && !(ledger instanceof PackedJournal)) {

@@ -1,9 +1,9 @@
 // HOT
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Frames through a split virtqueue, device side (virtio-v1.3 §2.7): take a burst, give it back,
- * deliver into receive buffers. State, layout and notifications are in queue.ts, chains in
- * chain.ts.
+ * Frames through a split virtqueue, device side (virtio-v1.3 §2.7): take a burst, deliver into
+ * receive buffers. State, layout and notifications are in queue.ts, chains in chain.ts, what is
+ * given back in used.ts.
  *
  * Everything the driver may change is read once into a local. The indices are read and published
  * with Atomics: once a burst, and what makes the order right on every processor.
@@ -21,7 +21,6 @@ import {
   frameId,
   frameSegment,
   frameSegmentEnd,
-  isPlainBurst,
   TAKEN_SEGMENTS,
 } from "../burst.ts";
 import {
@@ -125,24 +124,6 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
   queue.lastAvail = (first + taken) & 0xffff;
   if (queue.inflight !== null) splitTaken(queue.inflight, frameId, taken);
   return taken;
-}
-
-/** Gives the first `count` frames of the burst back to the driver and publishes them. */
-export function finishSplit(queue: SplitQueue, count: number): void {
-  const { usedRing, mask } = queue;
-  const from = queue.lastUsed;
-  if (isPlainBurst()) {
-    publishSplit(queue, (from + count) & 0xffff, false);
-    return;
-  }
-  let index = from;
-  for (let frame = 0; frame < count; frame++) {
-    const entry = 2 * (index & mask);
-    usedRing[entry] = frameId[frame]!;
-    usedRing[entry + 1] = 0;
-    index = (index + 1) & 0xffff;
-  }
-  publishSplit(queue, index, false);
 }
 
 /**

@@ -6,15 +6,8 @@
  *
  * @module
  */
-import {
-  beginPlainBurst,
-  CHAIN_BYTES_MAX,
-  frameBytes,
-  frameHeadPairs,
-  frameId,
-  HEAD_BYTES,
-} from "../burst.ts";
-import { bufferBytes, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
+import { beginPlainBurst, CHAIN_BYTES_MAX, frameBytes, frameId, HEAD_BYTES } from "../burst.ts";
+import { bufferBytes, bufferId, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
 import { splitTaken } from "../inflight/region.ts";
 import {
   GRANULE_BITS,
@@ -32,11 +25,16 @@ import {
   SLOT_WORDS,
   SLOTS,
 } from "../memory/guest_memory.ts";
-import { windowView } from "../memory/window.ts";
-import { netAsksOffload } from "../net_header.ts";
-import { NOT_PLAIN, plainOffset, plainWindow, writePlainFrames } from "../plain.ts";
+import {
+  NOT_PLAIN,
+  openPlainFrames,
+  plainOffset,
+  plainWindow,
+  writePlainFrames,
+} from "../plain.ts";
 import { ANY_DESC_FLAG, VRING_DESC_F_WRITE } from "../ring.ts";
-import { publishSplit, type SplitQueue } from "./queue.ts";
+import type { SplitQueue } from "./queue.ts";
+import { askUsed, giveBackSplit } from "./used.ts";
 
 const AVAIL_IDX = 1;
 const AVAIL_RING = 2;
@@ -44,13 +42,11 @@ const AVAIL_RING = 2;
 const NONE = -1;
 
 /**
- * Takes plain frames from the front of a transmit queue into the burst, opened. Their used entries
- * are written at once: no driver looks at them before the used index shows them, and their lines
- * come while other things are done.
+ * Takes plain frames from the front of a transmit queue into the burst, opened.
  * @returns frames taken; 0: there is none; NOT_PLAIN: the next one is not, or the driver broke a rule
  */
 export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax: number): number {
-  const { avail, desc, headerBytes, lastUsed, mask, offloads, size, usedRing } = queue;
+  const { avail, desc, headerBytes, mask, offloads, size } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
   if (available === 0) return 0;
@@ -63,7 +59,6 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
   let end = 0;
   let delta = 0;
   let window = 0;
-  let view = windowView[0]!;
   let taken = 0;
   for (; taken < count; taken++) {
     const head = avail[AVAIL_RING + ((first + taken) & mask)]!;
@@ -79,27 +74,20 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
       known = tag;
       start = slots[slot + SLOT_START]!;
       end = slots[slot + SLOT_END]!;
-      delta = slots[slot + SLOT_DELTA]! + headerBytes;
+      delta = slots[slot + SLOT_DELTA]! + least;
       window = slots[slot + SLOT_WINDOW]!;
-      view = windowView[window]!;
     }
     const at = low & GRANULE_MASK;
     if (at < start || length > end - at || length <= least || length > CHAIN_BYTES_MAX) break;
-    const offset = at + delta;
-    // Where none were negotiated the header's line stays where it is.
-    if (offloads && netAsksOffload(view, offset - headerBytes)) break;
-    frameHeadPairs[2 * taken] = view.getBigUint64(offset, true);
-    frameHeadPairs[2 * taken + 1] = view.getBigUint64(offset + 8, true);
     segmentWindow[taken] = window;
-    segmentOffset[taken] = offset + HEAD_BYTES;
+    segmentOffset[taken] = at + delta;
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
     frameId[taken] = head;
-    const used = 2 * ((lastUsed + taken) & mask);
-    usedRing[used] = head;
-    usedRing[used + 1] = 0;
   }
+  taken = openPlainFrames(taken, headerBytes, offloads);
   if (taken === 0) return NOT_PLAIN;
+  askUsed(queue, taken);
   beginPlainBurst();
   queue.lastAvail = (first + taken) & 0xffff;
   if (queue.inflight !== null) splitTaken(queue.inflight, frameId, taken);
@@ -121,15 +109,16 @@ export function deliverPlainSplit(
 ): number {
   const run = gather(queue, memory, list, listStart, count);
   if (run === 0) return 0;
+  askUsed(queue, run);
   const bytes = writePlainFrames(list, listStart, run, queue.headerBytes);
   queue.lastAvail = (queue.lastAvail + run) & 0xffff;
-  publishSplit(queue, (queue.lastUsed + run) & 0xffff, true);
+  giveBackSplit(queue, run, bufferId, bufferBytes, true);
   outcomes[DELIVERED]! += run;
   outcomes[DELIVERED_BYTES]! += bytes;
   return run;
 }
 
-/** Finds a plain buffer for each frame, and writes its used entry. @returns frames that have one */
+/** Finds a plain buffer for each frame. @returns frames that have one */
 function gather(
   queue: SplitQueue,
   memory: GuestMemory,
@@ -137,7 +126,7 @@ function gather(
   listStart: number,
   count: number,
 ): number {
-  const { avail, desc, headerBytes, lastUsed, mask, size, usedRing } = queue;
+  const { avail, desc, headerBytes, mask, size } = queue;
   const first = queue.lastAvail;
   const available = (Atomics.load(avail, AVAIL_IDX) - first) & 0xffff;
   if (available > size || queue.heads !== avail || queue.log !== null) return 0;
@@ -171,9 +160,7 @@ function gather(
     const bytes = headerBytes + frameBytes[list[listStart + run]!]!;
     if (at < start || bytes > end - at || length < bytes) break;
     bufferBytes[run] = bytes;
-    const used = 2 * ((lastUsed + run) & mask);
-    usedRing[used] = head;
-    usedRing[used + 1] = bytes;
+    bufferId[run] = head;
     plainWindow[run] = window;
     plainOffset[run] = at + delta;
   }

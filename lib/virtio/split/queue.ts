@@ -56,7 +56,8 @@ export function splitUsedBytes(size: number): number {
  * import { frameId } from "../burst.ts";
  * import { GuestMemory } from "../memory/guest_memory.ts";
  * import { WindowSet } from "../memory/window.ts";
- * import { finishSplit, takeSplit } from "./frames.ts";
+ * import { takeSplit } from "./frames.ts";
+ * import { finishSplit } from "./used.ts";
  *
  * // A page of guest memory with a ring of 8 entries at its start.
  * const buffer = new ArrayBuffer(4096);

@@ -88,6 +88,8 @@ Deno.test("judge() says what spoils a run, and nothing of one that is well", () 
   const core = { cpu: 0, busy: 1, stolen: 0, waited: 0, worked: 0.5, emptyPolls: 0.5 };
   assert.equal(judge(core, core), "");
   assert.equal(judge({ ...core, emptyPolls: 0.01 }, core), "generator-bound");
+  assert.equal(judge({ ...core, worked: 0.97 }, core), "generator-bound", "in short bursts");
+  assert.equal(judge(core, { ...core, worked: 0.97 }), "", "a switch may work all the time");
   assert.equal(judge(core, { ...core, waited: 0.1, stolen: 0.02 }), "switch disturbed 12 %");
   assert.equal(judge(null, null), "");
 });
