@@ -40,6 +40,8 @@ const NEW_SHARE = 1 / 16;
 const OUTLIER = 4;
 /** Time away from the rings that counts as a stall, ms. */
 const STALL_MS = 1;
+/** Time after which a sleep asks how long the thread ran, ms: that is a system call, some us. */
+const MARK_MS_MAX = 5;
 /** A stretch that took so long is followed by one of half its weight, down to a single round. */
 const LONG_STRETCH_MS = STALL_MS / 2;
 /** One that took so little, by one of twice its weight. */
@@ -69,6 +71,8 @@ export class WorkMeter {
   /** Both clocks when the thread was last known to have run all the time. */
   #markMs: number;
   #markRanMs: number;
+  /** When that was: `#markMs` moves on with sleep. */
+  #markedAtMs: number;
   /** What an empty round takes, ms; 0: not known yet. */
   #emptyRoundMs = 0;
   /** What a look at the clock takes, likewise. */
@@ -92,6 +96,7 @@ export class WorkMeter {
     this.#ranMs = ranMs;
     this.#last = clock();
     this.#markMs = this.#last;
+    this.#markedAtMs = this.#last;
     this.#markRanMs = ranMs();
   }
 
@@ -157,10 +162,12 @@ export class WorkMeter {
   /** It is over. Readers rather miss it for a moment than count it twice: see `asleepUs`. */
   wakeUp(): void {
     const now = this.#clock();
-    this.#asleepMs += now - this.#last;
+    const sleptMs = now - this.#last;
+    this.#asleepMs += sleptMs;
     this.#last = now;
-    this.#markMs = now;
-    this.#markRanMs = this.#ranMs();
+    // What falling asleep and waking up took is taken for running; a mark is not old for long.
+    this.#markMs += sleptMs;
+    if (now - this.#markedAtMs >= MARK_MS_MAX) this.#mark(now, this.#ranMs());
     this.#counters[ASLEEP_SINCE] = AWAKE;
     this.#counters[WORKER_BASE + WORKER.asleepUs] = Math.round(1000 * this.#asleepMs);
   }
@@ -178,12 +185,18 @@ export class WorkMeter {
     this.#counters[WORKER_BASE + WORKER.commandUs] = Math.round(1000 * this.#commandMs);
   }
 
+  /** The thread has run for `ranMs` until now. */
+  #mark(now: number, ranMs: number): void {
+    this.#markMs = now;
+    this.#markedAtMs = now;
+    this.#markRanMs = ranMs;
+  }
+
   /** Finds out how much of a stretch it did not run. @returns ms, at most `elapsed` */
   #takeWaited(now: number, elapsed: number): number {
     const ranMs = this.#ranMs();
     const stoodMs = now - this.#markMs - (ranMs - this.#markRanMs);
-    this.#markMs = now;
-    this.#markRanMs = ranMs;
+    this.#mark(now, ranMs);
     const waited = Math.max(0, Math.min(elapsed, stoodMs));
     this.#waitedMs += waited;
     this.#counters[WORKER_BASE + WORKER.waitedUs] = Math.round(1000 * this.#waitedMs);

@@ -14,6 +14,8 @@ import {
   type Topology,
 } from "../../../bench/machine.ts";
 import { parsePmdStats } from "../../../bench/rivals/ovs.ts";
+import { workSince } from "../../../bench/rivals/vuswitch.ts";
+import { workOf } from "../../../lib/control/work.ts";
 
 const FORWARD = `
   ---------------------- Forward statistics for port 0  ----------------------
@@ -38,6 +40,13 @@ Deno.test("parsePmdStats() reads the share of cycles with frames", () => {
   assert.equal(parsePmdStats(text), 0.7);
   assert.equal(parsePmdStats("  idle cycles: 0 (0%)\n  processing cycles: 0 (0%)\n"), null);
   assert.equal(parsePmdStats("main thread:\n"), null);
+});
+
+Deno.test("workSince() has the share of a run alone, not of what came before it", () => {
+  const first = workOf({ busyUs: 1000, pollingUs: 99_000 });
+  const last = workOf({ busyUs: 901_000, pollingUs: 199_000 });
+  assert.deepEqual(workSince(first, last), { worked: 0.9, emptyPolls: null });
+  assert.deepEqual(workSince(first, first), { worked: null, emptyPolls: null });
 });
 
 Deno.test("processors of one node that share no core are chosen, the second for the generator", () => {

@@ -13,13 +13,18 @@ class Plane {
   #nowMs = 1000;
   readonly #startMs = this.#nowMs;
   #ranMs = 5;
+  /** How often it was asked how long it ran. */
+  asked = 0;
   readonly meter = new WorkMeter(
     this.counters,
     () => {
       this.pass(CLOCK_NS);
       return this.#nowMs;
     },
-    () => this.#ranMs,
+    () => {
+      this.asked++;
+      return this.#ranMs;
+    },
   );
   looks = 0;
   /** What rounds with frames took, ns. */
@@ -220,4 +225,26 @@ Deno.test("large frames are no stalls, but for the first of them", () => {
   const { looks } = plane;
   plane.run(100, () => [128, 4000]);
   assert(plane.looks - looks < 4000, `${plane.looks - looks} looks`);
+});
+
+Deno.test("a plane that sleeps between all frames asks the kernel for its time now and then only", () => {
+  const plane = new Plane();
+  for (let i = 0; i < 20_000; i++) {
+    plane.run(0.003, () => [1, 200]);
+    plane.meter.fallAsleep();
+    // Falling asleep and waking up are work of the thread as well.
+    plane.pass(5000);
+    plane.stand(0.02);
+    plane.pass(5000);
+    plane.meter.wakeUp();
+    if (i % 1000 === 999) {
+      plane.stand(20);
+      plane.run(0.01, () => [0, 90]);
+    }
+  }
+  const seconds = plane.elapsedUs / 1e6;
+  assert(plane.asked / seconds < 300, `${plane.asked / seconds} times a second`);
+  // Of 20 breaks of 20 ms what the sleeps of 5 ms took at most is missed.
+  const waitedMs = plane.get("waitedUs") / 1000;
+  assert(waitedMs > 0.75 * 400 && waitedMs <= 401, `${waitedMs} ms`);
 });
