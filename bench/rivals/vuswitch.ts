@@ -21,11 +21,15 @@ async function askWork(ctl: string): Promise<Worked> {
   return present(workers[0], "a data plane").total;
 }
 
-/** How much of the time from one look to the next it worked. */
+/**
+ * How much of the time that it ran it worked, from one look to the next: what it waited for its core
+ * stands beside it in the record.
+ */
 export function workSince(first: Worked | null, last: Worked): Work {
-  const { busy } = workBetween(first?.counters ?? {}, last.counters);
+  const { busy, waited } = workBetween(first?.counters ?? {}, last.counters);
+  const ran = 1 - (waited ?? 0);
   // A round without frames is no poll of one queue.
-  return { worked: busy, emptyPolls: null };
+  return { worked: busy === null || ran <= 0 ? null : Math.min(1, busy / ran), emptyPolls: null };
 }
 
 async function start(settings: RivalSettings, idle: Idle): Promise<Rival> {

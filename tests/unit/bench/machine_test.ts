@@ -46,6 +46,11 @@ Deno.test("workSince() has the share of a run alone, not of what came before it"
   const first = workOf({ busyUs: 1000, pollingUs: 99_000 });
   const last = workOf({ busyUs: 901_000, pollingUs: 199_000 });
   assert.deepEqual(workSince(first, last), { worked: 0.9, emptyPolls: null });
+  // Half of the time others had its core.
+  const held = workOf({ busyUs: 901_000, pollingUs: 199_000, waitedUs: 1_000_000 });
+  assert.equal(workSince(first, held).worked, 0.9);
+  const stood = workOf({ busyUs: 1000, pollingUs: 99_000, waitedUs: 500 });
+  assert.equal(workSince(first, stood).worked, null);
   assert.deepEqual(workSince(first, first), { worked: null, emptyPolls: null });
 });
 
