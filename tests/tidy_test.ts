@@ -306,6 +306,7 @@ const STARTS_SWITCHES: Readonly<Record<string, string>> = {
   "tests/harness/bed.ts": "the bed",
   "tests/e2e/binary_test.ts": "another program than the others'",
   "tests/e2e/cli_test.ts": "its log is a pipe of the test's",
+  "tests/e2e/scale_out_test.ts": "on hosts in network namespaces",
   "tests/e2e/socket_folders_test.ts": "beside another user's switch, in that one's folder",
   "tests/e2e/socket_gone_test.ts": "its whole folder is removed",
   "tests/e2e/socket_paths_test.ts": "it leaves its sockets to many that start at once",

@@ -20,19 +20,20 @@ export type FrrDaemon = typeof DAEMONS[number];
 /** /proc stays this process's, for programs that run on a host as processes of the test's. */
 const NAMESPACES = ["--mount", "--net", "--pid", "--fork", "--kill-child"];
 
-/** Debian packages that are not there. */
-export const MISSING_FOR_FABRIC: readonly string[] = [
+/** Whether this user may make such namespaces; where peers are required, it must. */
+function mayMakeFabrics(): boolean {
+  if (PEERS_REQUIRED) return true;
+  return hasProgram("unshare") &&
+    new Deno.Command("unshare", { args: [...NAMESPACES, "true"], stderr: "null" })
+      .outputSync().success;
+}
+
+/** Debian packages that are not there, and rights that this user has not. */
+export const NEEDS_FOR_FABRIC: readonly string[] = [
   ...hasProgram("vtysh") ? [] : ["frr"],
   ...hasProgram("bridge") ? [] : ["iproute2"],
-  ...hasProgram("unshare") ? [] : ["util-linux"],
+  ...mayMakeFabrics() ? [] : ["(as root)"],
 ];
-
-/** Whether this user may make such namespaces; where peers are required, it must. */
-export function mayMakeFabrics(): boolean {
-  if (PEERS_REQUIRED) return true;
-  return new Deno.Command("unshare", { args: [...NAMESPACES, "true"], stderr: "null" })
-    .outputSync().success;
-}
 
 /** Address of a host, by number from 1 on. */
 export function hostAddress(host: number): string {
@@ -41,6 +42,9 @@ export function hostAddress(host: number): string {
 
 /** A host by number from 1 on, their network, or where all of these were made. */
 export type Place = number | "fabric" | "outside";
+
+/** A flooded frame's row in a tunnel's table. */
+const EVERYBODY = "00:00:00:00:00:00";
 
 /** A machine on a host's bridge that needs no switch: a namespace with one device. */
 export interface Station {
@@ -205,6 +209,45 @@ export class Fabric implements AsyncDisposable {
     assert.equal(code, 0, `on ${host}: ${output}`);
   }
 
+  /** The other hosts. */
+  others(host: number): number[] {
+    return Array.from({ length: this.hosts }, (_, i) => i + 1).filter((each) => each !== host);
+  }
+
+  /** Joins all hosts, with FRR on each if not `--static`, and waits until each floods to all. */
+  async joinAll(...words: readonly string[]): Promise<void> {
+    const hosts = this.others(0);
+    if (!words.includes("--static")) { for (const host of hosts) await this.startFrr(host); }
+    for (const host of hosts) await this.join(host, this.others(host), ...words);
+    for (const host of hosts) {
+      for (const other of this.others(host)) await this.knows(host, EVERYBODY, other);
+    }
+  }
+
+  /** Hosts that a host sends flooded frames to. */
+  async floodsTo(host: number): Promise<string[]> {
+    const row = new RegExp(`^${EVERYBODY} dst (\\S+)`);
+    return (await this.fdb(host, "dev vx100")).flatMap((line) => row.exec(line)?.[1] ?? []);
+  }
+
+  /** Waits until a host looks for an address on another one. */
+  async knows(host: number, mac: string, where: number): Promise<void> {
+    const row = new RegExp(`^${mac} dst ${hostAddress(where)}\\b`);
+    await until(`host ${host} to know ${mac} on ${where}`, async () => {
+      return (await this.fdb(host, "dev vx100")).some((line) => row.test(line));
+    });
+  }
+
+  /** Whether a host's tables say of an address of the switches' that it is on host `where`. */
+  async places(host: number, mac: string, where: number): Promise<boolean> {
+    const rows = await this.fdb(host, "");
+    const device = (name: string): boolean =>
+      rows.some((row) => row.startsWith(`${mac} dev ${name} `) && row.includes(" br100"));
+    if (where === host) return device("vsw100") && !device("vx100");
+    const to = `${mac} dev vx100 dst ${hostAddress(where)} `;
+    return device("vx100") && !device("vsw100") && rows.some((row) => row.startsWith(to));
+  }
+
   /** Plugs a station into a host's bridge br100; its number is the last byte of its addresses. */
   async plug(host: number, number: number): Promise<Station> {
     const mac = `02:00:00:00:01:${number.toString(16).padStart(2, "0")}`;
@@ -318,6 +361,12 @@ export class FdbWatch {
       return found !== undefined;
     });
     return found as FdbEvent;
+  }
+
+  /** When the last change of an address was, ms since 1970; 0 without one since then. */
+  last(since: number, mac: string): number {
+    const all = this.events.filter(({ at, text }) => at >= since && text.includes(mac));
+    return all.at(-1)?.at ?? 0;
   }
 
   /** Ends it. */
