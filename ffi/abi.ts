@@ -12,12 +12,18 @@ export const AF_UNIX = 1;
 export const SOCK_STREAM = 1;
 /** Used only to ask whether a path is held: `isSocketHeld`. */
 export const SOCK_DGRAM = 2;
+/** Messages that keep their bounds, over a connection. */
+export const SOCK_SEQPACKET = 5;
 /** This socket's calls fail with EAGAIN instead of waiting. */
 export const SOCK_NONBLOCK = 0o4000;
 /** The socket is closed by execve(2). */
 export const SOCK_CLOEXEC = 0o2000000;
 /** Level of `setsockopt`, `getsockopt` and of the control messages below. */
 export const SOL_SOCKET = 1;
+/** How many bytes may wait to be sent, as far as the system allows. */
+export const SO_SNDBUF = 7;
+/** Whether a unix socket takes descriptors (Linux 6.16): without, who sends some gets EPERM. */
+export const SO_PASSRIGHTS = 83;
 /** Asks for a `struct ucred` of the peer, as it was at connect(2): unix(7). */
 export const SO_PEERCRED = 17;
 /** Control message whose data are descriptors, i32 each. */
@@ -197,6 +203,9 @@ export const MSGHDR_CONTROL = 32;
 export const MSGHDR_CONTROLLEN = 40;
 /** Offset of the flags recvmsg(2) sets, i32 (MSG_CTRUNC). */
 export const MSGHDR_FLAGS = 48;
+
+/** `struct mmsghdr`, 64 bytes: a msghdr, then bytes that went u32@56. */
+export const SIZEOF_MMSGHDR = 64;
 
 /** `struct cmsghdr`, 16 bytes: len u64@0, level i32@8, type i32@12, data@16, aligned to 8. */
 export const SIZEOF_CMSGHDR = 16;

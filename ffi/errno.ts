@@ -53,12 +53,16 @@ export const EPIPE = 32;
 export const ELOOP = 40;
 /** The descriptor is not what it was: its network device was deleted. */
 export const EBADFD = 77;
+/** A packet is longer than the socket can carry. */
+export const EMSGSIZE = 90;
 /** The socket at this path is of another type: datagram, stream. */
 export const EPROTOTYPE = 91;
 /** A socket is bound to this path already. */
 export const EADDRINUSE = 98;
 /** The peer closed with data of ours unread. */
 export const ECONNRESET = 104;
+/** The system has no room for more. */
+export const ENOBUFS = 105;
 /** Nobody listens at this path. */
 export const ECONNREFUSED = 111;
 /** Connecting goes on after the call. */
@@ -87,9 +91,11 @@ const NAMES: Readonly<Record<number, string>> = {
   [EPIPE]: "EPIPE",
   [ELOOP]: "ELOOP",
   [EBADFD]: "EBADFD",
+  [EMSGSIZE]: "EMSGSIZE",
   [EPROTOTYPE]: "EPROTOTYPE",
   [EADDRINUSE]: "EADDRINUSE",
   [ECONNRESET]: "ECONNRESET",
+  [ENOBUFS]: "ENOBUFS",
   [ECONNREFUSED]: "ECONNREFUSED",
   [EINPROGRESS]: "EINPROGRESS",
 };

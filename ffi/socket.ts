@@ -26,6 +26,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
   SOCKET_PATH_BYTES_MAX,
   SOL_SOCKET,
@@ -54,8 +55,16 @@ function address(path: string): Uint8Array<ArrayBuffer> {
   return sockaddr.subarray(0, 2 + bytes.length + 1);
 }
 
-function unixSocket(): number {
-  const fd = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/** How a connection carries what is sent: as bytes in a row, or as packets that stay apart. */
+export type UnixType = "stream" | "seqpacket";
+
+const TYPES: Readonly<Record<UnixType, number>> = {
+  stream: SOCK_STREAM,
+  seqpacket: SOCK_SEQPACKET,
+};
+
+function unixSocket(type: UnixType): number {
+  const fd = libc.socket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new SystemError("socket", errno());
   return fd;
 }
@@ -69,9 +78,9 @@ function orClose(fd: number, syscall: string, path: string, code: number): never
  * Binds a listening socket to `path`; the path must not exist. The caller owns the descriptor and
  * the file. @throws {SystemError} EADDRINUSE, ENOENT, EACCES; {RangeError} path too long
  */
-export function listenUnix(path: string, backlog = 16): number {
+export function listenUnix(path: string, backlog = 16, type: UnixType = "stream"): number {
   const sockaddr = address(path);
-  const fd = unixSocket();
+  const fd = unixSocket(type);
   if (libc.bind(fd, sockaddr, sockaddr.length) !== 0) orClose(fd, "bind", path, errno());
   if (libc.listen(fd, backlog) !== 0) orClose(fd, "listen", path, errno());
   return fd;
@@ -103,9 +112,9 @@ export function isSocketHeld(path: string): boolean {
  * Connects to a listening socket. @throws {SystemError} ECONNREFUSED (nobody listens), ENOENT,
  * EAGAIN (its backlog is full)
  */
-export function connectUnix(path: string): number {
+export function connectUnix(path: string, type: UnixType = "stream"): number {
   const sockaddr = address(path);
-  const fd = unixSocket();
+  const fd = unixSocket(type);
   if (libc.connect(fd, sockaddr, sockaddr.length) !== 0) {
     const code = errno();
     if (code !== EINPROGRESS) orClose(fd, "connect", path, code);
@@ -118,9 +127,12 @@ export function connectUnix(path: string): number {
  * bounds how many are under way. @returns the descriptor, or -1 (errno stays on the other thread).
  * Never rejects, but throws if the path is too long or this process has no descriptor left.
  */
-export async function connectUnixOffThread(path: string): Promise<number> {
+export async function connectUnixOffThread(
+  path: string,
+  type: UnixType = "stream",
+): Promise<number> {
   const sockaddr = address(path);
-  const fd = unixSocket();
+  const fd = unixSocket(type);
   const result = await libc.connect_off_thread(fd, sockaddr, sockaddr.length);
   // Named here once more: the buffer must outlive the call.
   if (result === 0 && sockaddr.length > 0) return fd;
@@ -134,10 +146,10 @@ export function acceptUnix(listener: number): number {
   return fd >= 0 ? fd : -errno();
 }
 
-/** A connected pair of stream sockets. The caller owns both. @throws {SystemError} */
-export function socketPair(): [number, number] {
+/** A connected pair of sockets. The caller owns both. @throws {SystemError} */
+export function socketPair(type: UnixType = "stream"): [number, number] {
   const pair = new Int32Array(2);
-  if (libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) !== 0) {
+  if (libc.socketpair(AF_UNIX, TYPES[type] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) !== 0) {
     throw new SystemError("socketpair", errno());
   }
   return [pair[0] as number, pair[1] as number];
@@ -198,12 +210,13 @@ export function receive(fd: number, into: Uint8Array<ArrayBuffer>): Received {
   const controlBytes = Number(view.getBigUint64(MSGHDR_CONTROLLEN, true));
   const truncated = (view.getInt32(MSGHDR_FLAGS, true) & MSG_CTRUNC) !== 0;
   if (controlBytes === 0) return { bytes, fds: [], truncated };
-  return { bytes, fds: controlFds(CONTROL + controlBytes), truncated };
+  return { bytes, fds: controlFds(view, CONTROL, CONTROL + controlBytes), truncated };
 }
 
-function controlFds(end: number): number[] {
+/** Descriptors in a control area, as the kernel wrote it from `start` to `end`. */
+export function controlFds(view: DataView, start: number, end: number): number[] {
   const fds: number[] = [];
-  let at = CONTROL;
+  let at = start;
   while (at + SIZEOF_CMSGHDR <= end) {
     const length = Number(view.getBigUint64(at, true));
     if (length < SIZEOF_CMSGHDR) break;

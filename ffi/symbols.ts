@@ -82,12 +82,17 @@ export const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-  // int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   // ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i64" },
   // ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i64" },
+  // Both for frames: a Number for a result that is small, and no BigInt.
+  recvmsg_frames: { name: "recvmsg", parameters: ["i32", "buffer", "i32"], result: "i32" },
+  sendmsg_frames: { name: "sendmsg", parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+  sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  // int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
 
   // void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
   mmap: { parameters: ["u64", "usize", "i32", "i32", "i32", "i64"], result: "u64" },

@@ -87,10 +87,11 @@ function memoryText(port: PortStatus): string {
   return `${mebibytes(bytes)} shared in ${length} region${length === 1 ? "" : "s"}${with_}`;
 }
 
-/** What is behind the port: a front-end, or a device. */
+/** What is behind the port: a front-end, another process, or a device. */
 function behindFacts(port: PortStatus): [string, string][] {
   const { device } = port;
   if (port.kind === "vhost") return [["front-end", peerFacts(port)]];
+  if (port.kind !== "tap") return [["peer", peerFacts(port)]];
   if (device === null) return [["device", "none"]];
   const { name, mtu, up, carrier, headerBytes, offloads, queues } = device;
   const words = [

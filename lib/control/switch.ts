@@ -19,6 +19,7 @@ import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { MacFlaps } from "./mac_flaps.ts";
+import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, noSuchPort } from "./config/names.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
@@ -320,11 +321,11 @@ export class Switch implements SwitchControl {
   }
 
   /** The control socket is bound last and would be told that this switch is in its way. */
-  #checkControlPath({ name, path, fd, kind }: PortConfig): void {
+  #checkControlPath(config: PortConfig): void {
+    const { name, fd } = config;
+    const path = targetPath(config);
     const { controlPath } = this.#config;
-    if (
-      (fd ?? kind) !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)
-    ) return;
+    if (fd !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)) return;
     throw new ControlError(
       "invalid",
       `Cannot add port ${name}: ${path} belongs to this switch, it is its control socket`,

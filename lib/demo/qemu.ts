@@ -31,6 +31,8 @@ export interface GuestOptions {
   readonly netdev?: readonly string[];
   /** Further properties of the vhost-user socket, such as `reconnect=1` or `server=on`. */
   readonly chardev?: readonly string[];
+  /** QEMU's words of the NIC's back-end `n0`; vhost-user at `socket` if not given. */
+  readonly backEnd?: readonly string[];
   /** Processors; 1 if not given. */
   readonly processors?: number;
   /** QEMU's words for the guest's memory; one shared memfd if not given. */
@@ -107,8 +109,10 @@ function qemuArguments(options: GuestOptions): string[] {
     ...["-serial", "chardev:cmd"],
     ...["-qmp", `unix:${folder}/${name}.qmp,server=on,wait=off`],
     ...options.words ?? [],
-    ...["-chardev", `socket,id=vhost0,${socketWords}`],
-    ...["-netdev", ["vhost-user,id=n0,chardev=vhost0", ...options.netdev ?? []].join(",")],
+    ...options.backEnd ?? [
+      ...["-chardev", `socket,id=vhost0,${socketWords}`],
+      ...["-netdev", ["vhost-user,id=n0,chardev=vhost0", ...options.netdev ?? []].join(",")],
+    ],
     ...["-device", nic.join(",")],
   ];
 }

@@ -15,6 +15,7 @@ import {
   Epoll,
   EPOLLET,
   EPOLLIN,
+  EPOLLOUT,
   send,
   setThreadCpus,
   setThreadName,
@@ -117,6 +118,10 @@ class DataPlaneLoop {
       watchKick: (port, vring, fd) =>
         // Edge-triggered: the counter is never read, and every kick still wakes.
         this.#epoll.add(fd, EPOLLIN | EPOLLET, port * VRINGS_PER_PORT + vring),
+      watchRoom: (port, lane, fd, on) => {
+        const events = EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0);
+        this.#epoll.modify(fd, events, port * VRINGS_PER_PORT + lane);
+      },
       forgetKick: (fd) => this.#epoll.remove(fd),
       stop: () => {
         this.#running = false;

@@ -171,6 +171,8 @@ function command<S extends Shape>(shape: S, result: Field<unknown> = nothing): R
 }
 
 const portCommand = { port: PORT };
+/** Descriptors that one message can bring (SCM_MAX_FD): the first one that does ends its lane. */
+const LANE_FDS_MAX = 253;
 const laneCommand = { port: PORT, lane: VRING };
 const vringCommand = { port: PORT, vring: VRING };
 
@@ -217,8 +219,11 @@ export const COMMANDS = {
     fd: whole(0, 2 ** 31 - 1),
     offloads: whole(0, ALL_OFFLOADS),
   }),
-  /** No more; the descriptor may be closed then. */
-  stopLane: command(laneCommand),
+  /**
+   * No more; the descriptor may be closed then. @returns descriptors that came by it, the control
+   * thread's from now on
+   */
+  stopLane: command(laneCommand, list(FD, LANE_FDS_MAX)),
   /** The driver of a running virtqueue kicks it by a message: the thread wakes and looks. */
   kickVring: command(vringCommand),
   /** Longest frame (bytes, without FCS, with VLAN tags) the port takes or gives. */

@@ -45,6 +45,9 @@ function missingPackages(text: string): string[] {
   const missing = /qemu-system|guest-image/.test(text) ? missingQemuPackages() : [];
   if (text.includes("dpdk-testpmd") && !hasProgram("dpdk-testpmd")) missing.push("dpdk");
   if (text.includes("curl ") && !hasProgram("curl")) missing.push("curl");
+  for (const program of ["passt", "slirp4netns"]) {
+    if (new RegExp(`^${program} `, "m").test(text) && !hasProgram(program)) missing.push(program);
+  }
   if (!hasProgram("unshare")) missing.push("util-linux");
   if (!hasProgram("script")) missing.push("bsdutils");
   return missing;

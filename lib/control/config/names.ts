@@ -4,6 +4,7 @@
  * @module
  */
 import { didYouMean } from "../../base/nearest.ts";
+import { targetPath } from "./port_targets.ts";
 import { numberedNames } from "./port_spec.ts";
 import { ControlError, type LinkConfig, type PortConfig } from "../types.ts";
 
@@ -39,11 +40,12 @@ export function checkNames(ports: readonly PortConfig[]): void {
       owners.set(name, port);
     }
     if (port.fd !== undefined) continue;
-    const other = paths.get(port.path);
+    const path = targetPath(port);
+    const other = paths.get(path);
     if (other) {
-      throw invalid(`Ports "${other.name}" and "${port.name}" share ${port.path}: change one`);
+      throw invalid(`Ports "${other.name}" and "${port.name}" share ${path}: change one`);
     }
-    paths.set(port.path, port);
+    paths.set(path, port);
   }
 }
 
@@ -72,10 +74,11 @@ export function checkAddition(port: PortConfig, others: Iterable<PortConfig>): v
       );
     }
     // In mode listen the socket itself tells.
-    if (port.mode === "connect" && other.fd === undefined && other.path === port.path) {
+    const path = targetPath(port);
+    if (port.mode === "connect" && other.fd === undefined && targetPath(other) === path) {
       throw new ControlError(
         "conflict",
-        `Port "${other.name}" has the socket ${port.path} already`,
+        `Port "${other.name}" has the socket ${path} already`,
       );
     }
   }

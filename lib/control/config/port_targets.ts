@@ -39,6 +39,14 @@ function readTap(what: string): string {
   );
 }
 
+/** Checks the path of a socket, which is made absolute. @throws {ControlError} naming the fix */
+function readSocket(kind: SocketTargetKind): PortTarget["read"] {
+  return (what, folder) => {
+    if (what !== "") return resolve(folder, what);
+    throw new ControlError("invalid", `${kind}: must name a socket, such as ${kind}:/run/net.sock`);
+  };
+}
+
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {
   tap: {
@@ -48,10 +56,41 @@ export const PORT_TARGETS = {
     options: ["mtu", "queues", "forward"],
     read: readTap,
   },
+  stream: {
+    form: "PATH",
+    brief: "a process at a stream socket: QEMU's -netdev stream, passt",
+    meaning:
+      "a process at a stream socket that puts a length in front of each frame, such as QEMU " +
+      "with `-netdev stream` or passt, see [streams](streams.md)",
+    options: ["mode", "mtu", "forward"],
+    read: readSocket("stream"),
+  },
+  seqpacket: {
+    form: "PATH",
+    brief: "a process at a socket of packets: slirp4netns",
+    meaning:
+      "a process at a socket that keeps packets apart, one a frame, such as slirp4netns, see " +
+      "[streams](streams.md)",
+    options: ["mode", "mtu", "forward"],
+    read: readSocket("seqpacket"),
+  },
 } as const satisfies Record<string, PortTarget>;
 
 /** A word of {@linkcode PORT_TARGETS}. */
 export type PortTargetKind = keyof typeof PORT_TARGETS;
+
+/** Those that are a process at a unix socket. */
+export type SocketTargetKind = "stream" | "seqpacket";
+
+/** Whether a port has a process at a unix socket behind it that is no front-end. */
+export function isSocketTarget(kind: PortTargetKind | undefined): kind is SocketTargetKind {
+  return kind === "stream" || kind === "seqpacket";
+}
+
+/** The path of a port's socket; of what is no socket, what it is in full. */
+export function targetPath({ path, kind }: Pick<PortConfig, "path" | "kind">): string {
+  return isSocketTarget(kind) ? path.slice(kind.length + 1) : path;
+}
 
 /** The words of {@linkcode PORT_TARGETS}. */
 export const PORT_TARGET_KINDS = Object.keys(PORT_TARGETS) as PortTargetKind[];

@@ -94,6 +94,8 @@ const PORT_STATUS = named(
     kind: choice("what is behind it", {
       vhost: "a vhost-user front-end",
       tap: "a TAP device of this host",
+      stream: "a process at a stream socket",
+      seqpacket: "a process at a socket of packets",
     }),
     link: LINK,
     socket: text("path of its socket, or fd N if it was inherited; of another kind, its target"),

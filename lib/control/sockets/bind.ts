@@ -23,6 +23,7 @@ import {
   nameFile,
   SOCKET_PATH_BYTES_MAX,
   SystemError,
+  type UnixType,
 } from "../../../ffi/mod.ts";
 import { ControlError } from "../types.ts";
 
@@ -64,14 +65,19 @@ export interface BoundSocket {
  * Binds and listens. @throws {ControlError} naming the fix. The caller owns socket and file.
  * @param backlog connections that may wait to be accepted
  */
-export function bindSocket(path: string, access: SocketAccess, backlog = BACKLOG): BoundSocket {
+export function bindSocket(
+  path: string,
+  access: SocketAccess,
+  backlog = BACKLOG,
+  type: UnixType = "stream",
+): BoundSocket {
   checkSocketPath(path);
   const gid = access.group === null ? null : groupId(access.group);
   makeRoom(path);
   const mask = Deno.umask(0o177);
   let fd: number;
   try {
-    fd = listenUnix(path, backlog);
+    fd = listenUnix(path, backlog, type);
   } catch (error) {
     throw bindError(path, error);
   } finally {

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { connectUnixOffThread } from "../../../ffi/mod.ts";
+import { connectUnixOffThread, type UnixType } from "../../../ffi/mod.ts";
 import { checkSocketPath } from "./bind.ts";
 import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
 import type { TenantFds } from "../front_end/tenant_fds.ts";
-import type { PortProblem, PortStatus } from "../types.ts";
+import type { PortConfig, PortProblem, PortStatus } from "../types.ts";
 
 /** Pause after the first failure, ms; each further one doubles it. */
 export const RETRY_MS_MIN = 50;
@@ -21,6 +21,9 @@ const LINE_MS = 60_000;
 export class ConnectingSocket implements PortSocket {
   retry: PortStatus["retry"] = null;
   readonly #path: string;
+  readonly #type: UnixType;
+  /** What the log calls who listens. */
+  readonly #who: string;
   readonly #fds: TenantFds;
   readonly #host: SocketHost;
   #isOpen = false;
@@ -37,11 +40,14 @@ export class ConnectingSocket implements PortSocket {
 
   /**
    * Connects to nothing before {@linkcode open}. @param fds runs attempts in turn, off the thread
+   * @param kind what listens, if no front-end
    * @throws {ControlError} no socket can have that path
    */
-  constructor(path: string, fds: TenantFds, host: SocketHost) {
+  constructor(path: string, fds: TenantFds, host: SocketHost, kind?: PortConfig["kind"]) {
     checkSocketPath(path, "connect to");
     this.#path = path;
+    this.#type = kind === "seqpacket" ? "seqpacket" : "stream";
+    this.#who = kind === undefined ? "front-end" : "peer";
     this.#fds = fds;
     this.#host = host;
   }
@@ -67,7 +73,7 @@ export class ConnectingSocket implements PortSocket {
   freed(): void {
     // One that hangs up at once is not asked again at once.
     if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
-    this.#tryLater("the front-end went away");
+    this.#tryLater(`the ${this.#who} went away`);
   }
 
   close(): void {
@@ -80,7 +86,7 @@ export class ConnectingSocket implements PortSocket {
     if (!this.#said.has(reason)) {
       if (this.#said.size === 0) this.#saidAt = performance.now();
       this.#said.add(reason);
-      const message = `waiting for a front-end at ${this.#path}: ${reason}`;
+      const message = `waiting for a ${this.#who} at ${this.#path}: ${reason}`;
       this.#host.log("info", "connect-waiting", message);
     }
     this.retry = { reason, afterMs: this.#pauseMs };
@@ -94,13 +100,13 @@ export class ConnectingSocket implements PortSocket {
     if (!this.#host.mayTake()) {
       if (!this.#choked) this.#host.failed("closing", CLOSING.text);
       this.#choked = true;
-      this.#tryLater("descriptors of an earlier front-end do not close");
+      this.#tryLater(`descriptors of an earlier ${this.#who} do not close`);
       return;
     }
     this.#choked = false;
     this.#trying = true;
     this.#fds.run(async () => {
-      const result = await attempt(this.#path);
+      const result = await attempt(this.#path, this.#type);
       this.#trying = false;
       this.#ended(result);
     });
@@ -121,9 +127,9 @@ export class ConnectingSocket implements PortSocket {
 }
 
 /** Connects. @returns the descriptor, or why not; whatever may block does so off the thread */
-async function attempt(path: string): Promise<number | string> {
+async function attempt(path: string, type: UnixType): Promise<number | string> {
   try {
-    const fd = await connectUnixOffThread(path);
+    const fd = await connectUnixOffThread(path, type);
     if (fd >= 0) return fd;
   } catch (error) {
     return (error as Error).message;

@@ -88,7 +88,9 @@ export class ListeningSocket implements PortSocket {
   }
 
   #bind(): BoundSocket {
-    return bindSocket(this.#config.path, this.#context.access, this.#backlog);
+    const { path, kind } = this.#config;
+    const type = kind === "seqpacket" ? "seqpacket" : "stream";
+    return bindSocket(path, this.#context.access, this.#backlog, type);
   }
 
   /** Connections that may wait: all front-ends may come at once when a switch is restarted. */

@@ -20,6 +20,8 @@ export function makeSocket(
   host: SocketHost,
 ): PortSocket {
   if (adoption) return adoptedSocket(adoption, host);
-  if (config.mode === "connect") return new ConnectingSocket(config.path, fds, host);
+  if (config.mode === "connect") {
+    return new ConnectingSocket(config.path, fds, host, config.kind);
+  }
   return new ListeningSocket(config, context, host);
 }

@@ -20,6 +20,8 @@ const MINUTE_MS = 60_000;
 export class Visits {
   readonly #log: Log;
   readonly #now: () => number;
+  /** What the log calls who comes. */
+  readonly who: string;
   /** Front-ends that got lines in the minute that began at `#beganMs`. */
   #told = 0;
   #beganMs = -Infinity;
@@ -28,10 +30,11 @@ export class Visits {
   #last = "";
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Nobody came yet. @param now ms, from any moment on */
-  constructor(log: Log, now: () => number = () => performance.now()) {
+  /** Nobody came yet. @param now ms, from any moment on @param who what the log calls one */
+  constructor(log: Log, now: () => number = () => performance.now(), who = "front-end") {
     this.#log = log;
     this.#now = now;
+    this.who = who;
   }
 
   /** A front-end comes. @returns whether the log is told of it */
@@ -67,7 +70,7 @@ export class Visits {
 
   #say(): void {
     if (this.#untold === 0) return;
-    const more = `${this.#untold} more front-end${this.#untold === 1 ? "" : "s"}`;
+    const more = `${this.#untold} more ${this.who}${this.#untold === 1 ? "" : "s"}`;
     this.#log("warn", "visits", `${more} came and left in the last 60 s, at last ${this.#last}`);
     this.#untold = 0;
   }
@@ -113,7 +116,7 @@ export class Visit {
 
   #logConnected(): void {
     const uid = this.#peer ? { uid: this.#peer.uid } : {};
-    this.log("info", "connected", `front-end connected (${peerName(this.#peer)})`, uid);
+    this.log("info", "connected", `${this.#visits.who} connected (${peerName(this.#peer)})`, uid);
   }
 
   /** It stays. @returns whether the log hears of it only now */
@@ -127,7 +130,7 @@ export class Visit {
 
   /** It is gone. @param refusal why it was closed, or null */
   leave(refusal: Refusal | null): void {
-    if (refusal === null) this.log("info", "disconnected", "front-end disconnected");
+    if (refusal === null) this.log("info", "disconnected", `${this.#visits.who} disconnected`);
     else {
       const reason = { reason: refusal.code };
       this.log("warn", "closed", `connection closed: ${refusal.detail}`, reason);

@@ -37,7 +37,7 @@ export class UplinkPort implements ServedPort {
     this.config = config;
     this.#context = context;
     this.plane = context.planes.forNewPort();
-    this.#uplink = makeUplink(this.#host());
+    this.#uplink = makeUplink(this.#host(), context);
     const { commands } = this.plane.thread;
     const number = commands.addPort({ kind: "lanes" });
     if (number === null) {
@@ -63,14 +63,21 @@ export class UplinkPort implements ServedPort {
       watch: (fd, handler) => this.#context.reactor.add(fd, handler),
       unwatch: (fd) => this.#context.reactor.remove(fd),
       setLink: (up, text) => this.#setLink(up, text),
+      connected: () => this.#history.connected(),
+      disconnected: () => this.#history.disconnected(),
       setMtu: (mtu) => this.#setMtu(mtu),
       failed: (code, detail) => this.#history.failed(code, detail),
-      log: (level, event, message) => this.#log(level, event, message),
+      log: (...line) => this.#log(...line),
     };
   }
 
-  #log(level: "debug" | "info" | "warn", event: string, message: string): void {
-    this.#context.logger[level](`port ${this.config.name}`, event, message, {});
+  #log(
+    level: "debug" | "info" | "warn",
+    event: string,
+    message: string,
+    fields: Record<string, string | number> = {},
+  ): void {
+    this.#context.logger[level](`port ${this.config.name}`, event, message, fields);
   }
 
   #startLane(lane: number, kind: LaneKind, fd: number, offloads: number): boolean {
@@ -84,16 +91,14 @@ export class UplinkPort implements ServedPort {
     }
   }
 
-  #setLink(up: boolean, text: string): void {
+  #setLink(up: boolean, text: string | null): void {
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.#history.linkChanged();
-    if (up) {
-      this.#log("info", "link-up", `link up, ${text}`);
-      return;
-    }
-    this.flushFdb();
-    this.#log("info", "link-down", `link down, ${text}`);
+    if (!up) this.flushFdb();
+    if (text === null) return;
+    if (up) this.#log("info", "link-up", `link up, ${text}`);
+    else this.#log("info", "link-down", `link down, ${text}`);
   }
 
   #setMtu(mtu: number | null): void {

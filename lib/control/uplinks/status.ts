@@ -4,6 +4,7 @@
  * @module
  */
 import type { PortRelations } from "../served_port.ts";
+import { isSocketTarget } from "../config/port_targets.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
 import type { UplinkFacts } from "./uplink.ts";
@@ -46,7 +47,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     kind: config.kind ?? "tap",
     link: uplink.link === "up" && !up ? "down" as const : uplink.link,
     socket: config.path,
-    mode: config.mode ?? "connect",
+    mode: config.mode ?? (isSocketTarget(config.kind) ? "listen" as const : "connect" as const),
     admin: facts.admin,
     retry: uplink.retry,
     listener: null,

@@ -11,6 +11,7 @@
  * @module
  */
 import type { LaneKind } from "../../switch/ports/lane_port.ts";
+import type { ReasonCode } from "../../vhost/reasons.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { UplinkReason } from "./reasons.ts";
 
@@ -25,20 +26,32 @@ export interface UplinkHost {
    * @returns false: the data plane has no room for it
    */
   startLane(lane: number, kind: LaneKind, fd: number, offloads: number): boolean;
-  /** No more. */
-  stopLane(lane: number): void;
+  /** No more. @returns descriptors that came by it, the caller's from now on */
+  stopLane(lane: number): readonly number[];
   /** Watches a descriptor for EPOLLIN, or no more. Handlers must not block. */
   watch(fd: number, handler: () => void): void;
   /** See {@linkcode watch}; call before it is closed. */
   unwatch(fd: number): void;
-  /** Frames flow, or no more: what was learned there is forgotten. Says so if that is news. */
-  setLink(up: boolean, text: string): void;
+  /**
+   * Frames flow, or no more: what was learned there is forgotten. Says so if that is news.
+   * @param text what more the log hears of it; null: the caller has a line of its own
+   */
+  setLink(up: boolean, text: string | null): void;
+  /** A process has connected. */
+  connected(): void;
+  /** It is gone. */
+  disconnected(): void;
   /** Frames longer than this MTU allows are dropped, both ways. @param mtu bytes; null: any */
   setMtu(mtu: number | null): void;
   /** Something went wrong; counted, and shown as the last error. @param detail for people */
-  failed(code: UplinkReason, detail: string): void;
+  failed(code: UplinkReason | ReasonCode, detail: string): void;
   /** Logs with the port's name. */
-  log(level: "debug" | "info" | "warn", event: string, message: string): void;
+  log(
+    level: "debug" | "info" | "warn",
+    event: string,
+    message: string,
+    fields?: Record<string, string | number>,
+  ): void;
 }
 
 /** What an uplink shows of itself. */
@@ -63,7 +76,7 @@ export interface Uplink {
   open(): void;
   /** Out of service, until it is opened again; what others see of it is down. */
   suspend(): void;
-  /** A lane's descriptor is of no use any more. @param code errno */
+  /** A lane's descriptor is of no use any more. @param code why, in the words of that kind of lane */
   laneFailed(lane: number, code: number): void;
   /** How it is. */
   readonly facts: UplinkFacts;

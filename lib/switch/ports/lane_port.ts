@@ -9,7 +9,7 @@ import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../../virtio/net_header.ts";
 import { Port, type Sink, type Source } from "./port.ts";
 
 /** Kinds of lanes, by the names that commands have for them. */
-export const LANE_KINDS = ["tap"] as const;
+export const LANE_KINDS = ["tap", "stream", "seqpacket"] as const;
 
 /** One of {@linkcode LANE_KINDS}. */
 export type LaneKind = (typeof LANE_KINDS)[number];
@@ -25,6 +25,8 @@ export interface LaneStart {
   readonly fd: number;
   /** What its frames may ask for, both ways, OFFLOAD_ bits. */
   readonly offloads: number;
+  /** The thread also wakes when the descriptor has room to send, or no more. */
+  readonly watchRoom: (on: boolean) => void;
 }
 
 /** One descriptor that frames come from and go to. Data-plane thread only. */
@@ -35,6 +37,8 @@ export interface Lane extends Source, Sink {
   readonly fd: number;
   /** It woke the thread: there may be frames, or it may have failed. */
   wake(): void;
+  /** It is out of service, and gives back what it has. @returns descriptors that came by it */
+  release?(): number[];
 }
 
 /** One port with lanes. Data-plane thread only. */

@@ -22,15 +22,24 @@ function startLane(place: Place, given: Given<"startLane">): void {
   const { port: index, lane: number, kind, fd, offloads } = given;
   const port = place.lanePort(index);
   assert(port.lanes[number] === null, `lane ${number} of port ${index} does not run`);
-  const lane = makeLane(kind, port, { number, fd, offloads });
-  place.host.watchKick(index, number, fd);
+  const { host } = place;
+  const watchRoom = (on: boolean): void => host.watchRoom(index, number, fd, on);
+  const lane = makeLane(kind, port, { number, fd, offloads, watchRoom });
+  try {
+    host.watchKick(index, number, fd);
+  } catch (error) {
+    lane.release?.();
+    throw error;
+  }
   port.lanes[number] = lane;
 }
 
-function stopLane({ host }: Place, port: LanePort, number: number): void {
-  const { fd } = present(port.lanes[number], `lane ${number} of port ${port.index}`);
+/** @returns descriptors that came by the lane */
+function stopLane({ host }: Place, port: LanePort, number: number): number[] {
+  const lane = present(port.lanes[number], `lane ${number} of port ${port.index}`);
   port.lanes[number] = null;
-  host.forgetKick(fd);
+  host.forgetKick(lane.fd);
+  return lane.release?.() ?? [];
 }
 
 /** Stops whatever runs on a port that is to be removed. */

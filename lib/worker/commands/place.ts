@@ -20,6 +20,10 @@ export interface CommandHost {
    * signalled, once for each change. The descriptor stays the control thread's. @throws {SystemError}
    */
   watchKick(port: number, vring: number, fd: number): void;
+  /**
+   * Also wakes it when the descriptor of a lane, which is watched, has room to send; or no more.
+   */
+  watchRoom(port: number, lane: number, fd: number, on: boolean): void;
   /** Ends that. Call before the descriptor is closed. @throws {SystemError} */
   forgetKick(fd: number): void;
   /** Ends the thread after this command. */

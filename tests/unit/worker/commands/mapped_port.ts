@@ -25,7 +25,9 @@ export const PORT = 0;
 const ARENA = new TestArena().show();
 /** Commands on a datapath whose thread watches no kicks. */
 export function makeCommands(path: Datapath): Commands {
-  return new Commands(path, { watchKick: () => {}, forgetKick: () => {}, stop: () => {} });
+  return new Commands(path, {
+    ...{ watchKick: () => {}, watchRoom: () => {}, forgetKick: () => {}, stop: () => {} },
+  });
 }
 
 /** A port with 1 MiB of memory and a receive ring of 16 entries at its start. */
