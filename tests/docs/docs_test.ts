@@ -30,6 +30,9 @@ async function runPage(path: string): Promise<{ code: number; output: string }> 
   using folder = new TempFolder();
   const script = [
     "mount -t tmpfs none /run",
+    // FRR keeps a folder there for each of its names.
+    "mount -t tmpfs none /var/tmp",
+    "[ ! -d /etc/frr ] || mount -t tmpfs none /etc/frr",
     `exec "${Deno.execPath()}" run -A ${ROOT}tests/docs/page.ts ${path} ${folder.path}`,
   ];
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
@@ -44,6 +47,7 @@ async function runPage(path: string): Promise<{ code: number; output: string }> 
 function missingPackages(text: string): string[] {
   const missing = /qemu-system|guest-image/.test(text) ? missingQemuPackages() : [];
   if (text.includes("dpdk-testpmd") && !hasProgram("dpdk-testpmd")) missing.push("dpdk");
+  if (text.includes("vtysh ") && !hasProgram("vtysh")) missing.push("frr");
   if (text.includes("curl ") && !hasProgram("curl")) missing.push("curl");
   for (const program of ["passt", "slirp4netns"]) {
     if (new RegExp(`^${program} `, "m").test(text) && !hasProgram(program)) missing.push(program);
