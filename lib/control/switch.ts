@@ -97,7 +97,7 @@ export class Switch implements SwitchControl {
   readonly #links: Links;
   /** Watches the socket files of ports, and that of the control API. */
   readonly sockets = new SocketWatch();
-  readonly #callWatches: readonly CallWatch[];
+  readonly #callWatches: ReadonlyMap<Plane, CallWatch>;
   readonly #flaps: MacFlaps;
   readonly #startMs = performance.now();
   readonly #startedAt = now();
@@ -127,11 +127,12 @@ export class Switch implements SwitchControl {
       sockets: this.sockets,
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
-    this.#callWatches = planes.all.map((plane) =>
+    this.#callWatches = new Map(planes.all.map((plane) => [
+      plane,
       new CallWatch(plane.thread, {
         callBlocked: (port, vring) => this.#numbered(plane, port)?.callBlocked(vring),
-      })
-    );
+      }),
+    ]));
     this.#flaps = new MacFlaps({
       logger,
       isFlapping: (mac) => planes.isFlapping(mac),
@@ -181,6 +182,7 @@ export class Switch implements SwitchControl {
   }
 
   #takeNews(plane: Plane): void {
+    this.#callWatches.get(plane)?.resume();
     for (const event of plane.thread.takeEvents()) {
       const port = this.#numbered(plane, event.port);
       if (event.kind === EVENT.macFlap) this.#macFlaps(event, port);
@@ -393,7 +395,7 @@ export class Switch implements SwitchControl {
    */
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
-    for (const watch of this.#callWatches) watch.close();
+    for (const watch of this.#callWatches.values()) watch.close();
     this.#flaps.close();
     for (const { thread } of this.#planes.all) this.#reactor.remove(thread.eventFd);
     await this.#reactor.close();

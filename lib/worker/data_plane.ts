@@ -238,7 +238,8 @@ class DataPlaneLoop {
       return;
     }
     // The tenant may have filled its eventfd and made it blocking: stuck_calls.ts frees us then.
-    this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
+    const unwatched = this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
+    if (unwatched) signalEventFd(this.#eventFd);
     signalEventFd(vring.callFd);
     this.#mailbox.leaveCall();
   }

@@ -33,6 +33,7 @@ const OUTCOME = 4;
 const CALLING = 5;
 const CALLS = 6;
 const TEXT_BYTES = 7;
+const UNWATCHED = 8;
 const WORDS = 16;
 
 /** Why a command was not carried out: UTF-8, cut off. */
@@ -168,15 +169,39 @@ export class Mailbox {
     Atomics.store(this.#words, TEXT_BYTES, bytes.length);
   }
 
-  /** Data plane: is about to call the driver of virtqueue `tag`; that may block for ever. */
-  enterCall(tag: number): void {
+  /**
+   * Data plane: is about to call the driver of virtqueue `tag`; that may block for ever.
+   * @returns whether the control thread has to be told, because it looks no longer
+   */
+  enterCall(tag: number): boolean {
     this.#words[CALLS] = (this.#words[CALLS]! + 1) | 0;
-    this.#words[CALLING] = tag + 1;
+    // Both sides write, then read what the other wrote: neither may see the old value of both.
+    Atomics.store(this.#words, CALLING, tag + 1);
+    if (Atomics.load(this.#words, UNWATCHED) === 0) return false;
+    Atomics.store(this.#words, UNWATCHED, 0);
+    return true;
   }
 
   /** Data plane: the call is made. */
   leaveCall(): void {
     this.#words[CALLING] = 0;
+  }
+
+  /** Control thread: the number of the last call that began. */
+  get calls(): number {
+    return Atomics.load(this.#words, CALLS);
+  }
+
+  /**
+   * Control thread: looks at calls no longer, and wants to be told when one begins.
+   * @param calls the last one it knows of
+   * @returns false: one has begun meanwhile
+   */
+  watchNoMore(calls: number): boolean {
+    Atomics.store(this.#words, UNWATCHED, 1);
+    if (this.calls === calls && this.calling === null) return true;
+    Atomics.store(this.#words, UNWATCHED, 0);
+    return false;
   }
 
   /** Control thread: the call under way, if any: its virtqueue's tag and the call's number. */

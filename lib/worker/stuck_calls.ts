@@ -11,6 +11,8 @@ import type { Mailbox } from "./mailbox.ts";
 
 /** A call that takes as long is stuck, ms: a thread may be off its processor for a while. */
 const STUCK_MS = 100;
+/** Looks in a row without a new call after which there is no need to look. */
+const QUIET_LOOKS = 10;
 /** Times a descriptor is emptied at a look: its owner may fill it again at once. */
 const DRAINS_MAX = 256;
 
@@ -24,6 +26,9 @@ export class StuckCalls {
   readonly #guilty = new Map<number, number>();
   #serial: number | null = null;
   #sinceMs = 0;
+  /** The last call that a regular look knew of, and looks since. */
+  #calls = -1;
+  #quiet = 0;
 
   /** Nobody is guilty yet. @param vringsPerPort of a tag: port * vringsPerPort + vring */
   constructor(mailbox: Mailbox, vringsPerPort: number) {
@@ -57,6 +62,17 @@ export class StuckCalls {
     for (let i = 0; i < DRAINS_MAX && this.#mailbox.calling?.serial === serial; i++) {
       drainTenantEventFd(fd);
     }
+  }
+
+  /**
+   * After a regular look: whether there is no need for another before the data plane says that it
+   * calls a driver again. Idle guests are called by nobody.
+   */
+  mayRest(): boolean {
+    const { calls } = this.#mailbox;
+    this.#quiet = calls === this.#calls && this.#guilty.size === 0 ? this.#quiet + 1 : 0;
+    this.#calls = calls;
+    return this.#quiet >= QUIET_LOOKS && this.#mailbox.watchNoMore(calls);
   }
 
   /** Ports that held the data plane up, each with one of the virtqueues. */

@@ -1,7 +1,7 @@
 /**
  * What an operator would have to guess: a port whose front-end is there and that does not work, for
  * a reason that can be told from here. Looked for once a second on the control thread, with a glance
- * at the first words of a ring of each port; the data plane knows nothing of it.
+ * at the first words of a ring, until the port is seen to work; the data plane knows nothing of it.
  *
  * Memory that is not shared shows in three ways: no memory comes at all (a back-end without a
  * file); a file comes, and the guest writes to a private copy of it (`share=off`), so that its rings
@@ -96,19 +96,32 @@ export class PortProblems {
     return [this.#memory, this.#leaving].filter((problem) => problem !== null);
   }
 
+  /** Whether there will be another look before something is heard: a port that works needs none. */
+  get watching(): boolean {
+    return this.#timer !== undefined;
+  }
+
   /** A front-end is there. */
   begin(device: Device): void {
     this.#device = device;
     this.#first = 0;
     this.#owned = false;
     this.#said = false;
-    this.#timer = setInterval(() => this.look(), LOOK_MS);
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#device !== null) this.#timer ??= setInterval(() => this.look(), LOOK_MS);
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   /** The front-end is gone, or about to be. */
   end(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#rest();
     this.#device = null;
     this.#seen = null;
     this.#memory = null;
@@ -120,6 +133,7 @@ export class PortProblems {
   starts(vring: number, kickFd: number): void {
     this.#kicksBefore.set(vring, kicksOf(kickFd));
     this.#strays.delete(vring);
+    this.#watch();
   }
 
   /** A message came. */
@@ -133,6 +147,7 @@ export class PortProblems {
       this.#told.delete(this.#name);
     }
     this.#lastAt = performance.now();
+    this.#watch();
   }
 
   /**
@@ -155,6 +170,7 @@ export class PortProblems {
     if (kind === EVENT.stray) this.#strays.set(vring, value);
     else if (kind === EVENT.badChain) this.#badChain(vring, value);
     else return false;
+    this.#watch();
     return true;
   }
 
@@ -169,6 +185,7 @@ export class PortProblems {
     if (reason !== BAD_ADDRESS || address === undefined) return "";
     this.#memory = strayProblem(vring, address);
     this.#said = true;
+    this.#watch();
     return `: ${strayText(address)}: ${SHARE_HINT}`;
   }
 
@@ -180,8 +197,12 @@ export class PortProblems {
       this.#privateMemory(device);
     const stands = found !== null && this.#seen?.text === found.text;
     this.#seen = found;
-    if (found === null) this.#clear();
-    else if (stands) this.#find(found);
+    if (found !== null) {
+      if (stands) this.#find(found);
+      return;
+    }
+    this.#clear();
+    if (isSettled(device)) this.#rest();
   }
 
   #find(problem: PortProblem): void {
@@ -203,7 +224,6 @@ export class PortProblems {
    * word that is not 0 is found at once.
    */
   #privateMemory({ vrings, packed }: Device): PortProblem | null {
-    const runs = (vring: VringState): boolean => vring.running && !vring.held;
     const all = vrings.every((vring) => !runs(vring) || isUntouched(vring, packed));
     const driven = all &&
       vrings.some((vring, index) =>
@@ -250,6 +270,20 @@ function strayAreas(device: Device): PortProblem | null {
     if (detail) return notShared(`vring ${index}: ${detail}`);
   }
   return null;
+}
+
+function runs(vring: VringState): boolean {
+  return vring.running && !vring.held;
+}
+
+/**
+ * Whether nothing can turn out to be wrong before a message or the data plane says something: no
+ * ring waits for memory, and if any runs, its driver has been seen to write where we read.
+ */
+function isSettled({ vrings, packed }: Device): boolean {
+  if (vrings.some(waitsForMemory)) return false;
+  const running = vrings.filter(runs);
+  return running.length === 0 || running.some((vring) => !isUntouched(vring, packed));
 }
 
 function isUntouched({ areas, size }: VringState, packed: boolean): boolean {

@@ -222,3 +222,34 @@ Deno.test("chains that go back unused are said with their reason, also one of a 
   assert.match(looked.lines[0] ?? "", /^warn bad-chain: chains of vring 3 .*: bad-direction, a /);
   assert.match(looked.lines[1] ?? "", /: unknown, $/);
 });
+
+Deno.test("a port that works is looked at no more until something is heard of it", () => {
+  using looked = new Looked();
+  const { problems } = looked;
+  assert.equal(problems.watching, true);
+  looked.look(1);
+  assert.equal(problems.watching, false, "nothing runs");
+  looked.start();
+  assert.equal(problems.watching, true);
+  looked.look(5);
+  assert.equal(problems.watching, true, "its driver may write elsewhere, once it does");
+  looked.bytes[4096 + 2] = 1;
+  looked.look(1);
+  assert.equal(problems.watching, false);
+  problems.heard(id.VHOST_USER_SET_MEM_TABLE);
+  assert.equal(problems.watching, true, "a message may change all");
+  looked.look(1);
+  problems.told({ kind: EVENT.stray, port: 0, vring: 0, value: 2 ** 40 });
+  assert.equal(problems.watching, true);
+  looked.ring.broken = "bad-address";
+  looked.look(3);
+  assert.equal(problems.watching, true, "what is wrong may become right");
+  looked.ring.broken = null;
+  looked.give(false);
+  looked.ring.running = false;
+  looked.look(3);
+  assert.equal(problems.watching, true, "memory may come");
+  problems.end();
+  problems.heard(id.VHOST_USER_SET_MEM_TABLE);
+  assert.equal(problems.watching, false, "nobody is there");
+});
