@@ -151,11 +151,11 @@ class DataPlaneLoop {
       const now = meter.look();
       this.#tick(now);
       this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
-      rounds = 0;
-      if (emptyRounds === 0) busyUntil = now + SPIN_MS;
+      if (emptyRounds < rounds) busyUntil = now + SPIN_MS;
       else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
         if (emptyRounds >= EMPTY_ROUNDS_MIN || this.#idle === "sleep") this.#sleep();
       }
+      rounds = 0;
     }
     this.#epoll.close();
   }
