@@ -50,7 +50,7 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
   const rows = ports.map((port) => [
     port.name,
     linkCell(port),
-    port.kind === "vhost" ? port.mode : port.kind,
+    port.kind === "tap" ? port.kind : port.mode,
     String(port.queuePairs),
     port.ring ?? "-",
     shortNumber(port.counters.rxFrames ?? 0),
@@ -154,7 +154,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["verdict", port.verdict],
     ...problemFacts(port),
     ["link", `${linkText(port)} since ${port.linkSince}`],
-    ["socket", `${socketText(port)} (${port.kind === "vhost" ? port.mode : port.kind})`],
+    ["socket", `${socketText(port)} (${port.kind === "tap" ? port.kind : port.mode})`],
     ...behindFacts(port),
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
