@@ -1,5 +1,6 @@
 /** Ports with a process at a socket: frames both ways, in both modes, and peers that misbehave. */
 import { strict as assert } from "node:assert";
+import { delay } from "@std/async/delay";
 import type { PortStatus } from "../../lib/control/types.ts";
 import type { NetGuest } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
@@ -246,4 +247,52 @@ Deno.test("a stream port's socket has the mode of the others and is gone with th
     });
   }
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("the thread sleeps with a silent peer, and with one that stopped reading inside of a frame", async () => {
+  using folder = new TempFolder();
+  const path = folder.file("net.sock");
+  await using bed = await Bed.in(folder, 1, "-p", `net=stream:${path}`);
+  const guest = await bed.guest(1);
+  using peer = StreamPeer.connect(path);
+  await exchange(guest, peer, [60]);
+  /** Times the thread slept and was woken in two seconds in which nothing happens. */
+  const quiet = async (): Promise<[sleeps: number, wakeups: number]> => {
+    const worker = async (): Promise<number[]> => {
+      const { sleeps = NaN, wakeups = NaN } = (await bed.status()).worker;
+      return [sleeps, wakeups];
+    };
+    let before: number[] = [];
+    await until("the thread sleeps", async () => {
+      const last = before;
+      before = await worker();
+      await delay(50);
+      return last[0] === before[0];
+    });
+    await delay(2000);
+    const after = await worker();
+    return [(after[0] ?? NaN) - (before[0] ?? NaN), (after[1] ?? NaN) - (before[1] ?? NaN)];
+  };
+  for (const full of [false, true]) {
+    if (full) {
+      await until("it is full", async () => {
+        for (let i = 0; i < 100; i++) guest.send(numberedFrame(PEER, guest.options.mac, i, 9000));
+        guest.reapTransmit();
+        return ((await net(bed)).counters.txDroppedUplinkFull ?? 0) > 0;
+      });
+      await until(
+        "nothing waits",
+        () => guest.reapTransmit() >= 0 && guest.tx.free === guest.tx.size,
+      );
+    }
+    const [sleeps, wakeups] = await quiet();
+    assert(sleeps >= 1 && sleeps < 100, `${sleeps} sleeps`);
+    assert(wakeups < 100, `${wakeups} wake-ups`);
+  }
+  // It is woken by whoever makes room, and the rest of the frame goes.
+  const { txFrames = NaN } = (await net(bed)).counters;
+  await until("all that was sent has come", () => {
+    peer.receive();
+    return peer.frames >= txFrames;
+  });
 });
