@@ -61,6 +61,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     socketGroup: flags.socketGroup,
     cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
     idle: flags.idle,
+    unknown: flags.unknown,
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),

@@ -47,6 +47,10 @@ export const RUN_FLAGS = {
   },
   fdbEntries: { brief: "MAC addresses in all (16384)", placeholder: "N" },
   fdbPortEntries: { brief: "MAC addresses per port (1024)", placeholder: "N" },
+  unknown: {
+    values: ["flood", "uplink"],
+    brief: "frames to addresses nobody knows: to all ports (default), or to uplinks alone",
+  },
   logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
   quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },
   verbose: { brief: "log details", yes: true, alias: "v" },

@@ -35,6 +35,8 @@ export interface ServedPort {
   status(relations?: PortRelations): PortStatus;
   /** For `vring show`. */
   vrings(): VringStatus[];
+  /** Says which guest is there, if that is known without a frame of it: uplinks shall hear of it. */
+  expectGuest(): void;
   /** Forgets what was learned of it. */
   flushFdb(): void;
   /** Takes it out of service, or back. @throws {ControlError} that cannot be */

@@ -125,6 +125,7 @@ export class Switch implements SwitchControl {
       logger,
       access: { mode: config.socketMode, group: config.socketGroup },
       sockets: this.sockets,
+      uplinkUp: () => this.#uplinkUp(),
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
     this.#callWatches = new Map(planes.all.map((plane) => [
@@ -159,6 +160,7 @@ export class Switch implements SwitchControl {
     }
     tellRoom(thread.arena.sizeBytes, logger);
     const running = new Switch(config, logger, new Planes([thread]), fdLimit);
+    thread.commands.setUnknown({ toUplinks: config.unknown === "uplink" });
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);
       for (const port of config.ports) running.addPort(port);
@@ -167,6 +169,12 @@ export class Switch implements SwitchControl {
       throw error;
     }
     return running;
+  }
+
+  /** Whoever is behind an uplink is told of all local addresses. */
+  #uplinkUp(): void {
+    for (const port of this.#ports.values()) port.expectGuest();
+    for (const { thread } of this.#planes.all) thread.commands.announceAll();
   }
 
   get socketDir(): string {
@@ -219,6 +227,7 @@ export class Switch implements SwitchControl {
       uptimeSeconds: Math.floor((performance.now() - this.#startMs) / 1000),
       socketDir: this.socketDir,
       idle: this.#config.idle,
+      unknown: this.#config.unknown ?? "flood",
       cpus: this.#config.cpus,
       fdb: this.#planes.fdbCounters(),
       worker: this.#planes.workerCounters(),

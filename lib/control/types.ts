@@ -41,6 +41,8 @@ export interface PortConfig {
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
   readonly announce?: boolean;
+  /** It is an uplink, or not; see isUplink for what it is if it does not say. */
+  readonly uplink?: boolean;
   /**
    * Reserved addresses of which frames pass to and from other ports that have them: `stp`, `lacp`,
    * `eapol`, `lldp`, or the address' last byte in hex. None if not given.
@@ -78,6 +80,8 @@ export interface SwitchConfig {
   readonly fdbEntriesMax: number;
   /** Of these, those of one port at most. */
   readonly fdbPortEntriesMax: number;
+  /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
+  readonly unknown?: "flood" | "uplink";
 }
 
 /** Why a port does not work as it should, for whoever has to mend it. */

@@ -90,7 +90,14 @@ export const PORT_ROWS = [
     "frames",
     "there is nobody to send it to: no other port, or the linked port is missing",
   ],
+  ["rxDroppedUplinks", "frames", "from one uplink, to an address behind another"],
+  [
+    "rxDroppedLimit",
+    "frames",
+    "its source was not learned, for a limit, and so it may not leave by an uplink",
+  ],
   ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
+  ["txAnnounced", "frames", "RARP requests that told this uplink of a local address"],
   ["txFrames", "frames", "frames written into the guest's memory"],
   ["txBytes", "bytes", "bytes of them, without virtio-net header and FCS"],
   [

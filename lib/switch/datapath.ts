@@ -50,15 +50,16 @@ import {
   isPlainBurst,
 } from "../virtio/burst.ts";
 import { beginAdapting, deliverAdapted } from "./adapt.ts";
+import { Announcer } from "./announcer.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
-import type { Fdb } from "./fdb.ts";
+import { type Fdb, FDB_FULL } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
 import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
-import { DROP, RESERVED, spread } from "./spread.ts";
+import { DROP, REFUSED, RESERVED, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
 
 /** What the datapath needs from its thread. */
@@ -100,10 +101,18 @@ export class Datapath {
   readonly host: DatapathHost;
   /** Transmit queues and whatever else is polled. */
   readonly sources: Source[] = [];
-  /** Ports that floods go to now. */
+  /** Ports that floods go to now, uplinks last. */
   readonly deliverable: Int32Array;
   /** Ports in `deliverable` now. */
   deliverableCount = 0;
+  /** Of them, those that are no uplinks. */
+  localCount = 0;
+  /** Uplinks there are, in service or not. */
+  uplinkCount = 0;
+  /** Frames to addresses nobody knows go to uplinks alone, and from one nowhere. */
+  unknownToUplinks = false;
+  /** Tells uplinks of local addresses. */
+  readonly announcer: Announcer = new Announcer(this, (to) => deliverListed(this, to, null));
   /** Monotonic time in whole seconds, kept by the thread's loop. */
   now = 0;
   /** Rounds for which a source that is dear to look at is left alone once it was empty; likewise. */
@@ -138,11 +147,22 @@ export class Datapath {
   /** Finds out anew what is polled and which ports take frames. Call after any change to a port. */
   refresh(): void {
     this.deliverableCount = 0;
+    this.uplinkCount = 0;
     this.sources.length = 0;
     for (const port of this.ports) {
       if (port === null) continue;
+      if (port.isUplink) this.uplinkCount++;
       port.refresh();
       port.appendSources(this.sources);
+    }
+    this.#listDeliverable(false);
+    this.localCount = this.deliverableCount;
+    if (this.uplinkCount > 0) this.#listDeliverable(true);
+  }
+
+  #listDeliverable(uplinks: boolean): void {
+    for (const port of this.ports) {
+      if (port === null || port.isUplink !== uplinks) continue;
       // A linked port hears nobody but its peer.
       if (port.receivers.length === 0 || port.linkedTo !== NOT_LINKED) continue;
       this.deliverable[this.deliverableCount++] = port.index;
@@ -175,7 +195,7 @@ export function forward(path: Datapath, port: Port, count: number): void {
   if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
   if (port.linkedTo === NOT_LINKED) classify(path, port, count);
   else listLinked(path, port, count);
-  for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!);
+  for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!, port);
   path.touchedCount = 0;
 }
 
@@ -233,7 +253,7 @@ function closeRun(path: Datapath, destination: number, end: number): void {
   path.listCount[destination] = end - destination * BURST_FRAMES;
 }
 
-/** Learns the source and finds the port of the destination; FLOOD, DROP or RESERVED otherwise. */
+/** Learns the source and finds the port of the destination; otherwise what spread() wants. */
 function decide(
   fdb: Fdb,
   ingress: number,
@@ -248,16 +268,20 @@ function decide(
   if ((sourceLow & 1) !== 0 || (sourceLow | sourceHigh) === 0) return DROP;
   const rest = word1 & 0xffff;
   if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return RESERVED;
-  fdb.learn(sourceLow, sourceHigh, ingress, now);
+  if (fdb.learn(sourceLow, sourceHigh, ingress, now) >= FDB_FULL) return REFUSED;
   if ((word0 & 1) !== 0) return FLOOD;
   return fdb.lookup(word0, rest, now);
 }
 
-/** Delivers the frames listed for one port, to the one receiver that most ports have. */
-function deliverListed(path: Datapath, destination: number): void {
+/**
+ * Delivers the frames listed for one port, to the one receiver that most ports have.
+ * @param from the port that they come from; null: they are the switch's own
+ */
+function deliverListed(path: Datapath, destination: number, from: Port | null): void {
   const listed = path.listCount[destination]!;
   path.listCount[destination] = 0;
   const port = path.ports[destination]!;
+  if (port !== null && port.isUplink && from !== null && isApart(path, port, from, listed)) return;
   if (port === null || port.receivers.length === 0) {
     // An address learned on a port whose link went down a moment ago.
     if (port !== null) path.counters[port.counterBase + PORT.txDroppedLinkDown]! += listed;
@@ -269,6 +293,13 @@ function deliverListed(path: Datapath, destination: number): void {
   if (port.tap !== null) hand(path, port.tap, path.list, start, count);
   if (port.receivers.length === 1) hand(path, port.receivers[0]!, path.list, start, count);
   else shareOut(path, port, start, count);
+}
+
+/** Whether frames of one uplink stand listed for another, which is not linked with it: they stay. */
+function isApart({ counters }: Datapath, to: Port, from: Port, listed: number): boolean {
+  if (!from.isUplink || from.linkedTo === to.index) return false;
+  counters[from.counterBase + PORT.rxDroppedUplinks]! += listed;
+  return true;
 }
 
 /** Frames for one sink, in a form that it takes: see {@linkcode Sink.deliver}. */

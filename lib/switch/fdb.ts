@@ -231,6 +231,7 @@ export class Fdb {
     this.#perPort[port]!++;
     this.#head[ENTRIES]!++;
     this.#head[LEARNED]!++;
+    this.listener?.learned(macLo, macHi, port);
     return FDB_NEW;
   }
 
@@ -318,6 +319,32 @@ export class Fdb {
       }
       this.#sweepAt = (this.#sweepAt + 1) & this.#mask;
     }
+  }
+
+  /** Slots there are, full or not. */
+  // cold
+  get slots(): number {
+    return this.#mask + 1;
+  }
+
+  /** Port of the address in a slot, or -1: it is free, or what is in it has expired. */
+  // cold
+  portAt(slot: number, now: number): number {
+    const at = slot * SLOT_WORDS;
+    const port = this.#slots[at + PORT]! - 1;
+    return port < 0 || this.#expired(this.#slots[at + SEEN]!, now) ? -1 : port;
+  }
+
+  /** Bytes 0-3 of the address in a slot. */
+  // cold
+  lowAt(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + LOW]!;
+  }
+
+  /** Bytes 4-5, and the VLAN. */
+  // cold
+  highAt(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + HIGH]!;
   }
 
   /** Whether an address moves faster than a guest can. Any thread. @param now seconds */

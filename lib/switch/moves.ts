@@ -106,13 +106,15 @@ export class Moves {
   }
 }
 
-/** Hears of every move of an address. Must neither block nor allocate. */
+/** Hears of every address that is learned or moves. Must neither block nor allocate. */
 export interface MoveListener {
+  /** An address that was nowhere is on a port now. */
+  learned(macLo: number, macHi: number, port: number): void;
   /** An address is on another port now. @param flaps a flap begins with it */
   moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void;
 }
 
-/** Counts the moves of each port. */
+/** Counts the moves of each port, and has addresses that come here announced. */
 export class PortMoves implements MoveListener {
   readonly #path: Datapath;
 
@@ -121,7 +123,12 @@ export class PortMoves implements MoveListener {
     this.#path = path;
   }
 
+  learned(macLo: number, macHi: number, port: number): void {
+    this.#path.announcer.learned(macLo, macHi, port, -1);
+  }
+
   moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void {
+    this.#path.announcer.learned(macLo, macHi, to, from);
     const path = this.#path;
     const { counters } = path;
     const source = path.ports[from]!;

@@ -8,12 +8,15 @@
 import { BURST_FRAMES } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
+import { FDB_FULL } from "./fdb.ts";
 import type { Port } from "./ports/port.ts";
 
 /** Instead of a port: nowhere, its source is nobody's address. */
 export const DROP: number = -2;
 /** Instead of a port: its destination is one of those in reserved.ts. */
 export const RESERVED: number = -3;
+/** Instead of a port: its source was not learned, for a limit. It leaves by no uplink. */
+export const REFUSED: number = -4;
 
 function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;
@@ -46,18 +49,62 @@ export function spread(
     spreadReserved(path, port, frame, word1, word2);
     return;
   }
-  if ((word0 & 1) !== 0) {
-    const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
-    counters[base + (broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames)]!++;
+  if (destination === REFUSED) {
+    spreadRefused(path, port, frame, word0, word1);
+    return;
   }
+  if ((word0 & 1) !== 0) countGroup(path, port, word0, word1);
+  const copies = flood(path, port, frame, word0, port.isUplink);
+  counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
+}
+
+function countGroup({ counters }: Datapath, port: Port, word0: number, word1: number): void {
+  const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
+  const counter = broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames;
+  counters[port.counterBase + counter]!++;
+}
+
+/** Lists a frame for all other ports, or no uplinks. @returns for how many */
+function flood(
+  path: Datapath,
+  port: Port,
+  frame: number,
+  word0: number,
+  localOnly: boolean,
+): number {
+  const unknown = path.unknownToUplinks && (word0 & 1) === 0;
+  const end = localOnly ? path.localCount : path.deliverableCount;
   let copies = 0;
-  for (let i = 0; i < path.deliverableCount; i++) {
+  for (let i = unknown ? path.localCount : 0; i < end; i++) {
     const other = path.deliverable[i]!;
     if (other === port.index) continue;
     append(path, other, frame);
     copies++;
   }
-  counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
+  return copies;
+}
+
+/** A frame whose source was not learned: to local ports as any other, to no uplink. */
+function spreadRefused(
+  path: Datapath,
+  port: Port,
+  frame: number,
+  word0: number,
+  word1: number,
+): void {
+  const { counters } = path;
+  const base = port.counterBase;
+  const group = (word0 & 1) !== 0;
+  const known = group ? -1 : path.fdb.lookup(word0, word1 & 0xffff, path.now);
+  if (known === port.index) counters[base + PORT.rxDroppedSamePort]!++;
+  else if (known >= 0 && path.ports[known]!.isUplink) counters[base + PORT.rxDroppedLimit]!++;
+  else if (known >= 0) append(path, known, frame);
+  else {
+    if (group) countGroup(path, port, word0, word1);
+    if (flood(path, port, frame, word0, true) > 0) counters[base + PORT.rxFloodedFrames]!++;
+    else if (path.uplinkCount > 0) counters[base + PORT.rxDroppedLimit]!++;
+    else counters[base + PORT.rxDroppedNoPort]!++;
+  }
 }
 
 /**
@@ -74,18 +121,27 @@ function spreadReserved(
   const { counters } = path;
   const base = port.counterBase;
   const bit = port.reservedMask & (1 << ((word1 >>> 8) & 0xf));
+  const end = port.isUplink ? path.localCount : path.deliverableCount;
   let copies = 0;
-  for (let i = 0; bit !== 0 && i < path.deliverableCount; i++) {
-    const other = path.deliverable[i]!;
-    if (other === port.index || (path.ports[other]!.reservedMask & bit) === 0) continue;
-    append(path, other, frame);
-    copies++;
+  for (let i = 0; bit !== 0 && i < end; i++) {
+    if (passesReserved(path, port, path.deliverable[i]!, bit)) copies++;
   }
   if (copies === 0) {
     counters[base + PORT.rxDroppedReserved]!++;
     return;
   }
-  path.fdb.learn((word1 >>> 16) | (word2 << 16), word2 >>> 16, port.index, path.now);
+  const low = (word1 >>> 16) | (word2 << 16);
+  const learned = path.fdb.learn(low, word2 >>> 16, port.index, path.now);
   counters[base + PORT.rxMulticastFrames]!++;
   counters[base + PORT.rxFloodedFrames]!++;
+  const last = learned >= FDB_FULL ? path.localCount : end;
+  for (let i = 0; i < last; i++) {
+    const other = path.deliverable[i]!;
+    if (passesReserved(path, port, other, bit)) append(path, other, frame);
+  }
+}
+
+/** Whether a frame to a reserved address passes from one port to another. */
+function passesReserved(path: Datapath, port: Port, other: number, bit: number): boolean {
+  return other !== port.index && (path.ports[other]!.reservedMask & bit) !== 0;
 }

@@ -143,9 +143,10 @@ class DataPlaneLoop {
       for (let i = 0; i < sources.length; i++) frames += pollSource(this.#path, sources[i]!);
       if (this.#stale) this.#refresh();
       if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
+      if (this.#path.announcer.waiting) this.#path.announcer.run();
       this.#events.flush();
       rounds++;
-      if (frames > 0) emptyRounds = 0;
+      if (frames > 0 || this.#path.announcer.waiting) emptyRounds = 0;
       else emptyRounds++;
       if (!meter.round(frames) && this.#idle !== "sleep") continue;
       const now = meter.look();

@@ -259,6 +259,17 @@ export const COMMANDS = {
   flushPort: command(portCommand),
   /** Forgets every dynamic MAC address. */
   flushFdb: command({}),
+  /** It is an uplink, or no more: see Port.isUplink. At first none is. */
+  setUplink: command({ port: PORT, on: flag }),
+  /** Frames to unknown addresses go to uplinks alone, or to all ports as at first. */
+  setUnknown: command({ toUplinks: flag }),
+  /**
+   * A guest with this address is on a port, and may not have spoken yet: where there are uplinks it is
+   * learned, and so announced to them.
+   */
+  expectMac: command({ port: PORT, macLo: WORD, macHi: WORD }),
+  /** Announces every local address to uplinks. */
+  announceAll: command({}),
   /** In service or not: not, its frames are taken and discarded, and it gets none. */
   setPortUp: command({ port: PORT, up: flag }),
   /**

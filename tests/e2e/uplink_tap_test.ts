@@ -84,3 +84,46 @@ tapTest("a device that is deleted and made again is taken up again", async () =>
     await exchange(guest, peer, [60, 1514]);
   }
 });
+
+/** The RARP requests that came to a peer, by the address they tell of. */
+function rarps(peer: PacketPeer): string[] {
+  return peer.receive().filter((frame) => frame[12] === 0x80 && frame[13] === 0x35)
+    .map((frame) => [...frame.subarray(6, 12)].map((byte) => byte.toString(16).padStart(2, "0")))
+    .map((bytes) => bytes.join(":"));
+}
+
+tapTest(
+  "guests are announced when they come, and all of them when the link comes back",
+  async () => {
+    using device = new TapDevice();
+    await using bed = await Bed.make([`mac=${macOf(1)}`, ""], "-p", `up=tap:${device.name}`);
+    const told = new Set<string>();
+    const [one, two] = [macOf(1), macOf(2)];
+    {
+      using peer = new PacketPeer(device.name);
+      const untilTold = async (what: string, macs: readonly string[]): Promise<void> => {
+        await until(what, () => {
+          for (const mac of rarps(peer)) told.add(mac);
+          return macs.every((mac) => told.has(mac));
+        });
+      };
+      await bed.guest(1);
+      await untilTold("the first guest is announced, which has not said a word", [one]);
+      const guest = await bed.guest(2);
+      assert(!told.has(two));
+      // To the other guest alone: nothing of it leaves by the uplink but the announcement.
+      assert(guest.send(numberedFrame(one, two, 0, 60)));
+      await untilTold("the other one is", [two]);
+      told.clear();
+      ip("link", "set", device.name, "down");
+      await untilLink(bed, "down");
+      ip("link", "set", device.name, "up");
+      await untilTold("both are, when the link is back", [one, two]);
+      told.clear();
+      assert.equal((await vuswitch("port", "down", "up", "--ctl", bed.process.ctl)).code, 0);
+      assert.match(ip("link", "show", device.name), /NO-CARRIER/);
+      assert.equal((await vuswitch("port", "up", "up", "--ctl", bed.process.ctl)).code, 0);
+      await untilTold("both are, when an operator puts it back", [one, two]);
+    }
+  },
+);

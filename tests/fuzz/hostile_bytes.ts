@@ -261,6 +261,7 @@ export class PortBench {
         logger: this.#log.logger,
         access: { mode: 0o600, group: null },
         sockets: new SocketWatch(),
+        uplinkUp: () => {},
         recordsPrefix: `${this.#folder}/record`,
       })
     );

@@ -104,6 +104,7 @@ Deno.test("Fdb does what a Map would do, whatever the order", () => {
       const heard: string[] = [];
       let flaps = 0;
       fdb.listener = {
+        learned: () => {},
         moved: (low, high, from, to, flap) => {
           heard.push(model.line(`${low} ${high}`, from, to, flap));
           if (flap) flaps++;

@@ -13,6 +13,9 @@ import { readTarget } from "./port_targets.ts";
 import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 
+/** Keys of [switch]. */
+const FDB_KEYS = ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max", "unknown"];
+
 /** Largest FDB that may be asked for. */
 const FDB_ENTRIES_MAX = 1 << 20;
 
@@ -40,6 +43,8 @@ export interface ConfigInput {
   readonly fdbEntriesMax?: number | undefined;
   /** Addresses per port, from 1. */
   readonly fdbPortEntriesMax?: number | undefined;
+  /** Where frames to unknown addresses go. */
+  readonly unknown?: SwitchConfig["unknown"] | undefined;
 }
 
 function invalid(message: string): ControlError {
@@ -86,6 +91,7 @@ export function mergeConfig(
     fdbAgeSeconds: flags.fdbAgeSeconds ?? file.fdbAgeSeconds ?? 300,
     fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
+    unknown: flags.unknown ?? file.unknown ?? "flood",
   };
 }
 
@@ -177,12 +183,18 @@ export function checkIdle(value: unknown): SwitchConfig["idle"] | undefined {
   throw invalid(`idle "${value}" must be poll, adaptive or sleep`);
 }
 
+/** Reads where unknown addresses go. @throws {ControlError} */
+function checkUnknown(value: unknown): SwitchConfig["unknown"] | undefined {
+  if (value === undefined || value === "flood" || value === "uplink") return value;
+  throw invalid(`unknown "${value}" must be flood or uplink`);
+}
+
 /**
  * What an object parsed from TOML says; sockets of its ports may be relative still, to the folder
  * that {@linkcode mergeConfig} finds. @throws {ControlError} without file name */
 export function readConfigObject(root: Table): ConfigInput {
   readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port", "link"]);
-  const fdb = section(root, "switch", ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max"]);
+  const fdb = section(root, "switch", FDB_KEYS);
   const sockets = section(root, "sockets", ["directory", "mode", "group"]);
   const plane = section(root, "dataplane", ["cpus", "idle"]);
   const control = section(root, "control", ["socket"]);
@@ -218,6 +230,7 @@ export function readConfigObject(root: Table): ConfigInput {
     fdbAgeSeconds: range("fdb_age_seconds", fdb.fdb_age_seconds, 0, 1_000_000),
     fdbEntriesMax: range("fdb_entries_max", fdb.fdb_entries_max, 1, FDB_ENTRIES_MAX),
     fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
+    unknown: checkUnknown(fdb.unknown),
   };
 }
 

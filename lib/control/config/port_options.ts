@@ -161,6 +161,15 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
       "its last byte, such as `0d`; without it they are dropped (`rxDroppedReserved`)",
     read: (value) => ({ forward: checkForward(value) }),
   },
+  uplink: {
+    form: "on|off",
+    brief:
+      "behind it is the outside: nothing passes between uplinks, local addresses are announced",
+    meaning:
+      "whether it is an [uplink](uplinks.md#rules): nothing passes between two of them, and " +
+      "local addresses are announced there (`on` for a TAP, and for a process at a socket of its own)",
+    read: (value) => ({ uplink: checkSwitch("uplink", value) }),
+  },
   offer: {
     form: "WORD+…",
     brief: `${OFFER_WORDS.join("+")}: offer what is off by default`,

@@ -53,7 +53,7 @@ export const PORT_TARGETS = {
     form: "DEVICE|/dev/tapN|fd=N",
     brief: "a TAP device of this host, which is made if there is none",
     meaning: "a TAP device of this host, see [uplinks](uplinks.md)",
-    options: ["mtu", "queues", "forward"],
+    options: ["mtu", "queues", "forward", "uplink"],
     read: readTap,
   },
   stream: {
@@ -62,7 +62,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a stream socket that puts a length in front of each frame, such as QEMU " +
       "with `-netdev stream` or passt, see [streams](streams.md)",
-    options: ["mode", "mtu", "forward"],
+    options: ["mode", "mtu", "forward", "uplink"],
     read: readSocket("stream"),
   },
   seqpacket: {
@@ -71,7 +71,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a socket that keeps packets apart, one a frame, such as slirp4netns, see " +
       "[streams](streams.md)",
-    options: ["mode", "mtu", "forward"],
+    options: ["mode", "mtu", "forward", "uplink"],
     read: readSocket("seqpacket"),
   },
 } as const satisfies Record<string, PortTarget>;
@@ -134,4 +134,13 @@ export function checkTargetOptions(
     `option ${wrong} means nothing for a port of kind ${kind}: leave it out; ` +
       `it has ${options.join(", ")}`,
   );
+}
+
+/**
+ * Whether a port is an uplink. If it does not say, one with a device of the host is, and one whose
+ * socket is another's; whoever comes to a socket of ours is a guest.
+ */
+export function isUplink({ kind, mode, uplink }: PortConfig): boolean {
+  if (uplink !== undefined) return uplink;
+  return kind === "tap" || (kind !== undefined && mode === "connect");
 }

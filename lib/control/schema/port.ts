@@ -97,6 +97,7 @@ const PORT_STATUS = named(
       stream: "a process at a stream socket",
       seqpacket: "a process at a socket of packets",
     }),
+    uplink: flag("it is an uplink: nothing passes to another one, local addresses are announced"),
     link: LINK,
     socket: text("path of its socket, or fd N if it was inherited; of another kind, its target"),
     mode: choice("who listens at the socket", {

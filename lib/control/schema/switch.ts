@@ -147,6 +147,10 @@ const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
   uptimeSeconds: whole("time since then, s"),
   socketDir: text("folder of sockets without a path of their own, absolute"),
   idle: IDLE,
+  unknown: choice("where frames to addresses that nobody knows go", {
+    flood: "to all ports",
+    uplink: "to uplinks alone",
+  }),
   cpus: CPUS,
   fdb: counters("of the forwarding database", FDB_ROWS),
   worker: counters("of the data plane", WORKER_ROWS),

@@ -8,6 +8,7 @@ import type { LaneKind } from "../../switch/ports/lane_port.ts";
 import { reservedMask } from "../../switch/reserved.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import { CommandFailed } from "../../worker/wire.ts";
+import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
@@ -44,6 +45,7 @@ export class UplinkPort implements ServedPort {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
+    if (isUplink(config)) commands.setUplink({ port: number, on: true });
     if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
     try {
       this.#uplink.open();
@@ -96,6 +98,7 @@ export class UplinkPort implements ServedPort {
     this.#linkUp = up;
     this.#history.linkChanged();
     if (!up) this.flushFdb();
+    else if (isUplink(this.config)) this.#context.uplinkUp();
     if (text === null) return;
     if (up) this.#log("info", "link-up", `link up, ${text}`);
     else this.#log("info", "link-down", `link down, ${text}`);
@@ -120,6 +123,9 @@ export class UplinkPort implements ServedPort {
     });
   }
 
+  /** Nobody knows who is there. */
+  expectGuest(): void {}
+
   /** It has none. */
   vrings(): VringStatus[] {
     return [];
@@ -131,10 +137,16 @@ export class UplinkPort implements ServedPort {
 
   setAdmin(admin: PortStatus["admin"]): void {
     if (admin === this.#admin) return;
-    if (admin === "up") this.#uplink.open();
-    else this.#uplink.suspend();
-    this.#admin = admin;
-    this.plane.thread.commands.setPortUp({ port: this.number, up: admin === "up" });
+    const { commands } = this.plane.thread;
+    // In service first, and out of it last: a link that comes up meanwhile is announced through it.
+    commands.setPortUp({ port: this.number, up: true });
+    try {
+      if (admin === "up") this.#uplink.open();
+      else this.#uplink.suspend();
+      this.#admin = admin;
+    } finally {
+      commands.setPortUp({ port: this.number, up: this.#admin === "up" });
+    }
     this.#log("info", `admin-${admin}`, `taken ${admin === "up" ? "into" : "out of"} service`);
   }
 

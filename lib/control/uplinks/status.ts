@@ -4,7 +4,7 @@
  * @module
  */
 import type { PortRelations } from "../served_port.ts";
-import { isSocketTarget } from "../config/port_targets.ts";
+import { isSocketTarget, isUplink } from "../config/port_targets.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
 import type { UplinkFacts } from "./uplink.ts";
@@ -45,6 +45,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
   const status = {
     name: config.name,
     kind: config.kind ?? "tap",
+    uplink: isUplink(config),
     link: uplink.link === "up" && !up ? "down" as const : uplink.link,
     socket: config.path,
     mode: config.mode ?? (isSocketTarget(config.kind) ? "listen" as const : "connect" as const),

@@ -24,6 +24,8 @@ export interface PortContext {
   readonly access: SocketAccess;
   /** Watches socket files. */
   readonly sockets: SocketWatch;
+  /** Frames flow through an uplink, again or for the first time. */
+  readonly uplinkUp: () => void;
   /** What the names of files for the next process begin with, or null for none. */
   readonly recordsPrefix: string | null;
 }

@@ -10,6 +10,7 @@
  */
 import { setNonBlocking } from "../../../ffi/mod.ts";
 import { present } from "../../base/assert.ts";
+import { parseMac } from "../../base/mac.ts";
 import { frameLimit } from "../../switch/ports/port.ts";
 import { reservedMask } from "../../switch/reserved.ts";
 import type { SessionHost } from "../../vhost/host.ts";
@@ -28,6 +29,7 @@ import { Connection } from "../front_end/connection.ts";
 import { PortMemory } from "../front_end/guest_memory.ts";
 import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
+import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
@@ -112,6 +114,7 @@ export class SwitchPort implements ServedPort {
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
+    if (isUplink(config)) commands.setUplink({ port: number, on: true });
     if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
     try {
       this.#socket.open(false);
@@ -260,6 +263,8 @@ export class SwitchPort implements ServedPort {
     if (up && this.#attachment) {
       this.#attachment.arrival.prove();
       this.#logLinkUp();
+      if (isUplink(this.config)) this.#context.uplinkUp();
+      else this.expectGuest();
       return;
     }
     this.#plane.flushPort({ port: this.number });
@@ -358,6 +363,11 @@ export class SwitchPort implements ServedPort {
   /** Memory files its front-end brought, by device and inode. */
   get memoryFiles(): string[] {
     return this.#memory.files;
+  }
+
+  expectGuest(): void {
+    const mac = this.#linkUp && this.config.mac ? parseMac(this.config.mac) : null;
+    if (mac) this.#plane.expectMac({ port: this.number, macLo: mac.low, macHi: mac.high });
   }
 
   /** Forgets what was learned of it. */

@@ -7,6 +7,7 @@
 import { featureNames, protocolFeatureNames } from "../../vhost/features/bits.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
+import { isUplink } from "../config/port_targets.ts";
 import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
 import { portVerdict } from "./verdict.ts";
@@ -80,6 +81,7 @@ export function portStatus(facts: PortFacts): PortStatus {
   const status = {
     name: config.name,
     kind: "vhost" as const,
+    uplink: isUplink(config),
     link: device ? (facts.linkUp ? "up" as const : "down" as const) : "wait" as const,
     socket: config.fd === undefined ? config.path : `fd ${config.fd}`,
     mode: config.mode ?? "listen",

@@ -110,6 +110,11 @@ export abstract class Port {
    * its source brings comes unchecked: `frameBytes` below 0 is no frame.
    */
   tap: Sink | null = null;
+  /**
+   * Behind it is not a guest but the outside: frames of other uplinks never go there, and what is
+   * local is announced there.
+   */
+  isUplink = false;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 

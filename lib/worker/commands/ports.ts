@@ -27,6 +27,10 @@ export function portCommands(place: Place): Pick<
   | "setLink"
   | "setReserved"
   | "announce"
+  | "announceAll"
+  | "expectMac"
+  | "setUplink"
+  | "setUnknown"
   | "flushPort"
   | "flushFdb"
 > {
@@ -48,6 +52,16 @@ export function portCommands(place: Place): Pick<
       place.port(port).reservedMask = mask;
     },
     announce: (given) => announce(place, given),
+    announceAll: () => path.announcer.all(),
+    expectMac: (given) => {
+      if (path.uplinkCount > 0) announce(place, { ...given, flood: false });
+    },
+    setUplink: ({ port, on }) => {
+      place.port(port).isUplink = on;
+    },
+    setUnknown: ({ toUplinks }) => {
+      path.unknownToUplinks = toUplinks;
+    },
     flushPort: ({ port }) => path.fdb.flushPort(port),
     flushFdb: () => path.fdb.flush(),
   };

@@ -67,6 +67,7 @@ Deno.test("readConfigFile() reads all that flags can say", async () => {
 fdb_age_seconds = 60
 fdb_entries_max = 100
 fdb_port_max = 10
+unknown = "uplink"
 [sockets]
 directory = "/run/v"
 mode = "0600"
@@ -105,6 +106,7 @@ offer = ["ring-reset"]
     fdbAgeSeconds: 60,
     fdbEntriesMax: 100,
     fdbPortEntriesMax: 10,
+    unknown: "uplink",
   });
 });
 

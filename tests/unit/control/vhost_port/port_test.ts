@@ -54,6 +54,7 @@ class Bench {
       logger,
       access: { mode: 0o600, group: null },
       sockets: new SocketWatch(),
+      uplinkUp: () => {},
       recordsPrefix: null,
     };
     this.port = new SwitchPort({ name: "vm", path: this.path }, this.context);
