@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { OfferWord } from "../vhost/features/rows.ts";
+import type { OfferWord, OffloadWord } from "../vhost/features/rows.ts";
 import type { PortTargetKind } from "./config/port_targets.ts";
 import type { Of } from "./schema/builder.ts";
 import type { PORT_SCHEMAS } from "./schema/port.ts";
@@ -43,6 +43,8 @@ export interface PortConfig {
   readonly announce?: boolean;
   /** It is an uplink, or not; see isUplink for what it is if it does not say. */
   readonly uplink?: boolean;
+  /** Offloads behind this one are not offered; `uso` if not given: all. */
+  readonly offload?: OffloadWord;
   /**
    * Reserved addresses of which frames pass to and from other ports that have them: `stp`, `lacp`,
    * `eapol`, `lldp`, or the address' last byte in hex. None if not given.

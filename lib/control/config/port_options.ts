@@ -15,7 +15,12 @@ import {
 } from "../../switch/reserved.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { OFFER_WORDS } from "../../vhost/features/bits.ts";
-import { OFFER_WORD_ROWS, type OfferWord } from "../../vhost/features/rows.ts";
+import {
+  OFFER_WORD_ROWS,
+  type OfferWord,
+  OFFLOAD_WORD_ROWS,
+  type OffloadWord,
+} from "../../vhost/features/rows.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 
@@ -99,6 +104,20 @@ function checkForward(value: unknown): string[] {
   return [...new Set(names)];
 }
 
+const OFFLOAD_WORDS = Object.keys(OFFLOAD_WORD_ROWS) as readonly OffloadWord[];
+
+/** Checks how far offloads go. @throws {ControlError} */
+function checkOffload(value: unknown): OffloadWord {
+  // A file's `offload = false` is what it looks like.
+  const word = OFFLOAD_WORDS.find((known) => known === (value === false ? "off" : value));
+  if (word) return word;
+  const fix = didYouMean(String(value), OFFLOAD_WORDS);
+  throw new ControlError(
+    "invalid",
+    `offload "${value}" is unknown${fix ? `, ${fix}` : `; known: ${OFFLOAD_WORDS.join(", ")}`}`,
+  );
+}
+
 /** Checks what is on or off. @throws {ControlError} */
 function checkSwitch(name: string, value: unknown): boolean {
   if (value === "on" || value === true) return true;
@@ -108,6 +127,9 @@ function checkSwitch(name: string, value: unknown): boolean {
 
 /** Words of an offer, each with what it is, Markdown. */
 const OFFERS = Object.entries(OFFER_WORD_ROWS).map(([word, what]) => `\`${word}\` (${what})`);
+
+/** How far offloads go, word by word, Markdown. */
+const OFFLOADS = Object.entries(OFFLOAD_WORD_ROWS).map(([word, what]) => `\`${word}\` (${what})`);
 
 /** Options of a port by their name in a specification, a configuration file and the control API. */
 export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
@@ -149,6 +171,13 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     brief: "off leaves GUEST_ANNOUNCE out",
     meaning: "`off` leaves GUEST_ANNOUNCE out; User-Mode Linux needs that, and `queues=1`",
     read: (value) => ({ announce: checkSwitch("announce", value) }),
+  },
+  offload: {
+    form: OFFLOAD_WORDS.join("|"),
+    brief: "how far checksum and segmentation offloads are offered, all by default",
+    meaning: `how far [offloads](how-it-works.md#offloads) are offered: ${OFFLOADS.join(", ")}; ` +
+      "`uso` by default. Keep it for as long as a guest lives, and for both ends of a migration",
+    read: (value) => ({ offload: checkOffload(value) }),
   },
   forward: {
     form: "WORD+…",

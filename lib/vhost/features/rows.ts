@@ -20,6 +20,19 @@ export const OFFER_WORD_ROWS = {
   "iommu": "guests behind an IOMMU",
 } as const;
 
+/** What a port offers of offloads (`offload=WORD`): each word is all before it, and what it says. */
+export const OFFLOAD_WORD_ROWS = {
+  "off": "none",
+  "csum": "checksums",
+  "tso": "large TCP frames too",
+  "uso": "large UDP frames too",
+} as const;
+
+/** A key of {@linkcode OFFLOAD_WORD_ROWS}. */
+export type OffloadWord = keyof typeof OFFLOAD_WORD_ROWS;
+
+const OFFLOAD_WORDS: readonly string[] = Object.keys(OFFLOAD_WORD_ROWS);
+
 /** A key of {@linkcode OFFER_WORD_ROWS}. */
 export type OfferWord = keyof typeof OFFER_WORD_ROWS;
 
@@ -35,6 +48,8 @@ export interface OfferOptions {
   readonly offer?: readonly OfferWord[] | undefined;
   /** False leaves GUEST_ANNOUNCE out. */
   readonly announce?: boolean | undefined;
+  /** Leaves out what comes behind this word; by default nothing. */
+  readonly offload?: OffloadWord | undefined;
 }
 
 /** A bit that every port offers. */
@@ -95,6 +110,13 @@ function always(
   return { offered: "always", bit, tests, ...more };
 }
 
+/** A bit that is left out by an `offload=` before `word`. */
+function offload(bit: number, word: OffloadWord): Always {
+  const unless = ({ offload = "uso" }: OfferOptions): boolean =>
+    OFFLOAD_WORDS.indexOf(offload) < OFFLOAD_WORDS.indexOf(word);
+  return { offered: "always", bit, tests: by.OFFLOADS, unless };
+}
+
 function never(bit: number, why: string): Never {
   return { offered: "never", bit, why };
 }
@@ -116,14 +138,17 @@ function asked(
 
 // The control queue that GUEST_ANNOUNCE and MQ need is the front-end's: CTRL_VQ is not offered.
 const CONTROL_QUEUE = "the control queue is the front-end's; none is served here";
-const OFFLOAD = "no checksum or segmentation offload: frames travel as they are";
+const FRAGMENTS = "UDP datagrams in fragments: Linux itself gave them up for segments";
+const COALESCED = "frames are never put together here";
 /** What only a device of version 1 has (virtio-v1.3 §6). */
 const MODERN = ["VIRTIO_F_VERSION_1"];
 
 /** Virtio features. Bits from 64 on do not fit a message. */
 export const VIRTIO_FEATURES = {
-  VIRTIO_NET_F_CSUM: never(0, OFFLOAD),
-  VIRTIO_NET_F_GUEST_CSUM: never(1, OFFLOAD),
+  // Without CSUM, drivers that take the bits of segments all the same ask for none, and likewise
+  // GUEST_CSUM: so none of these needs another.
+  VIRTIO_NET_F_CSUM: offload(0, "csum"),
+  VIRTIO_NET_F_GUEST_CSUM: offload(1, "csum"),
   VIRTIO_NET_F_CTRL_GUEST_OFFLOADS: never(2, CONTROL_QUEUE),
   VIRTIO_NET_F_MTU: always(3, [[by.QEMU, "QEMU MTU 9000"]]),
   VIRTIO_NET_F_MAC: {
@@ -135,15 +160,15 @@ export const VIRTIO_FEATURES = {
     why: "the front-end chooses its guest's address",
     tests: [by.CONFIG_READ],
   },
-  VIRTIO_NET_F_GSO: never(6, OFFLOAD),
-  VIRTIO_NET_F_GUEST_TSO4: never(7, OFFLOAD),
-  VIRTIO_NET_F_GUEST_TSO6: never(8, OFFLOAD),
-  VIRTIO_NET_F_GUEST_ECN: never(9, OFFLOAD),
-  VIRTIO_NET_F_GUEST_UFO: never(10, OFFLOAD),
-  VIRTIO_NET_F_HOST_TSO4: never(11, OFFLOAD),
-  VIRTIO_NET_F_HOST_TSO6: never(12, OFFLOAD),
-  VIRTIO_NET_F_HOST_ECN: never(13, OFFLOAD),
-  VIRTIO_NET_F_HOST_UFO: never(14, OFFLOAD),
+  VIRTIO_NET_F_GSO: never(6, "for drivers before VIRTIO 1; it stands for UFO too"),
+  VIRTIO_NET_F_GUEST_TSO4: offload(7, "tso"),
+  VIRTIO_NET_F_GUEST_TSO6: offload(8, "tso"),
+  VIRTIO_NET_F_GUEST_ECN: offload(9, "tso"),
+  VIRTIO_NET_F_GUEST_UFO: never(10, FRAGMENTS),
+  VIRTIO_NET_F_HOST_TSO4: offload(11, "tso"),
+  VIRTIO_NET_F_HOST_TSO6: offload(12, "tso"),
+  VIRTIO_NET_F_HOST_ECN: offload(13, "tso"),
+  VIRTIO_NET_F_HOST_UFO: never(14, FRAGMENTS),
   VIRTIO_NET_F_MRG_RXBUF: always(15, [by.RING_KINDS]),
   VIRTIO_NET_F_STATUS: always(16, [by.LINK]),
   VIRTIO_NET_F_CTRL_VQ: never(17, CONTROL_QUEUE),
@@ -204,13 +229,13 @@ export const VIRTIO_FEATURES = {
   VIRTIO_NET_F_HASH_TUNNEL: never(51, CONTROL_QUEUE),
   VIRTIO_NET_F_VQ_NOTF_COAL: never(52, CONTROL_QUEUE),
   VIRTIO_NET_F_NOTF_COAL: never(53, CONTROL_QUEUE),
-  VIRTIO_NET_F_GUEST_USO4: never(54, OFFLOAD),
-  VIRTIO_NET_F_GUEST_USO6: never(55, OFFLOAD),
-  VIRTIO_NET_F_HOST_USO: never(56, OFFLOAD),
+  VIRTIO_NET_F_GUEST_USO4: offload(54, "uso"),
+  VIRTIO_NET_F_GUEST_USO6: offload(55, "uso"),
+  VIRTIO_NET_F_HOST_USO: offload(56, "uso"),
   VIRTIO_NET_F_HASH_REPORT: never(57, CONTROL_QUEUE),
-  VIRTIO_NET_F_GUEST_HDRLEN: never(59, OFFLOAD),
+  VIRTIO_NET_F_GUEST_HDRLEN: never(59, "a hint that nobody here would take"),
   VIRTIO_NET_F_RSS: never(60, CONTROL_QUEUE),
-  VIRTIO_NET_F_RSC_EXT: never(61, OFFLOAD),
+  VIRTIO_NET_F_RSC_EXT: never(61, COALESCED),
   VIRTIO_NET_F_STANDBY: never(62, "the front-end's: it pairs its device with a physical one"),
   VIRTIO_NET_F_SPEED_DUPLEX: never(63, "a switch in memory has no speed to tell"),
 } satisfies FeatureRows;

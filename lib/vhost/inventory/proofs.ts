@@ -93,6 +93,10 @@ export const TRANSLATED: readonly Proof[] = [
   ["tests/unit/vhost/requests/iotlb_test.ts", "IOTLB messages that cannot be right are refused"],
   ["tests/e2e/iommu_test.ts", "QEMU behind an IOMMU, split and packed"],
 ];
+/** All there is about checksums and segments. */
+export const OFFLOADS: readonly Proof[] = [
+  ["tests/model/offload_test.ts", "a receiver gets what it takes, and everything else as"],
+];
 /** All there is about announcements. */
 export const RARP: readonly Proof[] = [
   [MIGRATION, "session announces a guest at once"],

@@ -34,6 +34,11 @@ Deno.test("each option changes the bits that its rows name, and no others", () =
   assert.deepEqual(changed({ queuePairs: 2 }), [0n, 0n]);
   assert.deepEqual(changed({ announce: false }), [word(21), 0n]);
   assert.deepEqual(changed({ announce: true, mtu: 9000 }), [0n, 0n]);
+  const [csum, tso, uso] = [word(0, 1), word(7, 8, 9, 11, 12, 13), word(54, 55, 56)];
+  assert.deepEqual(changed({ offload: "off" }), [csum | tso | uso, 0n]);
+  assert.deepEqual(changed({ offload: "csum" }), [tso | uso, 0n]);
+  assert.deepEqual(changed({ offload: "tso" }), [uso, 0n]);
+  assert.deepEqual(changed({ offload: "uso" }), [0n, 0n]);
   assert.deepEqual(OFFER_WORDS.map((each) => changed({ offer: [each] })), [
     [0n, word(14)],
     [0n, word(21)],
@@ -57,16 +62,19 @@ Deno.test("missingNeed() names the first bit that stands alone", () => {
 });
 
 Deno.test("queueFeatures() tells each feature of a virtqueue apart from the others", () => {
-  const none = { eventIdx: false, indirect: false, mergeable: false };
+  const bits = {
+    ...{ eventIdx: 29, indirect: 28, mergeable: 15, csum: 0, guestCsum: 1 },
+    ...{ guestTso4: 7, guestTso6: 8, guestEcn: 9, hostTso4: 11, hostTso6: 12, hostEcn: 13 },
+    ...{ guestUso4: 54, guestUso6: 55, hostUso: 56 },
+  };
+  const each = (value: boolean): Record<string, boolean> =>
+    Object.fromEntries(Object.keys(bits).map((name) => [name, value]));
+  const none = each(false);
   assert.deepEqual(queueFeatures(0n), none);
-  const bits = { eventIdx: 29, indirect: 28, mergeable: 15 };
   for (const [name, bit] of Object.entries(bits)) {
     assert.deepEqual(queueFeatures(featureWord([bit])), { ...none, [name]: true });
     const others = (2n ** 64n - 1n) ^ featureWord([bit]);
-    assert.deepEqual(queueFeatures(others), {
-      ...{ eventIdx: true, indirect: true, mergeable: true },
-      [name]: false,
-    });
+    assert.deepEqual(queueFeatures(others), { ...each(true), [name]: false });
   }
 });
 
@@ -90,7 +98,15 @@ Deno.test("rows that contradict each other do not load", () => {
 
 Deno.test("offered features are what they were: a front-end must find all it once had", () => {
   assert.deepEqual(featureNames(DEFAULT_OFFER.features), [
+    "CSUM",
+    "GUEST_CSUM",
     "MTU",
+    "GUEST_TSO4",
+    "GUEST_TSO6",
+    "GUEST_ECN",
+    "HOST_TSO4",
+    "HOST_TSO6",
+    "HOST_ECN",
     "MRG_RXBUF",
     "STATUS",
     "GUEST_ANNOUNCE",
@@ -103,6 +119,9 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "VERSION_1",
     "RING_PACKED",
     "IN_ORDER",
+    "GUEST_USO4",
+    "GUEST_USO6",
+    "HOST_USO",
   ]);
   assert.deepEqual(protocolFeatureNames(DEFAULT_OFFER.protocolFeatures), [
     "MQ",
@@ -118,7 +137,7 @@ Deno.test("offered features are what they were: a front-end must find all it onc
     "STATUS",
     "DEVICE_STATE",
   ]);
-  assert.equal(DEFAULT_OFFER.features, 0xd_7c61_8008n);
+  assert.equal(DEFAULT_OFFER.features, 0x1c0_000d_7c61_bb8bn);
   assert.equal(DEFAULT_OFFER.protocolFeatures, 0x9_b23fn);
 });
 
