@@ -13,9 +13,10 @@ import { portBase, vringBase } from "../../lib/switch/counters.ts";
 import { VhostPort } from "../../lib/switch/ports/vhost_port.ts";
 import { Vring } from "../../lib/switch/ports/vring.ts";
 import { GuestMemory, type GuestRegion } from "../../lib/virtio/memory/guest_memory.ts";
-import type { VringPosition } from "../../lib/virtio/ring.ts";
+import { NO_FEATURES, type QueueFeatures, type VringPosition } from "../../lib/virtio/ring.ts";
 import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
+import { checkHeader } from "./hostile_asks.ts";
 
 const GUARD_BYTES = 4096;
 /** No frame and no guest of a fuzz case has these bytes: who holds them read a guard. */
@@ -106,6 +107,8 @@ export interface Kind {
   readonly eventIdx: boolean;
   readonly indirect: boolean;
   readonly headerBytes: 10 | 12;
+  /** Offloads that were negotiated; none by default. */
+  readonly offloads?: Partial<QueueFeatures>;
 }
 
 /** A virtqueue of the switch over areas at these offsets of the arena. */
@@ -119,10 +122,12 @@ export function makeVring(
 ): Vring {
   const [desc, driver, device] = areas.map((offset) => ({ buffer: arena.buffer, offset }));
   assert(desc && driver && device);
-  const shape = { ...kind, desc, driver, device };
+  const { offloads = {} } = kind;
+  const shape = { ...kind, csum: offloads.csum ?? false, desc, driver, device };
   const queue = makeVirtqueue(kind.packed, shape, position);
   const vring = new Vring(port, number, queue, vringBase(port.index, number, VRINGS));
   vring.callFd = 1;
+  vring.features = { ...NO_FEATURES, ...offloads };
   return vring;
 }
 
@@ -150,6 +155,8 @@ const FILLING = Buffer.alloc(65536, MAGIC);
 export class GoodGuest {
   readonly port: VhostPort;
   readonly piece: Piece;
+  /** Large frames it was given whole. */
+  large = 0;
   #sent = 0;
   readonly #arena: Arena;
   readonly #ram: GuestRam;
@@ -161,7 +168,13 @@ export class GoodGuest {
   readonly #deviceWrites: Piece[] = [];
   readonly #shadow: Uint8Array;
 
-  constructor(arena: Arena, index: number, packed: boolean, eventIdx: boolean) {
+  constructor(
+    arena: Arena,
+    index: number,
+    packed: boolean,
+    eventIdx: boolean,
+    offloads: Partial<QueueFeatures> = {},
+  ) {
     this.#arena = arena;
     this.piece = arena.take(GUEST_BYTES);
     this.#ram = new GuestRam(arena.buffer, 0);
@@ -169,6 +182,7 @@ export class GoodGuest {
     this.port = makePort(index, [regionOf(arena, this.piece.offset, this.piece)]);
     const kind: Kind = {
       ...{ packed, size: RING_SIZE, mergeable: true, eventIdx, indirect: true, headerBytes: 12 },
+      offloads,
     };
     const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
     const rings = [0, 1].map((number) => {
@@ -256,13 +270,25 @@ export class GoodGuest {
         frame = [];
       }
       frame.push(data);
-      if (--left === 0) this.#note(Buffer.concat(frame).subarray(HEADER_BYTES), got);
+      if (--left > 0) continue;
+      const whole = Buffer.concat(frame);
+      this.#checkHeader(whole);
+      this.#note(whole.subarray(HEADER_BYTES), got);
     }
     assert.equal(left, 0, "a frame's buffers come together");
     this.#checkWrites(written);
     this.post();
     this.resync();
     return got;
+  }
+
+  #checkHeader({ buffer, byteOffset, length }: Buffer): void {
+    const header = new DataView(buffer, byteOffset, HEADER_BYTES);
+    const frame = new DataView(buffer, byteOffset + HEADER_BYTES, length - HEADER_BYTES);
+    const vring = this.port.vrings[0];
+    assert(vring);
+    checkHeader(header, frame, vring.accepts);
+    if (header.getUint8(1) !== 0) this.large++;
   }
 
   #note(frame: Buffer, got: Map<number, number[]>): void {

@@ -7,8 +7,9 @@
 import fc from "fast-check";
 import { WAIT_MS_MAX } from "../harness/until.ts";
 import { hostileBytes, PortBench } from "./hostile_bytes.ts";
-import { hostileRings, newTally } from "./hostile_rings.ts";
+import { hostileRings } from "./hostile_rings.ts";
 import { hostileSession, newSessionTally } from "./hostile_session.ts";
+import { newTally } from "./rings_tally.ts";
 import { hostileWords, newWordsTally } from "./hostile_words.ts";
 
 /** What to run. */

@@ -7,6 +7,7 @@
 import fc from "fast-check";
 import { VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT } from "../../lib/virtio/ring.ts";
 import { GOOD_FRAME_MAX, GOOD_FRAMES_MAX, type Kind } from "./arena.ts";
+import { type Asking, askings } from "./hostile_asks.ts";
 import { often } from "./often.ts";
 
 /** A region of the bad guest. */
@@ -56,6 +57,13 @@ export type Op =
   | { readonly do: "poke"; readonly at: number; readonly value: number }
   /** Rewrites the last byte of a frame's destination. */
   | { readonly do: "frame"; readonly frame: number; readonly to: number }
+  /** Puts a frame there that asks for a checksum or segments, and has a descriptor show it. */
+  | {
+    readonly do: "asks";
+    readonly frame: number;
+    readonly slot: number;
+    readonly what: (headerBytes: number) => Asking;
+  }
   /** Makes a descriptor claim more than it did. */
   | { readonly do: "grow"; readonly ring: 0 | 1; readonly slot: number }
   | { readonly do: "good"; readonly count: number; readonly bytes: number }
@@ -154,6 +162,13 @@ const deeds: readonly (readonly [number, fc.Arbitrary<Op>])[] = [
     }),
   ],
   [3, fc.record({ do: fc.constant("grow" as const), ring, slot: fc.nat(63) })],
+  [
+    8,
+    fc.record({
+      ...{ do: fc.constant("asks" as const), frame: fc.nat(frames - 1) },
+      ...{ slot: fc.nat(63), what: askings },
+    }),
+  ],
 ];
 
 const op: fc.Arbitrary<Op> = often<Op>(
@@ -211,6 +226,9 @@ export interface Case {
   /** Index of the first entry, free running. */
   readonly start: number;
   readonly goodPacked: boolean;
+  /** It may ask for checksums and segments, and which of the good guests take them all. */
+  readonly offloads: boolean;
+  readonly takes: readonly [boolean, boolean];
   /** Whether bursts may go the plain way. */
   readonly plain: boolean;
   readonly ops: readonly Op[];
@@ -222,6 +240,8 @@ export const cases: fc.Arbitrary<Case> = fc.record({
   iommu: often([2, fc.constant(false)], [1, fc.constant(true)]),
   start: fc.constantFrom(0, 1, 0x7fff, 0xffff),
   goodPacked: fc.boolean(),
+  offloads: often([3, fc.constant(true)], [1, fc.constant(false)]),
+  takes: fc.tuple(fc.boolean(), fc.boolean()),
   plain: often([3, fc.constant(true)], [1, fc.constant(false)]),
   ops: fc.array(op, { minLength: 4, maxLength: 120, size: "max" }),
 });

@@ -27,6 +27,7 @@ import {
   VRING_DESC_F_WRITE,
 } from "../../lib/virtio/ring.ts";
 import { allowPlainBursts } from "../../lib/virtio/burst.ts";
+import { CHECKSUMS, EVERY_OFFLOAD } from "./hostile_asks.ts";
 import { betweenLooks } from "./looks.ts";
 import { splitAvailBytes, splitDescBytes } from "../../lib/virtio/split/queue.ts";
 import {
@@ -39,6 +40,7 @@ import {
   regionOf,
   VRINGS,
 } from "./arena.ts";
+import { type Tally, tallyCounters } from "./rings_tally.ts";
 import {
   type Case,
   cases,
@@ -63,26 +65,6 @@ const GROWN_BYTES = 4096;
 /** More addresses than a case can bring, so that none is ever forgotten. */
 const FDB_ENTRIES = 1024;
 
-/** What came of cases, to see that they get far. */
-export interface Tally {
-  /** Frames of the bad guest that were taken as good ones, and frames it was given. */
-  frames: number;
-  received: number;
-  /** Why its rings broke, and how often. */
-  readonly reasons: Map<string, number>;
-  /** Deeds between two looks of the switch. */
-  races: number;
-  /** Pages that a translation was asked for. */
-  misses: number;
-  /** Reasons told why chains went back unused. */
-  badChains: number;
-}
-
-/** Nothing came of anything yet. */
-export function newTally(): Tally {
-  return { frames: 0, received: 0, reasons: new Map(), races: 0, misses: 0, badChains: 0 };
-}
-
 /** One ring of the bad guest, as it goes on at any cost. */
 interface BadRing {
   /** Offsets in the first region of the three areas. */
@@ -106,9 +88,9 @@ class BadGuest {
   /** Where its first region starts in the arena. */
   readonly #low: number;
 
-  constructor(arena: Arena, { kind, iommu, start }: Case) {
+  constructor(arena: Arena, { kind, iommu, start, offloads }: Case) {
     this.#arena = arena;
-    this.#kind = kind;
+    this.#kind = offloads ? { ...kind, offloads: EVERY_OFFLOAD } : kind;
     this.#pieces = [LOW, NEXT, FAR].map(({ bytes }) => arena.take(bytes));
     this.#low = this.#pieces[0]?.offset ?? 0;
     const regions = [LOW, NEXT, FAR].map(({ guestAddr }, i) =>
@@ -171,6 +153,8 @@ class BadGuest {
   #frame(at: number): void {
     const { headerBytes } = this.#kind;
     const frame = new Uint8Array(DATA_STEP).fill(0xee);
+    // Where offloads are negotiated, most ask for none: nonsense is not let through then.
+    if (this.#kind.offloads && at / DATA_STEP % 5 > 0) frame.fill(0, 0, headerBytes);
     const to = at / DATA_STEP % 4;
     frame.set([to === 0 ? 1 : 2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, 0x99], headerBytes);
     this.#arena.bytes.set(frame, this.#low + at);
@@ -237,11 +221,26 @@ class BadGuest {
         const at = this.#rings[op.ring].areas[0] + 16 * (op.slot % size) + 8;
         return this.#arena.view.setUint32(this.#low + at, GROWN_BYTES, true);
       }
+      case "asks":
+        return this.#asks(op);
       case "frame":
         this.#arena.bytes[
           this.#low + DATA_AT + DATA_STEP * op.frame + this.#kind.headerBytes + 5
         ] = op.to;
     }
+  }
+
+  #asks({ frame: number, slot, what }: Op & { readonly do: "asks" }): void {
+    const { header, frame } = what(this.#kind.headerBytes);
+    const at = DATA_AT + DATA_STEP * number;
+    const room = LOW.bytes - at;
+    const { bytes } = this.#arena;
+    bytes.set(header.subarray(0, room), this.#low + at);
+    if (room < this.#kind.headerBytes + frame.length) return;
+    bytes.set(frame, this.#low + at + this.#kind.headerBytes);
+    const length = this.#kind.headerBytes + frame.length;
+    const desc = { address: at, length, flags: 0, next: slot };
+    this.#desc(this.#rings[1].areas[0] + 16 * (slot % this.#kind.size), 1, desc);
   }
 
   /** Offers the next entry, if the ring is not full; `head` of its own choice or in order. */
@@ -317,8 +316,8 @@ class World {
     this.#tally = tally;
     this.bad = new BadGuest(this.arena, one);
     this.good = [
-      new GoodGuest(this.arena, 1, one.goodPacked, true),
-      new GoodGuest(this.arena, 2, !one.goodPacked, false),
+      new GoodGuest(this.arena, 1, one.goodPacked, true, one.takes[0] ? EVERY_OFFLOAD : CHECKSUMS),
+      new GoodGuest(this.arena, 2, !one.goodPacked, false, one.takes[1] ? EVERY_OFFLOAD : {}),
     ];
     const ports = [this.bad, ...this.good].map(({ port }) => port);
     this.path = makeDatapath(ports, {
@@ -439,10 +438,7 @@ class World {
     this.arena.checkGuards();
     this.bad.checkHolds();
     for (const guest of this.good) this.arena.checkNoSecret(guest.piece);
-    for (const base of [this.bad.port.counterBase]) {
-      this.#tally.frames += this.path.counters[base] ?? 0;
-      this.#tally.received += this.path.counters[base + 12] ?? 0;
-    }
+    tallyCounters(this.#tally, this.path, this.bad.port, this.good);
   }
 }
 
