@@ -187,6 +187,21 @@ peerTest("hosts that know a route reflector alone", NEEDS_FOR_FABRIC, async () =
   await fabric.ping(two, three);
   // By the way between the two, not by the reflector's.
   await fabric.knows(3, two.mac, 2);
+  // A second network beside the first, over the same sessions.
+  for (const [host, peer] of [[1, 2], [2, 1], [3, 1]] as const) {
+    const words = ["--vni", "200", "--peer", hostAddress(peer), "--mtu", "1400"];
+    const { code, output } = await fabric.emit(
+      host,
+      ...words,
+      ...host === 1 ? ["--reflector"] : [],
+    );
+    assert.equal(code, 0, output);
+  }
+  await until("2 to flood to 3 in the second network", async () => {
+    const rows = await fabric.fdb(2, "dev vx200");
+    return rows.some((row) => row.startsWith(`00:00:00:00:00:00 dst ${hostAddress(3)} `));
+  });
+  await fabric.ping(two, three);
 });
 
 peerTest("three hosts, joined by a static list", NEEDS_FOR_FABRIC, async (t) => {

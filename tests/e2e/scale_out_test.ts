@@ -14,7 +14,7 @@ import { migrate } from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
-import { introduce, macOf, transfer } from "../harness/traffic.ts";
+import { introduce, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
 
 const HOSTS = [1, 2, 3];
@@ -129,6 +129,53 @@ async function frames(hosts: Hosts): Promise<void> {
   }
 }
 
+/** Addresses behind one guest's NIC. */
+const MANY = 50;
+
+/**
+ * Host 1's uplink goes down, with which its bridge forgets all addresses behind it, and comes back:
+ * the switch tells them again, and no guest need say a word.
+ */
+async function uplinkReturns(
+  hosts: Hosts,
+  watches: readonly FdbWatch[],
+  listed: boolean,
+): Promise<void> {
+  const { fabric } = hosts;
+  const guest = await NetGuest.start({ socket: hosts.at(1).socket, mac: macOf(1) });
+  try {
+    const macs = Array.from({ length: MANY }, (_, i) => macOf(100 + i));
+    for (const [number, mac] of macs.entries()) {
+      const hello = numberedFrame("ff:ff:ff:ff:ff:ff", mac, number, 60);
+      await until("room for a frame", () => guest.send(hello));
+    }
+    const all = async (host: number): Promise<void> => {
+      for (const mac of macs) {
+        await until(`host ${host} to have ${mac}`, () => fabric.places(host, mac, 1));
+      }
+    };
+    await all(1);
+    await all(2);
+    const since = Date.now();
+    await fabric.run(1, "ip link set dev vsw100 down");
+    // With a list nobody tells the others.
+    const forgetful = watches[listed ? 0 : 1] as FdbWatch;
+    for (const mac of macs) await forgetful.event(since, new RegExp(`^Deleted ${mac} `));
+    const up = Date.now();
+    await fabric.run(1, "ip link set dev vsw100 up");
+    await all(1);
+    await all(2);
+    const first = Math.min(...macs.map((mac) => watches[0]?.last(up, mac) ?? 0));
+    const last = Math.max(...watches.flatMap((watch) => macs.map((mac) => watch.last(up, mac))));
+    console.log(
+      `    ${MANY} addresses told by their switch: ${(last - first).toFixed(1)} ms from the ` +
+        "first in its bridge to the last in the last host's table",
+    );
+  } finally {
+    guest.close();
+  }
+}
+
 /** A Linux guest moves from host 1 to host 2 and back while another on host 3 pings it. */
 async function thereAndBack(
   hosts: Hosts,
@@ -188,6 +235,10 @@ for (const [name, words, nic] of WAYS) {
       await t.step("frames pass between all hosts unchanged", () => frames(hosts));
       const watches: FdbWatch[] = [];
       for (const host of HOSTS) watches.push(await hosts.fabric.watch(host));
+      await t.step(
+        "an uplink goes down and comes back",
+        () => uplinkReturns(hosts, watches, words.includes("--static")),
+      );
       await t.step(
         "a guest migrates to another host and back",
         () => thereAndBack(hosts, watches, nic),
