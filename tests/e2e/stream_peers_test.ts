@@ -41,7 +41,7 @@ peerTest("QEMU guests without shared memory talk by streams, in both modes", mis
   await using bed = await Bed.in(
     folder,
     1,
-    ...["-p", `client=stream:${client}`, "-p", `server=stream:${server},mode=connect`],
+    ...["-p", `client=stream:${client}`, "-p", `server=stream:${server},mode=connect,uplink=off`],
   );
   const guests = await bed.linux([{}, streamGuest(client, false), streamGuest(server, true)]);
   const [one, two, three] = guests;

@@ -296,3 +296,34 @@ Deno.test("the thread sleeps with a silent peer, and with one that stopped readi
     return peer.frames >= txFrames;
   });
 });
+
+Deno.test("whoever the switch connects to is an uplink, if nothing else is said", async () => {
+  using folder = new TempFolder();
+  const [one, two] = [folder.file("one.sock"), folder.file("two.sock")];
+  using first = new StreamListener(one);
+  using second = new StreamListener(two);
+  const talk = async (option: string): Promise<number> => {
+    const ports = [`one=stream:${one},mode=connect`, `two=stream:${two},mode=connect${option}`];
+    await using bed = await Bed.in(folder, 1, ...ports.flatMap((port) => ["-p", port]));
+    const guest = await bed.guest(1);
+    assert.equal((await bed.process.port("vm1")).uplink, false);
+    assert.equal((await bed.process.port("one")).uplink, true);
+    assert.equal((await bed.process.port("two")).uplink, option === "");
+    using a = await first.accept();
+    using b = await second.accept();
+    // A broadcast gets to the guest, and its own, sent after that, to both.
+    await a.send(numberedFrame(BROADCAST, PEER, 1, 60));
+    assert(await guest.waitFor(isNumbered, 60_000));
+    const last = numberedFrame(BROADCAST, guest.options.mac, 2, 60);
+    assert(guest.send(last));
+    const number = (frame: Uint8Array): number => frame[17] ?? 0;
+    let got = 0;
+    await b.waitFor("the guest's broadcast", (frame) => {
+      if (isNumbered(frame)) got++;
+      return isNumbered(frame) && number(frame) === 2;
+    });
+    return got;
+  };
+  assert.equal(await talk(""), 1, "nothing passes from one uplink to another");
+  assert.equal(await talk(",uplink=off"), 2);
+});

@@ -1,6 +1,7 @@
 /** Kinds of ports besides vhost-user ones, as operators write them everywhere. */
 import { strict as assert } from "node:assert";
 import { mergeConfig, readConfigObject } from "../../../../lib/control/config/config.ts";
+import { checkNames } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { readPort } from "../../../../lib/control/api/bodies.ts";
 import type { PortConfig } from "../../../../lib/control/types.ts";
@@ -61,4 +62,43 @@ Deno.test("two ports have no device together", () => {
     () => mergeConfig({}, { ports }, "/run/ctl"),
     controlError("invalid", /share tap:vsw0/),
   );
+});
+
+Deno.test("the socket of a stream is written the same everywhere, relative where its kind of path is", async () => {
+  for (const kind of ["stream", "seqpacket"] as const) {
+    const port = { name: "net", kind, path: `${kind}:/x/net.sock`, mode: "connect", mtu: 9000 };
+    assert.deepEqual(parsePortSpec(`net=${port.path},mode=connect,mtu=9000`, "/run"), port);
+    const input = readConfigObject({
+      port: [{ name: "net", socket: `${kind}:net.sock`, mode: "connect", mtu: 9000 }],
+      sockets: { directory: "/x" },
+    });
+    assert.deepEqual(mergeConfig(input, {}, "/run/ctl").ports, [port]);
+    const body = { name: "net", path: `${kind}:../x/net.sock`, mode: "connect", mtu: 9000 };
+    assert.deepEqual(await bodyPort(body), port);
+    const here = parsePortSpec(`net=${kind}:net.sock`, "/run").path;
+    assert.equal(here, `${kind}:${Deno.cwd()}/net.sock`);
+    for (const option of ["queues=2", "multi=2", "mac=52:54:00:00:00:01", "offer=gpa"]) {
+      const why = new RegExp(`means nothing for .* ${kind}: .*mode, mtu`);
+      assert.throws(
+        () => parsePortSpec(`net=${kind}:/x,${option}`, "/run"),
+        controlError("invalid", why),
+      );
+    }
+    assert.throws(
+      () => parsePortSpec(`net=${kind}:`, "/run"),
+      controlError("invalid", /must name/),
+    );
+  }
+});
+
+Deno.test("two ports have no socket together, whatever is behind them", () => {
+  for (
+    const [one, other] of [["stream:/x", "/x"], ["/x", "seqpacket:/x"], [
+      "stream:/x",
+      "seqpacket:/x",
+    ]]
+  ) {
+    const ports = [parsePortSpec(`a=${one}`, "/run"), parsePortSpec(`b=${other}`, "/run")];
+    assert.throws(() => checkNames(ports), controlError("invalid", /share \/x/));
+  }
 });
