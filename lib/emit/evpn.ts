@@ -71,9 +71,9 @@ function notesOf(fabric: Fabric): string[] {
   ];
 }
 
-/** Commands that make a device unless it is there. */
-function make(name: string, rest: string): string {
-  return `there ${name} || ip link add ${name} ${rest}`;
+/** Makes a device unless it is there. @param command of `ip` */
+function make(name: string, command: string): string {
+  return `there ${name} || { ip ${command}; made="${name} $made"; }`;
 }
 
 function deviceCommands(fabric: Fabric): string[] {
@@ -81,12 +81,12 @@ function deviceCommands(fabric: Fabric): string[] {
   const learning = fabric.static ? "learning" : "nolearning";
   const port = fabric.static ? "learning on neigh_suppress off" : "learning off neigh_suppress on";
   return [
-    make(bridge, "type bridge mcast_snooping 0"),
+    make(bridge, `link add ${bridge} type bridge mcast_snooping 0`),
     make(
       vxlan,
-      `type vxlan id ${vni} local ${local} dstport ${VXLAN_PORT} ${learning} ttl ${TTL}`,
+      `link add ${vxlan} type vxlan id ${vni} local ${local} dstport ${VXLAN_PORT} ${learning} ttl ${TTL}`,
     ),
-    `there ${tap} || ip tuntap add dev ${tap} mode tap user ${user} vnet_hdr`,
+    make(tap, `tuntap add dev ${tap} mode tap user ${user} vnet_hdr`),
     "# The host itself is no part of the guests' network: it says nothing there and hears nothing",
     `for name in ${bridge} ${vxlan} ${tap}; do`,
     `  ip link set dev "$name" mtu ${mtu}`,
@@ -140,6 +140,7 @@ function checks(fabric: Fabric): string[] {
     'there() { ip link show dev "$1" > /dev/null 2>&1; }',
     'quiet() { [ ! -d "/proc/sys/net/$1" ] || echo "$4" > "/proc/sys/net/$1/conf/$2/$3"; }',
     'is() { ip -d link show dev "$1" | grep -qF -e "$2"; }',
+    '[ "$(id -u)" = 0 ] || fail "Run this as root"',
     `if there ${bridge} && ! is ${bridge} 'bridge forward_delay'; then`,
     `  fail '${bridge} is there and no bridge: say --bridge NAME'`,
     "fi",
@@ -164,6 +165,12 @@ function checks(fabric: Fabric): string[] {
   ];
 }
 
+/** A failure takes with it what the script has made, and nothing else. */
+const UNDO: readonly string[] = [
+  "made=",
+  "trap '[ $? = 0 ] || for name in $made; do ip link del dev \"$name\"; done' EXIT",
+];
+
 function addScript(
   fabric: Fabric,
   commands: readonly string[],
@@ -172,7 +179,12 @@ function addScript(
   const config = frr === null
     ? []
     : ["", "# What FRR shall do", "$vtysh -f /dev/stdin << 'END'", ...frr, "END"];
-  return ["", "# What must hold", ...checks(fabric), "", "# Devices", ...commands, ...config];
+  return [
+    ...["", "# What must hold", ...checks(fabric)],
+    ...["", "# Devices; those that are made here go again if something fails", ...UNDO],
+    ...commands,
+    ...config,
+  ];
 }
 
 /** Hosts that a static list has, and those that it has no more. */

@@ -157,6 +157,15 @@ peerTest("three hosts, joined by EVPN as emit prints it", NEEDS_FOR_FABRIC, asyn
     await fabric.ping(one, two);
   });
 
+  await t.step("what FRR refuses leaves no devices behind", async () => {
+    const words = ["--vni", "300", "--peer", hostAddress(2), "--mtu", "1400", "--as", "65099"];
+    const { code, output } = await fabric.emit(1, ...words);
+    assert.notEqual(code, 0);
+    assert.match(output, /BGP is already running; AS is 65000/);
+    assert.doesNotMatch(await fabric.run(1, "ip -brief link"), /300/);
+    await fabric.ping(one, two);
+  });
+
   await t.step("a station moves, and every host knows where", async () => {
     const there = await move(fabric, watches, one, 2, three);
     const back = await move(fabric, watches, there.station, 1, three);

@@ -38,6 +38,20 @@ Deno.test("the same words give the same text, of lines that a shell reads", asyn
   }
 });
 
+Deno.test("whoever is not root is told so", async () => {
+  const child = new Deno.Command("sh", {
+    ...Deno.uid() === 0 ? { uid: 65534, gid: 65534 } : {},
+    ...{ cwd: "/", stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // It ends before it has read all.
+  await writer.write(new TextEncoder().encode(emit().script.join("\n"))).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stderr } = await child.output();
+  assert.equal(code, 1);
+  assert.equal(new TextDecoder().decode(stderr), "Run this as root\n");
+});
+
 Deno.test("the first line has the words that print it again", () => {
   const first = (words: Partial<FabricWords>, remove = false): string =>
     emit(words, remove).script[1] ?? "";
