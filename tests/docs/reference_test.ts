@@ -85,6 +85,7 @@ Deno.test("pages name only flags, counters and reasons that there are", () => {
     const page of [
       "README.md",
       "docs/operate.md",
+      "docs/scale-out.md",
       "docs/attach.md",
       "docs/reference.md",
       "docs/drivers.md",

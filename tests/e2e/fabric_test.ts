@@ -8,6 +8,7 @@ import {
   type FdbWatch,
   hostAddress,
   NEEDS_FOR_FABRIC,
+  NEEDS_FOR_FRR,
   type Station,
 } from "../harness/fabric.ts";
 import { peerTest } from "../harness/peers.ts";
@@ -99,7 +100,7 @@ async function leaves(fabric: Fabric, ...words: readonly string[]): Promise<void
   }
 }
 
-peerTest("three hosts, joined by EVPN as emit prints it", NEEDS_FOR_FABRIC, async (t) => {
+peerTest("three hosts, joined by EVPN as emit prints it", NEEDS_FOR_FRR, async (t) => {
   await using fabric = await Fabric.make(3);
   await t.step("what is missing is said before anything is made", async () => {
     const said = await fabric.emit(1, "--vni", "100", "--peer", hostAddress(2));
@@ -181,7 +182,7 @@ peerTest("three hosts, joined by EVPN as emit prints it", NEEDS_FOR_FABRIC, asyn
   await t.step("nothing stays", () => leaves(fabric));
 });
 
-peerTest("hosts that know a route reflector alone", NEEDS_FOR_FABRIC, async () => {
+peerTest("hosts that know a route reflector alone", NEEDS_FOR_FRR, async () => {
   await using fabric = await Fabric.make(3);
   for (const host of HOSTS) await fabric.startFrr(host);
   await fabric.join(1, [2, 3], "--reflector");

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import { buildGuestImage, missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { QemuGuest } from "../../lib/demo/qemu.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
-import { Fabric, type FdbWatch, NEEDS_FOR_FABRIC } from "../harness/fabric.ts";
+import { Fabric, type FdbWatch, NEEDS_FOR_FABRIC, NEEDS_FOR_FRR } from "../harness/fabric.ts";
 import { addressOf, pingAll, pingMeanwhile } from "../harness/guests.ts";
 import { migrate } from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
@@ -229,7 +229,7 @@ const WAYS: readonly (readonly [string, readonly string[], readonly string[]])[]
 for (const [name, words, nic] of WAYS) {
   peerTest(
     `guests of switches on three hosts, by ${name}`,
-    [...NEEDS_FOR_FABRIC, ...missingQemuPackages()],
+    [...words.includes("--static") ? NEEDS_FOR_FABRIC : NEEDS_FOR_FRR, ...missingQemuPackages()],
     async (t) => {
       await using hosts = await Hosts.start(words);
       await t.step("frames pass between all hosts unchanged", () => frames(hosts));

@@ -30,9 +30,14 @@ function mayMakeFabrics(): boolean {
 
 /** Debian packages that are not there, and rights that this user has not. */
 export const NEEDS_FOR_FABRIC: readonly string[] = [
-  ...hasProgram("vtysh") ? [] : ["frr"],
   ...hasProgram("bridge") ? [] : ["iproute2"],
   ...mayMakeFabrics() ? [] : ["(as root)"],
+];
+
+/** The same for hosts that FRR joins. */
+export const NEEDS_FOR_FRR: readonly string[] = [
+  ...NEEDS_FOR_FABRIC,
+  ...hasProgram("vtysh") ? [] : ["frr"],
 ];
 
 /** Address of a host, by number from 1 on. */
