@@ -158,6 +158,10 @@ export const SIOCGIFHWADDR = 0x8927n;
 export const SIOCGIFMTU = 0x8921n;
 /** Sets it; needs CAP_NET_ADMIN. */
 export const SIOCSIFMTU = 0x8922n;
+/** ethtool(8): ifreq, the value is the address of a command. */
+export const SIOCETHTOOL = 0x8946n;
+/** Whether the link is up: u32 command, u32 answer. */
+export const ETHTOOL_GLINK = 0xa;
 /** An operator wants it up. */
 export const IFF_UP = 0x1;
 /** It has a carrier and works. */
@@ -175,6 +179,8 @@ export const TUNSETVNETHDRSZ = 0x400454d8n;
 export const TUNSETCARRIER = 0x400454e2n;
 /** Ethernet frames. */
 export const IFF_TAP = 0x2;
+/** The device stays when its last descriptor is closed. */
+export const IFF_PERSIST = 0x800;
 /** One descriptor for each of several queues. */
 export const IFF_MULTI_QUEUE = 0x100;
 /** Frames without four bytes of protocol in front. */

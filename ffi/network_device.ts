@@ -7,11 +7,13 @@
 import {
   AF_NETLINK,
   AF_UNIX,
+  ETHTOOL_GLINK,
   IF_NAME_BYTES_MAX,
   IFF_RUNNING,
   IFF_UP,
   IFREQ_VALUE,
   RTMGRP_LINK,
+  SIOCETHTOOL,
   SIOCGIFFLAGS,
   SIOCGIFHWADDR,
   SIOCGIFMTU,
@@ -103,6 +105,22 @@ export function networkDevice(name: string): NetworkDevice | null {
     if (error instanceof SystemError && error.code === ENODEV) return null;
     throw error;
   }
+}
+
+/**
+ * Whether there is a device of that name, once those that are being removed are gone: the other
+ * questions see them still, and who opens one then makes it anew.
+ */
+export function networkDeviceStays(name: string): boolean {
+  const request = ifreq(name);
+  const command = new Uint32Array([ETHTOOL_GLINK, 0]);
+  const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(command));
+  request.setBigUint64(IFREQ_VALUE, BigInt(address), true);
+  let stays = false;
+  ask((fd) => {
+    stays = libc.ioctl(fd, SIOCETHTOOL, request.buffer) === 0 || errno() !== ENODEV;
+  });
+  return stays;
 }
 
 /** Switches a device on. @throws {SystemError} EPERM: that needs CAP_NET_ADMIN; ENODEV */

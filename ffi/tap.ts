@@ -7,6 +7,7 @@
 import {
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
+  IFF_PERSIST,
   IFF_TAP,
   IFF_VNET_HDR,
   IFREQ_VALUE,
@@ -34,6 +35,8 @@ export interface TapQueue {
   readonly name: string;
   /** It may have several queues. */
   readonly multiQueue: boolean;
+  /** It stays when its last descriptor is closed. */
+  readonly persistent: boolean;
 }
 
 function nameIn(request: DataView<ArrayBuffer>): string {
@@ -76,7 +79,8 @@ export function tapQueue(fd: number): TapQueue {
   if ((flags & IFF_NO_PI) === 0 || (flags & IFF_VNET_HDR) === 0) {
     throw new RangeError("it was opened without IFF_NO_PI or IFF_VNET_HDR");
   }
-  return { fd, name: nameIn(request), multiQueue: (flags & IFF_MULTI_QUEUE) !== 0 };
+  const multiQueue = (flags & IFF_MULTI_QUEUE) !== 0;
+  return { fd, name: nameIn(request), multiQueue, persistent: (flags & IFF_PERSIST) !== 0 };
 }
 
 function setNumber(fd: number, request: bigint, value: number, what: string): void {

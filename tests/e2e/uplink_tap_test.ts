@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import type { NetGuest } from "../../lib/guest/net_guest.ts";
 import { vuswitch } from "../harness/switch_process.ts";
 import { Bed } from "../harness/bed.ts";
+import { Bystanders } from "../harness/bystanders.ts";
 import {
   addTap,
   deviceExists,
@@ -127,3 +128,121 @@ tapTest(
     }
   },
 );
+
+tapTest(
+  "a device that is switched off is reported with what helps, and frames for it are counted",
+  async () => {
+    using device = new TapDevice();
+    await using bed = await Bed.make(1, "-p", `up=tap:${device.name}`);
+    const guest = await bed.guest(1);
+    ip("link", "set", device.name, "down");
+    await untilLink(bed, "down");
+    const { problems, verdict } = await bed.portNamed("up");
+    assert.deepEqual(problems.map(({ code }) => code), ["uplink-down"]);
+    assert.match(
+      verdict,
+      new RegExp(`${device.name} is switched off: ip link set ${device.name} up`),
+    );
+    assert(guest.send(numberedFrame(BROADCAST, guest.options.mac, 0, 60)));
+    await until("the frame is counted", async () => {
+      return (await bed.portNamed("up")).counters["txDroppedUplinkDown"] !== 0;
+    });
+    ip("link", "set", device.name, "up");
+    await untilLink(bed, "up");
+    assert.deepEqual((await bed.portNamed("up")).problems, []);
+  },
+);
+
+tapTest("a hundred deletions under load cost no other port a frame", async () => {
+  using device = new TapDevice();
+  await using bed = await Bed.make(3, "-p", `up=tap:${device.name}`);
+  using others = await Bystanders.attach(bed.socket(1), bed.socket(2));
+  const guest = await bed.guest(3);
+  const flood = setInterval(() => {
+    for (let i = 0; i < 32; i++) guest.send(numberedFrame(BROADCAST, guest.options.mac, i, 200));
+  }, 2);
+  try {
+    for (let round = 0; round < 100; round++) {
+      ip("link", "del", device.name);
+      addTap(device.name);
+      if (round % 10 === 0) await others.check();
+    }
+    await others.check();
+    await untilLink(bed, "up");
+    using peer = new PacketPeer(device.name);
+    await peer.waitFor("the flood goes on there", isNumbered);
+  } finally {
+    clearInterval(flood);
+  }
+  for (const port of [1, 2]) {
+    const { counters } = await bed.port(port);
+    assert.equal(counters["txDroppedRingBroken"], 0);
+  }
+});
+
+tapTest("tags pass inline, and frames longer than the device's MTU do not leave", async () => {
+  using device = new TapDevice();
+  await using bed = await Bed.make(1, "-p", `up=tap:${device.name}`);
+  using peer = new PacketPeer(device.name);
+  const guest = await bed.guest(1);
+  const tagged = (type: number, bytes: number): Uint8Array => {
+    const frame = numberedFrame(BROADCAST, guest.options.mac, type, bytes);
+    frame.set([type >> 8, type & 0xff, 0x20, 0x64], 12);
+    return frame;
+  };
+  const isOurs = (frame: Uint8Array): boolean => frame[14] === 0x20 && frame[15] === 0x64;
+  const source = `52:54:00:00:01:01`.split(":").map((byte) => parseInt(byte, 16));
+  for (const type of [0x8100, 0x88a8]) {
+    assert(guest.send(tagged(type, 100)));
+    // A packet socket has the tag beside the frame: what comes back to the switch has it inside.
+    await peer.waitFor(
+      "the tagged frame, in whatever form",
+      (frame) =>
+        source.every((byte, i) => frame[6 + i] === byte) &&
+        !(frame[12] === 0x80 && frame[13] === 0x35),
+    );
+    const back = tagged(type, 100);
+    back.set([0x52, 0x54, 0, 0, 1, 1, 0x52, 0x54, 0, 0, 1, 0x77]);
+    assert(peer.send(back));
+    assert.deepEqual(await guest.waitFor(isOurs, WAIT_MS_MAX), back);
+  }
+  // MTU, Ethernet header and two tags.
+  assert(guest.send(numberedFrame(BROADCAST, guest.options.mac, 1, 1500 + 22 + 1)));
+  assert(guest.send(numberedFrame(BROADCAST, guest.options.mac, 2, 1500 + 22)));
+  const longest = await peer.waitFor("the longest frame", isNumbered);
+  assert.equal(longest.length, 1522);
+  assert.equal((await bed.portNamed("up")).counters["txDroppedOversize"], 1);
+  ip("link", "set", device.name, "mtu", "9000");
+  await until("the new MTU is in force", async () => (await bed.portNamed("up")).mtu === 9000);
+  assert(guest.send(numberedFrame(BROADCAST, guest.options.mac, 3, 9014)));
+  assert.equal((await peer.waitFor("a jumbo frame", isNumbered)).length, 9014);
+});
+
+tapTest("several queues serve one device, and answers come back to a guest", async () => {
+  using device = new TapDevice("multi_queue");
+  await using bed = await Bed.make(1, "-p", `up=tap:${device.name},queues=4`);
+  using peer = new PacketPeer(device.name);
+  const guest = await bed.guest(1);
+  await exchange(guest, peer, [60, 1000, 1514]);
+  assert.equal((await bed.portNamed("up")).device?.queues, 4);
+});
+
+tapTest("what cannot be opened ends in one line with what helps", async () => {
+  using device = new TapDevice();
+  await using bed = await Bed.make(1, "-p", `up=tap:${device.name}`);
+  const refused = async (spec: string, said: RegExp): Promise<void> => {
+    const { code, stderr } = await vuswitch("port", "add", spec, "--ctl", bed.process.ctl);
+    assert.notEqual(code, 0, spec);
+    assert.match(stderr, said);
+    assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
+  };
+  const one = device.name;
+  await refused(`b=tap:${one},queues=2`, /multi_queue/);
+  await refused(`c=tap:${one}`, /EBUSY|EINVAL/);
+  await refused("d=tap:lo", /no TAP device/);
+  await refused("e=tap:/dev/tap99999", /ENOENT.*ifindex/);
+  await refused("f=tap:fd=999999", /EBADF|no queue of a TAP device/);
+  const name = deviceName();
+  await refused(`g=tap:${name},mtu=65535`, /MTU 1500, and cannot be given 65535.*65521/);
+  assert(!deviceExists(name), "nothing is left behind");
+});

@@ -15,9 +15,10 @@ import { ControlError, type PortConfig, type PortStatus, type VringStatus } from
 import type { PortContext } from "../vhost_port/context.ts";
 import { PortHistory } from "../vhost_port/history.ts";
 import { ALONE } from "../vhost_port/status.ts";
+import { DropWatch } from "./drop_watch.ts";
 import { makeUplink } from "./kinds.ts";
 import { uplinkStatus } from "./status.ts";
-import type { Uplink, UplinkHost } from "./uplink.ts";
+import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
 
 /** One port. Control thread only. */
 export class UplinkPort implements ServedPort {
@@ -29,6 +30,7 @@ export class UplinkPort implements ServedPort {
   readonly #context: PortContext;
   readonly #uplink: Uplink;
   readonly #history = new PortHistory();
+  readonly #drops: DropWatch;
   #mtu: number | null = null;
   #linkUp = false;
   #admin: PortStatus["admin"] = "up";
@@ -54,6 +56,13 @@ export class UplinkPort implements ServedPort {
       commands.removePort({ port: number });
       throw error;
     }
+    this.#drops = new DropWatch({
+      counters: () => this.plane.thread.portCounters(number),
+      failed: (code, text) => {
+        this.#history.failed(code, text);
+        this.#log("warn", code, text);
+      },
+    });
   }
 
   #host(): UplinkHost {
@@ -114,13 +123,18 @@ export class UplinkPort implements ServedPort {
   status(relations: PortRelations = ALONE): PortStatus {
     return uplinkStatus({
       config: this.config,
-      uplink: this.#uplink.facts,
+      uplink: this.#facts(),
       admin: this.#admin,
       mtu: this.#mtu,
       relations,
       history: this.#history,
       counters: this.plane.thread.portCounters(this.number),
     });
+  }
+
+  #facts(): UplinkFacts {
+    const facts = this.#uplink.facts;
+    return { ...facts, problems: [...facts.problems, ...this.#drops.problems] };
   }
 
   /** Nobody knows who is there. */
@@ -161,6 +175,7 @@ export class UplinkPort implements ServedPort {
   callBlocked(): void {}
 
   close(): void {
+    this.#drops.close();
     this.#uplink.close();
     this.plane.thread.commands.removePort({ port: this.number });
   }

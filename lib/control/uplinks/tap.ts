@@ -10,6 +10,7 @@ import {
   drainDeviceNews,
   type NetworkDevice,
   networkDevice,
+  networkDeviceStays,
   openDeviceNews,
   queueAddress,
   setTapCarrier,
@@ -18,7 +19,8 @@ import {
 } from "../../../ffi/mod.ts";
 import { TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
 import { NO_OFFLOADS, offloadNames } from "../../virtio/offloads.ts";
-import { ControlError } from "../types.ts";
+import { ControlError, type PortProblem } from "../types.ts";
+import type { UplinkReason } from "./reasons.ts";
 import { openQueues, readTapTarget, tapError, type TapTarget } from "./tap_device.ts";
 import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
 
@@ -38,12 +40,16 @@ export class TapUplink implements Uplink {
   #offloads = NO_OFFLOADS;
   /** It was not there before, and ends with its descriptors. */
   #isOurs = false;
+  /** Somebody else made it, to stay. */
+  #isAnothers = false;
   #name: string;
   /** What was found last; null: its namespace is another one. */
   #device: NetworkDevice | null = null;
   #newsFd = -1;
   #isOpen = false;
   #retry: { reason: string; afterMs: number } | null = null;
+  /** It is there, and was not to be had. */
+  #isRefused = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pauseMs = RETRY_MS_MIN;
 
@@ -86,10 +92,16 @@ export class TapUplink implements Uplink {
 
   /** Opens the device's queues and has them served. @throws {ControlError} */
   #take(): void {
-    const { name, fds, offloads, made } = openQueues(this.#target);
-    this.#name = name;
+    const { name, fds, offloads, persistent, made } = openQueues(this.#target);
     this.#fds = fds;
+    if (this.#isAnothers && !persistent) {
+      // It went in the moment that it was opened, and so was made anew.
+      this.#release();
+      throw new ControlError("failed", `device ${this.#name} is gone`);
+    }
+    this.#name = name;
     this.#isOurs ||= made;
+    this.#isAnothers = persistent;
     this.#offloads = offloads;
     for (const [lane, fd] of fds.entries()) {
       if (!this.#host.startLane(lane, "tap", fd, offloads)) {
@@ -147,8 +159,6 @@ export class TapUplink implements Uplink {
     this.#host.log("warn", "uplink-down", `${reason}; it is taken up again when it is back`);
     this.#pauseMs = RETRY_MS_MIN;
     this.#wait(reason);
-    // It may be there again already, and the news of that was the same as of its end.
-    this.#lookAgain();
   }
 
   #wait(reason: string): void {
@@ -164,7 +174,7 @@ export class TapUplink implements Uplink {
     if (fd !== null) return;
     // One that we made is made again, but not at once: whoever removed it may be at work.
     const mayMake = this.#isOurs && this.#pauseMs >= RETRY_MS_MAX;
-    if (file === null && networkDevice(this.#name) === null && !mayMake) {
+    if (file === null && !networkDeviceStays(this.#name) && !mayMake) {
       this.#wait(`device ${this.#name} is gone`);
       return;
     }
@@ -173,7 +183,9 @@ export class TapUplink implements Uplink {
     } catch (error) {
       this.#release();
       const reason = tapError(error, this.#target).message;
-      if (this.#retry?.reason !== reason) {
+      const isGone = file === null && !networkDeviceStays(this.#name);
+      if (this.#retry?.reason !== reason && !isGone) {
+        this.#isRefused = true;
         this.#host.failed("uplink-refused", reason);
         this.#host.log("warn", "uplink-refused", reason);
       }
@@ -182,6 +194,7 @@ export class TapUplink implements Uplink {
     }
     clearTimeout(this.#timer);
     this.#retry = null;
+    this.#isRefused = false;
     this.#host.log("info", "uplink-back", `device ${this.#name} is back`);
     this.#look();
   }
@@ -211,8 +224,29 @@ export class TapUplink implements Uplink {
           queues: this.#fds.length,
         }
         : null,
-      problems: [],
+      problems: this.#problems(),
     };
+  }
+
+  #problems(): PortProblem[] {
+    const problem = (code: UplinkReason, text: string, hint: string | null): PortProblem[] => [
+      { code, text, hint },
+    ];
+    if (this.#retry !== null) {
+      const hint = "it is taken up by itself as soon as it can be opened";
+      return problem(this.#isRefused ? "uplink-refused" : "uplink-down", this.#retry.reason, hint);
+    }
+    if (this.#fds.length === 0) {
+      return problem(
+        "uplink-down",
+        `device ${this.#name} is gone`,
+        "its descriptor is of no use now",
+      );
+    }
+    if (!this.#isOpen || this.#device === null || this.#device.running) return [];
+    if (this.#device.up) return problem("uplink-down", `device ${this.#name} has no carrier`, null);
+    const hint = `ip link set ${this.#name} up`;
+    return problem("uplink-down", `device ${this.#name} is switched off`, hint);
   }
 
   close(): void {

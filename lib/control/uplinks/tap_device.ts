@@ -57,6 +57,8 @@ export interface OpenTap {
   readonly fds: number[];
   /** What frames may ask for, OFFLOAD_ bits. */
   readonly offloads: number;
+  /** It stays without its descriptors: somebody else made it. */
+  readonly persistent: boolean;
   /** It was not there before, and ends with its descriptors. */
   readonly made: boolean;
 }
@@ -185,7 +187,7 @@ export function openQueues(target: TapTarget): OpenTap {
     const offloads = setOffloads(first.fd);
     if (target.fd === null) setMtu(name, target);
     if (made) setNetworkDeviceUp(name);
-    return { name, fds, offloads, made };
+    return { name, fds, offloads, persistent: first.persistent, made };
   } catch (error) {
     for (const fd of fds) closeFd(present(fd, "a descriptor"));
     throw tapError(error, target);
