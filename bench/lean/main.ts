@@ -6,6 +6,7 @@
  */
 import { setThreadCpus } from "../../ffi/mod.ts";
 import { digits, quantile, QUANTILES } from "../statistics.ts";
+import { wakeAlone } from "./eventfd_alone.ts";
 import { LeanGuest } from "./guest.ts";
 import { awaitSwitch, flood, type Pair, ping, rate, wake } from "./loads.ts";
 import { confirmRate, searchRate, type Trial } from "./search.ts";
@@ -94,6 +95,9 @@ async function flooded(pair: Pair, { seconds, stations, known }: LeanTask): Prom
 
 async function run(task: LeanTask): Promise<LeanResult> {
   setThreadCpus([task.cpu]);
+  if (task.kind === "eventfd") {
+    return times(await measured(() => wakeAlone(task.otherCpu, task.seconds, task.restMs)));
+  }
   const shape = { packed: task.ring === "packed", bytes: task.bytes, ringSize: RING_SIZE };
   using one = await LeanGuest.start(task.sockets[0], 0, shape);
   using other = await LeanGuest.start(task.sockets[1], 1, shape);
@@ -104,6 +108,8 @@ async function run(task: LeanTask): Promise<LeanResult> {
     ping(pair, WARM_UP_SECONDS);
     result = times(await measured(() => ping(pair, task.seconds)));
   } else if (task.kind === "wake") {
+    // Code that has run a few times only is interpreted, on either side: 100 us and more a frame.
+    await flood(pair, WARM_UP_SECONDS, 2);
     result = times(await measured(() => wake(pair, task.seconds, task.restMs)));
   } else if (task.kind === "zero-loss") result = await zeroLoss(pair, task.seconds);
   else result = await flooded(pair, task);

@@ -6,13 +6,15 @@
 
 /** What to do, and to whom. */
 export interface LeanTask {
-  readonly kind: "ping" | "wake" | "zero-loss" | "flood";
+  readonly kind: "ping" | "wake" | "eventfd" | "zero-loss" | "flood";
   readonly sockets: readonly [string, string];
   readonly ring: "split" | "packed";
   /** Frame size without FCS, bytes; up to 1514. */
   readonly bytes: number;
   /** Processor to stay on. */
   readonly cpu: number;
+  /** eventfd: processor of the thread that is woken. */
+  readonly otherCpu: number;
   /** How long to measure; of a search, how long its last trial takes. */
   readonly seconds: number;
   /** flood: stations on both sides together that talk. */

@@ -30,12 +30,16 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
 }
 
 /** Runs a task beside a switch. @throws what the process says, or its last words */
-export async function driveLean(rival: Rival, wish: LeanWish, bench: Bench): Promise<Sample> {
+export async function driveLean(
+  rival: Pick<Rival, "sockets" | "pids">,
+  wish: LeanWish,
+  bench: Bench,
+): Promise<Sample> {
   const [one = "", other = ""] = rival.sockets;
   const { cpus, seconds } = bench;
   const task: LeanTask = {
     ...{ stations: 2, known: wish.stations ?? 2, restMs: 5, ...wish },
-    ...{ sockets: [one, other], cpu: cpus.generator, seconds },
+    ...{ sockets: [one, other], cpu: cpus.generator, otherCpu: cpus.switch, seconds },
   };
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", MAIN, JSON.stringify(task)],

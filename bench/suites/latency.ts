@@ -46,6 +46,16 @@ function pingCell(ring: "split" | "packed", bytes: number, kinds = PING_KINDS): 
   };
 }
 
+/** No switch: what waking a thread takes on this machine. */
+function eventfdAlone(restMs: number): Contender {
+  const wish: LeanWish = { kind: "eventfd", ring: "split", bytes: 64, restMs };
+  return {
+    name: "eventfd alone",
+    missing: [],
+    run: (bench) => driveLean({ sockets: [], pids: [] }, wish, bench),
+  };
+}
+
 function wakeCell(restMs: number): Cell {
   const wish: LeanWish = { kind: "wake", ring: "split", bytes: 64, restMs };
   return {
@@ -57,7 +67,10 @@ function wakeCell(restMs: number): Cell {
     x: null,
     subject: vuswitchAdaptive.name,
     goal: { times: null, value: WAKE_US_MAX },
-    contenders: [vuswitchAdaptive, vuswitch, ovs].map((kind) => leanContender(kind, wish)),
+    contenders: [
+      ...[vuswitchAdaptive, vuswitch, ovs].map((kind) => leanContender(kind, wish)),
+      eventfdAlone(restMs),
+    ],
     memoryMib: RIVAL_MIB,
     overheadSeconds: 4,
   };
