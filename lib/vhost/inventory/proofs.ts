@@ -96,6 +96,7 @@ export const TRANSLATED: readonly Proof[] = [
 /** All there is about checksums and segments. */
 export const OFFLOADS: readonly Proof[] = [
   ["tests/model/offload_test.ts", "a receiver gets what it takes, and everything else as"],
+  ["tests/e2e/offload_test.ts", "QEMU offloads: every pair of TSO, checksums alone and none"],
 ];
 /** All there is about announcements. */
 export const RARP: readonly Proof[] = [
