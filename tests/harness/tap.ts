@@ -18,7 +18,7 @@ const PACKET_IGNORE_OUTGOING = 23;
 const FRAME_BYTES_MAX = 70_000;
 
 /** What is missing here for tests with network devices. */
-function missing(): string[] {
+export function tapMissing(): string[] {
   const lacks: string[] = [];
   if (!hasProgram("ip")) lacks.push("iproute2");
   try {
@@ -32,7 +32,7 @@ function missing(): string[] {
 
 /** Registers a test that needs TAP devices. */
 export function tapTest(name: string, run: (t: Deno.TestContext) => Promise<void>): void {
-  peerTest(name, missing(), run);
+  peerTest(name, tapMissing(), run);
 }
 
 let last = 0;
