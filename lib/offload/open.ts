@@ -16,8 +16,8 @@
  * | a checksum, where TCP or UDP begin | it goes where theirs stands, and it is no fragment         |
  * | a checksum elsewhere               | behind the headers that are known, within the frame        |
  * | segments                           | a checksum too; TCP or UDP, IPv4 or IPv6 as it says; a     |
- * |                                    | size above 0; lengths of IP and UDP that are the frame's;  |
- * |                                    | at most {@linkcode CUTS_MAX} of them                       |
+ * |                                    | least size; lengths of IP and UDP that are the frame's; no |
+ * |                                    | more of them than {@linkcode CUTS_MAX} or, of UDP, 128     |
  * | segments, of which one would do    | as a checksum alone: nothing is to be cut                  |
  *
  * `hdr_len` is not even read. Data-plane thread only.
@@ -91,13 +91,26 @@ import {
   VERSION,
 } from "./headers.ts";
 import { fold, sumView } from "./checksum.ts";
-import { copyHeaders, headersOffset, headersView, keepHeaders } from "./private.ts";
+import {
+  copyHeaders,
+  copyMoreHeaders,
+  headersOffset,
+  headersView,
+  keepHeaders,
+} from "./private.ts";
 
 /**
  * Segments of one frame at most. TCP of the smallest MSS that systems take, 48, makes 1366 of the
  * longest frame.
  */
 export const CUTS_MAX = 2048;
+/** Of a datagram, what Linux takes (UDP_MAX_SEGMENTS): it drops one that asks for more. */
+const UDP_CUTS_MAX = 128;
+/**
+ * Least payload of a segment of TCP: that MSS without the 40 bytes that options may have. Smaller ones
+ * are nothing but work for whoever cuts them. A datagram may be of any size.
+ */
+const TCP_CUT_BYTES_MIN = 8;
 
 /** Bytes that are copied at first: nearly all headers. */
 const FIRST_BYTES = 128;
@@ -133,8 +146,9 @@ export function openOffloads(count: number, headerBytes: number, may: number): v
   if (!any) return;
   noteOffloads();
   for (let frame = 0; frame < count; frame++) {
-    if (frameOffloads[frame] === NO_OFFLOADS || frameBytes[frame]! < 0) continue;
-    const asks = judge(frame, may);
+    if (frameOffloads[frame] === NO_OFFLOADS) continue;
+    // What is no frame asks for nothing: a capture gets those too.
+    const asks = frameBytes[frame]! < 0 ? NO_OFFLOADS : judge(frame, may);
     if (asks === BAD) {
       frameOffloads[frame] = NO_OFFLOADS;
       frameBytes[frame] = FRAME_BAD_OFFLOAD;
@@ -213,7 +227,8 @@ function judgeChecksum(frame: number, bytes: number, have: number, may: number):
     if (start < inner()) return BAD;
     frameCsumEnd[frame] = bytes;
   }
-  if (have < least) copyHeaders(frame, frame, least);
+  // What was judged is not read again.
+  if (have < least) copyMoreHeaders(frame, have, least);
   keepHeaders(frame, least);
   return OFFLOAD_CSUM;
 }
@@ -248,7 +263,7 @@ function judgeCut(frame: number, bytes: number, have: number, may: number): numb
   const transport = found[TRANSPORT]!;
   const end = found[HEADERS_END]!;
   const at = headersOffset(frame);
-  if (size === 0 || found[PACKET_END] !== bytes) return BAD;
+  if (size < (udp ? 1 : TCP_CUT_BYTES_MIN) || found[PACKET_END] !== bytes) return BAD;
   if (udp && headersView.getUint16(at + transport + UDP_LENGTH) !== bytes - transport) return BAD;
   const begun = (saidFlags[frame]! & VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0;
   const place = checksumOffset(found[PROTOCOL]!);
@@ -256,7 +271,7 @@ function judgeCut(frame: number, bytes: number, have: number, may: number): numb
   if (begun && !placed) return BAD;
   const payload = bytes - end;
   if (payload <= size) return judgeChecksum(frame, bytes, have, may);
-  if (payload > size * CUTS_MAX) return BAD;
+  if (payload > size * (udp ? UDP_CUTS_MAX : CUTS_MAX)) return BAD;
   frameHeaders[frame] = end;
   frameNetwork[frame] = found[NETWORK]!;
   frameCsumStart[frame] = transport;

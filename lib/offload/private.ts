@@ -39,13 +39,33 @@ export function copyHeaders(frame: number, to: number, bytes: number): void {
   for (let word = 0; word < HEAD_WORDS; word++) {
     headersView.setInt32(target + 4 * word, frameHead[frame * HEAD_WORDS + word]!, true);
   }
-  let done = HEAD_BYTES;
-  for (let segment = frameSegment[frame]!; done < bytes; segment++) {
-    const room = segmentBytes[segment]!;
-    const part = room < bytes - done ? room : bytes - done;
-    const offset = segmentOffset[segment]!;
+  copyRest(frame, target, HEAD_BYTES, bytes);
+}
+
+/**
+ * Has the copy of a frame's own headers, of `have` bytes, go on to `bytes`; those that are there stay
+ * as they were read.
+ * @param have at least HEAD_BYTES
+ */
+export function copyMoreHeaders(frame: number, have: number, bytes: number): void {
+  copyRest(frame, headersOffset(frame), have, bytes);
+}
+
+/** Copies bytes `from` to `to` of a frame, behind its head, to where they stand behind `target`. */
+function copyRest(frame: number, target: number, from: number, to: number): void {
+  let done = from;
+  let skip = from - HEAD_BYTES;
+  for (let segment = frameSegment[frame]!; done < to; segment++) {
+    const room = segmentBytes[segment]! - skip;
+    if (room <= 0) {
+      skip = -room;
+      continue;
+    }
+    const part = room < to - done ? room : to - done;
+    const offset = segmentOffset[segment]! + skip;
     copyBytes(HEADERS_WINDOW, target + done, segmentWindow[segment]!, offset, part);
     done += part;
+    skip = 0;
   }
 }
 

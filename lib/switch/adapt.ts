@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { BURST_FRAMES } from "../virtio/burst.ts";
+import { BURST_FRAMES, frameBytes } from "../virtio/burst.ts";
 import {
   beginCut,
   hasSegment,
@@ -17,7 +17,7 @@ import {
   makeSegment,
   mayMake,
 } from "../offload/make.ts";
-import { frameOffloads, OFFLOAD_CUTS } from "../virtio/offloads.ts";
+import { frameGsoSize, frameHeaders, frameOffloads, OFFLOAD_CUTS } from "../virtio/offloads.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import type { Sink } from "./ports/port.ts";
@@ -29,8 +29,13 @@ import type { Sink } from "./ports/port.ts";
 export const MADE_MAX = 16384;
 /** What a frame made costs, in descriptors of chains that are read (vhost_port.ts). */
 const STEPS_A_FRAME = 20;
+/**
+ * Segments of this payload cost whoever cuts them behind us no more than their bytes do. A kernel takes
+ * 0.35 us for each, as long as two frames made, and does it within our call.
+ */
+const CRUMB_BYTES = 512;
 
-/** Frames made of the burst at hand. */
+/** Frames made of the burst at hand, or as many as it cost. */
 const work = { made: 0 };
 /** Frames to be delivered together, and how many. */
 const batch = new Uint16Array(BURST_FRAMES);
@@ -60,13 +65,17 @@ export function deliverAdapted(
   for (let i = start; i < start + count; i++) {
     const frame = list[i]!;
     const asks = frameOffloads[frame]!;
-    if ((asks & refused) !== 0 && work.made >= MADE_MAX) {
+    const whole = (asks & refused) === 0;
+    const crumbs = whole && (asks & OFFLOAD_CUTS) !== 0 ? crumbsOf(frame) : 0;
+    if ((!whole || crumbs > 0) && work.made >= MADE_MAX) {
       counters[base + PORT.txDroppedUncut]!++;
       continue;
     }
     if (!hasRoom()) flush(path, sink);
-    if ((asks & refused) === 0) batch[filled.count++] = frame;
-    else if ((asks & OFFLOAD_CUTS) !== 0) {
+    if (whole) {
+      work.made += crumbs;
+      batch[filled.count++] = frame;
+    } else if ((asks & OFFLOAD_CUTS) !== 0) {
       putCut(path, sink, frame);
       counters[base + PORT.txCut]!++;
     } else {
@@ -76,6 +85,13 @@ export function deliverAdapted(
     }
   }
   flush(path, sink);
+}
+
+/** What it costs to cut a large frame behind us beyond what its bytes do, as frames made. */
+function crumbsOf(frame: number): number {
+  const payload = frameBytes[frame]! - frameHeaders[frame]!;
+  const size = frameGsoSize[frame]!;
+  return size >= CRUMB_BYTES ? 0 : Math.ceil(2 * (payload / size - payload / CRUMB_BYTES));
 }
 
 /** Puts the segments of a large frame into the batch. */

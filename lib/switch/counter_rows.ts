@@ -114,7 +114,7 @@ export const PORT_ROWS = [
   [
     "txDroppedUncut",
     "frames",
-    "large, to be cut for the guest, and the sender's share of cutting in one visit was used up",
+    "large, to be cut for the guest or behind it, and the sender's share of that in one visit was used up",
   ],
   ["txDroppedBufferTooSmall", "frames", "the guest's buffers cannot hold it"],
   ["txDroppedOversize", "frames", "longer than this port's MTU allows"],

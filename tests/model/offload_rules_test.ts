@@ -5,8 +5,10 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { headersView } from "../../lib/offload/private.ts";
 import { PORT } from "../../lib/switch/counters.ts";
 import type { Datapath } from "../../lib/switch/datapath.ts";
+import { FRAME_RUNT, frameBytes } from "../../lib/virtio/burst.ts";
 import type { QueueFeatures } from "../../lib/virtio/ring.ts";
 import { askingHeader, frameOf, headerOf, headersOf, type Packet, segmentsOf } from "./packets.ts";
 import { Bench, makePath, poll } from "./two_ports.ts";
@@ -71,7 +73,8 @@ const GOOD = { flags: 1, type: 1, hdrLen, size: 1400, start, offset: 16 };
 Deno.test("what a frame's own headers do not bear out is dropped, counted, and harms no other", () => {
   const bad: readonly (readonly [string, Parameters<typeof headerOf>[0]])[] = [
     ["no size", { ...GOOD, size: 0 }],
-    ["more segments than one may ask for", { ...GOOD, size: 1 }],
+    ["segments of a byte", { ...GOOD, size: 1 }],
+    ["smaller segments than any TCP makes", { ...GOOD, size: 7 }],
     ["IPv6", { ...GOOD, type: 4 }],
     ["UDP", { ...GOOD, type: 5 }],
     ["UFO", { ...GOOD, type: 3 }],
@@ -111,5 +114,117 @@ Deno.test("offloads that were not negotiated are refused", () => {
     while (poll(path, sender) > 0);
     assert.equal(count(path, sender, "rxDroppedBadOffload"), dropped);
     assert.equal(receiver.received().length, 1 - dropped);
+  }
+});
+
+Deno.test("as many segments may be asked for as whoever cuts them takes, and no more", () => {
+  const guests = [bench(0, SENDS), bench(1, TAKES)];
+  const [sender, receiver] = guests;
+  assert(sender && receiver);
+  const path = makePath(guests);
+  for (
+    const [protocol, bytes, size, passes] of [
+      ["tcp", 2048 * 8, 8, true],
+      ["tcp", 2048 * 8 + 1, 8, false],
+      ["tcp", 2048 * 9, 9, true],
+      ["udp", 128, 1, true],
+      ["udp", 129, 1, false],
+      ["udp", 128 * 300, 300, true],
+      ["udp", 128 * 300 + 1, 300, false],
+    ] as const
+  ) {
+    const packet = { ...PACKET, protocol, payload: new Uint8Array(bytes) };
+    assert(sender.send(frameOf(packet, "begun"), [], false, askingHeader(packet, size)));
+    while (poll(path, sender) > 0 || sender.port.debt > 0);
+    sender.tx.takeUsed();
+    const what = `${bytes} of ${protocol} by ${size}`;
+    assert.equal(receiver.received().length, passes ? 1 : 0, what);
+    while (receiver.offer([2048], false));
+  }
+  assert.equal(count(path, sender, "rxDroppedBadOffload"), 3);
+});
+
+Deno.test("crumbs that are handed on whole are paid for by their sender, and end in one visit", () => {
+  const guests = [bench(0, SENDS), bench(1, TAKES)];
+  const [sender, receiver] = guests;
+  assert(sender && receiver);
+  const path = makePath(guests);
+  const crumbs = { ...TCP, payload: new Uint8Array(2048 * 8) };
+  const common = { ...TCP, payload: new Uint8Array(1448 * 11) };
+  for (let i = 0; i < 4; i++) {
+    assert(sender.send(frameOf(common, "begun"), [], false, askingHeader(common, 1448)));
+  }
+  assert.equal(poll(path, sender), 4);
+  assert.equal(receiver.received().length, 4);
+  assert.equal(sender.port.debt, 0, "large frames as they are cost what is copied");
+  sender.tx.takeUsed();
+  for (let i = 0; i < 12; i++) {
+    assert(sender.send(frameOf(crumbs, "begun"), [], false, askingHeader(crumbs, 8)));
+    while (receiver.offer([2048], false));
+  }
+  assert.equal(poll(path, sender), 12);
+  const whole = receiver.received().length;
+  assert(whole > 0 && whole < 6, `${whole} frames of 2,048 segments in one visit`);
+  assert.equal(count(path, receiver, "txDroppedUncut"), 12 - whole);
+  assert(sender.port.debt > whole * 2048 * 20, `${sender.port.debt} steps are owed`);
+  assert.equal(poll(path, sender), 0, "its visits are left out");
+});
+
+Deno.test("a capture gets runts that ask for offloads as what they are", () => {
+  const guests = [bench(0, SENDS), bench(1, TAKES)];
+  const [sender, receiver] = guests;
+  assert(sender && receiver);
+  const path = makePath(guests);
+  const seen: number[] = [];
+  sender.port.tap = {
+    ...{ port: sender.port, accepts: 0 },
+    deliver: (_path, list, start, count) => {
+      for (const frame of list.slice(start, start + count)) seen.push(frameBytes[frame] ?? NaN);
+    },
+  };
+  const frame = frameOf(TCP, "begun");
+  const ask = headerOf({ ...GOOD, type: 0 });
+  assert(sender.send(frame.subarray(0, 5), [], false, ask));
+  assert(sender.send(frame, [], false, ask));
+  assert(
+    sender.send(frame.subarray(0, 13), [], true, headerOf({ ...GOOD, type: 0, start: 60_000 })),
+  );
+  while (poll(path, sender) > 0);
+  assert.deepEqual(seen, [FRAME_RUNT, frame.length, FRAME_RUNT]);
+  assert.equal(count(path, sender, "txCompleted"), 1, "of runts nothing is made");
+  assert.equal(count(path, sender, "rxDroppedMalformed"), 2);
+  assert.equal(receiver.received().length, 1);
+});
+
+Deno.test("headers that were judged are delivered, whatever their sender makes of them meanwhile", () => {
+  // A checksum of what a tunnel carries stands behind the bytes that are copied at first.
+  const payload = new Uint8Array(400).map((_, i) => i & 0xff);
+  const tunnel = { ...PACKET, payload };
+  const frame = frameOf(tunnel, "full");
+  const ask = headerOf({ flags: 1, start: 200, offset: 6 });
+  for (const cuts of [[], [20, 60, 61, 130, 170]]) {
+    const guests = [bench(0, SENDS), bench(1, TAKES)];
+    const [sender, receiver] = guests;
+    assert(sender && receiver);
+    const path = makePath(guests);
+    const from = sender.ram.take(0, 1);
+    assert(sender.send(frame, cuts, false, ask));
+    const read = headersView.getUint16;
+    let changed = false;
+    headersView.getUint16 = (at, little) => {
+      if (!changed) {
+        for (let i = 28; i < 12 + 128; i++) sender.ram.write(from + i, Uint8Array.of(0xee));
+      }
+      changed = true;
+      return read.call(headersView, at, little);
+    };
+    try {
+      assert.equal(poll(path, sender), 1);
+    } finally {
+      headersView.getUint16 = read;
+    }
+    assert(changed);
+    const [got] = receiver.received();
+    assert.deepEqual(got, frame);
   }
 });

@@ -76,8 +76,8 @@ function fitting(one: Packet): Packet {
   return { ...one, payload: one.payload.slice(0, most) };
 }
 
-/** The segments that a ring has buffers for. */
-const SEGMENTS_MAX = 200;
+/** The segments that a ring has buffers for, and that a datagram may ask for. */
+const SEGMENTS_MAX = { tcp: 200, udp: 128 };
 
 const job: fc.Arbitrary<Job> = fc.record({
   packet: packet.map(fitting),
@@ -85,7 +85,7 @@ const job: fc.Arbitrary<Job> = fc.record({
   cuts: fc.array(fc.nat(300), { maxLength: 6 }),
   indirect: fc.boolean(),
 }).map((one) => {
-  const least = Math.ceil(one.packet.payload.length / SEGMENTS_MAX);
+  const least = Math.ceil(one.packet.payload.length / SEGMENTS_MAX[one.packet.protocol]);
   return { ...one, size: one.size === 0 ? 0 : Math.max(one.size, least) };
 });
 
