@@ -19,12 +19,10 @@ export const BURST_FRAMES = 128;
 /** A burst takes no further chain once it holds more segments than this. */
 export const CHAIN_SEGMENTS_MAX = 32768;
 /**
- * A burst of frames that may be large takes no further chain once it holds more bytes than this: a
- * visit is as long as one of common frames is, 25 us of copying.
+ * A burst takes no further chain once it holds more bytes than this: a visit to a sender of long
+ * frames is as long as one to a sender of common ones, of which a whole burst is less; 25 us of copying.
  */
-const LARGE_BURST_BYTES: number = 2 ** 18;
-/** More than any burst holds. */
-const ANY_BYTES: number = 2 ** 30;
+export const BURST_BYTES_MAX: number = 2 ** 18;
 /**
  * Segments of frames taken start here. In front of each frame one stays free, for a private copy of
  * its headers (lib/offload/open.ts), but in a plain burst.
@@ -135,11 +133,6 @@ export function beginBurst(): void {
   form.plain = false;
   form.inOrder = false;
   form.offloads = false;
-}
-
-/** Bytes after which a burst takes no further chain. @param offloads frames may be large */
-export function burstBytesMax(offloads: boolean): number {
-  return offloads ? LARGE_BURST_BYTES : ANY_BYTES;
 }
 
 /** Whether frames of the burst ask for offloads, as offloads.ts beside this has it; at first none. */

@@ -16,7 +16,7 @@ import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
 import {
   beginBurst,
   BUFFER_SEGMENTS,
-  burstBytesMax,
+  BURST_BYTES_MAX,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -82,7 +82,7 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
   let slot = queue.availSlot;
   let segment = TAKEN_SEGMENTS + 1;
   let taken = 0;
-  let bytesLeft = burstBytesMax(queue.offloads);
+  let bytesLeft = BURST_BYTES_MAX;
   walk[WALK_STEPS] = STEPS_MAX;
   // A chain whose head was seen may end behind the last slot counted: all of it is available.
   while (left > 0 && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0 && bytesLeft > 0) {

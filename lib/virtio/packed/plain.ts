@@ -8,6 +8,7 @@
  */
 import {
   beginPlainBurst,
+  BURST_BYTES_MAX,
   CHAIN_BYTES_MAX,
   frameBytes,
   frameId,
@@ -76,8 +77,9 @@ export function takePlainPacked(
   let end = 0;
   let delta = 0;
   let window = 0;
+  let bytesLeft = BURST_BYTES_MAX;
   let taken = 0;
-  for (; taken < count; taken++) {
+  for (; taken < count && bytesLeft > 0; taken++) {
     const idFlags = desc[4 * slot + 3]!;
     const id = idFlags & 0xffff;
     if ((idFlags & PLAIN_MASK) !== plain || id >= size) break;
@@ -101,6 +103,7 @@ export function takePlainPacked(
     segmentOffset[taken] = at + delta;
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
+    bytesLeft -= length;
     frameId[taken] = id;
     if (++slot === size) {
       slot = 0;

@@ -14,7 +14,7 @@ import { BAD_CHAIN, CHAIN_NO_ROOM, noteBadChain } from "../bad_chain.ts";
 import {
   beginBurst,
   BUFFER_SEGMENTS,
-  burstBytesMax,
+  BURST_BYTES_MAX,
   CHAIN_BYTES_MAX,
   CHAIN_SEGMENTS_MAX,
   frameBytes,
@@ -84,7 +84,7 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
   const first = queue.lastAvail;
   let segment = TAKEN_SEGMENTS + 1;
   let taken = 0;
-  let bytesLeft = burstBytesMax(queue.offloads);
+  let bytesLeft = BURST_BYTES_MAX;
   walk[WALK_STEPS] = STEPS_MAX;
   while (
     taken < count && segment <= CHAIN_SEGMENTS_MAX && walk[WALK_STEPS]! > 0 && bytesLeft > 0

@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { beginPlainBurst, CHAIN_BYTES_MAX, frameBytes, frameId, HEAD_BYTES } from "../burst.ts";
+import {
+  beginPlainBurst,
+  BURST_BYTES_MAX,
+  CHAIN_BYTES_MAX,
+  frameBytes,
+  frameId,
+  HEAD_BYTES,
+} from "../burst.ts";
 import { bufferBytes, bufferId, DELIVERED, DELIVERED_BYTES } from "../deliver.ts";
 import { splitTaken } from "../inflight/region.ts";
 import {
@@ -59,8 +66,9 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
   let end = 0;
   let delta = 0;
   let window = 0;
+  let bytesLeft = BURST_BYTES_MAX;
   let taken = 0;
-  for (; taken < count; taken++) {
+  for (; taken < count && bytesLeft > 0; taken++) {
     const head = avail[AVAIL_RING + ((first + taken) & mask)]!;
     if (head >= size) break;
     const low = desc[4 * head]!;
@@ -83,6 +91,7 @@ export function takePlainSplit(queue: SplitQueue, memory: GuestMemory, framesMax
     segmentOffset[taken] = at + delta;
     segmentBytes[taken] = length - least;
     frameBytes[taken] = length - headerBytes;
+    bytesLeft -= length;
     frameId[taken] = head;
   }
   taken = openPlainFrames(taken, headerBytes, offloads);
