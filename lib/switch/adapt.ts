@@ -23,10 +23,11 @@ import type { Datapath } from "./datapath.ts";
 import type { Sink } from "./ports/port.ts";
 
 /**
- * Frames made of one burst at most, for all its receivers: 2 ms. Four frames of 64 KiB, as many as a
- * burst holds, make 180 for a receiver; a flood to many, or a sender that wants crumbs, ends here.
+ * Frames made of one burst at most, for all its receivers: 1 ms, of crumbs behind the longest headers.
+ * Four frames of 64 KiB, as many as a burst holds, make 180 for a receiver; a flood to more than 20, or a
+ * sender that wants crumbs, ends here.
  */
-export const MADE_MAX = 16384;
+export const MADE_MAX = 4096;
 /** What a frame made costs, in descriptors of chains that are read (vhost_port.ts). */
 const STEPS_A_FRAME = 20;
 /**

@@ -27,6 +27,8 @@ export class VhostPort extends Port {
   readonly vrings: (Vring | null)[];
   /** Deficit: descriptors read beyond its turns; while above 0 its transmit queues are left out. */
   debt = 0;
+  /** The first of its transmit queues that are polled: its visits count rounds. */
+  #first: Vring | null = null;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
   /** Whether what buffers receive is logged as well. */
@@ -45,9 +47,12 @@ export class VhostPort extends Port {
     if (steps > STEPS_A_TURN) this.debt = Math.max(0, this.debt) + steps - STEPS_A_TURN;
   }
 
-  /** A visit is left out, and works the deficit off. @returns frames taken: none */
-  payBack(): number {
-    this.debt -= STEPS_A_TURN;
+  /**
+   * A visit is left out, and works the deficit off: a turn in each round, however many queues there
+   * are. @returns frames taken: none
+   */
+  payBack(vring: Vring): number {
+    if (vring === this.#first || this.#first === null) this.debt -= STEPS_A_TURN;
     return 0;
   }
 
@@ -66,9 +71,12 @@ export class VhostPort extends Port {
 
   /** Transmit queues in service, broken ones left out. */
   override appendSources(list: Source[]): void {
+    this.#first = null;
     for (let number = 1; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
-      if (vring && vring.queue.broken === RING_OK) list.push(vring);
+      if (!vring || vring.queue.broken !== RING_OK) continue;
+      this.#first ??= vring;
+      list.push(vring);
     }
   }
 

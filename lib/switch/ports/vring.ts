@@ -110,8 +110,9 @@ export class Vring implements Source, Sink {
 
   take(path: Datapath): number {
     const { port, queue } = this;
+    // One that broke in this round still counts it.
+    if (port.debt > 0) return port.payBack(this);
     if (queue.broken !== RING_OK) return 0;
-    if (port.debt > 0) return port.payBack();
     const count = queue.take(port.memory, BURST_FRAMES);
     if (count > 0) {
       // A plain burst walked along no chain.
