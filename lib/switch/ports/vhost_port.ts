@@ -17,7 +17,7 @@ import type { Vring } from "./vring.ts";
  * visits are left out until that is worked off. A whole visit may read 16 times as many, half a
  * millisecond in each round and for each queue. Frames of one descriptor are not counted.
  */
-const STEPS_A_TURN = 4096;
+export const STEPS_A_TURN = 4096;
 
 /** One port with a guest. Data-plane thread only. */
 export class VhostPort extends Port {

@@ -14,6 +14,7 @@
  * @module
  */
 import { assert, present } from "../../base/assert.ts";
+import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../../base/limits.ts";
 import { type Arena, WINDOW_BYTES_MAX, WINDOW_STRIDE } from "./arena.ts";
 
 /**
@@ -23,10 +24,17 @@ import { type Arena, WINDOW_BYTES_MAX, WINDOW_STRIDE } from "./arena.ts";
 export const GUEST_WINDOWS_MAX = 17 * 1024;
 /** Bytes of the arena where nothing limits it. */
 export const ARENA_BYTES: number = GUEST_WINDOWS_MAX * WINDOW_STRIDE;
-/** All windows: besides, one for the private memory, and one a receive queue whose frames wait. */
-export const WINDOWS_MAX: number = GUEST_WINDOWS_MAX + 8192 + 1;
 /** The window of the arena's first granule; behind the arena's are windows of private memory. */
 const FIRST_WINDOW = 1;
+/** What a thread has once, or keeps for later, such as the buffers of its lanes: 20 at most. */
+const THREAD_WINDOWS_MAX = 64;
+/**
+ * Windows of private memory: of each receive queue whose frames wait, and of each port's lane, a port
+ * having either.
+ */
+export const PRIVATE_WINDOWS_MAX: number = PORTS_MAX * (QUEUE_PAIRS_MAX + 1) + THREAD_WINDOWS_MAX;
+/** All windows. */
+export const WINDOWS_MAX: number = FIRST_WINDOW + GUEST_WINDOWS_MAX + PRIVATE_WINDOWS_MAX;
 
 /**
  * Up to here a JavaScript loop is not slower than a call into libc, ns measured side by side:
@@ -47,7 +55,7 @@ export const windowOwner: (WindowSet | null)[] = new Array<WindowSet | null>(WIN
 /** Where each window starts in the mapping, bytes. */
 export const windowStart: Float64Array<ArrayBuffer> = new Float64Array(WINDOWS_MAX);
 const freeWindows = Array.from(
-  { length: WINDOWS_MAX - FIRST_WINDOW - GUEST_WINDOWS_MAX },
+  { length: PRIVATE_WINDOWS_MAX },
   (_, i) => WINDOWS_MAX - 1 - i,
 );
 

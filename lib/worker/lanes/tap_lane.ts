@@ -17,6 +17,7 @@
  */
 import { EAGAIN, EBADFD, EINTR, EIO, errno, readFrame, writeFrame } from "../../../ffi/mod.ts";
 import { openOffloads } from "../../offload/open.ts";
+import { adaptingSteps } from "../../switch/adapt.ts";
 import { PORT } from "../../switch/counters.ts";
 import type { Datapath } from "../../switch/datapath.ts";
 import {
@@ -25,9 +26,11 @@ import {
   type LaneStart,
   TAP_HEADER_BYTES,
 } from "../../switch/ports/lane_port.ts";
+import { STEPS_A_TURN } from "../../switch/ports/vhost_port.ts";
 import {
   beginBurst,
   beginPlainBurst,
+  burstHasOffloads,
   FRAME_BYTES_MAX,
   frameBytes,
   frameHeadPairs,
@@ -170,8 +173,10 @@ export class TapLane implements Lane {
     if (code !== EAGAIN && code !== EINTR) this.#fail(path, code);
   }
 
-  /** The buffers are free again. */
-  finish(): void {}
+  /** What was made of its frames is made up for by rounds in which it is not looked at. */
+  finish(): void {
+    if (burstHasOffloads()) this.#rest += Math.floor(adaptingSteps() / STEPS_A_TURN);
+  }
 
   deliver(path: Datapath, list: Uint16Array, start: number, count: number): void {
     const { counters } = path;
