@@ -76,6 +76,14 @@ export const MFD_ALLOW_SEALING = 0x2;
 export const F_ADD_SEALS = 1033;
 /** Reads the seals; EINVAL for a file that is not shmem or hugetlbfs. */
 export const F_GET_SEALS = 1034;
+/** Reads the flags of a descriptor itself (FD_CLOEXEC). */
+export const F_GETFD = 1;
+/** Sets those. */
+export const F_SETFD = 2;
+/** The descriptor is closed by execve(2): nobody handed it over. */
+export const FD_CLOEXEC = 1;
+/** Makes another descriptor of the same open file, which execve(2) closes. */
+export const F_DUPFD_CLOEXEC = 1030;
 /** Reads the flags of the open file (O_*), which all its descriptors share. */
 export const F_GETFL = 3;
 /** Sets those flags; of the ones here only O_NONBLOCK can change. */

@@ -7,9 +7,12 @@
  */
 import {
   F_ADD_SEALS,
+  F_DUPFD_CLOEXEC,
   F_GET_SEALS,
+  F_GETFD,
   F_GETFL,
   F_SETFL,
+  FD_CLOEXEC,
   O_CLOEXEC,
   O_NOFOLLOW,
   O_NONBLOCK,
@@ -59,11 +62,20 @@ export function createPipe(): [number, number] {
   return [ends[0] as number, ends[1] as number];
 }
 
-/** A second descriptor of the same open file. @throws {SystemError} EMFILE, EBADF */
+/** A second descriptor of the same open file, close-on-exec. @throws {SystemError} EMFILE, EBADF */
 export function dupFd(fd: number): number {
-  const copy = libc.dup(fd);
+  const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) throw new SystemError("dup", errno(), `fd ${fd}`);
   return copy;
+}
+
+/**
+ * Whether execve(2) leaves a descriptor open: of those that a process begins with, and of none that
+ * it opened itself with O_CLOEXEC, as all here do. false: it is closed.
+ */
+export function staysOpen(fd: number): boolean {
+  const flags = libc.fcntl(fd, F_GETFD, 0);
+  return flags >= 0 && (flags & FD_CLOEXEC) === 0;
 }
 
 /** What {@linkcode statFd} reads: identity and size (bytes) of the file behind a descriptor. */

@@ -56,8 +56,6 @@ export const SYMBOLS = {
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   // int posix_fallocate(int fd, off_t offset, off_t len)
   posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
-  // int dup(int fd)
-  dup: { parameters: ["i32"], result: "i32" },
 
   // int socket(int domain, int type, int protocol)
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },

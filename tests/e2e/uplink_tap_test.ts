@@ -1,5 +1,6 @@
 /** Uplinks to TAP devices: guests and what is behind the device, with every byte looked at. */
 import { strict as assert } from "node:assert";
+import { closeFd, openTap, TUN_PATH } from "../../ffi/mod.ts";
 import type { NetGuest } from "../../lib/guest/net_guest.ts";
 import { vuswitch } from "../harness/switch_process.ts";
 import { Bed } from "../harness/bed.ts";
@@ -236,9 +237,12 @@ tapTest("what cannot be opened ends in one line with what helps", async () => {
     assert.match(stderr, said);
     assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
   };
-  const one = device.name;
-  await refused(`b=tap:${one},queues=2`, /multi_queue/);
-  await refused(`c=tap:${one}`, /EBUSY|EINVAL/);
+  await refused(`c=tap:${device.name}`, /"up" has tap:.* already/);
+  using busy = new TapDevice();
+  await refused(`b=tap:${busy.name},queues=2`, /multi_queue/);
+  const { fd } = openTap(TUN_PATH, busy.name, false);
+  await refused(`h=tap:${busy.name}`, /EBUSY|EINVAL/);
+  closeFd(fd);
   await refused("d=tap:lo", /no TAP device/);
   await refused("e=tap:/dev/tap99999", /ENOENT.*ifindex/);
   await refused("f=tap:fd=999999", /EBADF|no queue of a TAP device/);

@@ -4,7 +4,7 @@
  * @module
  */
 import { didYouMean } from "../../base/nearest.ts";
-import { targetPath } from "./port_targets.ts";
+import { isSocketTarget, isTargetTemplate, targetPath } from "./port_targets.ts";
 import { numberedNames } from "./port_spec.ts";
 import { ControlError, type LinkConfig, type PortConfig } from "../types.ts";
 
@@ -39,7 +39,7 @@ export function checkNames(ports: readonly PortConfig[]): void {
       if (other) throw invalid(clash(name, port, other));
       owners.set(name, port);
     }
-    if (port.fd !== undefined) continue;
+    if (port.fd !== undefined || isTargetTemplate(port)) continue;
     const path = targetPath(port);
     const other = paths.get(path);
     if (other) {
@@ -73,15 +73,22 @@ export function checkAddition(port: PortConfig, others: Iterable<PortConfig>): v
         "choose another name",
       );
     }
-    // In mode listen the socket itself tells.
     const path = targetPath(port);
-    if (port.mode === "connect" && other.fd === undefined && targetPath(other) === path) {
-      throw new ControlError(
-        "conflict",
-        `Port "${other.name}" has the socket ${path} already`,
-      );
+    if (!mayShare(port) && other.fd === undefined && targetPath(other) === path) {
+      const what = isSocket(port) ? `the socket ${path}` : path;
+      throw new ControlError("conflict", `Port "${other.name}" has ${what} already`);
     }
   }
+}
+
+function isSocket({ kind }: PortConfig): boolean {
+  return kind === undefined || isSocketTarget(kind);
+}
+
+/** Whether it does not matter here who else has a port's target. */
+function mayShare(port: PortConfig): boolean {
+  // A socket in mode listen tells itself.
+  return isSocket(port) ? port.mode !== "connect" : isTargetTemplate(port);
 }
 
 /** Checks the links of a configuration. @throws {ControlError} naming the fix */

@@ -29,8 +29,10 @@ export interface PortTarget {
 const DEVICE_NAME = /^(?!\.{1,2}$)[^/:\s]{1,15}$/;
 
 function readTap(what: string): string {
-  if (/^fd=[0-9]{1,7}$/.test(what)) return what;
-  if (/^\/dev\/\S+$/.test(what)) return what;
+  const fd = /^fd=([0-9]{1,7})$/.exec(what)?.[1];
+  if (fd !== undefined) return `fd=${Number(fd)}`;
+  const file = resolve("/", what);
+  if (what.startsWith("/") && /^\/dev\/\S+$/.test(file)) return file;
   if (!what.startsWith("fd=") && DEVICE_NAME.test(what)) return what;
   throw new ControlError(
     "invalid",
@@ -94,6 +96,11 @@ export function targetPath({ path, kind }: Pick<PortConfig, "path" | "kind">): s
 
 /** The words of {@linkcode PORT_TARGETS}. */
 export const PORT_TARGET_KINDS = Object.keys(PORT_TARGETS) as PortTargetKind[];
+
+/** Whether each port with this target has something else: the kernel numbers devices of a template. */
+export function isTargetTemplate({ path, kind }: Pick<PortConfig, "path" | "kind">): boolean {
+  return kind === "tap" && path.includes("%d");
+}
 
 /** A target as the operator writes it, for the help of a command. */
 export function targetForm(kind: PortTargetKind): string {

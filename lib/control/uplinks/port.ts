@@ -70,7 +70,7 @@ export class UplinkPort implements ServedPort {
     return {
       config: this.config,
       startLane: (...lane) => this.#startLane(...lane),
-      stopLane: (lane) => commands.stopLane({ port: this.number, lane }),
+      stopLane: (lane) => this.#tryTo(() => commands.stopLane({ port: this.number, lane })) ?? [],
       watch: (fd, handler) => this.#context.reactor.add(fd, handler),
       unwatch: (fd) => this.#context.reactor.remove(fd),
       setLink: (up, text) => this.#setLink(up, text),
@@ -102,11 +102,23 @@ export class UplinkPort implements ServedPort {
     }
   }
 
+  /** What the data plane cannot carry out costs this port alone. @returns null: it was not */
+  #tryTo<T>(command: () => T): T | null {
+    try {
+      return command();
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      this.#history.failed("data-plane", error.message);
+      this.#log("warn", "data-plane", error.message);
+      return null;
+    }
+  }
+
   #setLink(up: boolean, text: string | null): void {
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.#history.linkChanged();
-    if (!up) this.flushFdb();
+    if (!up) this.#tryTo(() => this.flushFdb());
     else if (isUplink(this.config)) this.#context.uplinkUp();
     if (text === null) return;
     if (up) this.#log("info", "link-up", `link up, ${text}`);
@@ -117,7 +129,8 @@ export class UplinkPort implements ServedPort {
     if (mtu === this.#mtu) return;
     this.#mtu = mtu;
     const { commands } = this.plane.thread;
-    commands.setFrameMax({ port: this.number, frameBytesMax: frameLimit(mtu) });
+    const frameBytesMax = frameLimit(mtu);
+    this.#tryTo(() => commands.setFrameMax({ port: this.number, frameBytesMax }));
   }
 
   status(relations: PortRelations = ALONE): PortStatus {

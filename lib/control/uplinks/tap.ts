@@ -28,6 +28,12 @@ import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1000;
 
+/** Of what was left open to us, once its device is gone. */
+const OF_NO_USE = "its descriptor is of no use now";
+
+/** Those of this process that have a device. */
+const serving = new Set<TapUplink>();
+
 /** A device behind a port. Control thread only. */
 export class TapUplink implements Uplink {
   readonly #host: UplinkHost;
@@ -103,6 +109,8 @@ export class TapUplink implements Uplink {
     this.#isOurs ||= made;
     this.#isAnothers = persistent;
     this.#offloads = offloads;
+    this.#checkAlone();
+    serving.add(this);
     for (const [lane, fd] of fds.entries()) {
       if (!this.#host.startLane(lane, "tap", fd, offloads)) {
         throw new ControlError("failed", `Cannot add port ${this.#target.port}: no room for it`);
@@ -112,7 +120,23 @@ export class TapUplink implements Uplink {
     this.#setCarrier(this.#isOpen);
   }
 
+  /** Two ports of one device would get each other's frames, by whatever names they have it. */
+  #checkAlone(): void {
+    const address = this.#findDevice();
+    for (const other of serving) {
+      if (address === null || other.#findDevice() !== address || other.#name !== this.#name) {
+        continue;
+      }
+      throw new ControlError(
+        "conflict",
+        `Cannot add port ${this.#target.port}: port "${other.#target.port}" has device ${this.#name} already`,
+        "a port has all queues of its device: queues=N",
+      );
+    }
+  }
+
   #release(): void {
+    serving.delete(this);
     for (const [lane, fd] of this.#fds.entries()) {
       if (lane < this.#lanes) this.#host.stopLane(lane);
       closeFd(fd);
@@ -156,7 +180,10 @@ export class TapUplink implements Uplink {
     this.#release();
     this.#host.setLink(false, reason);
     this.#host.failed("uplink-down", reason);
-    this.#host.log("warn", "uplink-down", `${reason}; it is taken up again when it is back`);
+    const isOver = this.#target.fd !== null;
+    const next = isOver ? OF_NO_USE : "it is taken up again when it is back";
+    this.#host.log("warn", "uplink-down", `${reason}; ${next}`);
+    if (isOver) return;
     this.#pauseMs = RETRY_MS_MIN;
     this.#wait(reason);
   }
@@ -240,7 +267,7 @@ export class TapUplink implements Uplink {
       return problem(
         "uplink-down",
         `device ${this.#name} is gone`,
-        "its descriptor is of no use now",
+        OF_NO_USE,
       );
     }
     if (!this.#isOpen || this.#device === null || this.#device.running) return [];

@@ -6,6 +6,7 @@
  */
 import {
   closeFd,
+  dupFd,
   EACCES,
   EBUSY,
   EINVAL,
@@ -15,8 +16,10 @@ import {
   openTap,
   setNetworkDeviceMtu,
   setNetworkDeviceUp,
+  setNonBlocking,
   setTapHeader,
   setTapOffload,
+  staysOpen,
   SystemError,
   type TapQueue,
   tapQueue,
@@ -124,9 +127,28 @@ export function tapError(error: unknown, target: TapTarget): ControlError {
   throw error;
 }
 
+/**
+ * A queue that whoever started us left open, by a descriptor of our own: theirs stays open, and the
+ * port may come again. One of ours has the queue of another port. @throws {ControlError}
+ */
+function takeLeftOpen(fd: number, port: string): TapQueue {
+  const queue = tapQueue(fd);
+  if (!staysOpen(fd)) {
+    throw new ControlError(
+      "invalid",
+      `Cannot add port ${port}: fd ${fd} is the switch's own`,
+      "name one that whoever started the switch left open",
+    );
+  }
+  const copy = dupFd(fd);
+  // A read would stop the data plane until a frame comes.
+  setNonBlocking(copy);
+  return { ...queue, fd: copy };
+}
+
 /** The first queue. A device made for several queues is opened so even if one is enough. */
-function openFirst({ name, file, fd, queues }: TapTarget): TapQueue {
-  if (fd !== null) return tapQueue(fd);
+function openFirst({ port, name, file, fd, queues }: TapTarget): TapQueue {
+  if (fd !== null) return takeLeftOpen(fd, port);
   if (file !== null) return openTap(file, "", queues > 1);
   try {
     return openTap(TUN_PATH, name, queues > 1);

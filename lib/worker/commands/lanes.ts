@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { EBADF, ENOENT, SystemError } from "../../../ffi/mod.ts";
 import { assert, present } from "../../base/assert.ts";
 import type { LanePort } from "../../switch/ports/lane_port.ts";
 import { makeLane } from "../lanes/mod.ts";
@@ -34,13 +35,20 @@ function startLane(place: Place, given: Given<"startLane">): void {
   port.lanes[number] = lane;
 }
 
-/** @returns descriptors that came by the lane */
+/** Whatever fails, the lane is out of service after it. @returns descriptors that came by the lane */
 function stopLane({ host }: Place, port: LanePort, number: number): number[] {
   const lane = present(port.lanes[number], `lane ${number} of port ${port.index}`);
   port.lanes[number] = null;
-  host.forgetKick(lane.fd);
+  try {
+    host.forgetKick(lane.fd);
+  } catch (error) {
+    // Nothing is watched there: what was to be done is done.
+    if (!(error instanceof SystemError && UNWATCHED.has(error.code))) throw error;
+  }
   return lane.release?.() ?? [];
 }
+
+const UNWATCHED: ReadonlySet<number> = new Set([EBADF, ENOENT]);
 
 /** Stops whatever runs on a port that is to be removed. */
 export function stopLanes(place: Place, port: LanePort): void {

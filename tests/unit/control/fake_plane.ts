@@ -96,6 +96,7 @@ export class FakePlane implements PortThread {
       this.vrings.delete(`${given.port}/${given.vring}`);
       return position;
     },
+    stopLane: () => [],
     setVringEnabled: (given) => void this.#vring(given),
     setVringCall: (given) => {
       this.#vring(given);

@@ -19,6 +19,7 @@ import {
   setNonBlocking,
   socketPair,
   statFd,
+  staysOpen,
   truncateFd,
   writeTenantFd,
 } from "../../../ffi/mod.ts";
@@ -68,6 +69,15 @@ Deno.test("statFd() tells a file by its identity, and that it was changed", () =
   truncateFd(copy, 2 ** 33);
   assert.equal(statFd(fd).sizeBytes, 2 ** 33);
   [fd, other, copy].forEach(closeFd);
+});
+
+Deno.test("staysOpen() tells what a process was handed from what it opened itself", () => {
+  assert(staysOpen(0) && staysOpen(1) && staysOpen(2));
+  const fd = createEventFd();
+  const fds = [fd, dupFd(fd), dupFd(1), ...createPipe(), ...socketPair()];
+  for (const each of fds) assert(!staysOpen(each), `fd ${each}`);
+  fds.forEach(closeFd);
+  assert(!staysOpen(fd), "closed");
 });
 
 Deno.test("only memory has seals", () => {

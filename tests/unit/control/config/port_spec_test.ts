@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { handle } from "../../../../lib/control/api/routes.ts";
 import { mergeConfig, parseLink, readConfigObject } from "../../../../lib/control/config/config.ts";
-import { checkAddition } from "../../../../lib/control/config/names.ts";
+import { checkAddition, checkNames } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import type { SwitchControl } from "../../../../lib/control/api/table.ts";
 import { ControlError, type PortConfig } from "../../../../lib/control/types.ts";
@@ -174,4 +174,24 @@ Deno.test("checkAddition() refuses a port whose name or socket is another's", ()
   conflict(MANY, [{ name: "m1", path: "/x" }], /"m1" would be there twice: template "m\{n\}"/);
   conflict({ name: "x", path: "/a", mode: "connect" }, [A], /"a" has the socket \/a already/);
   checkAddition({ name: "m3", path: "/x" }, [A, B, MANY]);
+});
+
+Deno.test("checkAddition() refuses a port whose device is another's, in whatever way it is written", () => {
+  const read = (name: string, what: string): PortConfig =>
+    parsePortSpec(`${name}=tap:${what}`, "/run");
+  const pairs = [["t2", "t2"], ["fd=5", "fd=05"], ["/dev/tap7", "/dev/./net/..//tap7"]] as const;
+  for (const [one, other] of pairs) {
+    assert.throws(
+      () => checkAddition(read("b", other), [A, read("a", one)]),
+      (error) => {
+        assert(error instanceof ControlError && error.kind === "conflict");
+        assert.equal(error.message, `Port "a" has tap:${one} already`);
+        return true;
+      },
+    );
+  }
+  // The kernel gives each a device of its own.
+  const template = read("a", "vusw%d");
+  checkAddition(read("b", "vusw%d"), [template]);
+  checkNames([template, read("b", "vusw%d")]);
 });

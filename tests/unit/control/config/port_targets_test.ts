@@ -26,6 +26,17 @@ Deno.test("a TAP device is written the same in a specification, a file and a req
   }
 });
 
+Deno.test("a number of a descriptor and a file of a device have one form", () => {
+  for (
+    const [given, kept] of [["fd=005", "fd=5"], ["fd=0", "fd=0"], [
+      "/dev//net/../tap7",
+      "/dev/tap7",
+    ]]
+  ) {
+    assert.equal(parsePortSpec(`up=tap:${given}`, "/run").path, `tap:${kept}`);
+  }
+});
+
 Deno.test("a path with a colon in it is a path", () => {
   for (const path of ["/run/tap:x", "/run/a:b", "/x:/y"]) {
     assert.deepEqual(parsePortSpec(`vm=${path}`, "/run"), { name: "vm", path });
@@ -36,7 +47,7 @@ Deno.test("a path with a colon in it is a path", () => {
 
 Deno.test("what no device can be called, and options that mean nothing there, are refused", () => {
   const names = ["", ".", "..", "a/b", "sixteen-or-more0", "a b", "a:b", "fd=", "fd=x", "fd=-1"];
-  for (const what of [...names, "/etc/passwd", "/dev/"]) {
+  for (const what of [...names, "/etc/passwd", "/dev/", "/dev/../etc/passwd"]) {
     assert.throws(
       () => parsePortSpec(`up=tap:${what}`, "/run"),
       controlError("invalid", /must name a device/),

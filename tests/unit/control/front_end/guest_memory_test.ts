@@ -4,6 +4,7 @@ import { delay } from "@std/async/delay";
 import {
   closeFd,
   createEventFd,
+  dupFd,
   F_SEAL_SEAL,
   F_SEAL_SHRINK,
   fdSeals,
@@ -11,7 +12,6 @@ import {
   truncateFd,
   viewMemory,
 } from "../../../../ffi/mod.ts";
-import { libc } from "../../../../ffi/symbols.ts";
 import {
   mappingKey,
   MappingPool,
@@ -114,7 +114,7 @@ Deno.test("PortMemory.replace() maps regions where the file has them", () => {
 
 Deno.test("PortMemory.replace() maps the same file of two ports once", () => {
   const fd = memoryFile(4 * MIB);
-  const copy = libc.dup(fd);
+  const copy = dupFd(fd);
   check([fd, copy], ({ plane, pool, port }) => {
     const [one, two] = [port(), port()];
     const first = mapped(one.replace([region(0, 4 * MIB)], [fd]));

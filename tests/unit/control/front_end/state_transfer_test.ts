@@ -4,6 +4,7 @@ import { delay } from "@std/async/delay";
 import {
   closeFd,
   createPipe,
+  dupFd,
   fdKind,
   readTenantFd,
   send,
@@ -184,7 +185,7 @@ Deno.test("StateTransfer through the wrong end of a pipe never begins, and ends 
 Deno.test("StateTransfer is not held up by a pipe that is made blocking again", () =>
   bench(async (b) => {
     const [out, into] = createPipe();
-    const again = libc.dup(into);
+    const again = dupFd(into);
     const transfer = b.save(into, pattern(MIB));
     for (let i = 0; i < 2000; i++) libc.fcntl(again, 4, 0);
     // A write that blocked would never let this thread come here: nobody reads yet.
