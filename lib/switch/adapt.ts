@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { BURST_FRAMES, frameBytes } from "../virtio/burst.ts";
+import { BURST_FRAMES, frameBytes, frameSegment, frameSegmentEnd } from "../virtio/burst.ts";
 import {
   beginCut,
   hasSegment,
@@ -41,6 +41,26 @@ const work = { made: 0 };
 /** Frames to be delivered together, and how many. */
 const batch = new Uint16Array(BURST_FRAMES);
 const filled = { count: 0 };
+
+/** Segments of a general burst that sinks were handed, each time. */
+const handed = { segments: 0 };
+
+/** A visit begins: nothing is handed to anybody. */
+export function beginHanding(): void {
+  handed.segments = 0;
+}
+
+/** Frames of a general burst are handed to one sink, which goes through all their segments. */
+export function noteHanded(list: Uint16Array, start: number, count: number): void {
+  for (let i = start; i < start + count; i++) {
+    handed.segments += frameSegmentEnd[list[i]!]! - frameSegment[list[i]!]!;
+  }
+}
+
+/** What sinks went through in this visit, as descriptors of chains that its sender is charged for. */
+export function handedSteps(): number {
+  return handed.segments;
+}
 
 /** A burst with offloads begins. */
 export function beginAdapting(): void {

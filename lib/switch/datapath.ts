@@ -49,7 +49,7 @@ import {
   HEAD_WORDS,
   isPlainBurst,
 } from "../virtio/burst.ts";
-import { beginAdapting, deliverAdapted } from "./adapt.ts";
+import { beginAdapting, beginHanding, deliverAdapted, noteHanded } from "./adapt.ts";
 import { Announcer } from "./announcer.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import { type Fdb, FDB_FULL } from "./fdb.ts";
@@ -177,6 +177,7 @@ const WHOLE_BURST = Uint16Array.from({ length: BURST_FRAMES }, (_, frame) => fra
 export function pollSource(path: Datapath, source: Source): number {
   const count = source.take(path);
   if (count === 0) return 0;
+  beginHanding();
   const { counters } = path;
   const { port } = source;
   counters[WORKER_BASE + (isPlainBurst() ? WORKER.plainFrames : WORKER.generalFrames)]! += count;
@@ -310,6 +311,7 @@ function hand(
   start: number,
   count: number,
 ): void {
+  if (!isPlainBurst()) noteHanded(list, start, count);
   if (burstHasOffloads()) deliverAdapted(path, sink, list, start, count);
   else sink.deliver(path, list, start, count);
 }

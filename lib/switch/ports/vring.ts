@@ -35,7 +35,7 @@ import {
   WALK_STEPS,
 } from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
-import { adaptingSteps } from "../adapt.ts";
+import { adaptingSteps, handedSteps } from "../adapt.ts";
 import { tellBadChains } from "../bad_chains.ts";
 import { PORT, VRING, WORKER, WORKER_BASE } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
@@ -127,7 +127,7 @@ export class Vring implements Source, Sink {
   finish(path: Datapath, count: number): void {
     const { port, queue } = this;
     queue.finish(count);
-    if (burstHasOffloads()) port.charge(adaptingSteps());
+    if (!isPlainBurst()) port.charge(handedSteps() + (burstHasOffloads() ? adaptingSteps() : 0));
     settle(path, this, count);
     if (queue.badChains > 0) tellBadChains(path, this);
     if (queue.broken !== RING_OK) giveUp(path, this);

@@ -69,5 +69,33 @@ Deno.test("what is made of the frames of one visit has a bound that long headers
     path.counters[receiver.port.counterBase + PORT[name]] ?? NaN;
   assert.equal(get("txCut"), 4);
   assert.equal(get("txDroppedUncut"), 12);
-  assert.equal(sender.port.debt, 4 * 1024 * 20 - TURN);
+  // And segments that were gone through: headers and the rest.
+  assert.equal(sender.port.debt, 4 * 1024 * 20 + 16 * 2 - TURN);
+});
+
+Deno.test("a chain of many pieces is paid for once for each port that it goes to", () => {
+  const guests = [0, 1, 2, 3].map((index) => new Bench(index, SHAPE, 0));
+  const [sender, ...others] = guests;
+  assert(sender);
+  const path = makePath(guests);
+  const pieces = 200;
+  const sendTo = (to: number): number => {
+    const cuts = Array.from({ length: pieces - 1 }, (_, i) => 12 + 16 + 1 + i);
+    const frame = new Uint8Array(500);
+    frame.set([to, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1]);
+    for (let i = 0; i < 20; i++) assert(sender.send(frame, cuts, true));
+    for (const other of others) for (let i = 0; i < 20; i++) assert(other.offer([600], false));
+    sender.port.debt = 0;
+    assert.equal(poll(path, sender), 20);
+    sender.tx.takeUsed();
+    others.forEach((other) => other.received());
+    return sender.port.debt;
+  };
+  // Read within a turn, whoever gets it; then gone through by each of three, or by one.
+  const group = sendTo(1);
+  path.fdb.learn(2, 9 << 8, 1, 0);
+  const one = sendTo(2);
+  const segments = 20 * pieces;
+  assert.equal(one, 0, "one port is within its turn");
+  assert.equal(group, 3 * segments - TURN);
 });
