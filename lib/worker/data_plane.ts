@@ -41,6 +41,7 @@ import { EVENT, EventWriter } from "./events.ts";
 import { FlapNews } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
+import { Rota, SOURCES_FEW } from "./rota.ts";
 import { IN_BAND } from "./wire.ts";
 import { WorkMeter } from "./work_meter.ts";
 
@@ -83,6 +84,7 @@ class DataPlaneLoop {
   readonly #inBandCalls: InBandCalls;
   readonly #meter: WorkMeter;
   readonly #collections: CollectionCounter;
+  readonly #rota = new Rota();
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
   /** When the clock was last looked at, ms. */
@@ -135,12 +137,12 @@ class DataPlaneLoop {
     let emptyRounds = 0;
     let rounds = 0;
     let busyUntil = 0;
-    const { sources } = this.#path;
+    let turn = 0;
     const meter = this.#meter;
     while (this.#running) {
       if (this.#mailbox.waiting) this.#obey();
-      let frames = 0;
-      for (let i = 0; i < sources.length; i++) frames += pollSource(this.#path, sources[i]!);
+      turn = (turn + 1) | 0;
+      const frames = this.#visit(turn);
       if (this.#stale) this.#refresh();
       if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
       if (this.#path.announcer.waiting) this.#path.announcer.run();
@@ -159,6 +161,23 @@ class DataPlaneLoop {
       rounds = 0;
     }
     this.#epoll.close();
+  }
+
+  /** One round: looks at each source, or where there are many at those whose turn it is. */
+  #visit(round: number): number {
+    const { sources } = this.#path;
+    let frames = 0;
+    if (sources.length <= SOURCES_FEW) {
+      for (let i = 0; i < sources.length; i++) frames += pollSource(this.#path, sources[i]!);
+      return frames;
+    }
+    for (let i = 0; i < sources.length; i++) {
+      if (this.#rota.leavesOut(i, round)) continue;
+      const taken = pollSource(this.#path, sources[i]!);
+      this.#rota.note(i, taken);
+      frames += taken;
+    }
+    return frames;
   }
 
   /** Finds out for how many rounds {@linkcode LOOK_MS} lasts. @param rounds since it did last */
