@@ -35,3 +35,10 @@ Deno.test("every fuzzer finds faults that are planted", async (t) => {
     }
   });
 });
+
+Deno.test("every fault to plant has its place in the code, those that are seldom tried too", async () => {
+  for (const { file, from, name } of MUTANTS) {
+    const source = await Deno.readTextFile(new URL(`../../${file}`, import.meta.url));
+    assert.equal(source.split(from).length, 2, name);
+  }
+});

@@ -148,7 +148,7 @@ export const MUTANTS: readonly Mutant[] = [
     quick: false,
     name: "a memory table refused half-way stays mapped",
     file: "lib/control/front_end/guest_memory.ts",
-    from: "        for (const done of mapped) this.#pool.release(done);\n",
+    from: "for (const done of mapped) this.#pool.release(done);",
     to: "",
   },
   {
