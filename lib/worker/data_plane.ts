@@ -172,8 +172,9 @@ class DataPlaneLoop {
       return frames;
     }
     for (let i = 0; i < sources.length; i++) {
-      if (this.#rota.leavesOut(i, round)) continue;
-      const taken = pollSource(this.#path, sources[i]!);
+      const source = sources[i]!;
+      if (this.#rota.leavesOut(i, round, source.port.debt)) continue;
+      const taken = pollSource(this.#path, source);
       this.#rota.note(i, taken);
       frames += taken;
     }

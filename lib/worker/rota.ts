@@ -14,7 +14,7 @@ import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 
 /** Up to so many sources, all are looked at in every round. */
 export const SOURCES_FEW = 32;
-/** Looks in a row without frames after which a source is silent; deficits are paid in fewer. */
+/** Looks in a row without frames after which a source is silent. */
 export const SILENT_LOOKS = 255;
 /** A silent source's turn comes once in so many rounds, a power of 2. */
 export const SILENT_ROUNDS = 8;
@@ -26,9 +26,11 @@ export class Rota {
   /**
    * Whether the source at `place` is left out in this round. Places change hands when ports come
    * and go: the new one is looked at a few rounds late at worst.
+   * @param debt of its port: a deficit is worked off by looks, of which none is left out
    */
-  leavesOut(place: number, round: number): boolean {
-    return this.#silent[place] === SILENT_LOOKS && ((place ^ round) & (SILENT_ROUNDS - 1)) !== 0;
+  leavesOut(place: number, round: number, debt: number): boolean {
+    return this.#silent[place] === SILENT_LOOKS && debt <= 0 &&
+      ((place ^ round) & (SILENT_ROUNDS - 1)) !== 0;
   }
 
   /** It was looked at and gave so many frames. */

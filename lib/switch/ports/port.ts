@@ -103,6 +103,8 @@ export abstract class Port {
   frameBytesMax: number = FRAME_BYTES_MAX;
   /** An operator wants it in service. */
   adminUp = true;
+  /** Deficit: descriptors read beyond its turns; while above 0 its transmit queues are left out. */
+  debt = 0;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
   /**

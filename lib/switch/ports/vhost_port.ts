@@ -25,8 +25,6 @@ export class VhostPort extends Port {
   memory: GuestMemory = new GuestMemory([]);
   /** Virtqueues in service, by number. */
   readonly vrings: (Vring | null)[];
-  /** Deficit: descriptors read beyond its turns; while above 0 its transmit queues are left out. */
-  debt = 0;
   /** The first of its transmit queues that are polled: its visits count rounds. */
   #first: Vring | null = null;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
