@@ -244,7 +244,7 @@ export class Fdb {
     slots[at + SEEN] = now;
     this.#head[MOVED]!++;
     this.#hasMoved[from] = this.#hasMoved[to] = 1;
-    const flaps = this.#moves.count(at / SLOT_WORDS, from, now);
+    const flaps = this.#moves.count(at / SLOT_WORDS, from, to, now);
     if (flaps) this.#head[FLAPS]!++;
     this.listener?.moved(slots[at + LOW]!, slots[at + HIGH]!, from, to, flaps);
   }
@@ -291,7 +291,7 @@ export class Fdb {
     const slots = this.#slots;
     for (let slot = 0; this.#hasMoved[port] !== 0 && slot <= this.#mask; slot++) {
       const held = slots[slot * SLOT_WORDS + PORT]!;
-      if (held === 0 || held === port + 1 || this.#moves.cameFrom(slot, port)) {
+      if (held === 0 || held === port + 1 || this.#moves.concern(slot, port)) {
         this.#moves.begin(slot);
       }
     }

@@ -23,21 +23,22 @@ const PERIOD_BITS = 4;
 const PERIOD_MASK = (1 << PERIOD_BITS) - 1;
 const COUNTS_MASK = (1 << (PERIODS * PERIOD_BITS)) - 1;
 /** In place of counts, while a flap lasts. */
-const FLAPPING = -1;
+const FLAPPING = COUNTS_MASK;
 
 assert(FLAP_MOVES <= PERIOD_MASK, "a period can count all moves before the last one of a flap");
-assert(COUNTS_MASK > 0, "counts are never what says that a flap lasts");
+assert(sum(COUNTS_MASK) >= FLAP_MOVES, "counts are never what says that a flap lasts");
 
 /**
- * Words of a slot: moves of each period, the newest lowest, or FLAPPING; the newest period in bits
- * 0-23, which is enough for years, and the port the address came from above it.
+ * Words of a slot: moves of each period in bits 0-23, the newest lowest, or FLAPPING, and above them
+ * the port that the last move went to; the newest period in bits 0-23, which is enough for years, and
+ * above it the port that the last move came from.
  */
 export const MOVE_WORDS = 2;
 /** The two words. */
 const COUNTS = 0;
 const LAST = 1;
-const FROM_SHIFT = 24;
-const LAST_MASK = (1 << FROM_SHIFT) - 1;
+const PORT_SHIFT = 24;
+const LAST_MASK = (1 << PORT_SHIFT) - 1;
 
 function sum(counts: number): number {
   let moves = 0;
@@ -45,11 +46,12 @@ function sum(counts: number): number {
   return moves;
 }
 
-assert(PORTS_MAX <= 1 << (32 - FROM_SHIFT), "a port's number fits beside a period");
+assert(PERIODS * PERIOD_BITS <= PORT_SHIFT, "counts fit beside a port's number");
+assert(PORTS_MAX <= 1 << (32 - PORT_SHIFT), "a port's number fits beside a period");
 
 /** Periods from the last move on, or below 0. */
 function periodsSince(last: number, period: number): number {
-  return ((period - last) << (32 - FROM_SHIFT)) >> (32 - FROM_SHIFT);
+  return ((period - last) << (32 - PORT_SHIFT)) >> (32 - PORT_SHIFT);
 }
 
 /** The moves of all slots. Only the data plane calls what changes them. */
@@ -72,27 +74,31 @@ export class Moves {
     this.#words[to * MOVE_WORDS + LAST] = this.#words[from * MOVE_WORDS + LAST]!;
   }
 
-  /** Whether the address of a slot came from this port. */
-  cameFrom(slot: number, port: number): boolean {
-    return this.#words[slot * MOVE_WORDS + LAST]! >>> FROM_SHIFT === port;
+  /**
+   * Whether the last move of a slot's address was from or to this port. Where the address is now does
+   * not tell: it may have been flushed since, and learned elsewhere, which is no move.
+   */
+  concern(slot: number, port: number): boolean {
+    const at = slot * MOVE_WORDS;
+    return this.#words[at + LAST]! >>> PORT_SHIFT === port ||
+      this.#words[at + COUNTS]! >>> PORT_SHIFT === port;
   }
 
-  /** An address moved away from a port. @param now seconds @returns whether a flap begins */
-  count(slot: number, from: number, now: number): boolean {
+  /** An address moved between ports. @param now seconds @returns whether a flap begins */
+  count(slot: number, from: number, to: number, now: number): boolean {
     const words = this.#words;
     const at = slot * MOVE_WORDS;
     const period = Math.floor(now / PERIOD_SECONDS);
     const last = words[at + LAST]!;
     const passed = periodsSince(last, period);
-    let counts = words[at + COUNTS]!;
+    let counts = words[at + COUNTS]! & COUNTS_MASK;
     // A state from elsewhere has seen its addresses before now: that counts as now.
-    words[at + LAST] = (from << FROM_SHIFT) | ((passed > 0 ? period : last) & LAST_MASK);
+    words[at + LAST] = (from << PORT_SHIFT) | ((passed > 0 ? period : last) & LAST_MASK);
+    const lasts = counts === FLAPPING && passed < PERIODS;
     if (passed >= PERIODS) counts = 0;
-    else if (counts === FLAPPING) return false;
     else if (passed > 0) counts = (counts << (PERIOD_BITS * passed)) & COUNTS_MASK;
-    counts++;
-    const begins = sum(counts) >= FLAP_MOVES;
-    words[at + COUNTS] = begins ? FLAPPING : counts;
+    const begins = !lasts && sum(++counts) >= FLAP_MOVES;
+    words[at + COUNTS] = (to << PORT_SHIFT) | (lasts || begins ? FLAPPING : counts);
     return begins;
   }
 
@@ -100,7 +106,7 @@ export class Moves {
   isFlapping(slot: number, now: number): boolean {
     const words = this.#words;
     const at = slot * MOVE_WORDS;
-    if (Atomics.load(words, at + COUNTS) !== FLAPPING) return false;
+    if ((Atomics.load(words, at + COUNTS) & COUNTS_MASK) !== FLAPPING) return false;
     const last = Atomics.load(words, at + LAST);
     return periodsSince(last, Math.floor(now / PERIOD_SECONDS)) < PERIODS;
   }

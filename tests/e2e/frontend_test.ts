@@ -9,6 +9,7 @@ import { delay } from "@std/async/delay";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
+import { meanwhile } from "../harness/meanwhile.ts";
 import { until, WAIT_MS_MAX } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
@@ -83,21 +84,12 @@ Deno.test("memory: three regions, touching and apart, above 4 GiB", async () => 
 /** Replaces a guest's memory table again and again while `work` goes on. @returns how often */
 async function whileReplacing(guest: NetGuest, work: () => Promise<void>): Promise<number> {
   let replaced = 0;
-  let going = true;
-  const replacing = (async () => {
-    while (going) {
-      assert.equal(await guest.setMemory(), 0n);
-      replaced++;
-      // A front-end may send 1,000 requests a second for ever.
-      await delay(3);
-    }
-  })();
-  try {
-    await work();
-  } finally {
-    going = false;
-    await replacing;
-  }
+  await meanwhile(async () => {
+    assert.equal(await guest.setMemory(), 0n);
+    replaced++;
+    // A front-end may send 1,000 requests a second for ever.
+    await delay(3);
+  }, work);
   return replaced;
 }
 

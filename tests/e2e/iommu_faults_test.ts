@@ -23,6 +23,7 @@ import * as id from "../../lib/vhost/wire/message.ts";
 import { BIT } from "../../lib/vhost/features/bits.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders, held, heldAsBefore } from "../harness/bystanders.ts";
+import { meanwhile } from "../harness/meanwhile.ts";
 import { until } from "../harness/until.ts";
 import { introduce, isNumbered, macOf, numberedFrame, transfer, turn } from "../harness/traffic.ts";
 
@@ -112,20 +113,13 @@ Deno.test("IOMMU: misses are answered page by page, in any order, and nothing is
     await using bed = await Bed.make(PORTS);
     const front = await Translated.attach(bed, packed);
     const other = await bed.guest(2, { packed });
-    let answering = true;
-    const answers = (async () => {
-      while (answering) {
-        await front.answer();
-        await turn();
-      }
-    })();
-    await linkUp(bed);
-    await introduce(front.guest, other);
-    const sizes = Array.from({ length: 1500 }, (_, i) => 60 + (i * 37) % 1440);
-    await transfer(other, front.guest, sizes, 32);
-    await transfer(front.guest, other, sizes, 32);
-    answering = false;
-    await answers;
+    await meanwhile(() => front.answer(), async () => {
+      await linkUp(bed);
+      await introduce(front.guest, other);
+      const sizes = Array.from({ length: 1500 }, (_, i) => 60 + (i * 37) % 1440);
+      await transfer(other, front.guest, sizes, 32);
+      await transfer(front.guest, other, sizes, 32);
+    });
     assert((await counter(bed, 1, "iotlbMisses")) > 50);
     assert.equal(await counter(bed, 1, "txDroppedUntranslated"), 0);
   }

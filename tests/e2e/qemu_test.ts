@@ -124,9 +124,7 @@ peerTest("QEMU three guests: learning, flooding, a killed guest", missing, async
     const before = await sent();
     const noise = third.run(`ping -q -A -w 60 ${addressOf(2)}`).catch(() => null);
     await until("the third guest's flood", async () => (await sent()) > before + 100);
-    const pings = pingAll(first, addressOf(2), 2000);
-    await third.stop("SIGKILL");
-    await pings;
+    await Promise.all([pingAll(first, addressOf(2), 2000), third.stop("SIGKILL")]);
     await noise;
     await until("the port to be free", async () => (await running.port("vm3")).link === "wait");
     assert.equal((await running.fdb()).some((entry) => entry.port === "vm3"), false);

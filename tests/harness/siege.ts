@@ -33,10 +33,12 @@ export class Siege implements AsyncDisposable {
   }
 
   static async lay(): Promise<Siege> {
-    const bed = await Bed.make(WITNESS);
-    const bystanders = await Bystanders.attach(bed.socket(2), bed.socket(3));
+    await using scope = new AsyncDisposableStack();
+    const bed = scope.use(await Bed.make(WITNESS));
+    const bystanders = scope.use(await Bystanders.attach(bed.socket(2), bed.socket(3)));
     const witness = await bed.guest(WITNESS);
     await bystanders.check();
+    scope.move();
     return new Siege(bed, bystanders, witness);
   }
 
