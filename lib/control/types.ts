@@ -11,6 +11,14 @@ import type { Of } from "./schema/builder.ts";
 import type { PORT_SCHEMAS } from "./schema/port.ts";
 import type { SWITCH_SCHEMAS } from "./schema/switch.ts";
 
+/** Owner of a socket's file. */
+export interface SocketOwner {
+  /** Number of the user. */
+  readonly uid: number;
+  /** Number of the group; null: the group that all sockets have. */
+  readonly gid: number | null;
+}
+
 /** One port, or the listener of many, as an operator writes it. */
 export interface PortConfig {
   /**
@@ -45,6 +53,10 @@ export interface PortConfig {
   readonly uplink?: boolean;
   /** Offloads behind this one are not offered; `uso` if not given: all. */
   readonly offload?: OffloadWord;
+  /** Who owns the file of its socket; the process's own user, and the sockets' group, if not given. */
+  readonly owner?: SocketOwner;
+  /** Numbers of the users whose processes may be its front-end; anybody's if not given. */
+  readonly peerUids?: readonly number[];
   /**
    * Reserved addresses of which frames pass to and from other ports that have them: `stp`, `lacp`,
    * `eapol`, `lldp`, or the address' last byte in hex. None if not given.

@@ -13,6 +13,7 @@ export const REASON_ROWS = [
   ["busy", "a front-end is connected already; the next is held a second, refused"],
   ["admin-down", "the port is down (`port down`)"],
   ["full", "`multi=N` front-ends are connected"],
+  ["peer-uid", "a process of a user whom `peer-uid=` does not name"],
   ["closing", "descriptors of an earlier front-end do not close"],
   ["switch-full", "the switch has as many ports as it can"],
   ["too-often", "it was thrown out again and again: each further try is held a second"],

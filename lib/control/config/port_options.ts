@@ -21,7 +21,8 @@ import {
   OFFLOAD_WORD_ROWS,
   type OffloadWord,
 } from "../../vhost/features/rows.ts";
-import { ControlError, type PortConfig } from "../types.ts";
+import { groupId, userId } from "../sockets/accounts.ts";
+import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 
 /** One option. */
@@ -125,6 +126,31 @@ function checkSwitch(name: string, value: unknown): boolean {
   throw new ControlError("invalid", `${name} ${value} must be on or off`);
 }
 
+/** Reads USER or USER:GROUP, each a name or number. @throws {ControlError} */
+function checkOwner(value: unknown): SocketOwner {
+  const [user = "", group, ...more] = String(value).split(":");
+  if (user === "" || group === "" || more.length > 0) {
+    throw new ControlError(
+      "invalid",
+      `owner ${value} must be USER or USER:GROUP, names or numbers`,
+    );
+  }
+  const what = "give a socket to";
+  return {
+    uid: userId(user, what),
+    gid: group === undefined ? null : groupId(group, what),
+  };
+}
+
+/** Reads users, names or numbers, each once. @throws {ControlError} */
+function checkPeerUids(value: unknown): number[] {
+  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  if (given.length === 0) {
+    throw new ControlError("invalid", "peer-uid names nobody: name users, or leave it out");
+  }
+  return [...new Set(given.map((user) => userId(String(user), "let in")))];
+}
+
 /** Words of an offer, each with what it is, Markdown. */
 const OFFERS = Object.entries(OFFER_WORD_ROWS).map(([word, what]) => `\`${word}\` (${what})`);
 
@@ -198,6 +224,21 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
       "whether it is an [uplink](uplinks.md#rules): nothing passes between two of them, and " +
       "local addresses are announced there (`on` for a TAP, and for a process at a socket of its own)",
     read: (value) => ({ uplink: checkSwitch("uplink", value) }),
+  },
+  owner: {
+    form: "USER[:GROUP]",
+    brief: "user and group that own the socket's file",
+    meaning: "user, and group, that own the socket's file, names or numbers: with `--socket-mode " +
+      "0600` that user's processes alone can connect. The switch must be root, or have CAP_CHOWN",
+    read: (value) => ({ owner: checkOwner(value) }),
+  },
+  "peer-uid": {
+    form: "USER+…",
+    brief: "users whose processes may be its front-end",
+    meaning:
+      "users, names or numbers, whose processes may be its front-end, whatever the socket's " +
+      "file allows: others are held a second and refused (`peer-uid`)",
+    read: (value) => ({ peerUids: checkPeerUids(value) }),
   },
   offer: {
     form: "WORD+…",

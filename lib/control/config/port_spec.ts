@@ -48,6 +48,12 @@ export function checkPort(port: PortConfig): PortConfig {
       `port "${port.name}" cannot have multi and mode=connect: one front-end listens at a socket`,
     );
   }
+  if (port.owner !== undefined && port.mode === "connect") {
+    throw new ControlError(
+      "invalid",
+      `port "${port.name}" cannot have owner and mode=connect: the socket is made by who listens`,
+    );
+  }
   if (port.multi !== undefined && port.mac !== undefined) {
     throw new ControlError(
       "invalid",

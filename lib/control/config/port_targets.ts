@@ -64,7 +64,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a stream socket that puts a length in front of each frame, such as QEMU " +
       "with `-netdev stream` or passt, see [streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink"],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid"],
     read: readSocket("stream"),
   },
   seqpacket: {
@@ -73,7 +73,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a socket that keeps packets apart, one a frame, such as slirp4netns, see " +
       "[streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink"],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid"],
     read: readSocket("seqpacket"),
   },
 } as const satisfies Record<string, PortTarget>;

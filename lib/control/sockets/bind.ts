@@ -25,7 +25,8 @@ import {
   SystemError,
   type UnixType,
 } from "../../../ffi/mod.ts";
-import { ControlError } from "../types.ts";
+import { ControlError, type SocketOwner } from "../types.ts";
+import { groupId } from "./accounts.ts";
 
 /** Who may connect. */
 export interface SocketAccess {
@@ -33,6 +34,8 @@ export interface SocketAccess {
   readonly mode: number;
   /** Name or number of the group that gets the file, or null: the process's own. */
   readonly group: string | null;
+  /** Who gets the file, a group before the other one; null: this process's user. */
+  readonly owner?: SocketOwner | null;
 }
 
 /** Connections that may wait at a socket, if not more front-ends are expected. */
@@ -72,7 +75,8 @@ export function bindSocket(
   type: UnixType = "stream",
 ): BoundSocket {
   checkSocketPath(path);
-  const gid = access.group === null ? null : groupId(access.group);
+  const gid = access.owner?.gid ??
+    (access.group === null ? null : groupId(access.group, "give sockets to"));
   makeRoom(path);
   const mask = Deno.umask(0o177);
   let fd: number;
@@ -84,7 +88,7 @@ export function bindSocket(
     Deno.umask(mask);
   }
   try {
-    return { fd, identity: openTo(path, access.mode, gid) };
+    return { fd, identity: openTo(path, access.mode, access.owner?.uid ?? null, gid) };
   } catch (error) {
     closeFd(fd);
     throw error instanceof ControlError ? error : bindError(path, error);
@@ -97,11 +101,16 @@ export function listenAt(path: string, access: SocketAccess, backlog = BACKLOG):
 }
 
 /**
- * Gives a socket just bound its group and mode. Whoever may write in its folder could have put a
+ * Gives a socket just bound its owner, group and mode. Whoever may write in its folder could have put a
  * link to somebody else's file there meanwhile: what is changed is the file that was looked at.
  * @returns the file's identity
  */
-function openTo(path: string, mode: number, gid: number | null): string {
+function openTo(
+  path: string,
+  mode: number,
+  uid: number | null,
+  gid: number | null,
+): string {
   const named = nameFile(path);
   try {
     const file = `/proc/self/fd/${named}`;
@@ -109,7 +118,7 @@ function openTo(path: string, mode: number, gid: number | null): string {
     if (!info.isSocket || info.nlink !== 1) throw busy(path, "was replaced while it was made");
     const identity = identityOf(info);
     try {
-      if (gid !== null) Deno.chownSync(file, null, gid);
+      if (uid !== null || gid !== null) Deno.chownSync(file, uid, gid);
       Deno.chmodSync(file, mode);
     } catch (error) {
       unlinkSocket(path, identity);
@@ -127,8 +136,8 @@ function accessError(path: string, error: unknown): unknown {
   ) {
     return new ControlError(
       "invalid",
-      `Cannot set mode or group of ${path}: ${error.message}`,
-      "choose a group that this user is in",
+      `Cannot set mode, owner or group of ${path}: ${error.message}`,
+      "choose a group that this user is in; another owner needs root or CAP_CHOWN",
     );
   }
   return error;
@@ -277,17 +286,4 @@ export function unlinkSocket(path: string, identity: string | null = socketIdent
   } catch {
     // Somebody removed it meanwhile, or took the folder's write permission from us.
   }
-}
-
-function groupId(group: string): number {
-  if (/^\d+$/.test(group)) return Number(group);
-  for (const line of Deno.readTextFileSync("/etc/group").split("\n")) {
-    const [name, , id] = line.split(":");
-    if (name === group) return Number(id);
-  }
-  throw new ControlError(
-    "invalid",
-    `Cannot give sockets to group ${group}: there is no such group`,
-    "see /etc/group",
-  );
 }

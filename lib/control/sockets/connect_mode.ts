@@ -5,6 +5,7 @@
  * @module
  */
 import { connectUnixOffThread, type UnixType } from "../../../ffi/mod.ts";
+import { strangerAt } from "./allowed_peer.ts";
 import { checkSocketPath } from "./bind.ts";
 import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
 import type { TenantFds } from "../front_end/tenant_fds.ts";
@@ -20,6 +21,7 @@ const LINE_MS = 60_000;
 /** A socket that somebody else listens at. Control thread only. */
 export class ConnectingSocket implements PortSocket {
   retry: PortStatus["retry"] = null;
+  readonly #config: PortConfig;
   readonly #path: string;
   readonly #type: UnixType;
   /** What the log calls who listens. */
@@ -40,11 +42,12 @@ export class ConnectingSocket implements PortSocket {
 
   /**
    * Connects to nothing before {@linkcode open}. @param fds runs attempts in turn, off the thread
-   * @param kind what listens, if no front-end
    * @throws {ControlError} no socket can have that path
    */
-  constructor(path: string, fds: TenantFds, host: SocketHost, kind?: PortConfig["kind"]) {
+  constructor(config: PortConfig, fds: TenantFds, host: SocketHost) {
+    const { path, kind } = config;
     checkSocketPath(path, "connect to");
+    this.#config = config;
     this.#path = path;
     this.#type = kind === "seqpacket" ? "seqpacket" : "stream";
     this.#who = kind === undefined ? "front-end" : "peer";
@@ -118,6 +121,12 @@ export class ConnectingSocket implements PortSocket {
     } else if (!this.#isOpen) {
       this.#fds.close(result);
     } else {
+      const stranger = strangerAt(result, this.#config);
+      if (stranger !== null) {
+        this.#host.refuse(result, stranger.code);
+        this.#tryLater(`somebody listens ${stranger.why}`);
+        return;
+      }
       this.retry = null;
       this.#connectedAt = performance.now();
       const away = this.#host.take(result);

@@ -12,6 +12,7 @@ import {
   fdKind,
   listenFd,
 } from "../../../ffi/mod.ts";
+import { strangerAt } from "./allowed_peer.ts";
 import { Doorstep, TOO_OFTEN } from "./doorstep.ts";
 import { BACKLOG, bindSocket, type BoundSocket } from "./bind.ts";
 import { Pace } from "./pace.ts";
@@ -88,9 +89,9 @@ export class ListeningSocket implements PortSocket {
   }
 
   #bind(): BoundSocket {
-    const { path, kind } = this.#config;
+    const { path, kind, owner = null } = this.#config;
     const type = kind === "seqpacket" ? "seqpacket" : "stream";
-    return bindSocket(path, this.#context.access, this.#backlog, type);
+    return bindSocket(path, { ...this.#context.access, owner }, this.#backlog, type);
   }
 
   /** Connections that may wait: all front-ends may come at once when a switch is restarted. */
@@ -171,7 +172,7 @@ export class ListeningSocket implements PortSocket {
   #take(fd: number, waited: boolean): TurnedAway | null {
     const may = waited ? this.#pace.mayTake() : this.#pace.mayTakeFrom(peerPid(fd));
     if (!may) return TOO_OFTEN;
-    const away = this.#host.take(fd);
+    const away = strangerAt(fd, this.#config) ?? this.#host.take(fd);
     if (away === null) this.#pace.took();
     return away;
   }

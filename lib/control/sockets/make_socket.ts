@@ -21,7 +21,7 @@ export function makeSocket(
 ): PortSocket {
   if (adoption) return adoptedSocket(adoption, host);
   if (config.mode === "connect") {
-    return new ConnectingSocket(config.path, fds, host, config.kind);
+    return new ConnectingSocket(config, fds, host);
   }
   return new ListeningSocket(config, context, host);
 }

@@ -51,6 +51,10 @@ const SAME: readonly (readonly [string, Record<string, unknown>, Partial<PortCon
   ["b{n},multi=3,forward=eapol", { name: "b{n}", multi: 3, forward: ["03"] }, {
     ...{ name: "b{n}", multi: 3, forward: ["eapol"] },
   }],
+  ["a,owner=0", { owner: "root" }, { owner: { uid: 0, gid: null } }],
+  ["a,owner=root:7", { owner: "0:7" }, { owner: { uid: 0, gid: 7 } }],
+  ["a,peer-uid=0+77+root", { "peer-uid": ["root", 77] }, { peerUids: [0, 77] }],
+  ["a,peer-uid=4294967294", { "peer-uid": 4294967294 }, { peerUids: [4294967294] }],
   ["a,offer=gpa+inband", { offer: ["gpa", "inband"] }, { offer: ["gpa", "inband"] }],
 ];
 
