@@ -72,6 +72,22 @@ function threadsOf(pids: readonly number[]): Map<string, ThreadNs> {
   return threads;
 }
 
+/** Time all threads of some processes were on a processor, ns. */
+export function processNs(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids) {
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+      try {
+        const text = Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`);
+        sum += Number(text.split(" ")[0]);
+      } catch {
+        // It ended.
+      }
+    }
+  }
+  return sum;
+}
+
 /** Of the thread that ran most: the share of the time it waited. Null if none ran. */
 export function waitedShare(
   before: ReadonlyMap<string, ThreadNs>,

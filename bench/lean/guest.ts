@@ -22,6 +22,8 @@ export interface GuestShape {
   /** Of every frame, without FCS. */
   readonly bytes: number;
   readonly ringSize: number;
+  /** Further virtio features, by bit. */
+  readonly features?: readonly number[];
 }
 
 /** One of two guests; station `k` of side `s` is 02:0s:kk:kk:kk:kk. */
@@ -68,6 +70,7 @@ export class LeanGuest implements Disposable {
     const guest = await NetGuest.start({
       ...{ socket, mac: `02:0${side}:00:00:00:00`, packed: shape.packed },
       ...{ eventIdx: false, indirect: false, ringSize: shape.ringSize },
+      features: shape.features ?? [],
     });
     // It polls: nobody need call.
     guest.rx.wantCalls(false);

@@ -8,6 +8,7 @@ import { setThreadCpus } from "../../ffi/mod.ts";
 import { digits, quantile, QUANTILES } from "../statistics.ts";
 import { wakeAlone } from "./eventfd_alone.ts";
 import { LeanGuest } from "./guest.ts";
+import { floodLarge, writeLarge } from "./large.ts";
 import { awaitSwitch, flood, type Pair, ping, rate, wake } from "./loads.ts";
 import { confirmRate, searchRate, type Trial } from "./search.ts";
 import type { LeanLine, LeanResult, LeanTask } from "./task.ts";
@@ -98,6 +99,8 @@ async function run(task: LeanTask): Promise<LeanResult> {
   if (task.kind === "eventfd") {
     return times(await measured(() => wakeAlone(task.otherCpu, task.seconds, task.restMs)));
   }
+  if (task.kind === "large") return await floodLarge(task, measured);
+  if (task.kind === "writev") return await writeLarge(task, measured);
   const shape = { packed: task.ring === "packed", bytes: task.bytes, ringSize: RING_SIZE };
   using one = await LeanGuest.start(task.sockets[0], 0, shape);
   using other = await LeanGuest.start(task.sockets[1], 1, shape);

@@ -6,7 +6,8 @@
 
 /** What to do, and to whom. */
 export interface LeanTask {
-  readonly kind: "ping" | "wake" | "eventfd" | "zero-loss" | "flood";
+  readonly kind: "ping" | "wake" | "eventfd" | "zero-loss" | "flood" | "large" | "writev";
+  /** Behind the second there is, for `elsewhere` and `writev`, the name of a TAP device instead. */
   readonly sockets: readonly [string, string];
   readonly ring: "split" | "packed";
   /** Frame size without FCS, bytes; up to 1514. */
@@ -23,7 +24,12 @@ export interface LeanTask {
   readonly known: number;
   /** wake: between two frames, ms. */
   readonly restMs: number;
+  /** large: who gets the frames. */
+  readonly receiver: LargeReceiver;
 }
+
+/** Who gets large frames: a guest that takes them whole, one that takes no offloads, or a TAP device. */
+export type LargeReceiver = "whole" | "plain" | "elsewhere";
 
 /** Figures of a task. */
 export interface LeanResult {

@@ -17,6 +17,7 @@ export type LeanWish = Pick<LeanTask, "kind" | "ring" | "bytes"> & {
   readonly stations?: number;
   readonly known?: number;
   readonly restMs?: number;
+  readonly receiver?: LeanTask["receiver"];
 };
 
 /** Reads lines as they come. */
@@ -38,7 +39,7 @@ export async function driveLean(
   const [one = "", other = ""] = rival.sockets;
   const { cpus, seconds } = bench;
   const task: LeanTask = {
-    ...{ stations: 2, known: wish.stations ?? 2, restMs: 5, ...wish },
+    ...{ stations: 2, known: wish.stations ?? 2, restMs: 5, receiver: "whole", ...wish },
     ...{ sockets: [one, other], cpu: cpus.generator, otherCpu: cpus.switch, seconds },
   };
   const child = new Deno.Command(Deno.execPath(), {

@@ -12,6 +12,7 @@ const DAEMON = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
 const END_MS_MAX = 10_000;
 const MEMORY_MIB = 1024;
+const MISSING: readonly string[] = exists(DAEMON) ? [] : ["openvswitch-switch-dpdk"];
 
 async function must(
   program: string,
@@ -56,6 +57,7 @@ async function pidOf(pidFile: string): Promise<number[]> {
 
 async function startDaemons(
   { folder, cpu, hugepages }: RivalSettings,
+  config: readonly string[],
 ): Promise<(...args: string[]) => Promise<string>> {
   const names = ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"];
   const env = Object.fromEntries(names.map((name) => [name, folder]));
@@ -77,6 +79,7 @@ async function startDaemons(
         "other_config:dpdk-extra=--in-memory --no-pci",
       ]
       : ["other_config:dpdk-extra=--no-huge -m 1024 --no-pci"]),
+    ...config,
   );
   // OVS makes tap devices with global names: a network namespace of its own.
   const words = [db, ...daemon, `--pidfile=${folder}/vs.pid`, `--unixctl=${folder}/vs.ctl`];
@@ -84,51 +87,83 @@ async function startDaemons(
   return vsctl;
 }
 
-/** A bridge with all ports in it, made in one step. */
-function bridgeWords({ ports, frameBytes, addresses }: RivalSettings, names: string[]): string[] {
+/** A bridge with all ports in it, made in one step. @param guestsListen QEMU has the sockets */
+function bridgeWords(
+  { folder, ports, frameBytes, addresses }: RivalSettings,
+  names: string[],
+  guestsListen: boolean,
+): string[] {
   const mtu = frameBytes > 1514 ? [`mtu_request=${frameBytes - 14}`] : [];
   const words = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"];
   if (addresses > ports) words.push(`other-config:mac-table-size=${addresses}`);
   for (const name of names) {
     // The generator connects, as it does to the others: as a listener, virtio-user is slower.
     words.push("--", "add-port", "br0", name);
-    words.push("--", "set", "Interface", name, "type=dpdkvhostuser", ...mtu);
+    const kind = guestsListen
+      ? ["type=dpdkvhostuserclient", `options:vhost-server-path=${folder}/${name}`]
+      : ["type=dpdkvhostuser"];
+    words.push("--", "set", "Interface", name, ...kind, ...mtu);
   }
   return words;
+}
+
+async function start(
+  settings: RivalSettings,
+  guestsListen: boolean,
+  config: readonly string[],
+): Promise<Rival> {
+  const { folder } = settings;
+  const names = Array.from({ length: settings.ports }, (_, i) => `vm${i + 1}`);
+  const stop = async (): Promise<void> => {
+    await end(`${folder}/vs.pid`);
+    await end(`${folder}/db.pid`);
+  };
+  try {
+    const vsctl = await startDaemons(settings, config);
+    await vsctl(...bridgeWords(settings, names, guestsListen));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const pids = await pidOf(`${folder}/vs.pid`);
+  const appctl = (command: string): Promise<string> =>
+    must("ovs-appctl", ["-t", `${folder}/vs.ctl`, command]);
+  return {
+    sockets: names.map((name) => `${folder}/${name}`),
+    ...(guestsListen
+      ? {
+        nics: names.map((name) => ({ socket: `${folder}/${name}`, chardev: ["server=on"] })),
+      }
+      : {}),
+    pids,
+    clearWork: async (): Promise<void> => {
+      await appctl("dpif-netdev/pmd-stats-clear");
+    },
+    readWork: async (): Promise<Work> => {
+      const worked = parsePmdStats(await appctl("dpif-netdev/pmd-stats-show"));
+      return { worked, emptyPolls: null };
+    },
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** OVS-DPDK as Debian builds it, with its default datapath settings. */
 export const ovs: RivalKind = {
   name: "OVS-DPDK",
-  missing: exists(DAEMON) ? [] : ["openvswitch-switch-dpdk"],
-  async start(settings): Promise<Rival> {
-    const { folder } = settings;
-    const names = Array.from({ length: settings.ports }, (_, i) => `vm${i + 1}`);
-    const stop = async (): Promise<void> => {
-      await end(`${folder}/vs.pid`);
-      await end(`${folder}/db.pid`);
-    };
-    try {
-      const vsctl = await startDaemons(settings);
-      await vsctl(...bridgeWords(settings, names));
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    const pids = await pidOf(`${folder}/vs.pid`);
-    const appctl = (command: string): Promise<string> =>
-      must("ovs-appctl", ["-t", `${folder}/vs.ctl`, command]);
-    return {
-      sockets: names.map((name) => `${folder}/${name}`),
-      pids,
-      clearWork: async (): Promise<void> => {
-        await appctl("dpif-netdev/pmd-stats-clear");
-      },
-      readWork: async (): Promise<Work> => {
-        const worked = parsePmdStats(await appctl("dpif-netdev/pmd-stats-show"));
-        return { worked, emptyPolls: null };
-      },
-      [Symbol.asyncDispose]: stop,
-    };
-  },
+  missing: MISSING,
+  start: (settings) => start(settings, false, []),
+};
+
+/**
+ * OVS-DPDK for Linux guests that cut nothing themselves: only ports at which the guest listens offer
+ * that. Its poll-mode thread sleeps when there is little to do: guests need the processors.
+ */
+export const ovsTso: RivalKind = {
+  name: "OVS-DPDK (userspace TSO)",
+  missing: MISSING,
+  start: (settings) =>
+    start(settings, true, [
+      "other_config:userspace-tso-enable=true",
+      "other_config:pmd-maxsleep=200",
+    ]),
 };

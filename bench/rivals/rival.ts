@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { GuestOptions } from "../../lib/demo/qemu.ts";
 import type { Work } from "../busy.ts";
 
 /** How a switch is to be started. */
@@ -33,11 +34,16 @@ export interface OwnPorts {
   ready(): Promise<void>;
 }
 
+/** How QEMU's guest reaches a port. */
+export type GuestNic = Pick<GuestOptions, "socket" | "chardev" | "backEnd" | "qemu">;
+
 /** A switch that runs and waits for front-ends. */
 export interface Rival extends AsyncDisposable {
   /** Sockets it listens on, one a port. */
   readonly sockets: readonly string[];
   readonly ownPorts?: OwnPorts;
+  /** For Linux guests, one a port; where there are none, they connect to the sockets. */
+  readonly nics?: readonly GuestNic[];
   /** Its processes; one of them has the data plane's thread. */
   readonly pids: readonly number[];
   /** Counts from now on in how much of its time it had frames. */

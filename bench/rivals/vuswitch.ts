@@ -32,14 +32,27 @@ export function workSince(first: Worked | null, last: Worked): Work {
   return { worked: busy === null || ran <= 0 ? null : Math.min(1, busy / ran), emptyPolls: null };
 }
 
-async function start(settings: RivalSettings, idle: Idle): Promise<Rival> {
+/** What is not as it is by default. */
+export interface VuswitchWords {
+  /** Behind each guest's port, such as `,offload=off`. */
+  readonly port?: string;
+  /** Further words of `vuswitch run`. @param folder for whatever they name */
+  readonly more?: (folder: string) => readonly string[];
+}
+
+async function start(
+  settings: RivalSettings,
+  idle: Idle,
+  words: VuswitchWords = {},
+): Promise<Rival> {
   const { folder, cpu, ports, addresses } = settings;
   const sockets = Array.from({ length: ports }, (_, i) => `${folder}/vm${i + 1}.sock`);
   const ctl = `${folder}/ctl.sock`;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--no-check", MAIN, "run", "-q", "--cpus", `${cpu}`, "--idle", idle],
-      ...sockets.flatMap((path, i) => ["-p", `vm${i + 1}=${path}`]),
+      ...sockets.flatMap((path, i) => ["-p", `vm${i + 1}=${path}${words.port ?? ""}`]),
+      ...words.more?.(folder) ?? [],
       ...["--ctl", ctl, "--fdb-age", "0"],
       ...["--fdb-entries", `${Math.max(16384, addresses)}`],
       ...["--fdb-port-entries", `${Math.max(1024, addresses)}`],
@@ -91,3 +104,8 @@ export const vuswitchAdaptive: RivalKind = {
   missing: [],
   start: (settings) => start(settings, "adaptive"),
 };
+
+/** The same, with words of its own. @param name of the contender */
+export function vuswitchWith(name: string, words: VuswitchWords): RivalKind {
+  return { name, missing: [], start: (settings) => start(settings, "adaptive", words) };
+}

@@ -4,33 +4,17 @@
  * @module
  */
 import { delay } from "@std/async/delay";
-import { CoreMeter, UNTOLD } from "../busy.ts";
+import { CoreMeter, processNs, UNTOLD } from "../busy.ts";
 import { IdleGuests } from "../load/idle_guests.ts";
 import { ovs } from "../rivals/ovs.ts";
-import type { RivalKind } from "../rivals/rival.ts";
-import { vuswitchAdaptive } from "../rivals/vuswitch.ts";
+import type { Rival, RivalKind } from "../rivals/rival.ts";
+import { vuswitchAdaptive, vuswitchWith } from "../rivals/vuswitch.ts";
 import { digits } from "../statistics.ts";
 import { type Cell, type Contender, type Suite, withRival } from "../suite.ts";
 import { RIVAL_MIB } from "./latency.ts";
 
 const SETTLE_MS = 1500;
 const IDLE_PERCENT_MAX = 0.5;
-
-/** Time all threads of some processes were on a processor, ns. */
-export function processNs(pids: readonly number[]): number {
-  let sum = 0;
-  for (const pid of pids) {
-    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-      try {
-        const text = Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`);
-        sum += Number(text.split(" ")[0]);
-      } catch {
-        // It ended.
-      }
-    }
-  }
-  return sum;
-}
 
 function residentMib(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
@@ -81,6 +65,32 @@ function cell(guests: number, kinds: readonly RivalKind[]): Cell {
   };
 }
 
+/** Ports without a guest: a device that has been made, and a process that has connected. */
+const UPLINKS: readonly RivalKind[] = [
+  vuswitchWith("and an idle TAP", { more: () => ["-p", "up=tap:vubench%d"] }),
+  {
+    ...vuswitchWith("and an idle stream", {}),
+    start: async (settings): Promise<Rival> => {
+      const path = `${settings.folder}/stream.sock`;
+      const words = { more: () => ["-p", `net=stream:${path}`] };
+      const rival = await vuswitchWith("", words).start(settings);
+      const peer = await Deno.connect({ transport: "unix", path });
+      const end = async (): Promise<void> => {
+        peer.close();
+        await rival[Symbol.asyncDispose]();
+      };
+      return { ...rival, [Symbol.asyncDispose]: end };
+    },
+  },
+];
+
+function uplinkCell(): Cell {
+  return {
+    ...cell(2, [vuswitchAdaptive, ...UPLINKS]),
+    cell: "2 idle guests and a silent uplink",
+  };
+}
+
 /** See the module. */
 export const idle: Suite = {
   name: "idle",
@@ -88,5 +98,5 @@ export const idle: Suite = {
   cells: (quick) =>
     quick
       ? [cell(2, [vuswitchAdaptive])]
-      : [cell(2, [vuswitchAdaptive, ovs]), cell(64, [vuswitchAdaptive, ovs])],
+      : [cell(2, [vuswitchAdaptive, ovs]), cell(64, [vuswitchAdaptive, ovs]), uplinkCell()],
 };

@@ -6,8 +6,10 @@
  */
 import { strict as assert } from "node:assert";
 import { LeanGuest } from "../../bench/lean/guest.ts";
+import { floodLarge } from "../../bench/lean/large.ts";
 import { awaitSwitch, flood, type Pair, ping, rate, wake } from "../../bench/lean/loads.ts";
 import { IdleGuests } from "../../bench/load/idle_guests.ts";
+import type { LeanTask } from "../../bench/lean/task.ts";
 import { QUANTILES } from "../../bench/statistics.ts";
 import { historyOf, readSession } from "../../bench/record.ts";
 import { Bed } from "../harness/bed.ts";
@@ -52,6 +54,20 @@ for (const ring of ["split", "packed"] as const) {
     }
   });
 }
+
+Deno.test("large frames of a lean guest arrive whole, and cut", async () => {
+  await using bed = await Bed.make(2);
+  const task: LeanTask = {
+    ...{ kind: "large", sockets: [bed.socket(1), bed.socket(2)], ring: "split", bytes: 64 },
+    ...{ cpu: 0, otherCpu: 0, seconds: SECONDS, stations: 2, known: 2, restMs: 0 },
+    receiver: "whole",
+  };
+  for (const [receiver, counter] of [["whole", "txFrames"], ["plain", "txCut"]] as const) {
+    const { value } = await floodLarge({ ...task, receiver }, async (work) => await work());
+    assert(value > 0);
+    assert(((await bed.port(2)).counters[counter] ?? 0) > 0, counter);
+  }
+});
 
 Deno.test("idle guests have their links up, and are gone together", async () => {
   await using bed = await Bed.make(3);

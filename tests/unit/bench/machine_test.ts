@@ -13,6 +13,7 @@ import {
   readTopology,
   type Topology,
 } from "../../../bench/machine.ts";
+import { parseIperf } from "../../../bench/load/guest_tcp.ts";
 import { parsePmdStats } from "../../../bench/rivals/ovs.ts";
 import { workSince } from "../../../bench/rivals/vuswitch.ts";
 import { workOf } from "../../../lib/control/work.ts";
@@ -40,6 +41,12 @@ Deno.test("parsePmdStats() reads the share of cycles with frames", () => {
   assert.equal(parsePmdStats(text), 0.7);
   assert.equal(parsePmdStats("  idle cycles: 0 (0%)\n  processing cycles: 0 (0%)\n"), null);
   assert.equal(parsePmdStats("main thread:\n"), null);
+});
+
+Deno.test("parseIperf() reads what the server received", () => {
+  const text = "[  5]   0.00-3.04   sec   524 MBytes  1447 Mbits/sec                  receiver\n";
+  assert.equal(parseIperf(text), 1447);
+  assert.equal(parseIperf("iperf3: error - unable to connect to server"), null);
 });
 
 Deno.test("workSince() has the share of a run alone, not of what came before it", () => {
