@@ -73,7 +73,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ]],
   ["lib/control/", [
     ...["lib/worker/supervisor.ts", "lib/worker/wire.ts", "lib/worker/events.ts"],
-    ...["lib/worker/fdb_reader.ts", "lib/control/", "lib/vhost/", "lib/emit/evpn.ts"],
+    ...["lib/worker/fdb_reader.ts", "lib/control/", "lib/vhost/", "lib/emit/"],
     ...["lib/switch/", "lib/virtio/", "lib/base/", "lib/version.ts", "ffi/"],
   ]],
   [
@@ -307,6 +307,7 @@ const STARTS_SWITCHES: Readonly<Record<string, string>> = {
   "tests/e2e/binary_test.ts": "another program than the others'",
   "tests/e2e/cli_test.ts": "its log is a pipe of the test's",
   "tests/e2e/scale_out_test.ts": "on hosts in network namespaces",
+  "tests/e2e/service_test.ts": "with the words of a service manager in its environment",
   "tests/e2e/socket_folders_test.ts": "beside another user's switch, in that one's folder",
   "tests/e2e/socket_gone_test.ts": "its whole folder is removed",
   "tests/e2e/socket_paths_test.ts": "it leaves its sockets to many that start at once",

@@ -18,6 +18,7 @@ import {
 } from "../control/config/config.ts";
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
+import { Pulse } from "../control/pulse.ts";
 import { Switch } from "../control/switch.ts";
 import {
   ControlError,
@@ -27,6 +28,7 @@ import {
 } from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import type { RunFlags } from "./run_flags.ts";
+import { ServiceManager } from "../control/service_manager.ts";
 import { untilSignal } from "./signals.ts";
 
 function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
@@ -90,13 +92,19 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
   const logger = createLogger(level, pickFormat(flags), stderrWriter());
   const stop = untilSignal(logger);
+  const service = new ServiceManager(logger);
   const config = await readConfig(flags);
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);
   const running = await Switch.start(config, logger);
   const api = await startApi(running, controlPath, logger);
   announce(running, logger, controlPath, print);
+  const pulse = new Pulse();
+  const ports = running.ports().length;
+  const status = `serving ${ports} port${ports === 1 ? "" : "s"}`;
+  service.ready(status, () => pulse.beats(running.workers()));
   const signal = await stop;
+  service.stopping();
   logger.info("switch", "stopping", `${signal}: closing ports`);
   // Ports first: a request that is still being answered must not keep their sockets.
   await within(CLOSE_MS_MAX, running.close());

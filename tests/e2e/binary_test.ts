@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url";
 import { compile, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
 import { hasTestpmd } from "../../lib/demo/testpmd.ts";
 import { VERSION } from "../../lib/version.ts";
+import { Bystanders } from "../harness/bystanders.ts";
+import { canBeOther, OTHER_UID } from "../harness/other_user.ts";
 import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
@@ -63,7 +65,28 @@ peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"
     assert.deepEqual(listed.ports.map((port) => port.name), ["vm1", "vm2"]);
   });
   assert.equal(await running.stop(), 0, running.log);
+  await t.step(
+    "without any privilege, in a file system that is read-only but for its folder",
+    () => confined(binary, folder),
+  );
 });
+
+/** As `emit systemd` has it run, as far as that goes without systemd. */
+const CONFINE = `
+mount --make-rprivate / && mount --bind "$1" "$1" && mount -o remount,bind,ro / && cd / || exit 1
+exec setpriv --reuid ${OTHER_UID} --regid ${OTHER_UID} --clear-groups --bounding-set=-all \\
+  --inh-caps=-all --no-new-privs env -i RUNTIME_DIRECTORY="$1" "$2" run --ctl "$1/ctl.sock" -p vm3 -p vm4`;
+
+async function confined(binary: string, folder: TempFolder): Promise<void> {
+  if (!canBeOther()) return;
+  Deno.chmodSync(folder.path, 0o777);
+  Deno.chmodSync(binary, 0o755);
+  const words = ["unshare", "--mount", "--net", "sh", "-c", CONFINE, "sh", folder.path, binary];
+  await using running = await SwitchProcess.start(folder.path, [], words);
+  using bystanders = await Bystanders.attach(folder.file("vm3.sock"), folder.file("vm4.sock"));
+  await bystanders.check();
+  assert.equal(await running.stop(), 0, running.log);
+}
 
 peerTest("from a checkout the data plane runs as one file, or says why not", [], async (t) => {
   using folder = new TempFolder();

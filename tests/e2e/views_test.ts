@@ -40,6 +40,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "worker show": [[]],
   "protocol": [[]],
   "emit evpn": [["--vni", "100", "--local", "10.77.0.1", "--peer", "10.77.0.2"]],
+  "emit systemd": [[]],
   "version": [[]],
 };
 

@@ -5,6 +5,7 @@
  */
 import { type CommandRow, OUTPUT, printing } from "../command.ts";
 import { view } from "../view.ts";
+import type { UnitWords } from "../../emit/systemd.ts";
 import type { FabricWords, HostAddress } from "../../emit/fabric.ts";
 
 /** Addresses of this host's own devices; none where they cannot be read. */
@@ -55,6 +56,28 @@ export const EMIT_COMMANDS: readonly CommandRow[] = [
       (flags: FabricWords & { readonly remove: boolean }) =>
         emitEvpn(readFabric(flags, hostAddresses()), flags.remove),
       ({ script }) => `${script.join("\n")}\n`,
+    );
+  }),
+  printing({
+    words: ["emit", "systemd"],
+    brief: "print a systemd unit that lets the switch do what it must and no more",
+    examples: [
+      "vuswitch emit systemd > /etc/systemd/system/vuswitch.service",
+      "vuswitch emit systemd --tap --config /etc/vuswitch/tenants.toml",
+    ],
+    flags: {
+      binary: { brief: "the program (/usr/local/bin/vuswitch)", placeholder: "PATH" },
+      config: { brief: "its configuration (/etc/vuswitch.toml)", placeholder: "FILE" },
+      user: { brief: "user and group that it runs as (vuswitch)", placeholder: "NAME" },
+      tap: { brief: "it has TAP devices, which it makes itself", yes: true },
+      output: { ...OUTPUT, brief: "how to print: as a unit, or as JSON" },
+    },
+  }, async () => {
+    const { emitSystemd } = await import("../../emit/systemd.ts");
+    return view(
+      "systemd",
+      (flags: UnitWords) => emitSystemd(flags),
+      ({ notes, unit }) => `${[...notes.map((note) => `# ${note}`), "", ...unit].join("\n")}\n`,
     );
   }),
 ];

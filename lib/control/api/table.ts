@@ -23,7 +23,7 @@ import {
   text,
   time,
 } from "../schema/builder.ts";
-import { EVPN } from "../schema/emit.ts";
+import { EVPN, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
@@ -96,6 +96,7 @@ export const DOCUMENTS = {
   "vring-list": VRING_LIST,
   "protocol": PROTOCOL,
   "evpn": EVPN,
+  "systemd": SYSTEMD,
   "error": record("any route that cannot do what it was asked: a problem document (RFC 9457)", {
     title: ERROR_KIND,
     detail: text("what is wrong, in a line"),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EmittedUnit } from "../../emit/systemd.ts";
 import type { Emitted } from "../../emit/evpn.ts";
 import { flag, list, maybe, record, type Schema, text, whole } from "./builder.ts";
 
@@ -31,3 +32,13 @@ export const EVPN: Schema<Emitted> = record(
     script: list("all of it, for sh", line),
   },
 );
+
+/** `emit systemd`. */
+export const SYSTEMD: Schema<EmittedUnit> = record("emit systemd: a unit for the switch", {
+  binary: text("the program"),
+  config: text("its configuration"),
+  user: text("user and group that it runs as"),
+  tap: flag("it may make TAP devices"),
+  notes: list("what to do with it", line),
+  unit: list("the unit", line),
+});

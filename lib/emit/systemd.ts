@@ -1,0 +1,154 @@
+/**
+ * A systemd unit for a switch that may do what it must and no more (systemd.exec(5)). Nothing is
+ * installed here. The same words give the same text.
+ *
+ * @module
+ */
+import { ControlError } from "../control/types.ts";
+
+/** As typed; what is left out is undefined. */
+export interface UnitWords {
+  /** The program. */
+  readonly binary?: string;
+  /** Its configuration. */
+  readonly config?: string;
+  /** User and group that it runs as. */
+  readonly user?: string;
+  /** It has TAP devices, which it makes itself. */
+  readonly tap: boolean;
+}
+
+/** What is printed. */
+export interface EmittedUnit {
+  /** The program. */
+  readonly binary: string;
+  /** Its configuration. */
+  readonly config: string;
+  /** User and group that it runs as. */
+  readonly user: string;
+  /** It may make TAP devices. */
+  readonly tap: boolean;
+  /** For people, a line each. */
+  readonly notes: readonly string[];
+  /** The unit, line by line. */
+  readonly unit: readonly string[];
+}
+
+const BINARY_OTHERWISE = "/usr/local/bin/vuswitch";
+const CONFIG_OTHERWISE = "/etc/vuswitch.toml";
+const USER_OTHERWISE = "vuswitch";
+/** Names that useradd(8) takes, or a number. */
+const USER = /^(?:[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$/;
+/** What a unit takes without quotes, specifiers or variables. */
+const PLAIN_PATH = /^\/[A-Za-z0-9_./+@:-]*[A-Za-z0-9_+@:-]$/;
+
+function pathOf(what: string, given: string): string {
+  if (PLAIN_PATH.test(given)) return given;
+  throw new ControlError(
+    "invalid",
+    `${what} ${given} must be an absolute path of A-Z a-z 0-9 . _ + @ : - and /`,
+  );
+}
+
+/** What a switch with devices of this host needs on top. */
+function network(tap: boolean): string[] {
+  if (!tap) {
+    return [
+      "# Its sockets are files: it needs no network",
+      "PrivateNetwork=yes",
+      "PrivateDevices=yes",
+      "RestrictAddressFamilies=AF_UNIX",
+      "CapabilityBoundingSet=",
+    ];
+  }
+  return [
+    "# Devices are made through a socket of IP, and asked for through one of netlink",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_NETLINK",
+    "DevicePolicy=closed",
+    "DeviceAllow=/dev/net/tun rw",
+    "DeviceAllow=char-macvtap rw",
+    "CapabilityBoundingSet=CAP_NET_ADMIN",
+    "AmbientCapabilities=CAP_NET_ADMIN",
+  ];
+}
+
+function service(binary: string, config: string, user: string): string[] {
+  return [
+    "[Service]",
+    "Type=notify",
+    "NotifyAccess=main",
+    `ExecStart=${binary} run --config ${config}`,
+    `User=${user}`,
+    `Group=${user}`,
+    "# The control socket, and port sockets without a path; kept while the switch is started again,",
+    "# so that packed rings go on where they were",
+    "RuntimeDirectory=vuswitch",
+    "RuntimeDirectoryMode=0755",
+    "RuntimeDirectoryPreserve=restart",
+    "# It is started again at once, whatever ended it, also if its data plane stands still",
+    "Restart=always",
+    "RestartSec=100ms",
+    "WatchdogSec=5",
+    "WatchdogSignal=SIGKILL",
+    "TimeoutStopSec=5",
+    "OOMScoreAdjust=-500",
+    "# Descriptors of 254 guests with 8 queues each",
+    "LimitNOFILE=65536",
+    "# A core file would hold guests' memory",
+    "LimitCORE=0",
+  ];
+}
+
+/** Reads what an operator typed. @throws {ControlError} naming the fix */
+export function emitSystemd(words: UnitWords): EmittedUnit {
+  const binary = pathOf("binary", words.binary ?? BINARY_OTHERWISE);
+  const config = pathOf("config", words.config ?? CONFIG_OTHERWISE);
+  const user = words.user ?? USER_OTHERWISE;
+  if (!USER.test(user)) {
+    throw new ControlError("invalid", `user ${user} must be a name of a-z 0-9 _ - or a number`);
+  }
+  const { tap } = words;
+  const notes = [
+    "Install: vuswitch emit systemd > /etc/systemd/system/vuswitch.service",
+    `Once: useradd --system --shell /usr/sbin/nologin ${user}`,
+    "Then: systemctl daemon-reload && systemctl enable --now vuswitch",
+    "Ports: in the configuration, or vuswitch port add as that user; VMMs of other users need " +
+    '[sockets] mode = "0660" and a group that both have',
+  ];
+  const unit = [
+    "[Unit]",
+    "Description=vuswitch, a switch for virtual machines (vhost-user-net)",
+    "StartLimitIntervalSec=0",
+    "",
+    ...service(binary, config, user),
+    "",
+    "# What it may not do",
+    ...network(tap),
+    "NoNewPrivileges=yes",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectControlGroups=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "RemoveIPC=yes",
+    "UMask=0077",
+    "SystemCallArchitectures=native",
+    "SystemCallErrorNumber=EPERM",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@keyring @aio userfaultfd",
+    "# Not MemoryDenyWriteExecute: V8 writes the code it runs. Not ProtectProc: the log names the",
+    "# processes that connect",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+  ];
+  return { binary, config, user, tap, notes, unit };
+}
