@@ -22,6 +22,7 @@ const { symbols: libc } = Deno.dlopen("libc.so.6", {
 export class LingeringSocket implements Disposable {
   /** The end whose last close() blocks. */
   readonly fd: number;
+  #over = false;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 
   /** @param seconds how long close() takes */
@@ -42,6 +43,7 @@ export class LingeringSocket implements Disposable {
 
   /** The other end goes: nothing lingers any more. */
   [Symbol.dispose](): void {
-    this.#listener.close();
+    if (!this.#over) this.#listener.close();
+    this.#over = true;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A switch whose port vm1 is attacked. After every attack it is checked that nobody else noticed:
+ * A switch whose ports are attacked, one at a time. After every attack it is checked that nobody else noticed:
  * bystanders lost nothing, nothing is held any more, the reason was counted once, and a good
  * front-end finds the port working.
  *
@@ -15,7 +15,11 @@ import type { SwitchProcess } from "./switch_process.ts";
 import { until } from "./until.ts";
 import { introduce, macOf } from "./traffic.ts";
 
-const ATTACKED = 1;
+/**
+ * Ports that are attacked in turn: one whose front-ends have to be thrown out more than once a second
+ * holds the next one back.
+ */
+const ATTACKED = [1, 5, 6, 7, 8, 9];
 const WITNESS = 4;
 
 /** A switch under attack, its bystanders on vm2 and vm3, and a witness on vm4. */
@@ -24,6 +28,7 @@ export class Siege implements AsyncDisposable {
   readonly bystanders: Bystanders;
   readonly witness: NetGuest;
   readonly #before: Held;
+  #attacks = 0;
 
   private constructor(bed: Bed, bystanders: Bystanders, witness: NetGuest) {
     this.#bed = bed;
@@ -34,7 +39,7 @@ export class Siege implements AsyncDisposable {
 
   static async lay(): Promise<Siege> {
     await using scope = new AsyncDisposableStack();
-    const bed = scope.use(await Bed.make(WITNESS));
+    const bed = scope.use(await Bed.make(Math.max(...ATTACKED)));
     const bystanders = scope.use(await Bystanders.attach(bed.socket(2), bed.socket(3)));
     const witness = await bed.guest(WITNESS);
     await bystanders.check();
@@ -47,24 +52,29 @@ export class Siege implements AsyncDisposable {
     return this.#bed.process;
   }
 
+  /** Number of the attacked port. */
+  get #attacked(): number {
+    return ATTACKED[this.#attacks % ATTACKED.length] as number;
+  }
+
   /** Socket of the attacked port. */
   get socket(): string {
-    return this.#bed.socket(ATTACKED);
+    return this.#bed.socket(this.#attacked);
   }
 
   /** The attacked port as operators see it. */
   port(): Promise<PortStatus> {
-    return this.#bed.port(ATTACKED);
+    return this.#bed.port(this.#attacked);
   }
 
   /** A virtqueue of the attacked port. */
   async vring(index: number): Promise<VringStatus> {
-    return (await this.#bed.vrings(ATTACKED))[index] as VringStatus;
+    return (await this.#bed.vrings(this.#attacked))[index] as VringStatus;
   }
 
   /** A guest on the attacked port. */
   guest(options: Partial<NetGuestOptions> = {}): Promise<NetGuest> {
-    return NetGuest.start({ socket: this.socket, mac: macOf(ATTACKED), ...options });
+    return NetGuest.start({ socket: this.socket, mac: macOf(this.#attacked), ...options });
   }
 
   /** A bare connection to the attacked port. */
@@ -73,11 +83,12 @@ export class Siege implements AsyncDisposable {
   }
 
   /**
-   * Runs one attack. @param reason code to be counted, or null: no error
+   * Runs one attack, on the next port. @param reason code to be counted, or null: no error
    * @param attack returns when it is over and has closed what it opened
    * @param times how often `reason` is counted
    */
   async attack(reason: string | null, attack: () => Promise<void>, times = 1): Promise<void> {
+    this.#attacks++;
     const before = (await this.port()).errors;
     await attack();
     const wanted = { ...before };
