@@ -1,6 +1,6 @@
 /**
- * A switch whose ports are attacked, one at a time. After every attack it is checked that nobody else noticed:
- * bystanders lost nothing, nothing is held any more, the reason was counted once, and a good
+ * A switch whose ports are attacked, one at a time. After every attack it is checked that nobody else
+ * noticed: bystanders lost nothing, nothing is held any more, the reason was counted once, and a good
  * front-end finds the port working.
  *
  * @module
