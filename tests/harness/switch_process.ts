@@ -1,16 +1,18 @@
 /**
- * A switch in a process of its own, started as a user would, and read through its commands.
+ * A switch in a process of its own, started as a user would, and read through its control socket as
+ * its commands read it, which would take a process each.
  *
  * @module
  */
 import { delay } from "@std/async/delay";
+import { callSwitch } from "../../lib/cli/client.ts";
 import type { FdbStatus, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
 import { WAIT_MS_MAX } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** The machine's speed decides no test: commands wait for a switch as long as it takes. */
-const PATIENCE: Readonly<Record<string, string>> = { VSW_TIMEOUT: "60" };
+/** The machine's speed decides no test: commands wait for a switch as long as it takes, ms. */
+const PATIENCE_MS = 60_000;
 
 /** What a finished command said. */
 export interface CommandResult {
@@ -31,7 +33,7 @@ export async function vuswitch(...args: string[]): Promise<CommandResult> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...words, ...args],
     stdin: "null",
-    env: PATIENCE,
+    env: { VSW_TIMEOUT: `${PATIENCE_MS / 1000}` },
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
@@ -101,31 +103,28 @@ export class SwitchProcess implements AsyncDisposable {
     return this.#output;
   }
 
-  async #get<T>(...args: string[]): Promise<T> {
-    const result = await vuswitch(...args, "-o", "json", "--ctl", this.ctl);
-    if (result.code !== 0) throw new Error(`vuswitch ${args.join(" ")}: ${result.stderr}`);
-    return JSON.parse(result.stdout) as T;
+  async #get<T>(path: string): Promise<T> {
+    return await callSwitch(this.ctl, "GET", `/v1/${path}`, null, PATIENCE_MS) as T;
   }
 
-  /** `stats -o json`. */
+  /** As `stats -o json`. */
   status(): Promise<SwitchStatus> {
-    return this.#get("stats");
+    return this.#get("switch");
   }
 
-  /** `port show NAME -o json`. */
+  /** As `port show NAME -o json`. */
   port(name: string): Promise<PortStatus> {
-    return this.#get("port", "show", name);
+    return this.#get(`ports/${encodeURIComponent(name)}`);
   }
 
-  /** `vring show NAME -o json`. */
-  async vrings(name: string): Promise<VringStatus[]> {
-    const { vrings } = await this.#get<{ vrings: VringStatus[] }>("vring", "show", name);
-    return vrings;
+  /** As `vring show NAME -o json`. */
+  vrings(name: string): Promise<VringStatus[]> {
+    return this.#get(`ports/${encodeURIComponent(name)}/vrings`);
   }
 
-  /** `fdb show -o json`. */
+  /** As `fdb show -o json`. */
   fdb(): Promise<FdbStatus[]> {
-    return this.#get("fdb", "show");
+    return this.#get("fdb");
   }
 
   /** Ends the switch. @returns its exit code */
