@@ -1,9 +1,9 @@
 /**
  * Listening sockets: binding with exact permissions, and never taking away what is not ours.
  *
- * A path in use is replaced only if it is a socket that nobody listens on. It is bound under a mask
- * that lets nobody but this user in, and opened to its mode and group after that: nobody slips in
- * between.
+ * A path in use is replaced only if it is a socket that nobody listens on. It is bound with its mode.
+ * If it is for a group, it is bound under a mask that lets nobody but this user in, and opened to its
+ * group and mode after that: nobody slips in between.
  *
  * @module
  */
@@ -78,7 +78,8 @@ export function bindSocket(
   const gid = access.owner?.gid ??
     (access.group === null ? null : groupId(access.group, "give sockets to"));
   makeRoom(path);
-  const mask = Deno.umask(0o177);
+  const isOwn = gid === null && access.owner === null;
+  const mask = Deno.umask(isOwn ? 0o777 & ~access.mode : 0o177);
   let fd: number;
   try {
     fd = listenUnix(path, backlog, type);
@@ -119,7 +120,8 @@ function openTo(
     const identity = identityOf(info);
     try {
       if (uid !== null || gid !== null) Deno.chownSync(file, uid, gid);
-      Deno.chmodSync(file, mode);
+      // The folder may have an access list, which stands in for a mask.
+      if (((Deno.statSync(file).mode ?? 0) & 0o777) !== mode) Deno.chmodSync(file, mode);
     } catch (error) {
       unlinkSocket(path, identity);
       throw accessError(path, error);
