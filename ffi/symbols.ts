@@ -146,6 +146,33 @@ export const SYMBOLS = {
   sched_setaffinity: { parameters: ["i32", "usize", "buffer"], result: "i32" },
   // int prctl(int option, unsigned long arg2, ...)
   prctl: { parameters: ["i32", "buffer", "u64", "u64", "u64"], result: "i32" },
+  // The same where arg2 is no pointer.
+  prctl_value: {
+    name: "prctl",
+    parameters: ["i32", "u64", "u64", "u64", "u64"],
+    result: "i32",
+  },
+  // long syscall(long number, ...), with the arguments of each call that libc has no name for.
+  syscall_seccomp: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64", "buffer"],
+    result: "i64",
+  },
+  syscall_landlock_create: {
+    name: "syscall",
+    parameters: ["u64", "buffer", "u64", "u64"],
+    result: "i64",
+  },
+  syscall_landlock_add: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64", "buffer", "u64"],
+    result: "i64",
+  },
+  syscall_landlock_restrict: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64"],
+    result: "i64",
+  },
   // int clock_gettime(clockid_t clock, struct timespec *now)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // long syscall(long number, ...), for calls that older C libraries have no name for

@@ -26,6 +26,7 @@ import {
   type UnixType,
 } from "../../../ffi/mod.ts";
 import { ControlError, type SocketOwner } from "../types.ts";
+import { areFilesConfined } from "../sandbox/sandbox.ts";
 import { groupId } from "./accounts.ts";
 
 /** Who may connect. */
@@ -185,7 +186,9 @@ export function bindError(path: string, error: unknown): unknown {
     return new ControlError(
       "invalid",
       `Cannot listen on ${path}: no permission to write in ${folder}`,
-      "choose another folder or run as its owner",
+      areFilesConfined()
+        ? "choose a folder that --sandbox has known since the start: that of the other sockets"
+        : "choose another folder or run as its owner",
     );
   }
   if (is(EADDRINUSE, "EADDRINUSE") || is(EEXIST, "EEXIST")) return busy(path, "is in use");
