@@ -26,8 +26,6 @@ export const SO_SNDBUF = 7;
 export const SO_PASSRIGHTS = 83;
 /** Asks for a `struct ucred` of the peer, as it was at connect(2): unix(7). */
 export const SO_PEERCRED = 17;
-/** The family of a socket. */
-export const SO_DOMAIN = 39;
 /** Control message whose data are descriptors, i32 each. */
 export const SCM_RIGHTS = 1;
 /** Set by recvmsg(2): control data did not fit, and descriptors in it are lost. */
@@ -164,6 +162,10 @@ export const SIOCGIFFLAGS = 0x8913n;
 export const SIOCSIFFLAGS = 0x8914n;
 /** Its MAC address, behind two bytes that say what kind of address; asked of a TAP queue too. */
 export const SIOCGIFHWADDR = 0x8927n;
+/** Sets its IPv4 address: a sockaddr_in as the value; needs CAP_NET_ADMIN. */
+export const SIOCSIFADDR = 0x8916n;
+/** Sets the netmask of that, in the same form. */
+export const SIOCSIFNETMASK = 0x891cn;
 /** The MTU, bytes. */
 export const SIOCGIFMTU = 0x8921n;
 /** Sets it; needs CAP_NET_ADMIN. */
@@ -198,6 +200,8 @@ export const IFF_NO_PI = 0x1000;
 /** Frames with a virtio-net header in front. */
 export const IFF_VNET_HDR = 0x4000;
 
+/** Address family of IPv4; `struct sockaddr_in`: family u16@0, port u16@2, address@4, big-endian. */
+export const AF_INET = 2;
 /** Address family of the kernel's news: netlink(7). */
 export const AF_NETLINK = 16;
 /** Each message keeps its bounds, and comes whole. */

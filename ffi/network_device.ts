@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  AF_INET,
   AF_NETLINK,
   AF_UNIX,
   ETHTOOL_GLINK,
@@ -17,8 +18,10 @@ import {
   SIOCGIFFLAGS,
   SIOCGIFHWADDR,
   SIOCGIFMTU,
+  SIOCSIFADDR,
   SIOCSIFFLAGS,
   SIOCSIFMTU,
+  SIOCSIFNETMASK,
   SIZEOF_IFREQ,
   SIZEOF_SOCKADDR_NL,
   SOCK_CLOEXEC,
@@ -55,8 +58,8 @@ export function ifreq(name: string): DataView<ArrayBuffer> {
 }
 
 /** Asks with a socket of its own: the caller's network namespace may change. */
-function ask(requests: (fd: number) => void): void {
-  const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+function ask(requests: (fd: number) => void, family = AF_UNIX): void {
+  const fd = libc.socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new SystemError("socket", errno());
   try {
     requests(fd);
@@ -138,6 +141,22 @@ export function setNetworkDeviceMtu(name: string, mtu: number): void {
   const request = ifreq(name);
   request.setInt32(IFREQ_VALUE, mtu, true);
   ask((fd) => control(fd, SIOCSIFMTU, request, `MTU ${mtu} of ${name}`));
+}
+
+/**
+ * Gives a device an IPv4 address in place of the one it has, and the kernel a route to that network.
+ * @param address 32 bits @param prefix bits of the network
+ * @throws {SystemError} EPERM: that needs CAP_NET_ADMIN; ENODEV
+ */
+export function setNetworkDeviceAddress(name: string, address: number, prefix: number): void {
+  const request = ifreq(name);
+  request.setUint16(IFREQ_VALUE, AF_INET, true);
+  ask((fd) => {
+    request.setUint32(IFREQ_VALUE + 4, address);
+    control(fd, SIOCSIFADDR, request, `address of ${name}`);
+    request.setUint32(IFREQ_VALUE + 4, prefix === 0 ? 0 : -1 << (32 - prefix));
+    control(fd, SIOCSIFNETMASK, request, `netmask of ${name}`);
+  }, AF_INET);
 }
 
 /**
