@@ -311,6 +311,7 @@ const STARTS_SWITCHES: Readonly<Record<string, string>> = {
   "tests/e2e/socket_folders_test.ts": "beside another user's switch, in that one's folder",
   "tests/e2e/socket_gone_test.ts": "its whole folder is removed",
   "tests/e2e/socket_paths_test.ts": "it leaves its sockets to many that start at once",
+  "tests/e2e/nat_test.ts": "in namespaces, and as another user",
   "tests/e2e/stalls_test.ts": "with flags for the runtime and less address space",
 };
 

@@ -8,6 +8,7 @@ import type { Flags, FlagsOf } from "./command.ts";
 /** Lines that start a switch. */
 export const RUN_EXAMPLES: readonly string[] = [
   "vuswitch run -p vm1 -p vm2",
+  "vuswitch run -p vm1 --nat",
   "vuswitch run -p vm1=/run/vm1.sock,mtu=9000 --ctl /run/ctl.sock",
   "vuswitch run --config /etc/vuswitch.toml --cpus 2 --idle poll",
 ];
@@ -20,6 +21,7 @@ export const RUN_FLAGS = {
     many: true,
     alias: "p",
   },
+  nat: { brief: "the internet for guests, with DHCP and DNS: the same as -p up=nat", yes: true },
   link: {
     brief: "two ports whose frames go to each other and nowhere else",
     placeholder: "PORT:PORT",
@@ -50,10 +52,6 @@ export const RUN_FLAGS = {
   unknown: {
     values: ["flood", "uplink"],
     brief: "frames to addresses nobody knows: to all ports (default), or to uplinks alone",
-  },
-  sandbox: {
-    brief: "give up system calls and files that a switch does not need",
-    yes: true,
   },
   logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
   quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },

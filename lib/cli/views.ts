@@ -38,6 +38,11 @@ function peerText(peer: PortStatus["peer"]): string {
   return `${peer.pid} ${peer.command}`;
 }
 
+/** Who makes the socket; of what has none, what it is. */
+function modeText({ kind, mode }: PortStatus): string {
+  return kind === "tap" || kind === "nat" ? kind : mode;
+}
+
 function listenerRow(listener: ListenerStatus): string[] {
   const link = `${listener.ports.length} of ${listener.multi}`;
   const down = listener.admin === "down";
@@ -50,7 +55,7 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
   const rows = ports.map((port) => [
     port.name,
     linkCell(port),
-    port.kind === "tap" ? port.kind : port.mode,
+    modeText(port),
     String(port.queuePairs),
     port.ring ?? "-",
     shortNumber(port.counters.rxFrames ?? 0),
@@ -89,9 +94,24 @@ function memoryText(port: PortStatus): string {
 
 /** What is behind the port: a front-end, another process, or a device. */
 function behindFacts(port: PortStatus): [string, string][] {
-  const { device } = port;
   if (port.kind === "vhost") return [["front-end", peerFacts(port)]];
-  if (port.kind !== "tap") return [["peer", peerFacts(port)]];
+  if (port.nat !== null) return [...natFacts(port.nat), ...targetFacts(port)];
+  return targetFacts(port);
+}
+
+function natFacts(nat: NonNullable<PortStatus["nat"]>): [string, string][] {
+  const { by, subnet, gateway, helper, helperPid, helperStarts } = nat;
+  const process = helperPid === null ? "not running" : `pid ${helperPid}`;
+  const again = helperStarts > 1 ? `, started ${helperStarts} times` : "";
+  return [
+    ["nat", `guests have ${subnet}, gateway ${gateway}, by ${by === "tap" ? "the kernel" : by}`],
+    ["helper", `${helper}, ${process}${again}`],
+  ];
+}
+
+function targetFacts(port: PortStatus): [string, string][] {
+  const { device } = port;
+  if (port.kind !== "tap" && port.nat?.by !== "tap") return [["peer", peerFacts(port)]];
   if (device === null) return [["device", "none"]];
   const { name, mtu, up, carrier, headerBytes, offloads, queues } = device;
   const words = [
@@ -154,7 +174,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["verdict", port.verdict],
     ...problemFacts(port),
     ["link", `${linkText(port)} since ${port.linkSince}`],
-    ["socket", `${socketText(port)} (${port.kind === "tap" ? port.kind : port.mode})`],
+    ["socket", `${socketText(port)} (${modeText(port)})`],
     ...behindFacts(port),
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],

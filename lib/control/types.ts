@@ -45,6 +45,8 @@ export interface PortConfig {
   readonly queuePairs?: number;
   /** MAC address a front-end finds in its device's configuration space, `52:54:00:00:00:01`. */
   readonly mac?: string;
+  /** Network of the guests of a port that is `nat`, as `10.87.0.0/24`; a free one if not given. */
+  readonly subnet?: string;
   /** Features offered on top of the usual ones. */
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
@@ -96,8 +98,6 @@ export interface SwitchConfig {
   readonly fdbPortEntriesMax: number;
   /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
   readonly unknown?: "flood" | "uplink";
-  /** Gives up system calls and files that it does not need. */
-  readonly sandbox?: boolean;
 }
 
 /** Why a port does not work as it should, for whoever has to mend it. */

@@ -23,7 +23,7 @@ const REGULAR = 0o100644;
 
 /** Runs first in the guest; words of the kernel command line that start with vu_ configure it. */
 const INIT = `#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /sbin /usr/bin /usr/sbin
+/bin/busybox mkdir -p /proc /sys /dev /tmp /etc /sbin /usr/bin /usr/sbin
 /bin/busybox --install -s
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -36,8 +36,9 @@ for module in $(cat /modules/order); do insmod /modules/$module; done
 hostname "$vu_name"
 ip link set lo up
 ip link set eth0 mtu "\${vu_mtu:-1500}"
-ip addr add "$vu_address" dev eth0
+[ "$vu_address" = dhcp ] || ip addr add "$vu_address" dev eth0
 ip link set eth0 up
+[ "$vu_address" != dhcp ] || lease
 if [ -n "$vu_shell" ]; then
   export PS1="$vu_name# "
   setsid -c sh -i < /dev/$vu_shell > /dev/$vu_shell 2>&1
@@ -51,6 +52,17 @@ while IFS= read -r line; do
   sh -c "$line" < /dev/null
   echo "@@EXIT $?@@"
 done
+`;
+
+/** Asks for an address, and is what udhcpc runs when it has got one. */
+const LEASE = `#!/bin/busybox sh
+if [ $# = 0 ]; then exec udhcpc -q -n -t 30 -T 1 -i eth0 -s /bin/lease > /dev/null 2>&1; fi
+[ -n "$ip" ] || exit 0
+ip addr flush dev $interface to "$ip/$mask"
+ip addr add "$ip/$mask" dev $interface
+[ -z "$router" ] || ip route replace default via "\${router%% *}"
+for server in $dns; do echo "nameserver $server"; done > /etc/resolv.conf
+[ -z "$mtu" ] || ip link set $interface mtu "$mtu"
 `;
 
 /** Kernel and initramfs of a guest, as files. */
@@ -142,6 +154,7 @@ export function buildGuestImage(folder: string, programs: readonly string[] = []
     { name: "bin", mode: DIRECTORY, data: text("") },
     { name: "modules", mode: DIRECTORY, data: text("") },
     { name: "bin/busybox", mode: EXECUTABLE, data: Deno.readFileSync(BUSYBOX) },
+    { name: "bin/lease", mode: EXECUTABLE, data: text(LEASE) },
     { name: "init", mode: EXECUTABLE, data: text(INIT) },
     { name: "modules/order", mode: REGULAR, data: text(modules.map(base).join("\n")) },
     ...modules.map((path) => ({

@@ -11,7 +11,7 @@ import type { GuestImage } from "./guest_image.ts";
 export interface GuestOptions {
   /** Its host name, and the names of its files in `folder`. */
   readonly name: string;
-  /** Address with prefix length, such as `10.77.0.1/24`. */
+  /** Address with prefix length, such as `10.77.0.1/24`, or `dhcp`. */
   readonly address: string;
   /** Of its NIC, as `52:54:00:00:00:01`. */
   readonly mac: string;

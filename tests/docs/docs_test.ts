@@ -19,6 +19,9 @@ const WRITTEN = "docs/commands.md";
 
 const NAMESPACES = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
 
+/** A command with NAT. */
+const NAT = /^vuswitch .*(--nat|=nat)\b/m;
+
 /** Whether this process may have namespaces of its own: as root, and not in every container. */
 const MAY_UNSHARE = hasProgram("unshare") && new Deno.Command("unshare", {
   args: [...NAMESPACES, "mount", "-t", "tmpfs", "none", "/run"],
@@ -26,17 +29,23 @@ const MAY_UNSHARE = hasProgram("unshare") && new Deno.Command("unshare", {
 }).outputSync().success;
 
 /** Runs a page's blocks where nothing of the machine's own is touched, and nothing stays. */
-async function runPage(path: string): Promise<{ code: number; output: string }> {
+async function runPage(
+  path: string,
+  text: string,
+): Promise<{ code: number; output: string }> {
   using folder = new TempFolder();
+  // What NAT does to a host's network stays in one that goes with the page.
+  const ownNetwork = NAT.test(text);
   const script = [
     "mount -t tmpfs none /run",
+    ...ownNetwork ? ["ip link set lo up"] : [],
     // FRR keeps a folder there for each of its names.
     "mount -t tmpfs none /var/tmp",
     "[ ! -d /etc/frr ] || mount -t tmpfs none /etc/frr",
     `exec "${Deno.execPath()}" run -A ${ROOT}tests/docs/page.ts ${path} ${folder.path}`,
   ];
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
-    args: [...NAMESPACES, "bash", "-ec", script.join("\n")],
+    args: [...NAMESPACES, ...ownNetwork ? ["--net"] : [], "bash", "-ec", script.join("\n")],
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
@@ -52,6 +61,8 @@ function missingPackages(text: string): string[] {
   for (const program of ["passt", "slirp4netns"]) {
     if (new RegExp(`^${program} `, "m").test(text) && !hasProgram(program)) missing.push(program);
   }
+  if (NAT.test(text) && !hasProgram("nft")) missing.push("nftables");
+  if (NAT.test(text) && !hasProgram("dnsmasq")) missing.push("dnsmasq-base");
   if (!hasProgram("unshare")) missing.push("util-linux");
   if (!hasProgram("script")) missing.push("bsdutils");
   return missing;
@@ -66,8 +77,9 @@ for (const page of PAGES) {
     Deno.test({ name: `${name} (needs namespaces)`, ignore: true, fn: () => {} });
     continue;
   }
-  peerTest(name, missingPackages(fences.map(({ body }) => body).join("\n")), async () => {
-    const { code, output } = await runPage(page);
+  const text = fences.map(({ body }) => body).join("\n");
+  peerTest(name, missingPackages(text), async () => {
+    const { code, output } = await runPage(page, text);
     assert(code === 0, output);
     assert.equal(
       output.split("\n").filter((line) => line.startsWith(`${page}:`)).length,
@@ -131,7 +143,7 @@ Deno.test({
     for (const [name, text, expected] of ROTTEN) {
       await t.step(name, async () => {
         Deno.writeTextFileSync(folder.file("page.md"), text);
-        const { code, output } = await runPage(folder.file("page.md"));
+        const { code, output } = await runPage(folder.file("page.md"), "");
         assert.equal(code, 1, output);
         assert.match(output, expected);
       });

@@ -16,7 +16,7 @@ export function addressOf(number: number): string {
 /** What may differ from guest to guest. */
 export type GuestChoice = Omit<
   Partial<GuestOptions>,
-  "name" | "address" | "mac" | "image" | "folder"
+  "name" | "mac" | "image" | "folder"
 >;
 
 /**

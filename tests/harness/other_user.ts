@@ -34,14 +34,22 @@ export class OtherUser implements Disposable {
       .outputSync();
   }
 
-  /** vuswitch as that user, who may read what root may, for the runtime is in root's home. */
-  command(args: readonly string[], env: Record<string, string> = {}): Deno.Command {
+  /**
+   * vuswitch as that user, who may read what root may, for the runtime is in root's home.
+   * @param before words that run it, such as those of a namespace
+   */
+  command(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    before: readonly string[] = [],
+  ): Deno.Command {
     const cap = "+dac_read_search";
     const id = String(OTHER_UID);
     const become = ["--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", cap];
     const PATH = Deno.env.get("PATH") ?? "";
-    return new Deno.Command("setpriv", {
-      args: [...become, "--ambient-caps", cap, ...vuswitchWords(), ...args],
+    const [program = "", ...words] = [...before, "setpriv", ...become];
+    return new Deno.Command(program, {
+      args: [...words, "--ambient-caps", cap, ...vuswitchWords(), ...args],
       clearEnv: true,
       cwd: "/",
       env: { PATH, DENO_DIR: this.#cache.path, VSW_TIMEOUT: "60", ...env },
@@ -59,8 +67,12 @@ export class OtherUser implements Disposable {
   }
 
   /** Starts `run` and waits for its ready line. */
-  async start(args: readonly string[], env?: Record<string, string>): Promise<OtherSwitch> {
-    const running = new OtherSwitch(this.command(["run", ...args], env).spawn());
+  async start(
+    args: readonly string[],
+    env?: Record<string, string>,
+    before?: readonly string[],
+  ): Promise<OtherSwitch> {
+    const running = new OtherSwitch(this.command(["run", ...args], env, before).spawn());
     await until("the ready line", () => running.ended || /^ready /m.test(running.output));
     if (running.ended) throw new Error(`The switch did not start: ${running.log}`);
     return running;
@@ -94,13 +106,18 @@ export class OtherSwitch implements AsyncDisposable {
     ];
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends it. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {
-      this.#process.kill("SIGTERM");
+      this.#process.kill(signal);
     } catch {
       // It ended before.
     }
     await this.#process.status;
     await Promise.all(this.#reading);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }

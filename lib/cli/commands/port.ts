@@ -23,7 +23,7 @@ function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {
 }
 
 function verbOf(port: PortStatus | ListenerStatus): string {
-  if ("device" in port && port.device !== null) return "serves";
+  if ("device" in port && (port.device !== null || port.kind === "nat")) return "serves";
   return "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
 }
 
@@ -64,6 +64,7 @@ export const PORT_COMMANDS: readonly CommandRow[] = [
         "vuswitch port add vm4=/run/vm4.sock,mode=connect",
         "vuswitch port add 'vm{n}=/run/vms.sock,multi=8'",
         "vuswitch port add up=tap:vsw0,queues=2",
+        "vuswitch port add up=nat",
       ],
     },
     "port",

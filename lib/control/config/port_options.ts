@@ -21,6 +21,7 @@ import {
   OFFLOAD_WORD_ROWS,
   type OffloadWord,
 } from "../../vhost/features/rows.ts";
+import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
@@ -239,6 +240,12 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
       "users, names or numbers, whose processes may be its front-end, whatever the socket's " +
       "file allows: others are held a second and refused (`peer-uid`)",
     read: (value) => ({ peerUids: checkPeerUids(value) }),
+  },
+  subnet: {
+    form: "ADDRESS/N",
+    brief: "the guests' network of a port that is nat",
+    meaning: "the guests' network of a port that is `nat`, see [NAT](nat.md); one that is free",
+    read: (value) => ({ subnet: subnetText(readSubnet(value)) }),
   },
   offer: {
     form: "WORD+…",

@@ -49,6 +49,17 @@ function readSocket(kind: SocketTargetKind): PortTarget["read"] {
   };
 }
 
+/** The word that needs nothing behind it. */
+const NAT = "nat";
+
+function readNothing(what: string): string {
+  if (what === "") return "";
+  throw new ControlError(
+    "invalid",
+    `nat:${what} must be nat alone, with options behind a comma: nat,subnet=10.87.0.0/24`,
+  );
+}
+
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {
   tap: {
@@ -75,6 +86,13 @@ export const PORT_TARGETS = {
       "[streams](streams.md)",
     options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid"],
     read: readSocket("seqpacket"),
+  },
+  nat: {
+    form: "",
+    brief: "the internet by NAT, with DHCP and DNS for guests",
+    meaning: "the internet by NAT, with DHCP and DNS for guests, see [NAT](nat.md)",
+    options: ["subnet", "mtu"],
+    read: readNothing,
   },
 } as const satisfies Record<string, PortTarget>;
 
@@ -104,7 +122,7 @@ export function isTargetTemplate({ path, kind }: Pick<PortConfig, "path" | "kind
 
 /** A target as the operator writes it, for the help of a command. */
 export function targetForm(kind: PortTargetKind): string {
-  return `${kind}:${PORT_TARGETS[kind].form}`;
+  return kind === NAT ? NAT : `${kind}:${PORT_TARGETS[kind].form}`;
 }
 
 /**
@@ -112,12 +130,14 @@ export function targetForm(kind: PortTargetKind): string {
  * @param folder of relative paths @throws {ControlError} naming the fix
  */
 export function readTarget(text: string, folder: string): Pick<PortConfig, "path" | "kind"> {
+  if (text === NAT) return { kind: NAT, path: NAT };
   const [, word = "", what = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
   if (word === "") return { path: resolve(folder, text) };
   const kind = PORT_TARGET_KINDS.find((each) => each === word);
   if (kind !== undefined) {
     const target: PortTarget = PORT_TARGETS[kind];
-    return { kind, path: `${kind}:${target.read(what, folder)}` };
+    const read = target.read(what, folder);
+    return { kind, path: kind === NAT ? NAT : `${kind}:${read}` };
   }
   const fix = didYouMean(word, PORT_TARGET_KINDS);
   if (fix === null) return { path: resolve(folder, text) };
@@ -127,12 +147,22 @@ export function readTarget(text: string, folder: string): Pick<PortConfig, "path
   );
 }
 
+/** Options that mean nothing for a vhost-user front-end. */
+const TARGETS_ONLY: readonly string[] = ["subnet"];
+
 /** Refuses options that mean nothing. @param names of options given @throws {ControlError} */
 export function checkTargetOptions(
   kind: PortTargetKind | undefined,
   names: readonly string[],
 ): void {
-  if (kind === undefined) return;
+  if (kind === undefined) {
+    const foreign = names.find((name) => TARGETS_ONLY.includes(name));
+    if (foreign === undefined) return;
+    throw new ControlError(
+      "invalid",
+      `option ${foreign} means nothing for a vhost-user port: leave it out, or write NAME=nat`,
+    );
+  }
   const { options }: PortTarget = PORT_TARGETS[kind];
   const wrong = names.find((name) => !options.includes(name));
   if (wrong === undefined) return;
@@ -149,5 +179,5 @@ export function checkTargetOptions(
  */
 export function isUplink({ kind, mode, uplink }: PortConfig): boolean {
   if (uplink !== undefined) return uplink;
-  return kind === "tap" || (kind !== undefined && mode === "connect");
+  return kind === "tap" || kind === NAT || (kind !== undefined && mode === "connect");
 }

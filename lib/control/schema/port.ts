@@ -77,6 +77,23 @@ const DEVICE = record("the network device behind it", {
   queues: whole("its queues that this port serves"),
 });
 
+/** An IPv4 address. */
+const IPV4 = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
+
+/** How a port does NAT. */
+const NAT = record("the NAT behind it", {
+  by: choice("what translates", {
+    tap: "the kernel, by nftables, behind a TAP device",
+    slirp4netns: "that program",
+    passt: "that program, for one guest",
+  }),
+  subnet: text("the guests' network", /^[0-9.]+\/[0-9]+$/),
+  gateway: text("the guests' way out", IPV4),
+  helper: text("program that gives guests addresses, and names"),
+  helperPid: maybe("it does not run now", whole("its process", 1, PID_MAX)),
+  helperStarts: whole("how often it was started", 0),
+});
+
 const NO_FRONT_END = "no front-end is connected";
 
 /** Regions of guest memory that the front-end shared. */
@@ -96,6 +113,7 @@ const PORT_STATUS = named(
       tap: "a TAP device of this host",
       stream: "a process at a stream socket",
       seqpacket: "a process at a socket of packets",
+      nat: "the internet, by NAT of this host",
     }),
     uplink: flag("it is an uplink: nothing passes to another one, local addresses are announced"),
     link: LINK,
@@ -122,6 +140,7 @@ const PORT_STATUS = named(
     protocolFeatureNames: FEATURE_NAMES,
     peer: maybe(`${NO_FRONT_END}, or the kernel cannot tell`, PEER),
     device: maybe("it has none", DEVICE),
+    nat: maybe("it does no NAT", NAT),
     mtu: maybe(
       "nobody named one",
       whole("MTU in force: the front-end's, at most the operator's", MTU_MIN, MTU_MAX),

@@ -21,8 +21,7 @@ export function makeSocket(
 ): PortSocket {
   if (adoption) return adoptedSocket(adoption, host);
   if (config.mode === "connect") {
-    const isOurs = (fd: number): boolean => context.sockets.isOurs(fd);
-    return new ConnectingSocket(config, fds, host, isOurs);
+    return new ConnectingSocket(config, fds, host);
   }
   return new ListeningSocket(config, context, host);
 }

@@ -6,6 +6,7 @@
 import { present } from "../../base/assert.ts";
 import type { PortTargetKind } from "../config/port_targets.ts";
 import type { PortContext } from "../vhost_port/context.ts";
+import { NatUplink } from "./nat.ts";
 import { StreamUplink } from "./stream.ts";
 import { TapUplink } from "./tap.ts";
 import type { Uplink, UplinkHost } from "./uplink.ts";
@@ -16,6 +17,7 @@ const MAKERS: Readonly<Record<PortTargetKind, Maker>> = {
   tap: (host) => new TapUplink(host),
   stream: (host, context) => new StreamUplink(host, context, "stream"),
   seqpacket: (host, context) => new StreamUplink(host, context, "seqpacket"),
+  nat: (host, context) => new NatUplink(host, context),
 };
 
 /** Makes what is behind a port, not open yet. @throws {ControlError} that can never be */

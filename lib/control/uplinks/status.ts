@@ -61,6 +61,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     protocolFeatureNames: [],
     peer: uplink.peer,
     device: uplink.device,
+    nat: uplink.nat,
     mtu: facts.mtu,
     forward: config.forward ?? [],
     connects: history.connects,

@@ -146,6 +146,7 @@ export class StreamUplink implements Uplink {
       retry: there ? null : retry,
       peer: this.#attachment?.peer ?? null,
       device: null,
+      nat: null,
       problems: problem === null ? [] : [problem],
     };
   }

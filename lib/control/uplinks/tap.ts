@@ -70,28 +70,14 @@ export class TapUplink implements Uplink {
   open(): void {
     this.#isOpen = true;
     if (this.#newsFd < 0) {
-      const newsFd = this.#openNews();
-      try {
-        this.#take();
-      } catch (error) {
-        closeFd(newsFd);
-        throw error;
-      }
-      this.#newsFd = newsFd;
+      this.#take();
+      this.#newsFd = openDeviceNews();
       this.#host.watch(this.#newsFd, () => {
         drainDeviceNews(this.#newsFd);
         this.#look();
       });
     } else if (this.#fds.length > 0) this.#setCarrier(true);
     this.#look();
-  }
-
-  #openNews(): number {
-    try {
-      return openDeviceNews();
-    } catch (error) {
-      throw tapError(error, this.#target);
-    }
   }
 
   suspend(): void {
@@ -254,6 +240,7 @@ export class TapUplink implements Uplink {
       lanes: this.#fds.length,
       retry: this.#retry,
       peer: null,
+      nat: null,
       device: there
         ? {
           name: this.#name,

@@ -66,6 +66,8 @@ export interface UplinkFacts {
   readonly device: PortStatus["device"];
   /** Who is at the other end, if that is a process. */
   readonly peer: PortStatus["peer"];
+  /** How it translates, if it does. */
+  readonly nat: PortStatus["nat"];
   /** What is wrong with it. */
   readonly problems: PortStatus["problems"];
 }

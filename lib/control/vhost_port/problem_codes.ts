@@ -14,6 +14,7 @@ export const PROBLEM_ROWS = [
   ["uplink-down", "the device behind the port is gone, down, or has no carrier"],
   ["uplink-full", "what is behind the port has no room for frames"],
   ["uplink-refused", "the device behind the port cannot be opened"],
+  ["nat-helper", "a program that serves guests behind NAT does not run"],
   ["closing", "descriptors of an earlier front-end do not close, and the next ones wait"],
 ] as const satisfies readonly (readonly [code: string, meaning: string])[];
 

@@ -97,6 +97,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     protocolFeatureNames: device ? protocolFeatureNames(device.protocolFeatures) : [],
     peer: facts.peer,
     device: null,
+    nat: null,
     mtu: facts.mtu,
     forward: config.forward ?? [],
     connects: history.connects,

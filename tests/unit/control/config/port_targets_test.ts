@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { mergeConfig, readConfigObject } from "../../../../lib/control/config/config.ts";
 import { checkNames } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
+import { isUplink } from "../../../../lib/control/config/port_targets.ts";
 import { readPort } from "../../../../lib/control/api/bodies.ts";
 import type { PortConfig } from "../../../../lib/control/types.ts";
 import { controlError } from "../support.ts";
@@ -112,4 +113,36 @@ Deno.test("two ports have no socket together, whatever is behind them", () => {
     const ports = [parsePortSpec(`a=${one}`, "/run"), parsePortSpec(`b=${other}`, "/run")];
     assert.throws(() => checkNames(ports), controlError("invalid", /share \/x/));
   }
+});
+
+Deno.test("nat is a word of its own, everywhere that a path may stand", () => {
+  const nat = { name: "up", kind: "nat", path: "nat" };
+  assert.deepEqual(parsePortSpec("up=nat", "/run"), nat);
+  const full = { ...nat, mtu: 9000, subnet: "10.87.0.0/24" };
+  assert.deepEqual(parsePortSpec("up=nat,mtu=9000,subnet=10.87.0.0/24", "/run"), full);
+  assert(isUplink(nat as PortConfig));
+  const socket = parsePortSpec("up=./nat", "/run");
+  assert.equal(socket.kind, undefined, "a socket of that name");
+  const cases: [string, RegExp][] = [
+    ["up=nat:eth0", /nat:eth0 must be nat alone, with options behind a comma/],
+    ["up=nat,queues=2", /queues means nothing for a port of kind nat: .*it has subnet, mtu/],
+    ["up=nat,subnet=", /option subnet has no value: subnet=ADDRESS\/N/],
+    ["up=nat,subnet=10.0.0.1/24", /subnet 10\.0\.0\.1\/24 must be 10\.0\.0\.0\/24/],
+    ["up=tap:vsw0,subnet=10.0.0.0/24", /subnet means nothing for a port of kind tap/],
+    ["up=/run/up.sock,subnet=10.0.0.0/24", /subnet means nothing for a vhost-user port/],
+  ];
+  for (const [spec, fault] of cases) {
+    assert.throws(() => parsePortSpec(spec, "/run"), controlError("invalid", fault), spec);
+  }
+});
+
+Deno.test("a file says nat as a flag does, and two ports cannot have it", () => {
+  const port = { name: "up", socket: "nat", subnet: "10.87.0.0/24" };
+  const { ports } = mergeConfig(readConfigObject({ port: [port] }), {}, "/run/ctl.sock");
+  assert.deepEqual(ports, [{ name: "up", kind: "nat", path: "nat", subnet: "10.87.0.0/24" }]);
+  const flags = { ports: [parsePortSpec("more=nat", "/run")] };
+  assert.throws(
+    () => mergeConfig(readConfigObject({ port: [port] }), flags, "/run/ctl.sock"),
+    controlError("invalid", /Ports "up" and "more" share nat: change one/),
+  );
 });
