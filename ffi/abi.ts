@@ -26,6 +26,8 @@ export const SO_SNDBUF = 7;
 export const SO_PASSRIGHTS = 83;
 /** Asks for a `struct ucred` of the peer, as it was at connect(2): unix(7). */
 export const SO_PEERCRED = 17;
+/** The family of a socket. */
+export const SO_DOMAIN = 39;
 /** Control message whose data are descriptors, i32 each. */
 export const SCM_RIGHTS = 1;
 /** Set by recvmsg(2): control data did not fit, and descriptors in it are lost. */

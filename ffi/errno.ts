@@ -13,6 +13,8 @@ import { libc } from "./symbols.ts";
 export const EPERM = 1;
 /** Nothing stands at this path. */
 export const ENOENT = 2;
+/** There is no such process. */
+export const ESRCH = 3;
 /** A signal came first; nothing was done. */
 export const EINTR = 4;
 /** The device failed; a network device: it is down. */

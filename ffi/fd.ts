@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  AF_UNIX,
   F_ADD_SEALS,
   F_DUPFD_CLOEXEC,
   F_GET_SEALS,
@@ -19,6 +20,8 @@ import {
   O_PATH,
   O_RDWR,
   SIZEOF_STAT,
+  SO_DOMAIN,
+  SOL_SOCKET,
   STAT_BLKSIZE,
   STAT_CTIME,
   STAT_DEV,
@@ -127,8 +130,11 @@ export function addFdSeals(fd: number, seals: number): boolean {
 
 /**
  * What a descriptor is, from its name under /proc, without touching the file: `"eventfd"`,
- * `"socket"`, `"pipe"` (one without a name), or `"other"`. One of O_PATH has the name of what it
- * cannot be used as.
+ * `"socket"` (a unix socket), `"pipe"` (one without a name), or `"other"`. One of O_PATH has the name
+ * of what it cannot be used as.
+ *
+ * Sockets of other families are others: to send to one may take as long as its owner likes, whatever
+ * flags say. TCP waits for the socket's lock, a multicast goes to any number of receivers.
  */
 export function fdKind(fd: number): "eventfd" | "socket" | "pipe" | "other" {
   const flags = libc.fcntl(fd, F_GETFL, 0);
@@ -141,7 +147,13 @@ export function fdKind(fd: number): "eventfd" | "socket" | "pipe" | "other" {
   }
   if (target === "anon_inode:[eventfd]") return "eventfd";
   if (target.startsWith("pipe:[")) return "pipe";
-  return target.startsWith("socket:[") ? "socket" : "other";
+  return target.startsWith("socket:[") && isUnixSocket(fd) ? "socket" : "other";
+}
+
+function isUnixSocket(fd: number): boolean {
+  const family = new Int32Array(1);
+  const length = new Uint32Array([4]);
+  return libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, family, length) === 0 && family[0] === AF_UNIX;
 }
 
 /** Opens a file that exists, to read and write. The caller owns it. @throws {SystemError} */
@@ -160,6 +172,17 @@ export function nameFile(path: string): number {
   const fd = libc.open(new TextEncoder().encode(`${path}\0`), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) throw new SystemError("open", errno(), path);
   return fd;
+}
+
+/**
+ * The same on the runtime's blocking pool, which has few threads: the caller bounds how many are under
+ * way. @returns the descriptor, or -1 (errno stays on the other thread). Never rejects.
+ */
+export async function nameFileOffThread(path: string): Promise<number> {
+  const bytes = new TextEncoder().encode(`${path}\0`);
+  const fd = await libc.open_off_thread(bytes, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  // Named here once more: the buffer must outlive the call.
+  return bytes.length > 0 ? fd : -1;
 }
 
 /** Gives a range of a file room on its file system, contents kept; false if there is none. */

@@ -163,6 +163,22 @@ export function peerCredentials(fd: number): { pid: number; uid: number; gid: nu
   return { pid: value[0] as number, uid: value[1] as number, gid: value[2] as number };
 }
 
+/**
+ * The path that a unix socket, or the other end of its connection, is bound to; empty: none, or it is
+ * no unix socket.
+ */
+export function unixName(fd: number, end: "own" | "peer"): string {
+  const address = new Uint8Array(new ArrayBuffer(SIZEOF_SOCKADDR_UN));
+  const length = new Uint32Array([address.length]);
+  const name = end === "own" ? libc.getsockname : libc.getpeername;
+  if (name(fd, address, length) !== 0) return "";
+  const view = new DataView(address.buffer);
+  if (view.getUint16(0, true) !== AF_UNIX) return "";
+  const path = address.subarray(2, Math.min(length[0] as number, address.length));
+  const end0 = path.indexOf(0);
+  return new TextDecoder().decode(end0 < 0 ? path : path.subarray(0, end0));
+}
+
 // One message header per thread, reused: its iovec and control area are behind it in one buffer.
 const IOV = SIZEOF_MSGHDR;
 const CONTROL = 80;

@@ -18,6 +18,13 @@ export const SYMBOLS = {
   close_off_thread: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   // int open(const char *path, int flags)
   open: { parameters: ["buffer", "i32"], result: "i32" },
+  // The same on Deno's blocking pool: the path may lead through a tenant's file system.
+  open_off_thread: {
+    name: "open",
+    parameters: ["buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
   // ssize_t preadv2(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
@@ -78,6 +85,10 @@ export const SYMBOLS = {
   },
   // int shutdown(int fd, int how)
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  // int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   // ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -135,8 +146,37 @@ export const SYMBOLS = {
   sched_setaffinity: { parameters: ["i32", "usize", "buffer"], result: "i32" },
   // int prctl(int option, unsigned long arg2, ...)
   prctl: { parameters: ["i32", "buffer", "u64", "u64", "u64"], result: "i32" },
+  // The same where arg2 is no pointer.
+  prctl_value: {
+    name: "prctl",
+    parameters: ["i32", "u64", "u64", "u64", "u64"],
+    result: "i32",
+  },
+  // long syscall(long number, ...), with the arguments of each call that libc has no name for.
+  syscall_seccomp: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64", "buffer"],
+    result: "i64",
+  },
+  syscall_landlock_create: {
+    name: "syscall",
+    parameters: ["u64", "buffer", "u64", "u64"],
+    result: "i64",
+  },
+  syscall_landlock_add: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64", "buffer", "u64"],
+    result: "i64",
+  },
+  syscall_landlock_restrict: {
+    name: "syscall",
+    parameters: ["u64", "u64", "u64"],
+    result: "i64",
+  },
   // int clock_gettime(clockid_t clock, struct timespec *now)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // long syscall(long number, ...), for calls that older C libraries have no name for
+  syscall: { parameters: ["i64", "i64", "i64"], result: "i64" },
   // int getrlimit(int resource, struct rlimit *rlim)
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   // int setrlimit(int resource, const struct rlimit *rlim)

@@ -13,6 +13,9 @@ import {
 import { errno, SystemError } from "./errno.ts";
 import { libc } from "./symbols.ts";
 
+/** The same on x86-64 and arm64. */
+const SYS_PIDFD_OPEN = 434n;
+
 /**
  * Lets the calling thread run on these processors only.
  * @param cpus processor numbers, 0-1023, at least one
@@ -38,6 +41,15 @@ const timespec = new Uint32Array(SIZEOF_TIMESPEC / 4);
 export function threadRanMs(): number {
   libc.clock_gettime(CLOCK_THREAD_CPUTIME_ID, timespec);
   return 1000 * (timespec[0] as number) + (timespec[2] as number) / 1e6;
+}
+
+/**
+ * A descriptor that is readable when a process has ended (pidfd_open(2)), close-on-exec. The caller
+ * owns it. @returns -errno: ESRCH if there is no such process, ENOSYS before Linux 5.3
+ */
+export function openProcess(pid: number): number {
+  const fd = Number(libc.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
+  return fd >= 0 ? fd : -errno();
 }
 
 /** Raises the soft limit of open descriptors to the hard one. @returns the limit now in force. */

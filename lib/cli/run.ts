@@ -19,6 +19,7 @@ import {
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Pulse } from "../control/pulse.ts";
+import { confineCalls } from "../control/sandbox/sandbox.ts";
 import { Switch } from "../control/switch.ts";
 import {
   ControlError,
@@ -65,6 +66,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
     idle: flags.idle,
     unknown: flags.unknown,
+    sandbox: flags.sandbox || undefined,
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
@@ -99,6 +101,7 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   prepareControlFolder(flags, controlPath);
   const running = await Switch.start(config, logger);
   const api = await startApi(running, controlPath, logger);
+  await confine(config, running);
   announce(running, logger, controlPath, print);
   const pulse = new Pulse();
   const ports = running.ports().length;
@@ -111,6 +114,16 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   await within(CLOSE_MS_MAX, running.close());
   await within(API_CLOSE_MS_MAX, api.close());
   Deno.exit(0);
+}
+
+/** The last thing before it is ready. */
+async function confine(config: SwitchConfig, running: Switch): Promise<void> {
+  try {
+    confineCalls(config);
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
 }
 
 /** Waits for the end of something, or for `ms`. */

@@ -53,6 +53,10 @@ export const RUN_FLAGS = {
     values: ["flood", "uplink"],
     brief: "frames to addresses nobody knows: to all ports (default), or to uplinks alone",
   },
+  sandbox: {
+    brief: "give up system calls and files that a switch does not need",
+    yes: true,
+  },
   logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
   quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },
   verbose: { brief: "log details", yes: true, alias: "v" },

@@ -28,6 +28,7 @@ import { now } from "./vhost_port/history.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
 import type { PortRelations, ServedPort } from "./served_port.ts";
+import { confineFiles } from "./sandbox/sandbox.ts";
 import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
 import { UplinkPort } from "./uplinks/port.ts";
@@ -152,9 +153,10 @@ export class Switch implements SwitchControl {
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
   static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
     const fdLimit = raiseFdLimit();
-    const thread = await startDataPlane(config).catch((error) => {
-      throw startError(error);
-    });
+    const thread = await startDataPlane(config, () => confineFiles(config, logger))
+      .catch((error) => {
+        throw error instanceof ControlError ? error : startError(error);
+      });
     if (thread.slow !== null) {
       logger.warn("switch", "slow-data-plane", `frames take 1.6 times as long: ${thread.slow}`);
     }

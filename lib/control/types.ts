@@ -98,6 +98,8 @@ export interface SwitchConfig {
   readonly fdbPortEntriesMax: number;
   /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
   readonly unknown?: "flood" | "uplink";
+  /** Gives up system calls and files that it does not need. */
+  readonly sandbox?: boolean;
 }
 
 /** Why a port does not work as it should, for whoever has to mend it. */

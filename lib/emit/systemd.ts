@@ -62,8 +62,8 @@ function network(tap: boolean): string[] {
     ];
   }
   return [
-    "# Devices are made through a socket of IP, and asked for through one of netlink",
-    "RestrictAddressFamilies=AF_UNIX AF_INET AF_NETLINK",
+    "# News of devices come through netlink",
+    "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
     "DevicePolicy=closed",
     "DeviceAllow=/dev/net/tun rw",
     "DeviceAllow=char-macvtap rw",

@@ -61,8 +61,11 @@ export interface PlacedVring {
   readonly record: VringRecord | null;
 }
 
-/** What a descriptor is; a pipe is one without a name. */
-export type FdKind = "eventfd" | "socket" | "pipe" | "other";
+/**
+ * What a descriptor is: a pipe is one without a name, a socket a unix socket, an own end one whose
+ * other end is ours.
+ */
+export type FdKind = "eventfd" | "socket" | "own-end" | "pipe" | "other";
 
 /** Guest memory, mapped: answered by the port's memory, for all that share a file. */
 export interface MemoryHost {

@@ -86,9 +86,17 @@ export class DataPlaneError extends Error {
   }
 }
 
-/** Starts the data-plane thread and waits until it polls. @throws {DataPlaneError} */
-export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneThread> {
+/**
+ * Starts the data-plane thread and waits until it polls.
+ * @param beforeThread called when the thread is all that is still to be made; what it limits of this
+ * thread, that one inherits @throws {DataPlaneError}
+ */
+export async function startDataPlane(
+  options: DataPlaneOptions,
+  beforeThread: () => void = () => {},
+): Promise<DataPlaneThread> {
   const program = await findProgram();
+  beforeThread();
   const arena = reserveArena();
   const wakeFd = createEventFd();
   const eventFd = createEventFd();

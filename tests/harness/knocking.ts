@@ -5,7 +5,12 @@
  * @module
  */
 import { delay } from "@std/async/delay";
-import { closeFd, connectUnix } from "../../ffi/mod.ts";
+import { closeFd, connectUnix, send, socketPair } from "../../ffi/mod.ts";
+import {
+  encodeMessage,
+  encodeU64,
+  VHOST_USER_SET_VRING_CALL,
+} from "../../lib/vhost/wire/message.ts";
 
 /** How many knock at once. */
 export const KNOCKERS = 10;
@@ -65,6 +70,22 @@ async function listen(path: string, words: Uint8Array): Promise<void> {
   }
 }
 
+/**
+ * Two connections whose ends nobody closes: each lies in the queue of a socket that the switch was
+ * given to call a driver by.
+ */
+function hideEnds(path: string): Promise<void> {
+  for (let i = 0; i < 2; i++) {
+    const end = connectUnix(path);
+    const [mine, theirs] = socketPair();
+    send(mine, new Uint8Array(1), [end]);
+    const words = encodeMessage(VHOST_USER_SET_VRING_CALL, 1, encodeU64(0n));
+    send(end, words, [theirs]);
+    count++;
+  }
+  return new Promise(() => {});
+}
+
 /** What front-ends do, again and again. */
 export const KINDS: Readonly<Record<string, (path: string) => Promise<void>>> = {
   "at-once": (path) => manyKnock(path, HELLO, 0),
@@ -74,6 +95,7 @@ export const KINDS: Readonly<Record<string, (path: string) => Promise<void>>> = 
   },
   "much-garbage": (path) => manyKnock(path, GARBAGE, 0),
   "hang-up": hangUp,
+  "hidden-ends": hideEnds,
   "silent-listener": (path) => listen(path, new Uint8Array()),
   "garbage-listener": (path) => listen(path, GARBAGE),
 };

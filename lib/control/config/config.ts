@@ -14,7 +14,7 @@ import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 
 /** Keys of [switch]. */
-const FDB_KEYS = ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max", "unknown"];
+const FDB_KEYS = ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max", "unknown", "sandbox"];
 
 /** Largest FDB that may be asked for. */
 const FDB_ENTRIES_MAX = 1 << 20;
@@ -45,6 +45,8 @@ export interface ConfigInput {
   readonly fdbPortEntriesMax?: number | undefined;
   /** Where frames to unknown addresses go. */
   readonly unknown?: SwitchConfig["unknown"] | undefined;
+  /** Gives up what it does not need. */
+  readonly sandbox?: boolean | undefined;
 }
 
 function invalid(message: string): ControlError {
@@ -92,6 +94,7 @@ export function mergeConfig(
     fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
     unknown: flags.unknown ?? file.unknown ?? "flood",
+    sandbox: flags.sandbox ?? file.sandbox ?? false,
   };
 }
 
@@ -231,7 +234,14 @@ export function readConfigObject(root: Table): ConfigInput {
     fdbEntriesMax: range("fdb_entries_max", fdb.fdb_entries_max, 1, FDB_ENTRIES_MAX),
     fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
     unknown: checkUnknown(fdb.unknown),
+    sandbox: checkSandbox(fdb.sandbox),
   };
+}
+
+/** Reads whether it gives things up. @throws {ControlError} */
+function checkSandbox(value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === "boolean") return value;
+  throw invalid(`[switch] sandbox ${value} must be true or false`);
 }
 
 function readPorts(value: unknown): PortConfig[] {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { fdKind } from "../../../ffi/mod.ts";
 import {
   decodeDeviceState,
   type DeviceState,
@@ -18,6 +17,7 @@ import { BIT, hasFeature } from "../../vhost/features/bits.ts";
 import type { DataPlaneThread } from "../../worker/supervisor.ts";
 import { type DataPlane, type LearnedMac, MACS_PER_COMMAND } from "../../worker/wire.ts";
 import type { Reactor } from "../reactor.ts";
+import { tenantFdKind } from "../sockets/own_ends.ts";
 import { StateTransfer } from "./state_transfer.ts";
 import type { TenantFds } from "./tenant_fds.ts";
 
@@ -78,7 +78,7 @@ export class MovingState {
   start(direction: "save" | "load", fd: number): Refusal | null {
     const { reactor, fds } = this.#host;
     this.#end();
-    const kind = fdKind(fd);
+    const kind = tenantFdKind(fd);
     if (kind !== "pipe" && kind !== "socket") {
       fds.close(fd);
       return { code: "not-pipe", detail: "the descriptor is neither pipe nor socket" };

@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { fdKind, setNonBlocking, viewMemory } from "../../../ffi/mod.ts";
+import { setNonBlocking, viewMemory } from "../../../ffi/mod.ts";
 import type { ChannelHost, PortHost, RingHost, SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import type { DataPlane, VringPosition } from "../../worker/wire.ts";
+import { tenantFdKind } from "../sockets/own_ends.ts";
 import type { PortMemory } from "./guest_memory.ts";
 import type { PortIotlb } from "./iotlb.ts";
 import type { PortDirtyLog } from "./dirty_log.ts";
@@ -77,7 +78,7 @@ export function sessionHost(parts: SessionParts, duties: PortDuties): SessionHos
     ...dirtyLog.sessionHost(closeFd),
     announce: (mac, flood) => plane.announce({ port, macLo: mac.low, macHi: mac.high, flood }),
     kickVring: (vring) => plane.kickVring({ port, vring }),
-    fdKind,
+    fdKind: tenantFdKind,
     closeFd,
     readU16: (address) => new DataView(viewMemory(address, 2)).getUint16(0, true),
     signal: (fd) => tenantFds.signal(fd),

@@ -1,9 +1,9 @@
 /**
  * Listening sockets: binding with exact permissions, and never taking away what is not ours.
  *
- * A path in use is replaced only if it is a socket that nobody listens on. It is bound under a mask
- * that lets nobody but this user in, and opened to its mode and group after that: nobody slips in
- * between.
+ * A path in use is replaced only if it is a socket that nobody listens on. It is bound with its mode.
+ * If it is for a group, it is bound under a mask that lets nobody but this user in, and opened to its
+ * group and mode after that: nobody slips in between.
  *
  * @module
  */
@@ -26,6 +26,7 @@ import {
   type UnixType,
 } from "../../../ffi/mod.ts";
 import { ControlError, type SocketOwner } from "../types.ts";
+import { areFilesConfined } from "../sandbox/sandbox.ts";
 import { groupId } from "./accounts.ts";
 
 /** Who may connect. */
@@ -78,7 +79,8 @@ export function bindSocket(
   const gid = access.owner?.gid ??
     (access.group === null ? null : groupId(access.group, "give sockets to"));
   makeRoom(path);
-  const mask = Deno.umask(0o177);
+  const isOwn = gid === null && access.owner === null;
+  const mask = Deno.umask(isOwn ? 0o777 & ~access.mode : 0o177);
   let fd: number;
   try {
     fd = listenUnix(path, backlog, type);
@@ -119,7 +121,8 @@ function openTo(
     const identity = identityOf(info);
     try {
       if (uid !== null || gid !== null) Deno.chownSync(file, uid, gid);
-      Deno.chmodSync(file, mode);
+      // The folder may have an access list, which stands in for a mask.
+      if (((Deno.statSync(file).mode ?? 0) & 0o777) !== mode) Deno.chmodSync(file, mode);
     } catch (error) {
       unlinkSocket(path, identity);
       throw accessError(path, error);
@@ -183,7 +186,9 @@ export function bindError(path: string, error: unknown): unknown {
     return new ControlError(
       "invalid",
       `Cannot listen on ${path}: no permission to write in ${folder}`,
-      "choose another folder or run as its owner",
+      areFilesConfined()
+        ? "choose a folder that --sandbox has known since the start: that of the other sockets"
+        : "choose another folder or run as its owner",
     );
   }
   if (is(EADDRINUSE, "EADDRINUSE") || is(EEXIST, "EEXIST")) return busy(path, "is in use");

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { connectUnixOffThread, type UnixType } from "../../../ffi/mod.ts";
+import { closeFd, connectUnixOffThread, SystemError, type UnixType } from "../../../ffi/mod.ts";
 import { strangerAt } from "./allowed_peer.ts";
 import { checkSocketPath } from "./bind.ts";
 import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
 import type { TenantFds } from "../front_end/tenant_fds.ts";
 import type { PortConfig, PortProblem, PortStatus } from "../types.ts";
+import { nameTrusted, UntrustedPath } from "./trusted_path.ts";
 
 /** Pause after the first failure, ms; each further one doubles it. */
 export const RETRY_MS_MIN = 50;
@@ -28,6 +29,7 @@ export class ConnectingSocket implements PortSocket {
   readonly #who: string;
   readonly #fds: TenantFds;
   readonly #host: SocketHost;
+  readonly #isOurs: (fd: number) => boolean;
   #isOpen = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** An attempt is under way: at most one ever is. */
@@ -42,9 +44,15 @@ export class ConnectingSocket implements PortSocket {
 
   /**
    * Connects to nothing before {@linkcode open}. @param fds runs attempts in turn, off the thread
+   * @param isOurs whether who listens at the other end is this switch
    * @throws {ControlError} no socket can have that path
    */
-  constructor(config: PortConfig, fds: TenantFds, host: SocketHost) {
+  constructor(
+    config: PortConfig,
+    fds: TenantFds,
+    host: SocketHost,
+    isOurs: (fd: number) => boolean,
+  ) {
     const { path, kind } = config;
     checkSocketPath(path, "connect to");
     this.#config = config;
@@ -53,6 +61,7 @@ export class ConnectingSocket implements PortSocket {
     this.#who = kind === undefined ? "front-end" : "peer";
     this.#fds = fds;
     this.#host = host;
+    this.#isOurs = isOurs;
   }
 
   get problem(): PortProblem | null {
@@ -120,6 +129,9 @@ export class ConnectingSocket implements PortSocket {
       this.#tryLater(result);
     } else if (!this.#isOpen) {
       this.#fds.close(result);
+    } else if (this.#isOurs(result)) {
+      closeFd(result);
+      this.#tryLater("its path leads to a socket of this switch");
     } else {
       const stranger = strangerAt(result, this.#config);
       if (stranger !== null) {
@@ -137,19 +149,21 @@ export class ConnectingSocket implements PortSocket {
 
 /** Connects. @returns the descriptor, or why not; whatever may block does so off the thread */
 async function attempt(path: string, type: UnixType): Promise<number | string> {
+  let named = -1;
   try {
-    const fd = await connectUnixOffThread(path, type);
+    named = await nameTrusted(path);
+    const fd = await connectUnixOffThread(`/proc/self/fd/${named}`, type);
     if (fd >= 0) return fd;
-  } catch (error) {
-    return (error as Error).message;
-  }
-  try {
-    const { isSocket } = await Deno.stat(path);
+    const { isSocket } = await Deno.lstat(path);
     return isSocket ? "nobody listens there, or for others" : "it is not a socket";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "there is no such socket";
     if (error instanceof Deno.errors.NotADirectory) return "a part of its path is no folder";
-    if (error instanceof Deno.errors.FilesystemLoop) return "links of its path go round";
+    if (error instanceof UntrustedPath) return error.message;
+    // Without a descriptor left it says so.
+    if (error instanceof SystemError) return error.message;
     return "it is out of reach: check permissions";
+  } finally {
+    if (named >= 0) closeFd(named);
   }
 }

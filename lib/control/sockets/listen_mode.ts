@@ -11,6 +11,7 @@ import {
   errnoName,
   fdKind,
   listenFd,
+  unixName,
 } from "../../../ffi/mod.ts";
 import { strangerAt } from "./allowed_peer.ts";
 import { Doorstep, TOO_OFTEN } from "./doorstep.ts";
@@ -84,6 +85,7 @@ export class ListeningSocket implements PortSocket {
       });
     } else {
       this.#fd = inherit(inherited);
+      this.#context.sockets.inherited.add(unixName(inherited, "own"));
     }
     this.#context.reactor.add(this.#fd, () => this.#accept());
   }

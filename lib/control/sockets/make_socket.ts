@@ -21,7 +21,8 @@ export function makeSocket(
 ): PortSocket {
   if (adoption) return adoptedSocket(adoption, host);
   if (config.mode === "connect") {
-    return new ConnectingSocket(config, fds, host);
+    const isOurs = (fd: number): boolean => context.sockets.isOurs(fd);
+    return new ConnectingSocket(config, fds, host, isOurs);
   }
   return new ListeningSocket(config, context, host);
 }

@@ -87,7 +87,10 @@ export class PortListener {
     if (this.#admin === "down") return { code: "admin-down", why: "and the port is down" };
     // One that connects again may be here before the news of its hanging up, and keeps its number.
     for (const port of [...this.#ports.values()]) port.poll();
-    const number = this.#freeNumber();
+    let number = this.#freeNumber();
+    if (number < 0 && [...this.#ports.values()].some((port) => port.dropAbandoned())) {
+      number = this.#freeNumber();
+    }
     if (number < 0) {
       return { code: "full", why: `and ${this.#multi} front-ends are connected` };
     }

@@ -9,6 +9,8 @@
  * @module
  */
 import { dirname } from "node:path";
+import { unixName } from "../../../ffi/mod.ts";
+import { isOwnEnd } from "./own_ends.ts";
 
 /** Time between two looks, ms. */
 export const LOOK_MS = 1000;
@@ -31,10 +33,25 @@ interface Folder {
   seen: string;
 }
 
+/** What the control socket is bound to before it has its name: see boundName. */
+const OF_CONTROL = /^\/proc\/self\/fd\/\d+\/\.ctl-/;
+
 /** The socket files of a switch. Control thread only. Its timer ends with the last of them. */
 export class SocketWatch {
   readonly #folders = new Map<string, Folder>();
   #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** Names of inherited sockets, whose files are not watched. */
+  readonly inherited = new Set<string>();
+
+  /** Whether a connection that was made by a path led to a socket of this switch. */
+  isOurs(fd: number): boolean {
+    if (!isOwnEnd(fd)) return false;
+    const name = unixName(fd, "peer");
+    if (OF_CONTROL.test(name) || this.inherited.has(name)) return true;
+    const sockets = this.#folders.get(dirname(name))?.sockets ?? [];
+    return [...sockets].some(({ path }) => path === name);
+  }
 
   /** Watches a file from now on. */
   add(socket: Watched): void {

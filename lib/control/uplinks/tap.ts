@@ -70,14 +70,28 @@ export class TapUplink implements Uplink {
   open(): void {
     this.#isOpen = true;
     if (this.#newsFd < 0) {
-      this.#take();
-      this.#newsFd = openDeviceNews();
+      const newsFd = this.#openNews();
+      try {
+        this.#take();
+      } catch (error) {
+        closeFd(newsFd);
+        throw error;
+      }
+      this.#newsFd = newsFd;
       this.#host.watch(this.#newsFd, () => {
         drainDeviceNews(this.#newsFd);
         this.#look();
       });
     } else if (this.#fds.length > 0) this.#setCarrier(true);
     this.#look();
+  }
+
+  #openNews(): number {
+    try {
+      return openDeviceNews();
+    } catch (error) {
+      throw tapError(error, this.#target);
+    }
   }
 
   suspend(): void {

@@ -85,6 +85,9 @@ export function readTapTarget(config: PortConfig): TapTarget {
 function hintFor(error: SystemError, { name, file, queues }: TapTarget): string | null {
   const mq = queues > 1 ? " multi_queue" : "";
   const made = `ip tuntap add dev ${name} mode tap user $(id -un) vnet_hdr${mq}`;
+  if (error.syscall === "socket") {
+    return "--sandbox has given up news of devices: start with one, such as -p up=tap:vsw0";
+  }
   if (error.syscall === "open") {
     if (error.code === ENOENT && file === null) {
       return "modprobe tun, or mknod /dev/net/tun c 10 200";

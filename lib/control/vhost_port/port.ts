@@ -31,11 +31,13 @@ import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
 import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
+import type { Attachment } from "./attachment.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
 import { PortDirtyLog } from "../front_end/dirty_log.ts";
 import { PortProblems } from "./problems.ts";
 import { PortIotlb } from "../front_end/iotlb.ts";
+import { PeerWatch } from "../sockets/peer_watch.ts";
 import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
 import { MovingState } from "../front_end/moving_state.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
@@ -45,17 +47,6 @@ import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
 import { Visit, Visits } from "../sockets/visits.ts";
-
-interface Attachment {
-  readonly fd: number;
-  readonly session: Session;
-  readonly connection: Connection;
-  readonly arrival: Arrival;
-  readonly visit: Visit;
-  readonly peer: PortStatus["peer"];
-  readonly records: RingRecords;
-  readonly backEnd: BackEndLink;
-}
 
 /** One port. Control thread only. */
 export class SwitchPort implements ServedPort {
@@ -161,8 +152,18 @@ export class SwitchPort implements ServedPort {
     if (this.#admin === "down") return { code: "admin-down", why: "and the port is down" };
     // A front-end that connects again may be here before the news of its hanging up.
     this.poll();
+    this.dropAbandoned();
     if (this.#attachment === null) return this.#attach(fd);
     return { code: "busy", why: `and ${peerName(this.#attachment.peer)} is connected` };
+  }
+
+  /** Ends the connection if its process has ended. @returns whether that was so */
+  dropAbandoned(): boolean {
+    const attachment = this.#attachment;
+    if (!attachment?.watch.isGone) return false;
+    const detail = `${peerName(attachment.peer)} has ended, another front-end comes`;
+    attachment.connection.end({ code: "peer-gone", detail });
+    return true;
   }
 
   /** Handles what the front-end sent so far, its hanging up included. */
@@ -195,7 +196,13 @@ export class SwitchPort implements ServedPort {
     const arrival = new Arrival(() => this.#announce(visit), () => {
       if (visit.stay() && this.#linkUp) this.#logLinkUp();
     });
-    this.#attachment = { fd, session, connection, arrival, visit, peer, records, backEnd };
+    const watch = new PeerWatch(peer?.pid ?? 0, this.#context.reactor, () => {
+      const text = `${
+        peerName(peer)
+      } has ended, its connection not: the next front-end replaces it`;
+      visit.log("warn", "peer-gone", text);
+    });
+    this.#attachment = { fd, session, connection, arrival, visit, peer, watch, records, backEnd };
     this.#problems.begin(session.device);
     return null;
   }
@@ -276,6 +283,7 @@ export class SwitchPort implements ServedPort {
     if (!attachment) return;
     const { arrival, visit, peer } = attachment;
     arrival.end(refusal !== null);
+    attachment.watch.close();
     this.#problems.end();
     attachment.session.close();
     this.plane.thread.forgiveCalls(this.number);

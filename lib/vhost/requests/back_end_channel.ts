@@ -16,7 +16,7 @@ export function setBackendReqFd(device: Device, _: object, { fds }: Call): Resul
   if (fd === undefined) return ends("fd-count", "SET_BACKEND_REQ_FD without descriptor");
   if (device.host.fdKind(fd) !== "socket") {
     device.closeFds(fds);
-    return ends("not-socket", "the back-end channel is no socket");
+    return ends("not-socket", "the back-end channel is no unix socket of the front-end's");
   }
   device.host.setBackEndChannel(fd);
   if (inBand(device)) { for (const index of device.vrings.keys()) callInBand(device, index); }

@@ -12,6 +12,9 @@ import { encodeVringState } from "../wire/message.ts";
 import type { VringFd, VringNumber, VringPlaces } from "../wire/payloads.ts";
 import { type Call, DONE, ends, endsIf, type Handler, reply, type Result } from "./result.ts";
 
+const OWN_END = "the descriptor is the front-end's end of a connection with this switch";
+const OR_SOCKET = ", nor a unix socket";
+
 function badIndex(device: Device, index: number | bigint): Refusal {
   return { code: "bad-index", detail: `vring ${index} of ${device.vrings.length}` };
 }
@@ -118,7 +121,11 @@ function refuseFd(
   if (fd === undefined) return null;
   const kind = device.host.fdKind(fd);
   if (kind === "eventfd" || (socketToo && kind === "socket")) return null;
-  return { code: "not-eventfd", detail: "the descriptor is no eventfd" };
+  if (kind === "own-end") return { code: "not-eventfd", detail: OWN_END };
+  return {
+    code: "not-eventfd",
+    detail: `the descriptor is no eventfd${socketToo ? OR_SOCKET : ""}`,
+  };
 }
 
 /** SET_VRING_KICK: starts the ring. */

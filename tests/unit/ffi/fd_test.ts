@@ -23,6 +23,7 @@ import {
   truncateFd,
   writeTenantFd,
 } from "../../../ffi/mod.ts";
+import { libc } from "../../../ffi/symbols.ts";
 import { failedWith } from "../../harness/fds.ts";
 import { TempFolder } from "../../harness/temp.ts";
 
@@ -38,6 +39,9 @@ Deno.test("fdKind() says what a descriptor is, and never takes a name for the th
     [writing, "pipe"],
     [one, "socket"],
     [two, "socket"],
+    // Whoever sends to these may have to wait.
+    [libc.socket(2, 1, 0), "other"],
+    [libc.socket(2, 2, 0), "other"],
     [createMemoryFile("anon_inode:[eventfd]", 4096), "other"],
     [openFile(file), "other"],
     [openFile("/dev/null"), "other"],

@@ -22,6 +22,7 @@ import {
   signalEventFd,
   SOCKET_PATH_BYTES_MAX,
   socketPair,
+  unixName,
 } from "../../../ffi/mod.ts";
 import { failedWith } from "../../harness/fds.ts";
 import { TempFolder } from "../../harness/temp.ts";
@@ -107,6 +108,9 @@ Deno.test("a listener takes who connects, and each failure to connect has its nu
     assert.fail("the kernel knows who connected");
   assert.deepEqual([pid, uid, gid], [Deno.pid, Deno.uid(), Deno.gid()]);
   assert.equal(peerCredentials(createAndClose()), null);
+  assert.deepEqual([unixName(client, "peer"), unixName(client, "own")], [path, ""]);
+  assert.deepEqual([unixName(server, "peer"), unixName(server, "own")], ["", path]);
+  assert.equal(unixName(createAndClose(), "own"), "");
   [client, server, listener].forEach(closeFd);
   assert.throws(() => connectUnix(path), failedWith(ECONNREFUSED));
 });

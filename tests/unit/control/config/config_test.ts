@@ -68,6 +68,7 @@ fdb_age_seconds = 60
 fdb_entries_max = 100
 fdb_port_max = 10
 unknown = "uplink"
+sandbox = true
 [sockets]
 directory = "/run/v"
 mode = "0600"
@@ -107,6 +108,7 @@ offer = ["ring-reset"]
     fdbEntriesMax: 100,
     fdbPortEntriesMax: 10,
     unknown: "uplink",
+    sandbox: true,
   });
 });
 
