@@ -115,6 +115,8 @@ export class Datapath {
   readonly announcer: Announcer = new Announcer(this, (to) => deliverListed(this, to, null));
   /** Monotonic time in whole seconds, kept by the thread's loop. */
   now = 0;
+  /** Where the burst at hand came from. Frames of the switch's own that go between two keep the last. */
+  sender: Source | null = null;
   /** Rounds for which a source that is dear to look at is left alone once it was empty; likewise. */
   idleRounds = 0;
 
@@ -178,6 +180,7 @@ export function pollSource(path: Datapath, source: Source): number {
   const count = source.take(path);
   if (count === 0) return 0;
   beginHanding();
+  path.sender = source;
   const { counters } = path;
   const { port } = source;
   counters[WORKER_BASE + (isPlainBurst() ? WORKER.plainFrames : WORKER.generalFrames)]! += count;

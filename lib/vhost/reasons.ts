@@ -43,6 +43,7 @@ export const REASON_ROWS = [
   ["bad-region", "a memory region that is empty, overlaps another, or wraps"],
   ["region-past-eof", "a memory region beyond the end of its file"],
   ["bad-memory-kind", "memory that is neither memfd, shared memory nor hugetlbfs"],
+  ["bad-page", "a page of its memory, dirty log or inflight area is gone, or was never to be had"],
   ["memory-budget", "more guest memory than the switch maps"],
   ["too-many-regions", "more memory regions than slots"],
   ["map-failed", "the kernel does not map the memory"],

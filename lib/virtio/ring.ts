@@ -134,6 +134,8 @@ export const RING_BAD_AVAIL = 5;
 export const RING_ACCESS = 6;
 /** No fault: the ring waits until an address is translated (IOTLB). */
 export const RING_UNTRANSLATED = 7;
+/** The kernel finds no page where a buffer is: its memory file was cut, or has none to give. */
+export const RING_BAD_PAGE = 8;
 
 /** Code and meaning of the reasons above, by number from 1. */
 export const RING_REASON_ROWS = [
@@ -144,6 +146,7 @@ export const RING_REASON_ROWS = [
   ["avail-jump", "more buffers made available than the ring has"],
   ["iotlb-access", "the IOMMU refuses the access"],
   ["untranslated", "no fault: it waits for a translation"],
+  ["bad-page", "a page of a buffer is gone, or was never to be had: the connection ends"],
 ] as const satisfies readonly (readonly [code: string, meaning: string])[];
 
 /** Why a ring was given up. */
@@ -155,7 +158,7 @@ export const RING_REASONS: readonly (RingReason | "ok")[] = [
   ...RING_REASON_ROWS.map(([code]) => code),
 ];
 
-assert(RING_REASONS.length === RING_UNTRANSLATED + 1, "every reason has its text");
+assert(RING_REASONS.length === RING_BAD_PAGE + 1, "every reason has its text");
 
 /** What is known of the processor. */
 const processor = { loadsInOrder: false };

@@ -9,9 +9,9 @@ import { addressOf, copyMemory, viewMemory } from "../../ffi/mod.ts";
 import { LENGTH_BYTES } from "../../lib/switch/stream/inbox.ts";
 import {
   type FrameLine,
+  LINE_FAULT,
   LINE_FULL,
   LINE_GONE,
-  LINE_REFUSED,
 } from "../../lib/switch/stream/outbox.ts";
 import { SendVectors, VECTORS_MEMORY_BYTES } from "../../lib/switch/stream/vectors.ts";
 import {
@@ -194,7 +194,7 @@ export class ScriptedLine implements FrameLine {
     const most = Math.min(this.room, this.parts.shift() ?? Infinity);
     if (most <= 0) return LINE_FULL;
     const { bytes, missing } = this.#read(vector, vectors);
-    if (missing && bytes.length === 0) return LINE_REFUSED;
+    if (missing && bytes.length === 0) return LINE_FAULT;
     const taken = bytes.slice(0, most);
     this.#taken.push(taken);
     this.room -= taken.length;
@@ -209,7 +209,7 @@ export class ScriptedLine implements FrameLine {
     for (; sent < frames && this.room > 0; sent++) {
       const start = frameStart[first + sent] ?? 0;
       const { bytes, missing } = this.#read(start, (frameStart[first + sent + 1] ?? 0) - start);
-      if (missing) return sent > 0 ? sent : LINE_REFUSED;
+      if (missing) return sent > 0 ? sent : LINE_FAULT;
       this.packets.push(bytes);
       this.room--;
     }

@@ -343,6 +343,10 @@ export class SwitchPort implements ServedPort {
 
   /** The data plane gave one of its virtqueues up. */
   ringBroken(vring: number, reason: string): void {
+    const detail = `a page of a buffer of vring ${vring} is gone, or was never to be had`;
+    if (reason === "bad-page") {
+      return this.#attachment?.connection.end({ code: "bad-page", detail });
+    }
     const text = this.#problems.brokenText(vring, reason);
     this.#history.failed(reason, `vring ${vring} stopped${text}`);
     this.#attachment?.session.device.ringBroken(vring, reason, text);
@@ -350,10 +354,8 @@ export class SwitchPort implements ServedPort {
 
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
   callBlocked(vring: number): void {
-    this.#attachment?.connection.end({
-      code: "call-blocked",
-      detail: `the call descriptor of vring ${vring} held the data plane up`,
-    });
+    const detail = `the call descriptor of vring ${vring} held the data plane up`;
+    this.#attachment?.connection.end({ code: "call-blocked", detail });
   }
 
   /** The data plane needs something of the front-end; see events.ts for the kinds. */

@@ -51,6 +51,11 @@ export interface Source {
    * @returns whether there are some already, if it was asked: sleeping would lose a wake-up
    */
   setKicks(wanted: boolean): boolean;
+  /**
+   * The kernel found no page where a frame of the burst at hand is: whoever brought that memory is
+   * served no more. Not where the memory is this process's own.
+   */
+  losePage?(): void;
 }
 
 /** Where frames go to: a receive queue, an uplink, a capture. */

@@ -29,6 +29,7 @@ import { NO_OFFLOADS, offloadsOfDriver, offloadsToDriver } from "../../virtio/of
 import {
   NO_FEATURES,
   type QueueFeatures,
+  RING_BAD_PAGE,
   RING_OK,
   STEPS_MAX,
   walk,
@@ -131,6 +132,10 @@ export class Vring implements Source, Sink {
     settle(path, this, count);
     if (queue.badChains > 0) tellBadChains(path, this);
     if (queue.broken !== RING_OK) giveUp(path, this);
+  }
+
+  losePage(): void {
+    this.queue.broken = RING_BAD_PAGE;
   }
 
   setKicks(wanted: boolean): boolean {

@@ -16,16 +16,18 @@ import { hostAddress, type SendVectors, type WindowedMemory } from "./vectors.ts
 
 /** No room: the peer does not read. */
 export const LINE_FULL: number = -1;
-/** What was to be sent is refused, and nothing of it is gone: its sender's memory is not there. */
+/** What was to be sent is refused, and nothing of it is gone. */
 export const LINE_REFUSED: number = -2;
 /** The connection is over. */
 export const LINE_GONE: number = -3;
+/** Refused likewise: its sender's memory is not there. */
+export const LINE_FAULT: number = -4;
 
 /** The socket, which never blocks. */
 export interface FrameLine {
   /**
    * Sends pieces of the list as they follow one another.
-   * @returns bytes taken, at least one, or one of the three above
+   * @returns bytes taken, at least one, or one of those above
    */
   send(vector: number, vectors: number): number;
   /** Sends gathered frames, each a packet. @returns packets taken, at least one, or as above */
@@ -55,8 +57,10 @@ export class FrameOutbox {
   sentBytes = 0;
   /** Those that found no room. */
   full = 0;
-  /** Those whose memory was not there. */
+  /** Those that were refused. */
   refused = 0;
+  /** Memory of one of them was not there. */
+  faulty = false;
   /** Those longer than any frame of a stream. */
   oversize = 0;
   /** The connection is over: nothing goes any more. */
@@ -103,6 +107,7 @@ export class FrameOutbox {
     this.sentBytes = 0;
     this.full = 0;
     this.refused = 0;
+    this.faulty = false;
     const fitting = this.#leaveOut(list, start, count);
     const end = start + fitting;
     if (this.gone || !this.flush()) {
@@ -177,8 +182,10 @@ export class FrameOutbox {
     if (part === LINE_GONE) this.gone = true;
     this.#keptAt = 0;
     this.#keptEnd = size - done;
-    if (part === LINE_REFUSED) this.#bytes.fill(0, 0, size - done);
-    else vectors.copyEnd(number, frame, done, this.#window, this.#start);
+    if (part === LINE_FAULT) {
+      this.faulty = true;
+      this.#bytes.fill(0, 0, size - done);
+    } else vectors.copyEnd(number, frame, done, this.#window, this.#start);
     return false;
   }
 
@@ -199,7 +206,8 @@ export class FrameOutbox {
   /** @param frames how many it was about @returns whether others may do better */
   #failed(outcome: number, frames: number): boolean {
     if (outcome === LINE_GONE) this.gone = true;
-    if (outcome !== LINE_REFUSED) return false;
+    if (outcome === LINE_FAULT) this.faulty = true;
+    else if (outcome !== LINE_REFUSED) return false;
     this.refused += frames;
     return true;
   }

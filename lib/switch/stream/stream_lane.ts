@@ -240,6 +240,7 @@ export class StreamLane implements Lane {
     outbox.deliver(list, start, count);
     counters[base + PORT.txFrames]! += outbox.sent;
     counters[base + PORT.txBytes]! += outbox.sentBytes;
+    if (outbox.faulty) path.sender?.losePage?.();
     if (outbox.sent === count) return;
     counters[base + PORT.txDroppedOversize]! += outbox.oversize;
     counters[base + PORT.txDroppedUplinkRefused]! += outbox.refused;

@@ -18,7 +18,7 @@ import {
   takeControlFds,
 } from "../../../ffi/mod.ts";
 import type { LanePort, LaneStart } from "../../switch/ports/lane_port.ts";
-import { LINE_FULL, LINE_GONE, LINE_REFUSED } from "../../switch/stream/outbox.ts";
+import { LINE_FAULT, LINE_FULL, LINE_GONE, LINE_REFUSED } from "../../switch/stream/outbox.ts";
 import {
   IO_DESCRIPTORS,
   IO_GONE,
@@ -44,6 +44,7 @@ function sendOutcome(result: number): number {
     case ENOMEM:
       return LINE_FULL;
     case EFAULT:
+      return LINE_FAULT;
     case EINVAL:
     case EMSGSIZE:
       return LINE_REFUSED;

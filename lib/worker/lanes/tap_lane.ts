@@ -15,7 +15,16 @@
  *
  * @module
  */
-import { EAGAIN, EBADFD, EINTR, EIO, errno, readFrame, writeFrame } from "../../../ffi/mod.ts";
+import {
+  EAGAIN,
+  EBADFD,
+  EFAULT,
+  EINTR,
+  EIO,
+  errno,
+  readFrame,
+  writeFrame,
+} from "../../../ffi/mod.ts";
 import { openOffloads } from "../../offload/open.ts";
 import { adaptingSteps } from "../../switch/adapt.ts";
 import { PORT } from "../../switch/counters.ts";
@@ -201,15 +210,18 @@ export class TapLane implements Lane {
     counters[base + PORT.txBytes]! += bytes;
   }
 
-  /** A frame was not written. */
-  #refused({ counters }: Datapath, code: number): void {
+  /** A frame was not written. Only pieces of guests' memory can be missing: the others are ours. */
+  #refused({ counters, sender }: Datapath, code: number): void {
     const base = this.port.counterBase;
     if (code === EAGAIN) counters[base + PORT.txDroppedUplinkFull]!++;
     else if (code === EIO) counters[base + PORT.txDroppedUplinkDown]!++;
     else if (code === EBADFD) {
       counters[base + PORT.txDroppedUplinkDown]!++;
       this.#failure = code;
-    } else counters[base + PORT.txDroppedUplinkRefused]!++;
+    } else {
+      counters[base + PORT.txDroppedUplinkRefused]!++;
+      if (code === EFAULT) sender?.losePage?.();
+    }
   }
 
   // cold

@@ -1,7 +1,7 @@
 /** Frames into a socket that takes as much as it likes: whole or not at all, and nobody waits. */
 import { strict as assert } from "node:assert";
 import { STREAM_FRAME_BYTES_MAX } from "../../../../lib/switch/stream/inbox.ts";
-import { FrameOutbox, KEPT_BYTES } from "../../../../lib/switch/stream/outbox.ts";
+import { FrameOutbox, KEPT_BYTES, LINE_REFUSED } from "../../../../lib/switch/stream/outbox.ts";
 import { VECTORS_MAX } from "../../../../lib/switch/stream/vectors.ts";
 import {
   ALL_FRAMES,
@@ -110,6 +110,7 @@ Deno.test("memory that is gone costs the frames in it, and the stream stays read
   const end = sender.address + sender.bytes.length;
   line.missing = [sender.address + 1 + 44 + 1 + 84 + 1, end];
   outbox.deliver(ALL_FRAMES.slice(), 0, 3);
+  assert(outbox.faulty, "its sender has to answer for it");
   line.missing = [Infinity, Infinity];
   assert(outbox.flush());
   deliver(outbox, [{ bytes: PLAIN[2] as Uint8Array }]);
@@ -124,6 +125,7 @@ Deno.test("memory that is gone costs the frames in it, and the stream stays read
   packets.outbox.deliver(ALL_FRAMES.slice(), 0, 3);
   assert.deepEqual(packets.line.packets, [burst[0]?.bytes]);
   assert.deepEqual(outcome(packets.outbox), [1, 0, 2, 0]);
+  assert(packets.outbox.faulty);
 });
 
 Deno.test("a burst whose memory is gone altogether is refused, and the next one goes", () => {
@@ -131,9 +133,21 @@ Deno.test("a burst whose memory is gone altogether is refused, and the next one 
   line.missing = [0, Infinity];
   deliver(outbox, FRAMES);
   assert.deepEqual(outcome(outbox), [0, 0, 4, 0]);
+  assert(outbox.faulty);
   line.missing = [Infinity, Infinity];
   deliver(outbox, FRAMES);
+  assert(!outbox.faulty);
   assert.deepEqual(line.stream, framed(PLAIN));
+});
+
+Deno.test("frames that a socket does not take are nobody's fault", () => {
+  for (const packets of [false, true]) {
+    const { outbox, line } = makeOutbox(packets);
+    line.send = line.sendEach = (): number => LINE_REFUSED;
+    deliver(outbox, FRAMES);
+    assert.deepEqual(outcome(outbox), [0, 0, 4, 0]);
+    assert(!outbox.faulty);
+  }
 });
 
 Deno.test("a connection that is over takes nothing, kept or new", () => {
