@@ -1,6 +1,6 @@
 /**
- * `demo`: a private switch and two guests that ping each other through it, then what the switch
- * saw. Everything is cleaned up, also after an interrupt.
+ * `demo`: a private switch and two guests that ping each other through it, one of them fetches a page
+ * from this host, then what the switch saw. Everything is cleaned up, also after an interrupt.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import type { FdbStatus, SwitchStatus } from "../control/types.ts";
 import { callSwitch } from "./client.ts";
 import { CliError, EXIT_FAILED, EXIT_INTERRUPTED } from "./failure.ts";
 import { fdbTable } from "./commands/fdb.ts";
+import { openDemoWeb } from "./demo_web.ts";
 import { statsTable } from "./commands/stats.ts";
 import { portTable } from "./views.ts";
 
@@ -82,8 +83,10 @@ export async function demo(
   try {
     print(`switch: pid ${child.pid}, ports vm1 and vm2 in ${folder}\n`);
     const run = await load(guest);
+    await using web = new AsyncDisposableStack();
     const io: DemoIo = {
       print: (line) => print(`  ${line}\n`),
+      web: async () => web.use(await openDemoWeb(`${folder}/ctl.sock`, print)),
       inspect: () => showSwitch(`${folder}/ctl.sock`, print),
       signal: stop.signal,
     };
@@ -94,7 +97,7 @@ export async function demo(
         throw error;
       });
     if (stop.signal.aborted) throw new CliError(EXIT_INTERRUPTED, "The demo was interrupted");
-    if (!good) throw new CliError(EXIT_FAILED, "The demo's guests lost frames");
+    if (!good) throw new CliError(EXIT_FAILED, "The demo's guests lost frames, or got no page");
     print("\nall good\n");
   } finally {
     for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, interrupted);

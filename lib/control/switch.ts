@@ -20,7 +20,7 @@ import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { MacFlaps } from "./mac_flaps.ts";
 import { targetPath } from "./config/port_targets.ts";
-import { checkAddition, noSuchPort } from "./config/names.ts";
+import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
@@ -308,6 +308,7 @@ export class Switch implements SwitchControl {
   addPort(config: PortConfig): PortStatus | ListenerStatus {
     const all = [...this.#ports.values(), ...this.#listeners.values()];
     checkAddition(config, all.map((each) => each.config));
+    checkSandbox(config, this.#config.sandbox);
     this.#checkControlPath(config);
     this.#checkFdLimit(config);
     if (config.kind !== undefined) this.#add(new UplinkPort(config, this.#context));

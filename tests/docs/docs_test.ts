@@ -20,7 +20,7 @@ const WRITTEN = "docs/commands.md";
 const NAMESPACES = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
 
 /** A command with NAT. */
-const NAT = /^vuswitch .*(--nat|=nat)\b/m;
+const NAT = /^vuswitch .*(--nat|=nat)\b|task demo\b/m;
 
 /** Whether this process may have namespaces of its own: as root, and not in every container. */
 const MAY_UNSHARE = hasProgram("unshare") && new Deno.Command("unshare", {

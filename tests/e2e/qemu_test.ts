@@ -7,12 +7,12 @@
 import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
-import { qemuDemo } from "../../lib/demo/demo_qemu.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
 import { Bed } from "../harness/bed.ts";
 import { addressOf, type GuestChoice, pingAll, qemu10, sendFile } from "../harness/guests.ts";
+import { missingForNat } from "../harness/internet.ts";
 import { PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
-import { cpuSeconds, type SwitchProcess } from "../harness/switch_process.ts";
+import { cpuSeconds, type SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 
 const missing = missingQemuPackages();
@@ -148,11 +148,19 @@ peerTest(
   },
 );
 
-peerTest("the demo's guests ping", missing, async () => {
-  await using bed = await Bed.make(2);
-  const lines: string[] = [];
-  const sockets = { a: bed.file("vm1.sock"), b: bed.file("vm2.sock") };
-  const good = await qemuDemo({ print: (line) => lines.push(line) }, sockets);
-  assert(good, lines.join("\n"));
-  assert.match(lines.join("\n"), /5 packets received/);
-});
+peerTest(
+  "the demo's guests ping, one fetches a page of this host, and nothing stays",
+  missingForNat("nft"),
+  async () => {
+    // What it does to the host's network it does in one of its own.
+    const lines = 'ip link set lo up; "$@"; echo "exit $?"; ip -br link; nft list tables; ' +
+      "cat /proc/sys/net/ipv4/ip_forward";
+    const { stdout, stderr } = await new Deno.Command("unshare", {
+      args: ["--net", "sh", "-c", lines, "sh", ...vuswitchWords(), "demo"],
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assert.match(text, /5 packets received/, new TextDecoder().decode(stderr));
+    assert.match(text, /default via [\d.]+ dev eth0[^]*hello from the host[^]*all good/, text);
+    assert.match(text, /exit 0\nlo .*\n0\n$/, "no device, no table, no forwarding");
+  },
+);

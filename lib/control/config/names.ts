@@ -91,6 +91,16 @@ function mayShare(port: PortConfig): boolean {
   return isSocket(port) ? port.mode !== "connect" : isTargetTemplate(port);
 }
 
+/** Refuses a port that a switch with `--sandbox` cannot have. @throws {ControlError} */
+export function checkSandbox({ name, kind }: PortConfig, sandbox: boolean | undefined): void {
+  if (kind !== "nat" || !sandbox) return;
+  throw new ControlError(
+    "invalid",
+    `Cannot add port ${name}: NAT starts programs, which --sandbox gives up`,
+    "leave out one of the two",
+  );
+}
+
 /** Checks the links of a configuration. @throws {ControlError} naming the fix */
 export function checkLinks(links: readonly LinkConfig[], ports: readonly PortConfig[]): void {
   const names = new Set(ports.flatMap((port) => port.multi ? numberedNames(port) : [port.name]));
