@@ -51,6 +51,9 @@ export class Bystanders implements Disposable {
   readonly #flows: readonly [Flow, Flow];
   readonly #timer: ReturnType<typeof setInterval>;
   #error: unknown = null;
+  #heard = 0;
+  #heardAt = performance.now();
+  #gap = 0;
 
   private constructor(one: NetGuest, two: NetGuest) {
     this.#flows = [new Flow(one, two), new Flow(two, one)];
@@ -58,11 +61,37 @@ export class Bystanders implements Disposable {
   }
 
   /** Attaches a guest with split rings and one with packed rings. */
-  static async attach(socketA: string, socketB: string): Promise<Bystanders> {
-    const one = await NetGuest.start({ socket: socketA, mac: macOf(0xb1) });
-    const two = await NetGuest.start({ socket: socketB, mac: macOf(0xb2), packed: true });
+  static async attach(
+    socketA: string,
+    socketB: string,
+    macs: readonly [number, number] = [0xb1, 0xb2],
+  ): Promise<Bystanders> {
+    const one = await NetGuest.start({ socket: socketA, mac: macOf(macs[0]) });
+    const two = await NetGuest.start({ socket: socketB, mac: macOf(macs[1]), packed: true });
     await introduce(one, two);
     return new Bystanders(one, two);
+  }
+
+  /** Frames that arrived so far, both ways. @throws if one was lost, changed or reordered */
+  get arrived(): number {
+    if (this.#error !== null) throw this.#error;
+    return this.#flows[0].arrived + this.#flows[1].arrived;
+  }
+
+  /** Longest time in which no frame came, since this was asked last, ms. */
+  takeGap(): number {
+    const gap = Math.max(this.#gap, performance.now() - this.#heardAt);
+    this.#gap = 0;
+    return gap;
+  }
+
+  #hear(): void {
+    const arrived = this.#flows[0].arrived + this.#flows[1].arrived;
+    if (arrived === this.#heard) return;
+    const now = performance.now();
+    this.#gap = Math.max(this.#gap, now - this.#heardAt);
+    this.#heardAt = now;
+    this.#heard = arrived;
   }
 
   #tick(sending: boolean): void {
@@ -71,6 +100,7 @@ export class Bystanders implements Disposable {
         flow.receive();
         if (sending) flow.send();
       }
+      this.#hear();
     } catch (error) {
       this.#error ??= error;
     }

@@ -1,0 +1,149 @@
+/**
+ * A siege that lasts: one port after another is attacked in every way there is, again and again, and
+ * two guests that nobody attacks lose no frame and keep their rate, while the switch holds no more
+ * than at the start.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { type Held, held } from "../harness/bystanders.ts";
+import { Siege } from "../harness/siege.ts";
+import { until } from "../harness/until.ts";
+import { DEEDS } from "./deeds.ts";
+import type { PairNews, PairStart } from "./pair.ts";
+
+/** How long the pair is left alone at the start, seconds: that is the rate it has to keep. */
+const QUIET_SECONDS = 5;
+/** A heap may grow by a step or two of 12 MB. */
+const PRIVATE_GROWTH_KB_MAX = 40_000;
+const SHARED_GROWTH_KB_MAX = 4_000;
+
+/** What a siege came to. */
+export interface SoakReport {
+  readonly seconds: number;
+  readonly deeds: number;
+  /** Frames of the pair that were measured. */
+  readonly frames: number;
+  /** Of a quiet second, per second of the siege: median and lowest of half seconds. */
+  readonly rate: { readonly quiet: number; readonly median: number; readonly lowest: number };
+  /** Longest time in which the pair heard nothing, ms: quiet, and under siege. */
+  readonly gapMs: { readonly quiet: number; readonly siege: number };
+  readonly before: Held;
+  readonly after: Held;
+}
+
+/** What a siege is to be. */
+export interface SoakOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  /** Told after each deed. */
+  readonly tell?: (name: string, seconds: number, deeds: number) => void;
+}
+
+/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let word = Math.imul(state ^ (state >>> 15), 1 | state);
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+/** The pair's thread, and all it told. */
+class Pair implements Disposable {
+  readonly #worker = new Worker(new URL("./pair.ts", import.meta.url), { type: "module" });
+  readonly #news: Exclude<PairNews, { error: string }>[] = [];
+  #error: string | null = null;
+
+  constructor(start: PairStart) {
+    this.#worker.onmessage = ({ data }: MessageEvent<PairNews>) => {
+      if ("error" in data) this.#error ??= data.error;
+      else this.#news.push(data);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#error ??= event.message;
+    };
+    this.#worker.postMessage(start);
+  }
+
+  /** What was told since the last time. @throws a frame was lost, changed or reordered */
+  take(): Exclude<PairNews, { error: string }>[] {
+    if (this.#error !== null) throw new Error(this.#error);
+    return this.#news.splice(0);
+  }
+
+  /** Waits until so many periods have been told, and takes them. */
+  async wait(periods: number): Promise<Exclude<PairNews, { error: string }>[]> {
+    await until("the pair", () => {
+      if (this.#error !== null) throw new Error(this.#error);
+      return this.#news.length >= periods;
+    });
+    return this.take();
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+/** Lays siege. @throws if somebody lost a frame, a deed ended otherwise, or something was kept */
+export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakReport> {
+  const random = randomOf(seed);
+  await using siege = await Siege.lay(2);
+  using pair = new Pair({ sockets: [siege.spare(0), siege.spare(1)] });
+  const perSecond = (news: { frames: number; seconds: number }): number =>
+    news.frames / news.seconds;
+  await pair.wait(2);
+  siege.recount();
+  const quiet = await pair.wait(2 * QUIET_SECONDS);
+  const rate = median(quiet.map(perSecond));
+  // Code that runs for the first time makes heaps grow: each deed once before it is counted.
+  let before: Held | null = null;
+  const begin = performance.now();
+  const passed = (): number => (performance.now() - begin) / 1000;
+  const news: Exclude<PairNews, { error: string }>[] = [];
+  let deeds = 0;
+  while (before === null || passed() < seconds) {
+    for (const { name, reason, run } of DEEDS.toSorted(() => random() - 0.5)) {
+      if (passed() >= seconds && before !== null) break;
+      try {
+        await siege.attack(reason, () => run(siege, random));
+        news.push(...pair.take());
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Error(`seed ${seed}, deed ${deeds}, ${name}: ${why}`, { cause: error });
+      }
+      deeds++;
+      tell?.(name, passed(), deeds);
+    }
+    before ??= held(siege.process.pid);
+  }
+  news.push(...await pair.wait(2));
+  const after = held(siege.process.pid);
+  checkHeld(before, after);
+  const rates = news.map(perSecond);
+  const gap = (list: readonly { gapMs: number }[]): number =>
+    Math.max(...list.map(({ gapMs }) => gapMs));
+  return {
+    ...{ seconds: passed(), deeds, before, after },
+    frames: news.reduce((sum, { frames }) => sum + frames, 0),
+    rate: { quiet: rate, median: median(rates) / rate, lowest: Math.min(...rates) / rate },
+    gapMs: { quiet: gap(quiet), siege: gap(news) },
+  };
+}
+
+/** Descriptors and mappings are looked at after each deed. */
+function checkHeld(before: Held, after: Held): void {
+  const grown = after.privateKb - before.privateKb;
+  assert(grown < PRIVATE_GROWTH_KB_MAX, `private memory grew by ${grown} kB`);
+  const shared = after.sharedKb - before.sharedKb;
+  assert(shared < SHARED_GROWTH_KB_MAX, `shared memory grew by ${shared} kB`);
+}
