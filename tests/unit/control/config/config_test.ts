@@ -128,6 +128,14 @@ Deno.test("ports without a path, and relative ones of a file, are in one folder"
   }
   const same = [{ name: "a" }, { name: "b", socket: "./a.sock" }];
   assert.throws(() => mergeConfig(readConfigObject({ port: same }), {}, "/c"), /share \/a\.sock/);
+  const nat = [{ name: "up", socket: "nat" }];
+  for (const flags of [{ sandbox: true }, {}]) {
+    const file = readConfigObject({ switch: { sandbox: flags.sandbox !== true }, port: nat });
+    assert.throws(
+      () => mergeConfig(file, flags, "/c"),
+      /starts programs, which --sandbox gives up/,
+    );
+  }
   assert.throws(() => readConfigObject({ sockets: { directory: "" } }), /directory is empty: name/);
 });
 
@@ -141,6 +149,7 @@ Deno.test("readConfigFile() names file, place and fix", async () => {
       ["[switch]\nage = 1\n", /\[switch\]: unknown key "age"; known: fdb_age_seconds/],
       ["[dataplane]\nidle = 'never'\n", /idle "never" must be poll, adaptive or sleep/],
       ["[dataplane]\ncpus = 2\n", /cpus must be a list/],
+      ["[switch]\nsandbox = 'on'\n", /sandbox on must be true or false/],
       ["[[port]]\nsocket = '/x'\n", /\[\[port\]\] 1 has no name/],
       ["[[port]]\nname = 'a b'\n", /port name "a b"/],
       ["[[port]]\nname = 'a'\nmtu = 1\n", /68 to 65535/],
