@@ -35,7 +35,7 @@ import type { Attachment } from "./attachment.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
 import { PortDirtyLog } from "../front_end/dirty_log.ts";
-import { PortProblems } from "./problems.ts";
+import { lostPage, PortProblems } from "./problems.ts";
 import { PortIotlb } from "../front_end/iotlb.ts";
 import { PeerWatch } from "../sockets/peer_watch.ts";
 import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
@@ -343,10 +343,8 @@ export class SwitchPort implements ServedPort {
 
   /** The data plane gave one of its virtqueues up. */
   ringBroken(vring: number, reason: string): void {
-    const detail = `a page of a buffer of vring ${vring} is gone, or was never to be had`;
-    if (reason === "bad-page") {
-      return this.#attachment?.connection.end({ code: "bad-page", detail });
-    }
+    const lost = lostPage(vring, reason);
+    if (lost !== null) return this.#attachment?.connection.end(lost);
     const text = this.#problems.brokenText(vring, reason);
     this.#history.failed(reason, `vring ${vring} stopped${text}`);
     this.#attachment?.session.device.ringBroken(vring, reason, text);

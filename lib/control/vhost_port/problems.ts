@@ -16,6 +16,7 @@ import {
   VHOST_USER_SET_OWNER,
 } from "../../vhost/wire/message.ts";
 import type { Offer } from "../../vhost/offer.ts";
+import type { Refusal } from "../../vhost/reasons.ts";
 import { SHARE_HINT, strayRing } from "../../vhost/device/ring_places.ts";
 import type { Device } from "../../vhost/device.ts";
 import type { VringState } from "../../vhost/device/vring.ts";
@@ -42,6 +43,13 @@ const IOMMU: PortProblem = {
   text: "a front-end left after reading the features",
   hint: "if its guest has an IOMMU (iommu_platform=on), add offer=iommu to the port",
 };
+
+/** What ends the connection of a front-end whose ring broke for this reason; null: nothing does. */
+export function lostPage(vring: number, reason: string): Refusal | null {
+  if (reason !== "bad-page") return null;
+  const detail = `a page of a buffer of vring ${vring} is gone, or was never to be had`;
+  return { code: "bad-page", detail };
+}
 
 function notShared(text: string, hint = SHARE_HINT): PortProblem {
   return {
