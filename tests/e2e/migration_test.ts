@@ -10,17 +10,25 @@ import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { QemuGuest } from "../../lib/demo/qemu.ts";
 import { Bed } from "../harness/bed.ts";
 import { addressOf, pingAll, pingMeanwhile } from "../harness/guests.ts";
-import { migrate, type MigrationTimes, startStream } from "../harness/migration.ts";
+import {
+  migrate,
+  type MigrationTimes,
+  qemuThatMigrates,
+  startStream,
+} from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
 import type { SwitchProcess } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 
-/** NIC of the guest that moves. Without guest_announce QEMU says SEND_RARP in its place. */
-const VARIANTS: readonly [string, readonly string[]][] = [
-  ["split", []],
-  ["split, guest_announce=off", ["guest_announce=off"]],
-  ["packed", ["packed=on"]],
-  ["packed, guest_announce=off", ["packed=on", "guest_announce=off"]],
+/**
+ * NIC of the guest that moves, and whether it is one of the system's QEMU. Without guest_announce QEMU
+ * says SEND_RARP in its place.
+ */
+const VARIANTS: readonly [string, readonly string[], boolean][] = [
+  ["split, QEMU of the system", [], true],
+  ["split, guest_announce=off", ["guest_announce=off"], false],
+  ["packed", ["packed=on"], false],
+  ["packed, guest_announce=off", ["packed=on", "guest_announce=off"], false],
 ];
 const MAC = "52:54:00:00:00:02";
 
@@ -75,13 +83,15 @@ peerTest(
   missingQemuPackages(),
   async (t) => {
     await using bed = await Bed.make(3);
+    const qemu = await qemuThatMigrates();
     const started = await bed.linux([{}]);
     const [peer] = started;
     assert(peer);
-    for (const [variant, [name, nic]] of VARIANTS.entries()) {
+    for (const [variant, [name, nic, ofSystem]] of VARIANTS.entries()) {
       await t.step(name, async () => {
         let guest = QemuGuest.start({
           ...peer.options,
+          ...ofSystem ? {} : qemu,
           name: `v${variant}a`,
           address: `${addressOf(2)}/24`,
           mac: MAC,

@@ -236,8 +236,10 @@ peerTest(
           // Each kind of ring meets each other one in turn.
           const to = NICS.filter(({ offload }) => offload === b)[(ring + turn) % RINGS.length];
           assert(from && to);
-          await route(first, [0, from.number, names[0]?.[from.number] ?? ""], [1, to.number]);
-          await route(second, [1, to.number, names[1]?.[to.number] ?? ""], [0, from.number]);
+          await Promise.all([
+            route(first, [0, from.number, names[0]?.[from.number] ?? ""], [1, to.number]),
+            route(second, [1, to.number, names[1]?.[to.number] ?? ""], [0, from.number]),
+          ]);
           const receiver = portOf(1, to.number);
           const before = (await bed.process.port(receiver)).counters;
           const address = (ring + turn) % 2 === 0 ? addressOf : address6Of;

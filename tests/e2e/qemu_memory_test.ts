@@ -8,6 +8,7 @@
 import { strict as assert } from "node:assert";
 import type { PortProblem } from "../../lib/control/types.ts";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
+import type { QemuGuest } from "../../lib/demo/qemu.ts";
 import { Bed } from "../harness/bed.ts";
 import type { GuestChoice } from "../harness/guests.ts";
 import { stopGuests } from "../harness/guests.ts";
@@ -79,32 +80,43 @@ const CASES: readonly Case[] = [
   },
 ];
 
-for (const { name, choice, text, hint = HINT, frames = FRAMES } of CASES) {
-  peerTest(`QEMU memory: ${name}: said once, shown as long`, missingQemuPackages(), async () => {
-    await using bed = await Bed.make(1);
-    const [guest] = await bed.linux([choice]);
-    assert(guest);
-    const problems = async (): Promise<readonly PortProblem[]> =>
-      (await bed.process.port("vm1")).problems;
-    try {
-      await guest.run(frames);
-      await until("the problem is shown", async () => (await problems()).length > 0);
-      const [problem] = await problems();
-      assert.equal(problem?.code, "memory-not-shared");
-      assert.equal(problem?.hint, hint);
-      assert.match(problem?.text ?? "", text);
-      // Looked at again, and again: it stands, and is not said twice.
-      for (let i = 0; i < 3; i++) {
-        await guest.run("sleep 1");
-        assert.equal((await problems()).length, 1);
-      }
-      assert.equal(bed.process.log.split(HINT).length - 1, 1, bed.process.log);
-    } finally {
-      await stopGuests([guest]);
-    }
-    await until("it is gone with the front-end", async () => (await problems()).length === 0);
-  });
+/** Each case has a port of its own. */
+async function saidAndShown(bed: Bed, guest: QemuGuest, index: number): Promise<void> {
+  const { name, text, hint = HINT, frames = FRAMES } = CASES[index] as Case;
+  const port = `vm${index + 1}`;
+  const problems = async (): Promise<readonly PortProblem[]> =>
+    (await bed.process.port(port)).problems;
+  await guest.run(frames);
+  await until(`${name}: the problem is shown`, async () => (await problems()).length > 0);
+  const [problem] = await problems();
+  assert.equal(problem?.code, "memory-not-shared", name);
+  assert.equal(problem?.hint, hint, name);
+  assert.match(problem?.text ?? "", text, name);
+  // Looked at again, and again: it stands, and is not said twice.
+  for (let i = 0; i < 3; i++) {
+    await guest.run("sleep 1");
+    assert.equal((await problems()).length, 1, name);
+  }
+  const said = bed.process.log.split("\n").filter((line) =>
+    line.includes(`port ${port}: `) && line.includes(HINT)
+  );
+  assert.equal(said.length, 1, bed.process.log);
+  await guest.stop();
+  await until(
+    `${name}: it is gone with the front-end`,
+    async () => (await problems()).length === 0,
+  );
 }
+
+peerTest(
+  "QEMU memory: whatever of it is not shared is said once, shown as long",
+  missingQemuPackages(),
+  async () => {
+    await using bed = await Bed.make(CASES.length);
+    const guests = await bed.linux(CASES.map(({ choice }) => choice));
+    await Promise.all(guests.map((guest, index) => saidAndShown(bed, guest, index)));
+  },
+);
 
 peerTest(
   "QEMU memory: the node with the rings is not shared: the address is named",
@@ -121,7 +133,7 @@ peerTest(
 peerTest("QEMU memory: shared, and the guest does nothing", missingQemuPackages(), async () => {
   await using bed = await Bed.make(2);
   const guests = await bed.linux([{}, { nic: ["packed=on"] }]);
-  for (const [i, guest] of guests.entries()) {
+  await Promise.all(guests.map(async (guest, i) => {
     const none = async (): Promise<void> =>
       assert.deepEqual((await bed.process.port(`vm${i + 1}`)).problems, []);
     await guest.run("sleep 3");
@@ -135,7 +147,7 @@ peerTest("QEMU memory: shared, and the guest does nothing", missingQemuPackages(
     );
     assert.match(output, /eth0: /);
     await none();
-  }
+  }));
   assert(!bed.process.log.includes(HINT), bed.process.log);
 });
 

@@ -10,7 +10,7 @@ import { QemuGuest } from "../../lib/demo/qemu.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import { Fabric, type FdbWatch, NEEDS_FOR_FABRIC, NEEDS_FOR_FRR } from "../harness/fabric.ts";
 import { addressOf, pingAll, pingMeanwhile } from "../harness/guests.ts";
-import { migrate } from "../harness/migration.ts";
+import { migrate, qemuThatMigrates } from "../harness/migration.ts";
 import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
@@ -184,8 +184,10 @@ async function thereAndBack(
 ): Promise<void> {
   const { path: folder } = hosts.folder;
   const image = buildGuestImage(folder, []);
+  const qemu = await qemuThatMigrates();
   const start = (number: number, host: number, words: readonly string[]): QemuGuest =>
     QemuGuest.start({
+      ...qemu,
       ...{ name: `g${number}`, address: `${addressOf(number)}/24`, folder, image, mtu: MTU },
       ...{ mac: macOf(10 + number), socket: hosts.at(host).socket, nic: words },
     });
