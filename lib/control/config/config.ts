@@ -81,10 +81,6 @@ export function mergeConfig(
   const links = [...(file.links ?? []), ...(flags.links ?? [])];
   checkNames(ports);
   checkLinks(links, ports);
-  const sandbox = flags.sandbox ?? file.sandbox ?? false;
-  if (sandbox && ports.some(({ kind }) => kind === "nat")) {
-    throw invalid("a switch with a nat port starts programs, which --sandbox gives up: choose one");
-  }
   return {
     ports,
     links,
@@ -98,7 +94,7 @@ export function mergeConfig(
     fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
     unknown: flags.unknown ?? file.unknown ?? "flood",
-    sandbox,
+    sandbox: flags.sandbox ?? file.sandbox ?? false,
   };
 }
 

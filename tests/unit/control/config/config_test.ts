@@ -128,14 +128,6 @@ Deno.test("ports without a path, and relative ones of a file, are in one folder"
   }
   const same = [{ name: "a" }, { name: "b", socket: "./a.sock" }];
   assert.throws(() => mergeConfig(readConfigObject({ port: same }), {}, "/c"), /share \/a\.sock/);
-  const nat = [{ name: "up", socket: "nat" }];
-  for (const flags of [{ sandbox: true }, {}]) {
-    const file = readConfigObject({ switch: { sandbox: flags.sandbox !== true }, port: nat });
-    assert.throws(
-      () => mergeConfig(file, flags, "/c"),
-      /starts programs, which --sandbox gives up/,
-    );
-  }
   assert.throws(() => readConfigObject({ sockets: { directory: "" } }), /directory is empty: name/);
 });
 
