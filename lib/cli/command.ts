@@ -169,6 +169,8 @@ export const PORT: Argument = { placeholder: "PORT", brief: "name of a port", is
 export const OTHER_PORT: Argument = { ...PORT, brief: "name of the other port" };
 /** One, or all. */
 export const MAYBE_PORT: Argument = { ...PORT, optional: true };
+/** The address of a station. */
+export const MAC: Argument = { placeholder: "MAC", brief: "address of a station" };
 /** A port as an operator writes it. */
 export const SPEC: Argument = {
   placeholder: "SPEC",

@@ -54,8 +54,12 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
   const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
   const controlPath = flags.ctl ?? file.controlPath ?? defaultControlPath();
   const socketDir = socketFolder(file, flags, controlPath);
-  const range = (name: string, text: string | undefined, least: number): number | undefined =>
-    text === undefined ? undefined : checkRange(name, text, least, 1 << 20);
+  const range = (
+    name: string,
+    text: string | undefined,
+    least: number,
+    most = 1 << 20,
+  ): number | undefined => text === undefined ? undefined : checkRange(name, text, least, most);
   const given: ConfigInput = {
     ports: flagPorts(flags, socketDir),
     links: (flags.link ?? []).map(parseLink),
@@ -70,6 +74,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
+    macHoldSeconds: range("--mac-hold", flags.macHold, 0, 3600),
   };
   return mergeConfig(file, given, controlPath);
 }

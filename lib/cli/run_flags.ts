@@ -49,6 +49,10 @@ export const RUN_FLAGS = {
   },
   fdbEntries: { brief: "MAC addresses in all (16384)", placeholder: "N" },
   fdbPortEntries: { brief: "MAC addresses per port (1024)", placeholder: "N" },
+  macHold: {
+    brief: "seconds for which an address stays with who spoke with it last (5; 0: no time)",
+    placeholder: "SECONDS",
+  },
   unknown: {
     values: ["flood", "uplink"],
     brief: "frames to addresses nobody knows: to all ports (default), or to uplinks alone",

@@ -17,8 +17,8 @@ const { compare: compareNames } = new Intl.Collator("en", { numeric: true });
  * @param entries with their ports' names; those of a port that is gone, null, are left out
  */
 export function fdbRows(entries: readonly NamedEntry[]): FdbStatus[] {
-  const rows = entries.flatMap(({ mac, vlan, port, ageSeconds }): FdbStatus[] =>
-    port === null ? [] : [{ mac, port, vlan, state: "dynamic", ageSeconds }]
+  const rows = entries.flatMap(({ mac, vlan, port, ageSeconds, isStatic }): FdbStatus[] =>
+    port === null ? [] : [{ mac, port, vlan, state: isStatic ? "static" : "dynamic", ageSeconds }]
   );
   return rows.sort((a, b) =>
     compareNames(a.port, b.port) || a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1)

@@ -5,9 +5,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
-import { macOfNumber } from "../base/mac.ts";
 import { VERSION } from "../version.ts";
-import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { WINDOW_STRIDE } from "../virtio/memory/arena.ts";
 import { ARENA_BYTES } from "../virtio/memory/window.ts";
 import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
@@ -18,13 +16,14 @@ import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
-import { MacFlaps } from "./mac_flaps.ts";
+import { MacNews } from "./mac_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
 import { now } from "./vhost_port/history.ts";
+import { setStatic, unsetStatic } from "./policy.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
 import type { PortRelations, ServedPort } from "./served_port.ts";
@@ -99,7 +98,7 @@ export class Switch implements SwitchControl {
   /** Watches the socket files of ports, and that of the control API. */
   readonly sockets = new SocketWatch();
   readonly #callWatches: ReadonlyMap<Plane, CallWatch>;
-  readonly #flaps: MacFlaps;
+  readonly #macs: MacNews;
   readonly #startMs = performance.now();
   readonly #startedAt = now();
   readonly #fdLimit: number;
@@ -135,11 +134,7 @@ export class Switch implements SwitchControl {
         callBlocked: (port, vring) => this.#numbered(plane, port)?.callBlocked(vring),
       }),
     ]));
-    this.#flaps = new MacFlaps({
-      logger,
-      isFlapping: (mac) => planes.isFlapping(mac),
-      flapsSoFar: () => planes.fdbCounters().flaps ?? 0,
-    });
+    this.#macs = new MacNews(logger, planes);
     this.#links = new Links({
       placed: (name) => this.#ports.get(name) ?? null,
       link: (port, to) => planes.link(port, to),
@@ -195,18 +190,13 @@ export class Switch implements SwitchControl {
     this.#callWatches.get(plane)?.resume();
     for (const event of plane.thread.takeEvents()) {
       const port = this.#numbered(plane, event.port);
-      if (event.kind === EVENT.macFlap) this.#macFlaps(event, port);
-      else port?.dataPlaneEvent(event);
+      const nameOf = (number: number): string | undefined =>
+        this.#numbered(plane, number)?.config.name;
+      if (!this.#macs.take(event, port?.config.name, nameOf)) port?.dataPlaneEvent(event);
     }
     for (const { port, vring, reason } of plane.thread.takeBroken()) {
       this.#numbered(plane, port)?.ringBroken(vring, reason);
     }
-  }
-
-  #macFlaps({ vring: from, value }: DataPlaneEvent, port: ServedPort | undefined): void {
-    const other = port && this.#numbered(port.plane, from);
-    if (!port || !other) this.#flaps.beganAtNone();
-    else this.#flaps.begin(macOfNumber(value), [port.config.name, other.config.name]);
   }
 
   #port(name: string): ServedPort {
@@ -283,7 +273,7 @@ export class Switch implements SwitchControl {
     return {
       linkedTo: this.#links.peerOf(name),
       sharesMemoryWith: [...sharing],
-      problems: this.#flaps.problems(name),
+      problems: this.#macs.problems(name),
     };
   }
 
@@ -303,6 +293,16 @@ export class Switch implements SwitchControl {
   flushFdb(port: string | null): void {
     if (port === null) this.#planes.flushFdb();
     else this.#port(port).flushFdb();
+  }
+
+  addStatic(mac: string, port: string): FdbStatus {
+    setStatic(this.#port(port), mac);
+    return { mac, port, vlan: 0, state: "static", ageSeconds: 0 };
+  }
+
+  removeStatic(mac: string): void {
+    if (this.#planes.all.some(({ thread }) => unsetStatic(thread.commands, mac))) return;
+    throw new ControlError("not-found", `${mac} is no static address`, "vuswitch fdb show");
   }
 
   addPort(config: PortConfig): PortStatus | ListenerStatus {
@@ -376,7 +376,7 @@ export class Switch implements SwitchControl {
   #remove(port: ServedPort): void {
     const { name } = port.config;
     this.#links.portRemoved(name);
-    this.#flaps.forget(name);
+    this.#macs.forget(name);
     port.close();
     this.#ports.delete(name);
     // Its number may be another port's soon: events about it are taken, and dropped, now.
@@ -408,7 +408,7 @@ export class Switch implements SwitchControl {
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     for (const watch of this.#callWatches.values()) watch.close();
-    this.#flaps.close();
+    this.#macs.close();
     for (const { thread } of this.#planes.all) this.#reactor.remove(thread.eventFd);
     await this.#reactor.close();
     this.#planes.shutdown();

@@ -47,6 +47,10 @@ export interface PortConfig {
   readonly mac?: string;
   /** Network of the guests of a port that is `nat`, as `10.87.0.0/24`; a free one if not given. */
   readonly subnet?: string;
+  /** Addresses that are static at the port. */
+  readonly static?: readonly string[];
+  /** Only static addresses and `mac` may be sources of its frames. */
+  readonly lock?: boolean;
   /** Features offered on top of the usual ones. */
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
@@ -96,6 +100,8 @@ export interface SwitchConfig {
   readonly fdbEntriesMax: number;
   /** Of these, those of one port at most. */
   readonly fdbPortEntriesMax: number;
+  /** How long an address is in use after its last frame, seconds; 0 or none: others may take it. */
+  readonly macHoldSeconds?: number;
   /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
   readonly unknown?: "flood" | "uplink";
   /** Gives up system calls and files that it does not need. */

@@ -96,6 +96,17 @@ export const PORT_ROWS = [
     "frames",
     "its source was not learned, for a limit, and so it may not leave by an uplink",
   ],
+  [
+    "rxDroppedInUse",
+    "frames",
+    "its source is an address that is in use at another port: somebody takes it, or it moved and " +
+    "did not say so",
+  ],
+  [
+    "rxDroppedSpoofed",
+    "frames",
+    "its source is static at another port, or none of the addresses of a port with `lock=on`",
+  ],
   ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
   ["txAnnounced", "frames", "RARP requests that told this uplink of a local address"],
   ["txFrames", "frames", "frames written into the guest's memory"],

@@ -38,7 +38,7 @@ export const VRING: IndexOf<typeof VRING_COUNTERS> = indexOf(VRING_COUNTERS);
 export const WORKER: IndexOf<typeof WORKER_COUNTERS> = indexOf(WORKER_COUNTERS);
 
 /** Numbers in a block; a whole number of cache lines, so that no two ports share one. */
-const PORT_BLOCK = 48;
+const PORT_BLOCK = 64;
 const VRING_BLOCK = 8;
 const WORKER_BLOCK = 32;
 

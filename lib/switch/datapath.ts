@@ -52,14 +52,14 @@ import {
 import { beginAdapting, beginHanding, deliverAdapted, noteHanded } from "./adapt.ts";
 import { Announcer } from "./announcer.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
-import { type Fdb, FDB_FULL } from "./fdb.ts";
+import { type Fdb, FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
 import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
-import { DROP, REFUSED, RESERVED, spread } from "./spread.ts";
+import { DROP, FOREIGN, REFUSED, RESERVED, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
 
 /** What the datapath needs from its thread. */
@@ -78,6 +78,8 @@ export interface DatapathHost {
   laneFailed?(lane: Lane, code: number): boolean;
   /** An address begins to move faster than a guest can. @param to its port now */
   macFlap?(macLo: number, macHi: number, from: number, to: number): void;
+  /** A port speaks with an address that is not its own. @param owner whose it is; itself: nobody's */
+  macForeign?(macLo: number, macHi: number, owner: number, port: number): void;
 }
 
 /** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */
@@ -272,7 +274,8 @@ function decide(
   if ((sourceLow & 1) !== 0 || (sourceLow | sourceHigh) === 0) return DROP;
   const rest = word1 & 0xffff;
   if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return RESERVED;
-  if (fdb.learn(sourceLow, sourceHigh, ingress, now) >= FDB_FULL) return REFUSED;
+  const learned = fdb.learn(sourceLow, sourceHigh, ingress, now);
+  if (learned >= FDB_FULL) return learned >= FDB_IN_USE ? FOREIGN : REFUSED;
   if ((word0 & 1) !== 0) return FLOOD;
   return fdb.lookup(word0, rest, now);
 }

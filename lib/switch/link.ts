@@ -9,6 +9,7 @@
 import { BURST_FRAMES, frameBytes, frameHead, HEAD_WORDS } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
+import { maySend } from "./policy/foreign.ts";
 import type { Port } from "./ports/port.ts";
 import { refuses } from "./refuse.ts";
 
@@ -24,6 +25,7 @@ export function listLinked(path: Datapath, port: Port, count: number): void {
   for (let frame = 0; frame < count; frame++) {
     const size = frameBytes[frame]!;
     if ((size < 0 || size > frameMax) && refuses(path, port, frame)) continue;
+    if (port.isLocked && !maySend(path, port, frame)) continue;
     const word0 = frameHead[frame * HEAD_WORDS]!;
     if ((word0 & 1) !== 0) {
       const broadcast = word0 === -1 && (frameHead[frame * HEAD_WORDS + 1]! & 0xffff) === 0xffff;

@@ -118,6 +118,8 @@ export interface MoveListener {
   learned(macLo: number, macHi: number, port: number): void;
   /** An address is on another port now. @param flaps a flap begins with it */
   moved(macLo: number, macHi: number, from: number, to: number, flaps: boolean): void;
+  /** Whether a port is in service: what is on another one is free for whoever speaks. */
+  serves(port: number): boolean;
 }
 
 /** Counts the moves of each port, and has addresses that come here announced. */
@@ -127,6 +129,11 @@ export class PortMoves implements MoveListener {
   /** Counts in the blocks of the path's ports. */
   constructor(path: Datapath) {
     this.#path = path;
+  }
+
+  serves(port: number): boolean {
+    const known = this.#path.ports[port];
+    return known !== null && known !== undefined && known.receivers.length > 0;
   }
 
   learned(macLo: number, macHi: number, port: number): void {

@@ -8,7 +8,8 @@
 import { BURST_FRAMES } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
-import { FDB_FULL } from "./fdb.ts";
+import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
+import { dropForeign } from "./policy/foreign.ts";
 import type { Port } from "./ports/port.ts";
 
 /** Instead of a port: nowhere, its source is nobody's address. */
@@ -17,6 +18,8 @@ export const DROP: number = -2;
 export const RESERVED: number = -3;
 /** Instead of a port: its source was not learned, for a limit. It leaves by no uplink. */
 export const REFUSED: number = -4;
+/** Instead of a port: nowhere, its source is the address of another port; see policy/foreign.ts. */
+export const FOREIGN: number = -5;
 
 function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;
@@ -47,6 +50,10 @@ export function spread(
   }
   if (destination === RESERVED) {
     spreadReserved(path, port, frame, word1, word2);
+    return;
+  }
+  if (destination === FOREIGN) {
+    dropForeign(path, port, frame);
     return;
   }
   if (destination === REFUSED) {
@@ -132,6 +139,10 @@ function spreadReserved(
   }
   const low = (word1 >>> 16) | (word2 << 16);
   const learned = path.fdb.learn(low, word2 >>> 16, port.index, path.now);
+  if (learned >= FDB_IN_USE) {
+    dropForeign(path, port, frame);
+    return;
+  }
   counters[base + PORT.rxMulticastFrames]!++;
   counters[base + PORT.rxFloodedFrames]!++;
   const last = learned >= FDB_FULL ? path.localCount : end;

@@ -28,6 +28,7 @@ import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { VRING, WORKER, WORKER_BASE } from "../switch/counters.ts";
 import { Datapath, pollSource, setKicks } from "../switch/datapath.ts";
 import { Fdb } from "../switch/fdb.ts";
+import { clock } from "../switch/policy/clock.ts";
 import { LanePort } from "../switch/ports/lane_port.ts";
 import { VhostPort } from "../switch/ports/vhost_port.ts";
 import type { Vring } from "../switch/ports/vring.ts";
@@ -38,7 +39,7 @@ import { useArena, useHostAddress, useHostCopy } from "../virtio/memory/window.t
 import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
-import { FlapNews } from "./flap_news.ts";
+import { FlapNews, FOREIGN_PER_SECOND } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { Rota, SOURCES_FEW } from "./rota.ts";
@@ -101,6 +102,7 @@ class DataPlaneLoop {
     const offsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
+    const foreign = new FlapNews(this.#events, EVENT.macForeign, FOREIGN_PER_SECOND);
     const counters = new Float64Array(start.counters);
     this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
     this.#collections = new CollectionCounter(counters, v8);
@@ -115,6 +117,8 @@ class DataPlaneLoop {
       laneFailed: ({ port, number }, code) =>
         this.#events.write(EVENT.laneFailed, port.index, number, code),
       macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
+      macForeign: (macLo, macHi, owner, port) =>
+        foreign.tell(macLo, macHi, owner, port, this.#path.now),
     });
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
@@ -190,6 +194,8 @@ class DataPlaneLoop {
 
   #tick(now: number): void {
     const seconds = Math.floor(now / 1000);
+    clock.ms = now;
+    this.#path.fdb.settleClaims(seconds);
     if (seconds === this.#path.now) return;
     this.#path.now = seconds;
     this.#path.fdb.sweep(seconds, SWEEP_SLOTS);

@@ -53,6 +53,11 @@ export const EVENT = {
   badChain: 7,
   /** A lane's descriptor is of no use any more; `vring` is the lane's number, `value` is errno. */
   laneFailed: 8,
+  /**
+   * A port speaks with an address that is not its own; `vring` is the number of the port that has it,
+   * or its own: nobody has. `value` as for macFlap.
+   */
+  macForeign: 9,
 } as const;
 
 /** Makes the shared memory of a ring. */

@@ -17,6 +17,8 @@ export interface FdbEntry {
   readonly port: number;
   /** Since its last frame. */
   readonly ageSeconds: number;
+  /** An operator put it there. */
+  readonly isStatic: boolean;
 }
 
 /** Reads the table. Control thread only. */
@@ -25,7 +27,8 @@ export class FdbReader {
 
   /** A reader of the data plane's table. @param options the ones that the table was made with */
   constructor(memory: SharedArrayBuffer, options: FdbOptions) {
-    this.#fdb = new Fdb(memory, options);
+    // Who may have an address is not decided here.
+    this.#fdb = new Fdb(memory, { ...options, holdSeconds: 0 });
   }
 
   /** Every entry that has not aged. */
@@ -35,13 +38,16 @@ export class FdbReader {
       vlan: entry.macHi >>> 16,
       port: entry.port,
       ageSeconds: entry.ageSeconds,
+      isStatic: entry.isStatic,
     }));
   }
 
-  /** The addresses learned on a port. */
+  /** The addresses learned on a port, without static ones. */
   portMacs(port: number): LearnedMac[] {
     const macs: LearnedMac[] = [];
-    for (const entry of this.#fdb.entries(now())) if (entry.port === port) macs.push(entry);
+    for (const { isStatic, ...entry } of this.#fdb.entries(now())) {
+      if (entry.port === port && !isStatic) macs.push(entry);
+    }
     return macs;
   }
 

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Tells the control thread of addresses that begin to flap, of each port only so many: one port's
- * flaps must leave room for other events. All flaps are counted, told or not.
+ * Tells the control thread of addresses that begin to flap, and of those that are not a port's own, of
+ * each port only so many: one port's must leave room for other events. All are counted, told or not.
  *
  * @module
  */
@@ -9,18 +9,28 @@ import { macNumber } from "../base/mac.ts";
 import { EVENT, type EventWriter } from "./events.ts";
 import { PORTS_MAX } from "../base/limits.ts";
 
-/** Events of one port in one second. */
-const EVENTS_PER_SECOND = 32;
+/** Events of flaps of one port in one second. */
+export const FLAPS_PER_SECOND = 32;
+/** And of frames with a foreign source. */
+export const FOREIGN_PER_SECOND = 1;
 
-/** Limits what is told of flaps. Data-plane thread only. */
+/** Limits what is told of addresses. Data-plane thread only. */
 export class FlapNews {
   readonly #events: Pick<EventWriter, "write">;
+  readonly #kind: number;
+  readonly #perSecond: number;
   readonly #second = new Int32Array(PORTS_MAX);
   readonly #told = new Int32Array(PORTS_MAX);
 
-  /** Nothing was told yet. */
-  constructor(events: Pick<EventWriter, "write">) {
+  /** Nothing was told yet. @param kind EVENT of this news @param perSecond of one port at most */
+  constructor(
+    events: Pick<EventWriter, "write">,
+    kind: number = EVENT.macFlap,
+    perSecond: number = FLAPS_PER_SECOND,
+  ) {
     this.#events = events;
+    this.#kind = kind;
+    this.#perSecond = perSecond;
   }
 
   /** See DatapathHost.macFlap. @param now seconds of this thread */
@@ -29,8 +39,8 @@ export class FlapNews {
       this.#second[to] = now;
       this.#told[to] = 0;
     }
-    if (this.#told[to]! >= EVENTS_PER_SECOND) return;
+    if (this.#told[to]! >= this.#perSecond) return;
     this.#told[to]!++;
-    this.#events.write(EVENT.macFlap, to, from, macNumber(macLo, macHi));
+    this.#events.write(this.#kind, to, from, macNumber(macLo, macHi));
   }
 }

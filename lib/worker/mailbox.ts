@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { FdbOptions } from "../switch/fdb.ts";
 import { assert } from "../base/assert.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { counterBytes } from "../switch/counters.ts";
@@ -80,12 +81,7 @@ export interface DataPlaneStart {
   /** Where guests' memory is mapped. */
   readonly arena: ArenaPlace;
   /** Of that table; {@linkcode Fdb} says what they mean. */
-  readonly fdbOptions: {
-    readonly entriesMax: number;
-    readonly portEntriesMax: number;
-    readonly ageSeconds: number;
-    readonly seed: number;
-  };
+  readonly fdbOptions: FdbOptions;
   /** `performance.timeOrigin` of the control thread: both tell ages by its clock. */
   readonly timeOrigin: number;
   /** Processors the thread may run on; none: all. */

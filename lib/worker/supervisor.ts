@@ -60,6 +60,8 @@ export interface DataPlaneOptions {
   readonly fdbEntriesMax: number;
   /** Of these, addresses of one port at most. */
   readonly fdbPortEntriesMax: number;
+  /** How long an address is in use after its last frame; 0 or none: others may take it. */
+  readonly macHoldSeconds?: number;
 }
 
 /** A virtqueue the data plane gave up, and why. */
@@ -111,6 +113,7 @@ export async function startDataPlane(
       entriesMax: options.fdbEntriesMax,
       portEntriesMax: options.fdbPortEntriesMax,
       ageSeconds: options.fdbAgeSeconds,
+      holdSeconds: options.macHoldSeconds ?? 0,
       seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
     },
     timeOrigin: performance.timeOrigin,

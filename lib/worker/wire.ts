@@ -287,6 +287,18 @@ export const COMMANDS = {
    * @returns how many; the others found no room
    */
   learnMacs: command({ port: PORT, macs: list(record(LEARNED_MAC), MACS_PER_COMMAND) }, COUNT),
+  /**
+   * Makes an address static at a port: it neither ages nor moves, and is no other port's.
+   * @returns why not, if it is static elsewhere or there is no room
+   */
+  setStatic: command(
+    { port: PORT, macLo: WORD, macHi: WORD },
+    choice("done", "elsewhere", "full"),
+  ),
+  /** Forgets a static address. @returns whether it was one */
+  unsetStatic: command({ macLo: WORD, macHi: WORD }, flag),
+  /** Of a locked port only static addresses are taken; at first none is. */
+  setLock: command({ port: PORT, on: flag }),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
   addPortCounters: command({ port: PORT, counts: list(ANY_U64, PORT_COUNTERS.length) }),
   /** Ends the thread. */

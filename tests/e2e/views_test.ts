@@ -34,6 +34,8 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "link add": [["admin", "closed"]],
   "link del": [["admin", "closed"]],
   "fdb show": [[]],
+  "fdb add": [["52:54:00:00:00:99", "wait"]],
+  "fdb del": [["52:54:00:00:00:99"]],
   "fdb flush": [["broken"], []],
   "stats": [[], ...PORTS.map((name) => [name])],
   "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
@@ -68,6 +70,7 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
   "POST links": [["/v1/links", "error"]],
   "DELETE links": [["/v1/links/split/packed", null], ["/v1/links/split/packed", "error"]],
   "GET fdb": [["/v1/fdb", "fdb"], ["/v1/nothing", "error"]],
+  "POST fdb": [["/v1/fdb", "error"]],
   "DELETE fdb": [["/v1/fdb?port=nobody", "error"], ["/v1/fdb", null]],
 };
 

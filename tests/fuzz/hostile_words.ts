@@ -206,6 +206,13 @@ const CONTROL: SwitchControl = {
   port: known,
   portOrListener: known,
   vrings: (port) => [known(port) as unknown as VringStatus],
+  addStatic: (mac, port) => {
+    assert.match(mac, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
+    return { mac, port: known(port).name, vlan: 0, state: "static", ageSeconds: 0 };
+  },
+  removeStatic: (mac) => {
+    throw new ControlError("not-found", `${mac} is not there`);
+  },
   flushFdb: (port) => void (port === null || known(port)),
   addPort: (port) => {
     assert.match(port.name, /^[A-Za-z0-9][A-Za-z0-9._{}-]{0,31}$/);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { FdbStatus } from "../../control/types.ts";
-import { ask, asking, type CommandRow, MAYBE_PORT } from "../command.ts";
+import { ask, asking, type CommandRow, MAC, MAYBE_PORT, PORT } from "../command.ts";
 import { formatTable } from "../table.ts";
 
 /** The table of `fdb show`. */
@@ -15,7 +15,7 @@ export function fdbTable(entries: readonly FdbStatus[]): string {
       entry.port,
       String(entry.vlan),
       entry.mac,
-      `${entry.ageSeconds}s`,
+      entry.state === "static" ? "-" : `${entry.ageSeconds}s`,
       entry.state,
     ]),
   );
@@ -26,7 +26,7 @@ export const FDB_COMMANDS: readonly CommandRow[] = [
   asking(
     {
       words: ["fdb", "show"],
-      brief: "list the learned MAC addresses",
+      brief: "list the MAC addresses that are known",
       examples: ["vuswitch fdb show", "vuswitch fdb show -o json"],
     },
     "fdb",
@@ -36,7 +36,7 @@ export const FDB_COMMANDS: readonly CommandRow[] = [
   asking(
     {
       words: ["fdb", "flush"],
-      brief: "forget learned MAC addresses",
+      brief: "forget learned MAC addresses; static ones stay",
       arguments: [MAYBE_PORT],
       examples: ["vuswitch fdb flush", "vuswitch fdb flush vm1"],
     },
@@ -47,5 +47,30 @@ export const FDB_COMMANDS: readonly CommandRow[] = [
       return { flushed: port ?? null };
     },
     ({ flushed }) => `flushed ${flushed ?? "all ports"}\n`,
+  ),
+  asking(
+    {
+      words: ["fdb", "add"],
+      brief: "make an address static at a port: it neither ages nor moves, nor may others have it",
+      arguments: [MAC, PORT],
+      examples: ["vuswitch fdb add 52:54:00:00:00:01 vm1"],
+    },
+    "fdb-entry",
+    (flags, mac = "", port = "") => ask(flags, "POST", "/v1/fdb", { mac, port }),
+    ({ mac, port }) => `${mac} is static at ${port}\n`,
+  ),
+  asking(
+    {
+      words: ["fdb", "del"],
+      brief: "forget a static address",
+      arguments: [MAC],
+      examples: ["vuswitch fdb del 52:54:00:00:00:01"],
+    },
+    "fdb-removed",
+    async (flags, mac = "") => {
+      await ask(flags, "DELETE", `/v1/fdb/${encodeURIComponent(mac)}`);
+      return { removed: mac };
+    },
+    ({ removed }) => `${removed} is forgotten\n`,
   ),
 ];

@@ -4,6 +4,7 @@
  * @module
  */
 import { didYouMean } from "../../base/nearest.ts";
+import { readMac } from "../config/policy_options.ts";
 import { OPTION_NAMES, readOptions } from "../config/port_options.ts";
 import { checkPort } from "../config/port_spec.ts";
 import { readTarget } from "../config/port_targets.ts";
@@ -56,6 +57,13 @@ export async function readPair(request: Request): Promise<[string, string]> {
   const [one, other] = Array.isArray(ports) && ports.length === 2 ? ports : [];
   if (typeof one === "string" && typeof other === "string") return [one, other];
   throw new ControlError("invalid", "A link needs ports, the names of two ports");
+}
+
+/** A MAC address and the name of a port. @throws {ControlError} */
+export async function readStatic(request: Request): Promise<[string, string]> {
+  const { mac, port } = await readBody(request);
+  if (typeof port === "string") return [readMac(mac), port];
+  throw new ControlError("invalid", "A static address needs mac, and port, the name of a port");
 }
 
 async function readBody(request: Request): Promise<Record<string, unknown>> {

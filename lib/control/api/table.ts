@@ -39,7 +39,8 @@ import type {
   VringStatus,
   WorkerStatus,
 } from "../types.ts";
-import { readAdmin, readPair, readPort } from "./bodies.ts";
+import { readMac } from "../config/policy_options.ts";
+import { readAdmin, readPair, readPort, readStatic } from "./bodies.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
 const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS, WORKER_STATUS } =
@@ -85,7 +86,11 @@ export const DOCUMENTS = {
   "link-removed": record("link del: what is gone", {
     removed: pair("the ports that were linked", portName("name")),
   }),
-  "fdb": list("fdb show; GET /v1/fdb: the learned addresses", FDB_STATUS),
+  "fdb": list("fdb show; GET /v1/fdb: the addresses that are known", FDB_STATUS),
+  "fdb-entry": about("fdb add; POST /v1/fdb: a static address", FDB_STATUS),
+  "fdb-removed": record("fdb del: what is forgotten", {
+    removed: text("the address, as it was written"),
+  }),
   "fdb-flushed": record("fdb flush: what was forgotten", {
     flushed: maybe("all ports", portName("the port whose addresses were forgotten")),
   }),
@@ -138,10 +143,14 @@ export interface SwitchControl {
   links(): LinkStatus[];
   /** Virtqueues in use; the first pair always, none without front-end. */
   vrings(name: string): VringStatus[];
-  /** Learned addresses by port, VLAN and address. */
+  /** Addresses by port, VLAN and address. */
   fdb(): FdbStatus[];
-  /** Forgets the addresses of one port, or with null of all. */
+  /** Forgets what was learned of one port, or with null of all. */
   flushFdb(port: string | null): void;
+  /** Makes an address static at a port. */
+  addStatic(mac: string, port: string): FdbStatus;
+  /** Forgets a static address. */
+  removeStatic(mac: string): void;
   /** Adds a port, or with `multi` a listener. */
   addPort(port: PortConfig): PortStatus | ListenerStatus;
   /** Removes a port, or a listener with all its ports. */
@@ -205,5 +214,12 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     answer: ({ control, names: [one = "", other = ""] }) => control.removeLink([one, other]),
   },
   "GET fdb": { answer: ({ control }) => control.fdb() },
+  "POST fdb": {
+    answer: async ({ control, request }) => control.addStatic(...await readStatic(request)),
+    status: 201,
+  },
+  "DELETE fdb/NAME": {
+    answer: ({ control, names: [mac = ""] }) => control.removeStatic(readMac(mac)),
+  },
   "DELETE fdb": { answer: ({ control, query }) => control.flushFdb(query.get("port")) },
 };

@@ -14,7 +14,14 @@ import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 
 /** Keys of [switch]. */
-const FDB_KEYS = ["fdb_age_seconds", "fdb_entries_max", "fdb_port_max", "unknown", "sandbox"];
+const FDB_KEYS = [
+  "fdb_age_seconds",
+  "fdb_entries_max",
+  "fdb_port_max",
+  "mac_hold_seconds",
+  "unknown",
+  "sandbox",
+];
 
 /** Largest FDB that may be asked for. */
 const FDB_ENTRIES_MAX = 1 << 20;
@@ -43,6 +50,8 @@ export interface ConfigInput {
   readonly fdbEntriesMax?: number | undefined;
   /** Addresses per port, from 1. */
   readonly fdbPortEntriesMax?: number | undefined;
+  /** Seconds for which an address is in use after its last frame; 0: none is. */
+  readonly macHoldSeconds?: number | undefined;
   /** Where frames to unknown addresses go. */
   readonly unknown?: SwitchConfig["unknown"] | undefined;
   /** Gives up what it does not need. */
@@ -93,6 +102,7 @@ export function mergeConfig(
     fdbAgeSeconds: flags.fdbAgeSeconds ?? file.fdbAgeSeconds ?? 300,
     fdbEntriesMax: flags.fdbEntriesMax ?? file.fdbEntriesMax ?? 16384,
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
+    macHoldSeconds: flags.macHoldSeconds ?? file.macHoldSeconds ?? 5,
     unknown: flags.unknown ?? file.unknown ?? "flood",
     sandbox: flags.sandbox ?? file.sandbox ?? false,
   };
@@ -233,6 +243,7 @@ export function readConfigObject(root: Table): ConfigInput {
     fdbAgeSeconds: range("fdb_age_seconds", fdb.fdb_age_seconds, 0, 1_000_000),
     fdbEntriesMax: range("fdb_entries_max", fdb.fdb_entries_max, 1, FDB_ENTRIES_MAX),
     fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
+    macHoldSeconds: range("mac_hold_seconds", fdb.mac_hold_seconds, 0, 3600),
     unknown: checkUnknown(fdb.unknown),
     sandbox: checkSandbox(fdb.sandbox),
   };

@@ -5,7 +5,6 @@
  * @module
  */
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../../base/limits.ts";
-import { formatMac, parseMac } from "../../base/mac.ts";
 import { didYouMean } from "../../base/nearest.ts";
 import {
   MAC_CONTROL_DIGIT,
@@ -24,6 +23,7 @@ import {
 import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
+import { readMac, readMacs } from "./policy_options.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 
 /** One option. */
@@ -52,21 +52,6 @@ function checkMode(value: unknown): "listen" | "connect" {
   throw new ControlError(
     "invalid",
     `mode "${value}" must be listen (the switch binds the socket) or connect (the front-end does)`,
-  );
-}
-
-/** Bit 0 of an address's first byte: a group of stations. */
-const GROUP_BIT = 1;
-
-/** Checks a MAC address. @throws {ControlError} */
-function checkMac(value: unknown): string {
-  const mac = typeof value === "string" ? parseMac(value) : null;
-  if (mac && (mac.low & GROUP_BIT) === 0 && (mac.low | mac.high) !== 0) {
-    return formatMac(mac.low, mac.high);
-  }
-  throw new ControlError(
-    "invalid",
-    `mac ${value} must be the address of one station, such as 52:54:00:00:00:01`,
   );
 }
 
@@ -190,8 +175,23 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
   mac: {
     form: "ADDRESS",
     brief: "the address in the device's configuration space",
-    meaning: "the address a front-end finds in its device's configuration space",
-    read: (value) => ({ mac: checkMac(value) }),
+    meaning: "the address a front-end finds in its device's configuration space; by itself it " +
+      "limits nothing, see `lock=`",
+    read: (value) => ({ mac: readMac(value) }),
+  },
+  static: {
+    form: "ADDRESS+…",
+    brief: "addresses that are here and nowhere else",
+    meaning: "addresses that are [static](policy.md#who-may-have-an-address) at this port: they " +
+      "neither age nor move, and no other port may send from them",
+    read: (value) => ({ static: readMacs(value) }),
+  },
+  lock: {
+    form: "on|off",
+    brief: "on: only the addresses of mac= and static= may be sources",
+    meaning: "`on`: frames from any other address than those of `mac=` and `static=` are dropped " +
+      "(`rxDroppedSpoofed`), and those are static here",
+    read: (value) => ({ lock: checkSwitch("lock", value) }),
   },
   announce: {
     form: "on|off",

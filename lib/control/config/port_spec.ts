@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { ControlError, type PortConfig } from "../types.ts";
+import { checkAddresses } from "./policy_options.ts";
 import { OPTION_NAMES, optionForm, readOptions } from "./port_options.ts";
 import { readTarget } from "./port_targets.ts";
 
@@ -60,6 +61,7 @@ export function checkPort(port: PortConfig): PortConfig {
       `port "${port.name}" cannot have multi and mac: each front-end needs an address of its own`,
     );
   }
+  checkAddresses(port);
   return port;
 }
 

@@ -78,12 +78,15 @@ const LINK_STATUS = named(
 /** One of `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
 const FDB_STATUS = named(
   "fdb-status",
-  record("a learned address", {
+  record("an address and where it is", {
     mac: text("MAC address", MAC),
     port: portName("where it lives"),
     vlan: whole("VLAN identifier; 0: no tag", 0, VLAN_MAX),
-    state: code("how it got here", [["dynamic", "learned"]]),
-    ageSeconds: whole("time since it was last seen as a source, s"),
+    state: code("how it got here", [["dynamic", "learned"], [
+      "static",
+      "an operator put it there: it neither ages nor moves",
+    ]]),
+    ageSeconds: whole("time since it was last seen as a source, s; 0: it is static"),
   }),
 );
 

@@ -5,11 +5,11 @@
  */
 import { frameLimit } from "../../switch/ports/port.ts";
 import type { LaneKind } from "../../switch/ports/lane_port.ts";
-import { reservedMask } from "../../switch/reserved.ts";
 import { type DataPlaneEvent, EVENT } from "../../worker/events.ts";
 import { CommandFailed } from "../../worker/wire.ts";
 import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
+import { applyPolicy } from "../policy.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
 import type { PortContext } from "../vhost_port/context.ts";
@@ -47,9 +47,8 @@ export class UplinkPort implements ServedPort {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
-    if (isUplink(config)) commands.setUplink({ port: number, on: true });
-    if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
     try {
+      applyPolicy(this, config);
       this.#uplink.open();
     } catch (error) {
       this.#uplink.close();

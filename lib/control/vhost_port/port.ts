@@ -12,7 +12,6 @@ import { setNonBlocking } from "../../../ffi/mod.ts";
 import { present } from "../../base/assert.ts";
 import { parseMac } from "../../base/mac.ts";
 import { frameLimit } from "../../switch/ports/port.ts";
-import { reservedMask } from "../../switch/reserved.ts";
 import type { SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import { callInBand } from "../../vhost/device/in_band.ts";
@@ -32,6 +31,7 @@ import { describePeer, peerName } from "../sockets/peer.ts";
 import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
 import type { Attachment } from "./attachment.ts";
+import { applyPolicy } from "../policy.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
 import { PortDirtyLog } from "../front_end/dirty_log.ts";
@@ -85,8 +85,7 @@ export class SwitchPort implements ServedPort {
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
     this.#socket = this.#makeSocket();
     this.plane = context.planes.forNewPort();
-    const { pool, thread } = this.plane;
-    const { commands } = thread;
+    const { pool, thread, thread: { commands } } = this.plane;
     const number = commands.addPort({ kind: "vhost" });
     if (number === null) {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
@@ -105,9 +104,8 @@ export class SwitchPort implements ServedPort {
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
     this.#applyMtu();
-    if (isUplink(config)) commands.setUplink({ port: number, on: true });
-    if (config.forward) commands.setReserved({ port: number, mask: reservedMask(config.forward) });
     try {
+      applyPolicy(this, config);
       this.#socket.open(false);
     } catch (error) {
       commands.removePort({ port: number });

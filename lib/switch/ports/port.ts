@@ -122,6 +122,8 @@ export abstract class Port {
    * local is announced there.
    */
   isUplink = false;
+  /** Only static addresses of its own may be sources of its frames. */
+  isLocked = false;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 

@@ -18,6 +18,7 @@ import { iotlbCommands } from "./iotlb.ts";
 import { laneCommands } from "./lanes.ts";
 import { memoryCommands } from "./memory.ts";
 import { type CommandHost, Place } from "./place.ts";
+import { policyCommands } from "./policy.ts";
 import { portCommands } from "./ports.ts";
 import { stateCommands } from "./state.ts";
 import { vringCommands } from "./vrings.ts";
@@ -32,6 +33,7 @@ export class Commands {
     const place = new Place(path, host);
     this.#path = path;
     this.#handlers = {
+      ...policyCommands(place),
       ...portCommands(place),
       ...memoryCommands(place),
       ...vringCommands(place),

@@ -15,6 +15,7 @@ import { VhostPort } from "../../switch/ports/vhost_port.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import { stopLanes } from "./lanes.ts";
+import { learnMoved } from "./policy.ts";
 import type { Place } from "./place.ts";
 
 /** Handlers of the commands about whole ports. */
@@ -104,6 +105,6 @@ function announce(place: Place, { port: index, macLo, macHi, flood }: Given<"ann
     forward(place.path, port, 1);
   } else if (port.linkedTo === NOT_LINKED) {
     // Of a linked port nothing is learned: others would reach it.
-    place.path.fdb.learn(macLo, macHi, index, place.path.now);
+    learnMoved(place.path, macLo, macHi, index, place.path.now);
   }
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { FDB_FULL, FDB_PORT_FULL } from "../../switch/fdb.ts";
+import { FDB_FULL } from "../../switch/fdb.ts";
 import { NOT_LINKED } from "../../switch/ports/port.ts";
 import type { Given, Handlers } from "../wire.ts";
+import { learnMoved } from "./policy.ts";
 import type { Place } from "./place.ts";
 
 /** Handlers of the commands about a port's state. */
@@ -24,14 +25,14 @@ export function stateCommands(place: Place): Pick<Handlers, "learnMacs" | "addPo
 
 /** @returns how many found room */
 function learnMacs(place: Place, { port: index, macs }: Given<"learnMacs">): number {
-  const { fdb, now } = place.path;
+  const { now } = place.path;
   const port = place.port(index);
   // Nothing is looked up for a linked port, and nothing reaches one that is down.
   if (port.linkedTo !== NOT_LINKED || !port.adminUp) return 0;
   let learned = 0;
   for (const { macLo, macHi, ageSeconds } of macs) {
-    const outcome = fdb.learn(macLo, macHi, port.index, now - ageSeconds);
-    if (outcome !== FDB_FULL && outcome !== FDB_PORT_FULL) learned++;
+    const outcome = learnMoved(place.path, macLo, macHi, port.index, now - ageSeconds);
+    if (outcome < FDB_FULL) learned++;
   }
   return learned;
 }

@@ -114,7 +114,7 @@ Deno.test("migrations and failovers are no flap", () => {
   table.move(2, every(20, 4320));
   assert.deepEqual(table.flaps, []);
   // All guests of a host at once, and back at once.
-  const many = new Table(8192);
+  const many = new Table(16384);
   for (const port of [0, 1, 2, 0, 1]) {
     for (let mac = 0; mac < 8192; mac++) many.fdb.learn(mac << 8, mac, port, START);
   }

@@ -7,7 +7,7 @@ import { ControlError } from "../../../../lib/control/types.ts";
 /** Notes what it is asked; answers with the name of the method. */
 function recorder(): { control: SwitchControl; asked: unknown[][] } {
   const asked: unknown[][] = [];
-  const silent = ["removePort", "removeLink", "flushFdb"];
+  const silent = ["removePort", "removeLink", "flushFdb", "removeStatic"];
   const control = new Proxy({}, {
     get: (_, method: string) => {
       if (method === "socketDir") return "/run/x";
@@ -45,6 +45,10 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
     ["POST /v1/links", 201, ["addLink", ["a", "b"]], { ports: ["a", "b"] }],
     ["DELETE /v1/links/a/b", 204, ["removeLink", ["a", "b"]]],
     ["GET /v1/fdb", 200, ["fdb"]],
+    ["POST /v1/fdb", 201, ["addStatic", "52:54:00:00:00:0a", "vm1"], {
+      ...{ mac: "52-54-00-00-00-0A", port: "vm1" },
+    }],
+    ["DELETE /v1/fdb/52:54:00:00:00:0a", 204, ["removeStatic", "52:54:00:00:00:0a"]],
     ["DELETE /v1/fdb", 204, ["flushFdb", null]],
     ["DELETE /v1/fdb?port=vm1", 204, ["flushFdb", "vm1"]],
   ];

@@ -67,6 +67,7 @@ Deno.test("readConfigFile() reads all that flags can say", async () => {
 fdb_age_seconds = 60
 fdb_entries_max = 100
 fdb_port_max = 10
+mac_hold_seconds = 7
 unknown = "uplink"
 sandbox = true
 [sockets]
@@ -107,6 +108,7 @@ offer = ["ring-reset"]
     fdbAgeSeconds: 60,
     fdbEntriesMax: 100,
     fdbPortEntriesMax: 10,
+    macHoldSeconds: 7,
     unknown: "uplink",
     sandbox: true,
   });

@@ -1,0 +1,51 @@
+/**
+ * Puts an operator's policies for a port in force on the data plane that serves it.
+ *
+ * @module
+ */
+import { present } from "../base/assert.ts";
+import { parseMac } from "../base/mac.ts";
+import { reservedMask } from "../switch/reserved.ts";
+import type { DataPlane } from "../worker/wire.ts";
+import { isUplink } from "./config/port_targets.ts";
+import { staticMacs } from "./config/policy_options.ts";
+import type { Placed } from "./planes.ts";
+import { ControlError, type PortConfig } from "./types.ts";
+
+/** Makes an address static at a port. @throws {ControlError} it is static elsewhere, or no room */
+export function setStatic({ plane, number }: Placed, mac: string): void {
+  const { low, high } = present(parseMac(mac), mac);
+  const { commands } = plane.thread;
+  const outcome = commands.setStatic({ port: number, macLo: low, macHi: high });
+  if (outcome === "elsewhere") {
+    throw new ControlError(
+      "conflict",
+      `${mac} is static at another port`,
+      `vuswitch fdb del ${mac}`,
+    );
+  }
+  if (outcome === "full") {
+    throw new ControlError(
+      "conflict",
+      `There is no room for ${mac}: all addresses of the switch are taken`,
+      "--fdb-entries N",
+    );
+  }
+}
+
+/** Forgets a static address. @returns whether it was one */
+export function unsetStatic(commands: DataPlane, mac: string): boolean {
+  const { low, high } = present(parseMac(mac), mac);
+  return commands.unsetStatic({ macLo: low, macHi: high });
+}
+
+/** Puts in force what a new port's options say. @throws {ControlError} what it says cannot be */
+export function applyPolicy(placed: Placed, config: PortConfig): void {
+  for (const mac of staticMacs(config)) setStatic(placed, mac);
+  const { commands } = placed.plane.thread;
+  if (isUplink(config)) commands.setUplink({ port: placed.number, on: true });
+  if (config.forward) {
+    commands.setReserved({ port: placed.number, mask: reservedMask(config.forward) });
+  }
+  if (config.lock) commands.setLock({ port: placed.number, on: true });
+}

@@ -1,0 +1,45 @@
+/**
+ * Commands on who may send what.
+ *
+ * @module
+ */
+import { FDB_FULL, FDB_IN_USE, FDB_STATIC } from "../../switch/fdb.ts";
+import type { Datapath } from "../../switch/datapath.ts";
+import type { Handlers } from "../wire.ts";
+import type { Place } from "./place.ts";
+
+/** Handlers of the commands about policies. */
+export function policyCommands(place: Place): Pick<
+  Handlers,
+  "setStatic" | "unsetStatic" | "setLock"
+> {
+  const { fdb } = place.path;
+  return {
+    setStatic: ({ port, macLo, macHi }) => {
+      const outcome = fdb.setStatic(macLo, macHi, place.port(port).index);
+      if (outcome === FDB_STATIC) return "elsewhere";
+      return outcome === FDB_FULL ? "full" : "done";
+    },
+    unsetStatic: ({ macLo, macHi }) => fdb.unsetStatic(macLo, macHi),
+    setLock: ({ port, on }) => {
+      place.port(port).isLocked = on;
+      fdb.lock(port, on);
+    },
+  };
+}
+
+/**
+ * Learns an address on a port to which its guest has moved, as its front-end says: where that is in use
+ * elsewhere, it is claimed. @param seen seconds @returns a FDB_ outcome
+ */
+export function learnMoved(
+  { fdb, now }: Datapath,
+  macLo: number,
+  macHi: number,
+  port: number,
+  seen: number,
+): number {
+  const outcome = fdb.learn(macLo, macHi, port, seen);
+  if (outcome === FDB_IN_USE) fdb.announce(macLo, macHi, port, now);
+  return outcome;
+}
