@@ -15,6 +15,7 @@ import {
 } from "../../lib/virtio/memory/dirty_log.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
+import { askingHeader, frameOf as packetFrame, type Packet } from "./packets.ts";
 import { Bench, frameOf, makePath, poll, type Shape } from "./two_ports.ts";
 
 const PAGE = 4096;
@@ -139,6 +140,56 @@ const step = fc.record({
   indirect: fc.boolean(),
   plain: fc.boolean(),
   wanted: fc.boolean(),
+});
+
+const SENDS = { csum: true, hostTso4: true, hostTso6: true, hostEcn: true, hostUso: true };
+
+Deno.test("pages that segments of large frames, and completed ones, are written to are logged", () => {
+  const packet = fc.record({
+    version: fc.constantFrom(4 as const, 6 as const),
+    protocol: fc.constantFrom("tcp" as const, "udp" as const),
+    bytes: fc.integer({ min: 1, max: 8000 }),
+    size: fc.constantFrom(0, 200, 1400, 4000),
+    gaps: fc.array(fc.nat(6000), { minLength: 1, maxLength: 3 }),
+    takes: fc.constantFrom({}, { guestCsum: true }, { guestCsum: true, guestTso4: true }),
+    packed: fc.tuple(fc.boolean(), fc.boolean()),
+    mergeable: fc.boolean(),
+    logging,
+  });
+  let pieces = 0;
+  fc.assert(
+    fc.property(
+      packet,
+      ({ version, protocol, bytes, size, gaps, takes, packed, mergeable, logging }) => {
+        const base = { size: 256, eventIdx: false, start: 0 };
+        const sends = { ...base, packed: packed[0], mergeable: true, offloads: SENDS };
+        const gets = { ...base, packed: packed[1], mergeable, offloads: takes };
+        const sender = new Migrating(0, sends, 0x1_0000_0000, { all: true, rings: true });
+        const receiver = new Migrating(1, gets, 0, logging);
+        const path = makePath([sender.bench, receiver.bench]);
+        const one: Packet = {
+          ...{ tags: [], version, extra: [], identification: 1, protocol, sequence: 1 },
+          ...{ flags: 0x18, tcpOptions: new Uint8Array(), to: 2, from: 1 },
+          payload: new Uint8Array(bytes).fill(0xc3),
+        };
+        for (let i = 0; i < 48; i++) {
+          receiver.offer(
+            mergeable ? [700] : [12, 4000, 5000],
+            !mergeable,
+            gaps[i % gaps.length] ?? 0,
+          );
+        }
+        const large = bytes > size ? size : 0;
+        assert(sender.bench.send(packetFrame(one, "begun"), [], false, askingHeader(one, large)));
+        for (const guest of [sender, receiver]) guest.look();
+        while (poll(path, sender.bench) > 0);
+        for (const guest of [sender, receiver]) guest.check();
+        pieces += receiver.bench.received().length;
+      },
+    ),
+    { numRuns: 40 },
+  );
+  assert(pieces > 80, `${pieces} frames came`);
 });
 
 Deno.test("every page that traffic changes is logged, split and packed, and no other", () => {

@@ -18,7 +18,7 @@ import { rangeTranslated } from "../../lib/switch/stalled/untranslated.ts";
 import { DirtyLog } from "../../lib/virtio/memory/dirty_log.ts";
 import { Iotlb, IOTLB_READ, IOTLB_WRITE } from "../../lib/virtio/memory/iotlb.ts";
 import { GuestMemory } from "../../lib/virtio/memory/guest_memory.ts";
-import { LOG_BY_PLACE } from "../../lib/virtio/ring.ts";
+import { LOG_BY_PLACE, NO_FEATURES, type QueueFeatures } from "../../lib/virtio/ring.ts";
 import { makeVirtqueue } from "../../lib/virtio/virtqueue.ts";
 import { WindowSet } from "../../lib/virtio/memory/window.ts";
 
@@ -58,7 +58,17 @@ export class IommuGuest {
   /** The pages of each chain the device holds, and what a transmit chain holds. */
   readonly #chains = new Map<string, { readonly segments: Segment[]; readonly data: Uint8Array }>();
 
-  constructor(index: number, packed: boolean, size: number, mergeable: boolean) {
+  /** Virtio-net headers of the frames that `receive` brought last, without num_buffers. */
+  headers: Uint8Array[] = [];
+
+  /** @param offloads that were negotiated */
+  constructor(
+    index: number,
+    packed: boolean,
+    size: number,
+    mergeable: boolean,
+    offloads: Partial<QueueFeatures> = {},
+  ) {
     const buffer = new ArrayBuffer(RAM_BYTES);
     this.#ram = new GuestRam(buffer, 0);
     this.#windows = WindowSet.over(buffer);
@@ -82,6 +92,7 @@ export class IommuGuest {
       assert(desc && drv && dev);
       const shape = {
         ...{ size, mergeable, eventIdx: true, indirect: true, headerBytes: HEADER },
+        ...{ csum: offloads.csum ?? false },
         ...{ desc, driver: drv, device: dev },
       };
       const start = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
@@ -89,7 +100,9 @@ export class IommuGuest {
       queue.descArea = { windows: this.#windows, mappingOffset: desc.offset };
       queue.deviceArea = { windows: this.#windows, mappingOffset: dev.offset };
       const counterBase = vringBase(index, number, 2);
-      this.port.vrings[number] = new Vring(this.port, number, queue, counterBase);
+      const vring = new Vring(this.port, number, queue, counterBase);
+      vring.features = { ...NO_FEATURES, ...offloads };
+      this.port.vrings[number] = vring;
     }
     this.replaceMemory();
   }
@@ -204,10 +217,19 @@ export class IommuGuest {
     return true;
   }
 
-  /** Sends a frame, its header included, in pieces of these sizes and a last one. */
-  send(frame: Uint8Array, pieces: readonly number[], indirect: boolean): boolean {
+  /**
+   * Sends a frame, its header included, in pieces of these sizes and a last one.
+   * @param header its first bytes, of 10
+   */
+  send(
+    frame: Uint8Array,
+    pieces: readonly number[],
+    indirect: boolean,
+    header: Uint8Array = new Uint8Array(0),
+  ): boolean {
     if (this.tx.free < pieces.length + 1) return false;
     const data = new Uint8Array(HEADER + frame.length);
+    data.set(header);
     data.set(frame, HEADER);
     const segments: Segment[] = [];
     let from = 0;
@@ -254,6 +276,7 @@ export class IommuGuest {
     const frames: Uint8Array[] = [];
     let parts: number[] = [];
     let left = 0;
+    this.headers = [];
     for (const { id, bytes } of this.rx.takeUsed()) {
       const { segments } = this.#settle(`rx ${id}`);
       const all = segments.flatMap((segment) => Array.from(this.#read(segment)));
@@ -263,7 +286,10 @@ export class IommuGuest {
       );
       for (const segment of segments) this.#unmap(segment);
       const data = all.slice(0, bytes);
-      if (left === 0) left = (data[10] ?? 0) + 256 * (data[11] ?? 0);
+      if (left === 0) {
+        left = (data[10] ?? 0) + 256 * (data[11] ?? 0);
+        this.headers.push(Uint8Array.from(data.slice(0, 10)));
+      }
       parts.push(...(parts.length === 0 ? data.slice(HEADER) : data));
       if (--left > 0) continue;
       frames.push(Uint8Array.from(parts));
