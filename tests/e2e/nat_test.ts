@@ -95,6 +95,26 @@ peerTest(
       await killHelper(port);
       await fetchPage(guest, internet);
 
+      // Somebody removes the device: it is made again, and is the guests' way out again.
+      const { helperStarts } = natOf(await port());
+      await internet.say(internet.host, "ip link del vunat0");
+      await until("the helper of the new device", async () => {
+        return natOf(await port()).helperStarts > helperStarts;
+      });
+      await fetchPage(guest, internet);
+
+      // What is found to be impossible half-way leaves nothing.
+      const [program = "", ...run] = [...words, "run", "--ctl", other.file("ctl.sock")];
+      const args = [...run, "-p", `up=nat,subnet=${subnet}`];
+      const taken = await new Deno.Command(program, { args }).output();
+      assert.equal(taken.code, 1);
+      assert.match(
+        new TextDecoder().decode(taken.stderr),
+        /is in use on this host: it has a route/,
+      );
+      assert.equal((await internet.tables()).length, 1);
+      assert.equal((await internet.say(internet.host, "ip -br link")).match(/vunat/g)?.length, 1);
+
       // A second switch on the same host has a network of its own, and leaves the first alone.
       await using second = await SwitchProcess.start(other.path, ["-p", "up=nat"], words);
       assert.notEqual(natOf(await portAt(second.ctl)).subnet, subnet);

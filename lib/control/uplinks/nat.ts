@@ -142,7 +142,11 @@ export class NatUplink implements Uplink {
     const device = this.#inner?.facts.device?.name ?? this.#device;
     try {
       this.#hostNat?.address(device, way.subnet);
-      if (device === this.#device) return;
+      if (device === this.#device) {
+        // It has a number of its own, which dnsmasq has not heard of.
+        way.helper.restart();
+        return;
+      }
       way.helper.stop();
       this.#hostNat?.close();
       this.#dress(dnsmasq, folder);
