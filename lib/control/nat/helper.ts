@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { delay } from "@std/async/delay";
 import { endPrograms } from "./runtime_folder.ts";
 
 /** Pause before it is started again, ms; each further one doubles it. */
@@ -37,6 +36,8 @@ export class Helper {
   #pauseMs = PAUSE_MS_MIN;
   #startedAt = 0;
   #isWanted = false;
+  /** Settled once no process is looked after any more. */
+  #watching: Promise<unknown> = Promise.resolve();
   /** How often it was started. */
   starts = 0;
   /** Why it does not run, or null: it does. */
@@ -80,20 +81,20 @@ export class Helper {
       }).spawn();
       this.#child = child;
       this.problem = null;
-      this.#watch(child);
+      this.#watching = Promise.all([this.#watching, this.#watch(child)]);
     } catch (error) {
       this.#ended(error instanceof Error ? error.message : String(error));
     }
   }
 
   async #watch(child: Deno.ChildProcess): Promise<void> {
-    const words = lastWords(child.stderr);
+    const words = new LastWords(child.stderr);
     const { code, signal } = await child.status;
-    // A child of its own may hold its standard error open for longer.
-    const said = await Promise.race([words, delay(WORDS_MS_MAX).then(() => "")]);
+    const said = await words.end();
+    await child.stdin.close().catch(() => {});
     if (this.#child !== child) return;
     this.#child = null;
-    this.#ended(`${signal ?? `exit ${code}`}${said}`);
+    this.#ended(`${signal ?? `exit ${code}`}${said === "" ? "" : `: ${said}`}`);
   }
 
   #ended(how: string): void {
@@ -129,22 +130,40 @@ export class Helper {
     clearTimeout(this.#timer);
     const child = this.#child;
     this.#child = null;
-    if (child === null) return;
-    child.stdin.close().catch(() => {});
-    endPrograms(this.#options.folder);
+    if (child !== null) endPrograms(this.#options.folder);
+  }
+
+  /** Waits until nothing is held of what was stopped. */
+  async idle(): Promise<void> {
+    await this.#watching;
   }
 }
 
-/** The last line that a program printed, behind a colon, or nothing. */
-async function lastWords(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let kept = "";
-  try {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      kept = (kept + text).slice(-WORDS_MAX);
-    }
-  } catch {
-    // What came so far has to do.
+/** The last line that a program printed. */
+class LastWords {
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #reading: Promise<void>;
+  #kept = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+    this.#reading = this.#read();
   }
-  const line = kept.trim().split("\n").at(-1)?.trim() ?? "";
-  return line === "" ? "" : `: ${line}`;
+
+  async #read(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      this.#kept = (this.#kept + value).slice(-WORDS_MAX);
+    }
+  }
+
+  /** It has ended, but a child of its own may hold its standard error open for longer. */
+  async end(): Promise<string> {
+    const timer = setTimeout(() => this.#reader.cancel().catch(() => {}), WORDS_MS_MAX);
+    // What came so far has to do if the rest cannot be read.
+    await this.#reading.catch(() => {});
+    clearTimeout(timer);
+    return this.#kept.trim().split("\n").at(-1)?.trim() ?? "";
+  }
 }

@@ -39,6 +39,7 @@ Deno.test("one that ends is started again, ever later, and its last words are to
     assert.equal(made.pid, null);
   } finally {
     made.stop();
+    await made.idle();
   }
 });
 
@@ -57,6 +58,7 @@ Deno.test("one that is killed is told of, with what it had started", async () =>
     assert(programsOf(folder.path).every((pid) => !before.includes(pid)), "none of before");
   } finally {
     made.stop();
+    await made.idle();
   }
   assert.deepEqual(programsOf(folder.path), []);
 });
@@ -75,6 +77,7 @@ Deno.test("one that is not there is a problem, and no end of the switch", async 
     assert.equal(said.length, 1);
   } finally {
     made.stop();
+    await made.idle();
   }
 });
 
@@ -90,6 +93,7 @@ Deno.test("one that is asked to start anew is not said to have ended", async () 
     assert.equal(made.starts, 2);
   } finally {
     made.stop();
+    await made.idle();
   }
   assert.equal(made.pid, null);
 });
