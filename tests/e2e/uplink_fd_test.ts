@@ -1,33 +1,12 @@
 /** Queues of TAP devices that whoever started the switch left open, and devices named twice. */
 import { strict as assert } from "node:assert";
-import { closeFd, openTap, type TapQueue, TUN_PATH } from "../../ffi/mod.ts";
-import { F_SETFD, F_SETFL, O_RDWR } from "../../ffi/abi.ts";
-import { libc } from "../../ffi/symbols.ts";
+import { TUN_PATH } from "../../ffi/mod.ts";
 import { Bed } from "../harness/bed.ts";
 import { Bystanders } from "../harness/bystanders.ts";
 import { vuswitch } from "../harness/switch_process.ts";
-import { ip, PacketPeer, TapDevice, tapTest } from "../harness/tap.ts";
+import { ip, LeftOpen, PacketPeer, TapDevice, tapTest } from "../harness/tap.ts";
 import { isNumbered, macOf, numberedFrame } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
-
-/** A queue that waits at reads, as open(2) makes one, and that programs started from here get. */
-class LeftOpen implements Disposable {
-  readonly queue: TapQueue;
-
-  constructor(device: string, multiQueue = false) {
-    this.queue = openTap(TUN_PATH, device, multiQueue);
-    assert.equal(libc.fcntl(this.fd, F_SETFD, 0), 0);
-    assert.equal(libc.fcntl(this.fd, F_SETFL, O_RDWR), 0);
-  }
-
-  get fd(): number {
-    return this.queue.fd;
-  }
-
-  [Symbol.dispose](): void {
-    closeFd(this.fd);
-  }
-}
 
 async function refused(bed: Bed, spec: string, said: RegExp): Promise<void> {
   const { code, stderr } = await vuswitch("port", "add", spec, "--ctl", bed.process.ctl);

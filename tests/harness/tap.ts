@@ -5,6 +5,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { F_SETFD, F_SETFL, O_RDWR } from "../../ffi/abi.ts";
+import { closeFd, openTap, type TapQueue, TUN_PATH } from "../../ffi/mod.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { errno, SystemError } from "../../ffi/errno.ts";
 import { hasProgram, peerTest } from "./peers.ts";
@@ -72,6 +74,52 @@ export class TapDevice implements Disposable {
 
   [Symbol.dispose](): void {
     if (deviceExists(this.name)) ip("link", "del", this.name);
+  }
+}
+
+/** A queue that waits at reads, as open(2) makes one, and that programs started from here get. */
+export class LeftOpen implements Disposable {
+  readonly queue: TapQueue;
+
+  constructor(device: string, multiQueue = false) {
+    this.queue = openTap(TUN_PATH, device, multiQueue);
+    assert.equal(libc.fcntl(this.fd, F_SETFD, 0), 0);
+    assert.equal(libc.fcntl(this.fd, F_SETFL, O_RDWR), 0);
+  }
+
+  get fd(): number {
+    return this.queue.fd;
+  }
+
+  [Symbol.dispose](): void {
+    closeFd(this.fd);
+  }
+}
+
+/** A macvtap device on one end of a pair of devices that are a cable. */
+export class MacvtapDevice implements Disposable {
+  readonly #lower = deviceName();
+  /** The other end. */
+  readonly peer = deviceName();
+  /** What opens it. */
+  readonly file: string;
+
+  constructor() {
+    const name = deviceName();
+    ip("link", "add", this.#lower, "type", "veth", "peer", "name", this.peer);
+    ip("link", "set", this.#lower, "addrgenmode", "none", "up");
+    ip(
+      ...["link", "add", "link", this.#lower, "name", name],
+      ...["type", "macvtap", "mode", "passthru"],
+    );
+    ip("link", "set", name, "addrgenmode", "none", "up");
+    const index = Deno.readTextFileSync(`/sys/class/net/${name}/ifindex`).trim();
+    this.file = `/dev/tap${index}`;
+  }
+
+  [Symbol.dispose](): void {
+    // A namespace takes its end of the cable along, and the other one with it.
+    if (deviceExists(this.#lower)) ip("link", "del", this.#lower);
   }
 }
 
