@@ -45,6 +45,8 @@ export const PROT_NONE = 0;
 export const PROT_READ = 0x1;
 /** Pages may be written. */
 export const PROT_WRITE = 0x2;
+/** What is in pages may be run. */
+export const PROT_EXEC = 0x4;
 /** Writes reach the file and everyone who maps it. */
 export const MAP_SHARED = 0x01;
 /** Writes are this process's own. */
@@ -254,6 +256,27 @@ export const STAT_SIZE = 48;
 export const STAT_CTIME = 104;
 /** `st_blksize`: i64@56 on x86-64, i32@56 on aarch64; the low word is the same. */
 export const STAT_BLKSIZE = 56;
+
+/** The signal of a page that cannot be had: signal(7). */
+export const SIGBUS = 7;
+/** `si_code` of it: nothing is at the address. */
+export const BUS_ADRERR = 2;
+/** sigaction(2): the handler has three arguments. */
+export const SA_SIGINFO = 0x4;
+/** sigaction(2): it runs on the thread's stack for signals, if there is one. */
+export const SA_ONSTACK = 0x0800_0000;
+/** sigaction(2): system calls go on after it. */
+export const SA_RESTART = 0x1000_0000;
+/** glibc's `struct sigaction`: handler u64@0, mask 128 bytes@8, flags i32@136, restorer u64@144. */
+export const SIZEOF_SIGACTION = 152;
+/** Offset of its flags. */
+export const SIGACTION_FLAGS = 136;
+/** `siginfo_t`: si_signo i32@0, si_code i32@8, si_addr u64@16. */
+export const SIZEOF_SIGINFO = 128;
+/** Offset of what kind of signal it is. */
+export const SIGINFO_CODE = 8;
+/** Offset of the address of a fault. */
+export const SIGINFO_ADDR = 16;
 
 /** `struct ucred`: pid i32@0, uid u32@4, gid u32@8. */
 export const SIZEOF_UCRED = 12;

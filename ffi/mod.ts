@@ -10,6 +10,7 @@ export * from "./errno.ts";
 export * from "./event.ts";
 export * from "./fd.ts";
 export * from "./frame_socket.ts";
+export * from "./guard.ts";
 export * from "./memory.ts";
 export * from "./reservation.ts";
 export * from "./network_device.ts";

@@ -107,6 +107,8 @@ export const SYMBOLS = {
   mmap: { parameters: ["u64", "usize", "i32", "i32", "i32", "i64"], result: "u64" },
   // void *mremap(void *old, size_t old_len, size_t new_len, int flags, void *new)
   mremap: { parameters: ["u64", "usize", "usize", "i32", "u64"], result: "u64" },
+  // int mprotect(void *addr, size_t len, int prot)
+  mprotect: { parameters: ["u64", "usize", "i32"], result: "i32" },
   // int munmap(void *addr, size_t len)
   munmap: { parameters: ["u64", "usize"], result: "i32" },
   // int madvise(void *addr, size_t len, int advice)
@@ -142,6 +144,8 @@ export const SYMBOLS = {
     nonblocking: true,
   },
 
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact)
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int sched_setaffinity(pid_t pid, size_t len, const cpu_set_t *mask)
   sched_setaffinity: { parameters: ["i32", "usize", "buffer"], result: "i32" },
   // int prctl(int option, unsigned long arg2, ...)
