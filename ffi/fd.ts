@@ -156,6 +156,15 @@ function isUnixSocket(fd: number): boolean {
   return libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, family, length) === 0 && family[0] === AF_UNIX;
 }
 
+/** What /proc calls the file behind a descriptor, its owner's choice; empty: nothing. */
+export function fdName(fd: number): string {
+  try {
+    return Deno.readLinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
+
 /** Opens a file that exists, to read and write. The caller owns it. @throws {SystemError} */
 export function openFile(path: string): number {
   const fd = libc.open(new TextEncoder().encode(`${path}\0`), O_RDWR | O_CLOEXEC);

@@ -78,7 +78,7 @@ export class GuardTable {
   protected readonly words: BigUint64Array;
   readonly #halves: Uint32Array;
 
-  /** @param address of the table, from {@linkcode MemoryGuard} */
+  /** The table of a guard. @param address of it, from {@linkcode MemoryGuard} */
   constructor(address: number) {
     const memory = viewMemory(address, TABLE_BYTES);
     this.address = address;
@@ -97,6 +97,11 @@ export class GuardTable {
    */
   seenTo(): void {
     this.words[SEEN_TO] = Atomics.load(this.words, HELPED);
+  }
+
+  /** Faults that were not seen to yet. */
+  get pending(): number {
+    return Number(Atomics.load(this.words, HELPED) - (this.words[SEEN_TO] ?? 0n));
   }
 
   /** Ranges that had faults. */

@@ -71,6 +71,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     idle: flags.idle,
     unknown: flags.unknown,
     sandbox: flags.sandbox || undefined,
+    unsealedMemory: flags.unsealedMemory,
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
     fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
     fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),

@@ -61,6 +61,10 @@ export const RUN_FLAGS = {
     brief: "give up system calls and files that a switch does not need",
     yes: true,
   },
+  unsealedMemory: {
+    values: ["guard", "refuse", "allow"],
+    brief: "guests' memory that can lose pages: end its port then (default), refuse it, or take it",
+  },
   logFormat: { values: ["text", "json", "journal"], brief: "log lines on stderr" },
   quiet: { brief: "log warnings and errors only", yes: true, alias: "q" },
   verbose: { brief: "log details", yes: true, alias: "v" },

@@ -10,7 +10,7 @@ import type { Mac } from "../base/mac.ts";
 import { LINK_WAITING, NOT_LINKED } from "../switch/ports/port.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import { GuestArena } from "./front_end/guest_arena.ts";
-import { MappingPool } from "./front_end/guest_memory.ts";
+import { MappingPool, type UnsealedMemory } from "./front_end/guest_memory.ts";
 import type { SwitchConfig, WorkerStatus } from "./types.ts";
 import { now } from "./vhost_port/history.ts";
 import { workOf } from "./work.ts";
@@ -56,12 +56,13 @@ export class Planes implements PlaneChoice {
 
   /**
    * Planes with nothing mapped. @param threads running, at least one; {@linkcode shutdown} ends
-   * them
+   * them @param unsealed see the type
    */
-  constructor(threads: readonly DataPlaneThread[]) {
+  constructor(threads: readonly DataPlaneThread[], unsealed: UnsealedMemory = "take") {
     assert(threads.length > 0, "A switch has a data plane");
     this.all = threads.map((thread) => {
-      const pool = new MappingPool(thread.commands, new GuestArena(thread.arena));
+      const arena = new GuestArena(thread.arena, thread.guard);
+      const pool = new MappingPool(thread.commands, arena, unsealed);
       return { thread, pool };
     });
   }

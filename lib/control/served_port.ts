@@ -47,6 +47,8 @@ export interface ServedPort {
   ringBroken(vring: number, reason: string): void;
   /** The data plane was stuck in a call of a virtqueue. */
   callBlocked(vring: number): void;
+  /** Pages could not be had: if they are its front-end's, that has to go. */
+  pagesLost(): void;
   /** Ends what it has, and frees its number. Call once. */
   close(): void;
 }

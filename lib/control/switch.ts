@@ -6,9 +6,6 @@
 import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
-import { WINDOW_STRIDE } from "../virtio/memory/arena.ts";
-import { ARENA_BYTES } from "../virtio/memory/window.ts";
-import { DataPlaneError, startDataPlane } from "../worker/supervisor.ts";
 import { PORTS_MAX } from "../base/limits.ts";
 import type { SwitchControl } from "./api/table.ts";
 import type { Adoption } from "./sockets/adopted.ts";
@@ -27,7 +24,7 @@ import { setStatic, unsetStatic } from "./policy.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
 import type { PortRelations, ServedPort } from "./served_port.ts";
-import { confineFiles } from "./sandbox/sandbox.ts";
+import { startPlane } from "./start_plane.ts";
 import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
 import { UplinkPort } from "./uplinks/port.ts";
@@ -50,41 +47,6 @@ const FDS_PER_PORT = 16;
 const FDS_RESERVE = 64;
 /** How long the end waits for tenants' descriptors to close, ms: one may never. */
 const CLOSE_MS_MAX = 1000;
-
-/** Processors that a process may run on, as the kernel lists them, or null. */
-function allowedCpus(): string | null {
-  try {
-    const status = Deno.readTextFileSync("/proc/self/status");
-    return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** Why the data plane does not start, as an operator's line. */
-function startError(error: unknown): ControlError {
-  if (!(error instanceof DataPlaneError) || error.cpus.length === 0) {
-    const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    return new ControlError("failed", `Cannot start the data plane: ${why}`);
-  }
-  const allowed = allowedCpus();
-  const many = error.cpus.length > 1;
-  const named = error.cpus.slice(0, 8).join(",") + (error.cpus.length > 8 ? ",…" : "");
-  return new ControlError(
-    "invalid",
-    `Processor${many ? "s" : ""} ${named} of cpus ${many ? "are" : "is"} not there or not allowed`,
-    allowed === null ? "see: nproc" : `this process may use ${allowed}: --cpus ${allowed}`,
-  );
-}
-
-/** Says it where guests have less room than they have elsewhere. */
-function tellRoom(sizeBytes: number, logger: Logger): void {
-  if (sizeBytes >= ARENA_BYTES) return;
-  const gib = sizeBytes / WINDOW_STRIDE;
-  const text = `all guests together can have ${gib} GiB of memory, counted in whole GiB for each ` +
-    "piece: ulimit -v or the processor leaves no more address space";
-  logger.warn("switch", "little-room", text, { bytes: sizeBytes });
-}
 
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
@@ -126,6 +88,7 @@ export class Switch implements SwitchControl {
       access: { mode: config.socketMode, group: config.socketGroup },
       sockets: this.sockets,
       uplinkUp: () => this.#uplinkUp(),
+      pagesLost: (plane) => this.#pagesLost(plane),
       recordsPrefix: config.controlPath?.replace(/\.sock(et)?$/, "") ?? null,
     };
     this.#callWatches = new Map(planes.all.map((plane) => [
@@ -148,15 +111,8 @@ export class Switch implements SwitchControl {
   /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
   static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
     const fdLimit = raiseFdLimit();
-    const thread = await startDataPlane(config, () => confineFiles(config, logger))
-      .catch((error) => {
-        throw error instanceof ControlError ? error : startError(error);
-      });
-    if (thread.slow !== null) {
-      logger.warn("switch", "slow-data-plane", `frames take 1.6 times as long: ${thread.slow}`);
-    }
-    tellRoom(thread.arena.sizeBytes, logger);
-    const running = new Switch(config, logger, new Planes([thread]), fdLimit);
+    const { thread, unsealed } = await startPlane(config, logger);
+    const running = new Switch(config, logger, new Planes([thread], unsealed), fdLimit);
     thread.commands.setUnknown({ toUplinks: config.unknown === "uplink" });
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);
@@ -186,7 +142,12 @@ export class Switch implements SwitchControl {
     return undefined;
   }
 
+  #pagesLost(plane: PortPlane): void {
+    for (const port of [...this.#ports.values()]) if (port.plane === plane) port.pagesLost();
+  }
+
   #takeNews(plane: Plane): void {
+    if (plane.pool.takeNews()) this.#pagesLost(plane);
     this.#callWatches.get(plane)?.resume();
     for (const event of plane.thread.takeEvents()) {
       const port = this.#numbered(plane, event.port);

@@ -106,6 +106,11 @@ export interface SwitchConfig {
   readonly unknown?: "flood" | "uplink";
   /** Gives up system calls and files that it does not need. */
   readonly sandbox?: boolean;
+  /**
+   * Memory files that can lose pages while they are mapped: the guard makes that their port's affair
+   * (default), they are refused, or taken at everybody's risk.
+   */
+  readonly unsealedMemory?: "guard" | "refuse" | "allow";
 }
 
 /** Why a port does not work as it should, for whoever has to mend it. */

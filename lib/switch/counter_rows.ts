@@ -198,6 +198,7 @@ export const WORKER_ROWS = [
   ["bursts32", "visits", "visits that took 32 to 63 frames"],
   ["bursts64", "visits", "visits that took 64 to 127 frames"],
   ["bursts128", "visits", "visits that took 128 frames, which is the most"],
+  ["badPages", "times", "times a page of a front-end's file could not be had"],
 ] as const satisfies readonly CounterRow[];
 
 /** Of the forwarding database. */

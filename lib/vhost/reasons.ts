@@ -44,6 +44,7 @@ export const REASON_ROWS = [
   ["region-past-eof", "a memory region beyond the end of its file"],
   ["bad-memory-kind", "memory that is neither memfd, shared memory nor hugetlbfs"],
   ["bad-page", "a page of its memory, dirty log or inflight area is gone, or was never to be had"],
+  ["unsealed-memory", "memory that can lose pages, where that is refused (`--unsealed-memory`)"],
   ["memory-budget", "more guest memory than the switch maps"],
   ["too-many-regions", "more memory regions than slots"],
   ["map-failed", "the kernel does not map the memory"],

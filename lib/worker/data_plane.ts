@@ -16,6 +16,7 @@ import {
   EPOLLET,
   EPOLLIN,
   EPOLLOUT,
+  GuardTable,
   send,
   setThreadCpus,
   setThreadName,
@@ -41,6 +42,7 @@ import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { FlapNews, FOREIGN_PER_SECOND } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
+import { LostPages } from "./lost_pages.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { Rota, SOURCES_FEW } from "./rota.ts";
 import { IN_BAND } from "./wire.ts";
@@ -86,6 +88,7 @@ class DataPlaneLoop {
   readonly #meter: WorkMeter;
   readonly #collections: CollectionCounter;
   readonly #rota = new Rota();
+  readonly #lostPages: LostPages;
   /** A ring broke in this round: the lists of queues are made anew after it. */
   #stale = false;
   /** When the clock was last looked at, ms. */
@@ -105,6 +108,7 @@ class DataPlaneLoop {
     const foreign = new FlapNews(this.#events, EVENT.macForeign, FOREIGN_PER_SECOND);
     const counters = new Float64Array(start.counters);
     this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
+    this.#lostPages = new LostPages(start.guard === 0 ? null : new GuardTable(start.guard));
     this.#collections = new CollectionCounter(counters, v8);
     this.#path = new Datapath(PORTS_MAX, fdb, counters, {
       call: (vring) => this.#call(vring),
@@ -147,6 +151,7 @@ class DataPlaneLoop {
       if (this.#mailbox.waiting) this.#obey();
       turn = (turn + 1) | 0;
       const frames = this.#visit(turn);
+      if (this.#lostPages.isNews) this.#losePages();
       if (this.#stale) this.#refresh();
       if (this.#inBandCalls.waiting) this.#inBandCalls.retry();
       if (this.#path.announcer.waiting) this.#path.announcer.run();
@@ -272,11 +277,13 @@ class DataPlaneLoop {
   }
 
   #tell(kind: number, vring: Vring, value: number): boolean {
+    if (this.#isLost(vring)) return true;
     return this.#events.write(kind, vring.port.index, vring.number, value);
   }
 
   #ringBroken(vring: Vring): void {
     const word = vring.port.index * VRINGS_PER_PORT + vring.number;
+    if (this.#isLost(vring)) return;
     if (Atomics.load(this.#broken, word) !== 0) return;
     // If a length is what is bad, `stray` may still hold an address of another port.
     if (vring.queue.broken === RING_BAD_ADDRESS && stray.memory === vring.port.memory) {
@@ -291,6 +298,26 @@ class DataPlaneLoop {
   #refresh(): void {
     this.#stale = false;
     this.#path.refresh();
+    this.#lostPages.seenTo();
+  }
+
+  /**
+   * Pages could not be had. Whoever brought them is not served from this round on; the control thread
+   * ends its connection.
+   */
+  #losePages(): void {
+    this.#commands.losePages(this.#lostPages.take());
+    this.#path.counters[WORKER_BASE + WORKER.badPages] = this.#lostPages.count;
+    this.#stale = true;
+    signalEventFd(this.#eventFd);
+  }
+
+  /** What a virtqueue is made of is gone: what was found there is nothing to tell. */
+  #isLost({ port }: Vring): boolean {
+    if (this.#lostPages.isNews) this.#losePages();
+    if (this.#lostPages.count === 0 || !port.isLost) return false;
+    this.#stale = true;
+    return true;
   }
 }
 

@@ -80,6 +80,8 @@ export interface DataPlaneStart {
   readonly events: SharedArrayBuffer;
   /** Where guests' memory is mapped. */
   readonly arena: ArenaPlace;
+  /** Address of the table of the guard of that memory (ffi/guard.ts); 0: there is none. */
+  readonly guard: number;
   /** Of that table; {@linkcode Fdb} says what they mean. */
   readonly fdbOptions: FdbOptions;
   /** `performance.timeOrigin` of the control thread: both tell ages by its clock. */

@@ -9,6 +9,7 @@ import {
   closeFd,
   createEventFd,
   drainEventFd,
+  type MemoryGuard,
   type Reservation,
   signalEventFd,
   viewBytesMax,
@@ -64,6 +65,9 @@ export interface DataPlaneOptions {
   readonly macHoldSeconds?: number;
 }
 
+/** What survives pages that cannot be had; null: nothing does. */
+export type Guard = MemoryGuard | null;
+
 /** A virtqueue the data plane gave up, and why. */
 export interface BrokenVring {
   /** Number of its port. */
@@ -90,11 +94,13 @@ export class DataPlaneError extends Error {
 
 /**
  * Starts the data-plane thread and waits until it polls.
+ * @param guard of guests' memory, or null
  * @param beforeThread called when the thread is all that is still to be made; what it limits of this
  * thread, that one inherits @throws {DataPlaneError}
  */
 export async function startDataPlane(
   options: DataPlaneOptions,
+  guard: Guard,
   beforeThread: () => void = () => {},
 ): Promise<DataPlaneThread> {
   const program = await findProgram();
@@ -109,6 +115,7 @@ export async function startDataPlane(
     broken: new SharedArrayBuffer(4 * PORTS_MAX * VRINGS_PER_PORT),
     events: createEvents(),
     arena: { address: arena.address, sizeBytes: arena.sizeBytes, viewBytesMax: viewBytesMax() },
+    guard: guard?.address ?? 0,
     fdbOptions: {
       entriesMax: options.fdbEntriesMax,
       portEntriesMax: options.fdbPortEntriesMax,
@@ -141,7 +148,7 @@ export async function startDataPlane(
   // From here on an error of the thread is a bug of ours: let it end the process.
   worker.onmessage = null;
   worker.onerror = null;
-  return new DataPlaneThread(worker, start, program.slow, arena);
+  return new DataPlaneThread(worker, start, program.slow, arena, guard);
 }
 
 /** The running data plane. All methods: control thread only. */
@@ -166,20 +173,24 @@ export class DataPlaneThread {
   readonly slow: string | null;
   /** Where guests' memory is mapped for it. */
   readonly arena: Reservation;
+  /** What covers it, or null. */
+  readonly guard: Guard;
 
   /**
    * Takes over a thread that polls. @param start what it was started with @param slow see the field
-   * @param arena released with the thread
+   * @param arena released with the thread @param guard of what is mapped there
    */
   constructor(
     worker: Worker,
     start: DataPlaneStart,
     slow: string | null,
     arena: Reservation,
+    guard: Guard,
   ) {
     this.#worker = worker;
     this.slow = slow;
     this.arena = arena;
+    this.guard = guard;
     this.#mailbox = new Mailbox(start.mailbox);
     this.stuckCalls = new StuckCalls(this.#mailbox, VRINGS_PER_PORT);
     this.#wakeFd = start.wakeFd;

@@ -262,6 +262,7 @@ export class PortBench {
         access: { mode: 0o600, group: null },
         sockets: new SocketWatch(),
         uplinkUp: () => {},
+        pagesLost: () => {},
         recordsPrefix: `${this.#folder}/record`,
       })
     );

@@ -4,7 +4,7 @@
  * @module
  */
 import { Reservation, viewBytesMax, viewMemory } from "../../ffi/mod.ts";
-import { GuestArena } from "../../lib/control/front_end/guest_arena.ts";
+import { type ArenaGuard, GuestArena } from "../../lib/control/front_end/guest_arena.ts";
 import { Arena, WINDOW_STRIDE } from "../../lib/virtio/memory/arena.ts";
 import { useArena } from "../../lib/virtio/memory/window.ts";
 
@@ -12,10 +12,10 @@ import { useArena } from "../../lib/virtio/memory/window.ts";
 export class TestArena extends GuestArena implements Disposable {
   readonly #reservation: Reservation;
 
-  /** @param granules GiB of it */
-  constructor(granules = 64) {
+  /** @param granules GiB of it @param guard of what is mapped */
+  constructor(granules = 64, guard: ArenaGuard | null = null) {
     const reservation = Reservation.make(granules * WINDOW_STRIDE, WINDOW_STRIDE);
-    super(reservation);
+    super(reservation, guard);
     this.#reservation = reservation;
   }
 

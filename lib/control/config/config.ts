@@ -14,13 +14,14 @@ import { checkLinks, checkNames } from "./names.ts";
 import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
 
 /** Keys of [switch]. */
-const FDB_KEYS = [
+const SWITCH_KEYS = [
   "fdb_age_seconds",
   "fdb_entries_max",
   "fdb_port_max",
   "mac_hold_seconds",
   "unknown",
   "sandbox",
+  "unsealed_memory",
 ];
 
 /** Largest FDB that may be asked for. */
@@ -56,6 +57,8 @@ export interface ConfigInput {
   readonly unknown?: SwitchConfig["unknown"] | undefined;
   /** Gives up what it does not need. */
   readonly sandbox?: boolean | undefined;
+  /** What becomes of memory files that can lose pages. */
+  readonly unsealedMemory?: SwitchConfig["unsealedMemory"] | undefined;
 }
 
 function invalid(message: string): ControlError {
@@ -105,6 +108,7 @@ export function mergeConfig(
     macHoldSeconds: flags.macHoldSeconds ?? file.macHoldSeconds ?? 5,
     unknown: flags.unknown ?? file.unknown ?? "flood",
     sandbox: flags.sandbox ?? file.sandbox ?? false,
+    unsealedMemory: flags.unsealedMemory ?? file.unsealedMemory ?? "guard",
   };
 }
 
@@ -202,12 +206,20 @@ function checkUnknown(value: unknown): SwitchConfig["unknown"] | undefined {
   throw invalid(`unknown "${value}" must be flood or uplink`);
 }
 
+/** Reads what becomes of memory that can lose pages. @throws {ControlError} */
+function checkUnsealed(value: unknown): SwitchConfig["unsealedMemory"] | undefined {
+  if (value === undefined || value === "guard" || value === "refuse" || value === "allow") {
+    return value;
+  }
+  throw invalid(`unsealed_memory "${value}" must be guard, refuse or allow`);
+}
+
 /**
  * What an object parsed from TOML says; sockets of its ports may be relative still, to the folder
  * that {@linkcode mergeConfig} finds. @throws {ControlError} without file name */
 export function readConfigObject(root: Table): ConfigInput {
   readTable("top level", root, ["switch", "sockets", "dataplane", "control", "port", "link"]);
-  const fdb = section(root, "switch", FDB_KEYS);
+  const fdb = section(root, "switch", SWITCH_KEYS);
   const sockets = section(root, "sockets", ["directory", "mode", "group"]);
   const plane = section(root, "dataplane", ["cpus", "idle"]);
   const control = section(root, "control", ["socket"]);
@@ -246,6 +258,7 @@ export function readConfigObject(root: Table): ConfigInput {
     macHoldSeconds: range("mac_hold_seconds", fdb.mac_hold_seconds, 0, 3600),
     unknown: checkUnknown(fdb.unknown),
     sandbox: checkSandbox(fdb.sandbox),
+    unsealedMemory: checkUnsealed(fdb.unsealed_memory),
   };
 }
 

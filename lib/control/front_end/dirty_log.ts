@@ -8,7 +8,8 @@ import { viewMemory } from "../../../ffi/mod.ts";
 import type { LogArea, LogHost, MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { DataPlane, PlacedLog } from "../../worker/wire.ts";
-import type { MappedRegion, MappingPool, PortMemory } from "./guest_memory.ts";
+import type { MappedRegion, PortMemory } from "./guest_memory.ts";
+import type { Mappings } from "./port_pool.ts";
 
 const PAGE_BYTES = 4096;
 /** Guest memory one byte of the log stands for, bytes. */
@@ -17,7 +18,7 @@ const BYTE_SPAN = 8 * PAGE_BYTES;
 /** The log of a port, and whether buffers are logged. Control thread only. */
 export class PortDirtyLog {
   readonly #plane: Pick<DataPlane, "setLog" | "setVringLog">;
-  readonly #pool: MappingPool;
+  readonly #pool: Mappings;
   readonly #memory: Pick<PortMemory, "regions">;
   readonly #port: number;
   #mapped: MappedRegion | null = null;
@@ -26,7 +27,7 @@ export class PortDirtyLog {
   /** No log at first. @param port its number on the data plane */
   constructor(
     plane: Pick<DataPlane, "setLog" | "setVringLog">,
-    pool: MappingPool,
+    pool: Mappings,
     memory: Pick<PortMemory, "regions">,
     port: number,
   ) {
@@ -34,6 +35,12 @@ export class PortDirtyLog {
     this.#pool = pool;
     this.#memory = memory;
     this.#port = port;
+  }
+
+  /** A page of it that could not be had, for people; or null. */
+  get lost(): string | null {
+    const page = this.#mapped && this.#pool.lostPage(this.#mapped);
+    return page && `the dirty log at byte ${page.at}: ${page.why}`;
   }
 
   /** What a session asks of it. @param closeFd takes a descriptor of the front-end's back */

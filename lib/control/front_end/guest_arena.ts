@@ -7,11 +7,12 @@
  *
  * @module
  */
-import type { Reservation } from "../../../ffi/mod.ts";
+import type { MemoryGuard, RangeFaults, Reservation } from "../../../ffi/mod.ts";
 import { Stretches } from "../../base/stretches.ts";
 import { WINDOW_STRIDE, WINDOWS_AT_START } from "../../virtio/memory/arena.ts";
 
 const GUARD_BYTES = 4096;
+const SMALL_PAGE_BYTES = 4096;
 /** A huge page of a memory file is one in our page table only where address and offset agree. */
 const HUGE_PAGE_BYTES = 2 ** 21;
 
@@ -25,16 +26,30 @@ export interface ArenaMapping {
   readonly first: number;
   /** How many granules it has. */
   readonly count: number;
+  /** The guard's record of it, or null: nothing guards it. */
+  readonly record: number | null;
 }
+
+/** What the arena needs of the guard. */
+export type ArenaGuard = Pick<MemoryGuard, "cover" | "uncover" | "faultsOf" | "helped">;
 
 /** The arena of one data plane. Control thread only. */
 export class GuestArena {
   readonly #reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">;
   readonly #granules: Stretches;
+  readonly #guard: ArenaGuard | null;
 
-  /** Nothing is mapped at first. @param reservation at a multiple of 1 GiB; stays the caller's */
-  constructor(reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">) {
+  /**
+   * Nothing is mapped at first.
+   * @param reservation at a multiple of 1 GiB; stays the caller's
+   * @param guard covers whatever is mapped; null: a page that cannot be had ends the process
+   */
+  constructor(
+    reservation: Pick<Reservation, "address" | "sizeBytes" | "map" | "unmap">,
+    guard: ArenaGuard | null = null,
+  ) {
     this.#reservation = reservation;
+    this.#guard = guard;
     const granules = Math.floor(reservation.sizeBytes / WINDOW_STRIDE);
     // The data plane has views of these.
     this.#granules = new Stretches(granules, WINDOWS_AT_START);
@@ -47,10 +62,16 @@ export class GuestArena {
 
   /**
    * Maps a piece of a memory file. The descriptor is not kept.
-   * @param offset multiple of the file's page size @returns null if there is no room
+   * @param offset multiple of the file's page size, which is `pageBytes`
+   * @returns null if there is no room
    * @throws {SystemError} the file cannot be mapped
    */
-  map(fd: number, offset: number, sizeBytes: number): ArenaMapping | null {
+  map(
+    fd: number,
+    offset: number,
+    sizeBytes: number,
+    pageBytes: number = SMALL_PAGE_BYTES,
+  ): ArenaMapping | null {
     const skew = offset % HUGE_PAGE_BYTES;
     const count = Math.ceil((skew + sizeBytes + GUARD_BYTES) / WINDOW_STRIDE);
     const first = this.#granules.take(count);
@@ -58,16 +79,32 @@ export class GuestArena {
     const address = this.#reservation.address + first * WINDOW_STRIDE + skew;
     try {
       // A range that is not ours any more stays taken.
-      const mapped = this.#reservation.map(address, fd, offset, sizeBytes);
-      return mapped ? { address, sizeBytes, first, count } : null;
+      if (!this.#reservation.map(address, fd, offset, sizeBytes)) return null;
+      const record = this.#guard?.cover(address, sizeBytes, pageBytes) ?? null;
+      const mapping = { address, sizeBytes, first, count, record };
+      if (record !== null || this.#guard === null) return mapping;
+      this.unmap(mapping);
+      return null;
     } catch (error) {
       this.#granules.give(first, count);
       throw error;
     }
   }
 
+  /** Pages of a mapping that could not be had; none without a guard. */
+  faults({ record }: ArenaMapping): RangeFaults | null {
+    const faults = record === null ? undefined : this.#guard?.faultsOf(record);
+    return faults !== undefined && faults.count > 0 ? faults : null;
+  }
+
+  /** Faults of all guarded memory so far: where it is as before, nothing is new. */
+  get helped(): number {
+    return this.#guard?.helped ?? 0;
+  }
+
   /** Unmaps. Nobody may use it any more, and a view of it shows nothing. @throws {SystemError} */
-  unmap({ address, sizeBytes, first, count }: ArenaMapping): void {
+  unmap({ address, sizeBytes, first, count, record }: ArenaMapping): void {
+    if (record !== null) this.#guard?.uncover(record);
     this.#reservation.unmap(address, sizeBytes);
     this.#granules.give(first, count);
   }

@@ -10,16 +10,19 @@
 import {
   addFdSeals,
   F_SEAL_SHRINK,
+  fdName,
   fdSeals,
   type FdStat,
   statFd,
   SystemError,
 } from "../../../ffi/mod.ts";
 import { assert, present } from "../../base/assert.ts";
+import { plainText } from "../../base/plain_text.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
+import type { Mappings } from "./port_pool.ts";
 import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
 
 const PAGE_BYTES = 4096;
@@ -33,8 +36,17 @@ interface SharedMapping {
   readonly mapping: ArenaMapping;
   /** Number the data plane knows it by. */
   readonly number: number;
+  /** What the file is called, and how its pages may be missing: for people. */
+  readonly name: string;
+  readonly missing: string;
   users: number;
 }
+
+/** Longest name of a file that is told, characters. */
+const NAME_MAX = 80;
+
+/** What becomes of memory files that can lose pages: the guard helps, or they are refused. */
+export type UnsealedMemory = "take" | "refuse";
 
 /** A region mapped for a port; hand it back with {@linkcode MappingPool.release}. */
 export interface MappedRegion {
@@ -51,11 +63,40 @@ export class MappingPool {
   readonly #plane: Pick<DataPlane, "addMapping" | "removeMapping">;
   readonly #arena: GuestArena;
   readonly #mappings = new Map<string, SharedMapping>();
+  readonly #unsealed: UnsealedMemory;
+  /** Faults of the arena that were told. */
+  #helped: number;
 
-  /** Nothing is mapped yet. @param arena of that plane, where everything is mapped */
-  constructor(plane: Pick<DataPlane, "addMapping" | "removeMapping">, arena: GuestArena) {
+  /**
+   * Nothing is mapped yet.
+   * @param arena of that plane, where everything is mapped @param unsealed see the type
+   */
+  constructor(
+    plane: Pick<DataPlane, "addMapping" | "removeMapping">,
+    arena: GuestArena,
+    unsealed: UnsealedMemory = "take",
+  ) {
     this.#plane = plane;
     this.#arena = arena;
+    this.#unsealed = unsealed;
+    this.#helped = arena.helped;
+  }
+
+  /** Whether pages could not be had since this was asked last. */
+  takeNews(): boolean {
+    const { helped } = this.#arena;
+    const isNews = helped !== this.#helped;
+    this.#helped = helped;
+    return isNews;
+  }
+
+  /** Where in a region a page could not be had (bytes from its start), and why; or null. */
+  lostPage({ key, placed }: MappedRegion): { readonly at: number; readonly why: string } | null {
+    const { mapping, name, missing } = present(this.#mappings.get(key), `mapping ${key}`);
+    const faults = this.#arena.faults(mapping);
+    if (faults === null) return null;
+    const at = Math.max(0, Math.min(faults.last - placed.address, placed.sizeBytes - 1));
+    return { at, why: `a page of ${name} is gone: ${missing}` };
   }
 
   /** Bytes mapped now, each mapping counted once. */
@@ -72,6 +113,12 @@ export class MappingPool {
     }
     addFdSeals(fd, F_SEAL_SHRINK);
     const stat = statFd(fd);
+    if (this.#unsealed === "refuse" && !keepsPages(fd, stat)) {
+      return {
+        code: "unsealed-memory",
+        detail: `${describe(fd)} may lose pages: only memfds sealed against shrinking do not`,
+      };
+    }
     if (region.mmapOffset + region.sizeBytes > stat.sizeBytes) {
       const end = region.mmapOffset + region.sizeBytes;
       return { code: "region-past-eof", detail: `ends at ${end} of ${stat.sizeBytes} bytes` };
@@ -112,12 +159,16 @@ export class MappingPool {
     const end = alignDown(region.mmapOffset + region.sizeBytes + align - 1, align);
     const key = mappingKey(stat, start, end);
     const known = this.#mappings.get(key);
+    if (known && this.#arena.faults(known.mapping) !== null) {
+      return { code: "bad-page", detail: `a page of ${known.name} is gone: ${known.missing}` };
+    }
     if (known) return known;
     try {
-      const mapping = this.#arena.map(fd, start, end - start);
+      const mapping = this.#arena.map(fd, start, end - start, align);
       if (mapping === null) return this.#noRoom(end - start);
       const number = this.#tell(mapping);
-      const shared = { key, file: stat.identity, mapping, number, users: 0 };
+      const about = { name: describe(fd), missing: whyMissing(fd, stat) };
+      const shared = { key, file: stat.identity, mapping, number, ...about, users: 0 };
       this.#mappings.set(key, shared);
       return shared;
     } catch (error) {
@@ -172,6 +223,22 @@ export function mappingKey(stat: FdStat, start: number, end: number): string {
   return `${stat.identity}:${age}:${start}:${end}`;
 }
 
+/** Whether whoever shares a file can take no page of it from us. */
+function keepsPages(fd: number, stat: FdStat): boolean {
+  // Where a hole of one of huge pages was, there may be no page left to fill it.
+  return (fdSeals(fd) & F_SEAL_SHRINK) !== 0 && stat.blockBytes <= PAGE_BYTES;
+}
+
+function whyMissing(fd: number, stat: FdStat): string {
+  const isSealed = (fdSeals(fd) & F_SEAL_SHRINK) !== 0;
+  const none = stat.blockBytes > PAGE_BYTES ? "no huge page is free" : "its file system is full";
+  return isSealed ? none : `it was truncated, or ${none}`;
+}
+
+function describe(fd: number): string {
+  return plainText(fdName(fd)).replace(/ \(deleted\)$/, "").slice(0, NAME_MAX);
+}
+
 function alignment(stat: FdStat): number {
   return Math.max(PAGE_BYTES, stat.blockBytes);
 }
@@ -182,7 +249,7 @@ function alignDown(value: number, align: number): number {
 
 /** The memory one front-end gave its port. */
 export class PortMemory {
-  readonly #pool: MappingPool;
+  readonly #pool: Mappings;
   /** Gives the data plane a new table. */
   readonly #place: (regions: readonly PlacedRegion[]) => void;
   #mapped: readonly MappedRegion[] = [];
@@ -192,7 +259,7 @@ export class PortMemory {
   #next: { regions: readonly MemoryRegion[]; mapped: readonly MappedRegion[] } | null = null;
 
   /** No table is in force. @param place gives the data plane a new one */
-  constructor(pool: MappingPool, place: (regions: readonly PlacedRegion[]) => void) {
+  constructor(pool: Mappings, place: (regions: readonly PlacedRegion[]) => void) {
     this.#pool = pool;
     this.#place = place;
   }
@@ -205,6 +272,17 @@ export class PortMemory {
   /** Bytes of all regions. */
   get sizeBytes(): number {
     return this.regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+  }
+
+  /** A page of it that could not be had, for people; or null. */
+  get lost(): string | null {
+    const regions = [...this.regions, ...this.#next?.regions ?? []];
+    for (const [i, mapped] of [...this.#mapped, ...this.#next?.mapped ?? []].entries()) {
+      const page = this.#pool.lostPage(mapped);
+      const guestAddr = (regions[i]?.guestAddr ?? 0) + (page?.at ?? 0);
+      if (page) return `guest memory at 0x${guestAddr.toString(16)}: ${page.why}`;
+    }
+    return null;
   }
 
   /** Which file a host address is in, and where: the same for every process that maps it. */

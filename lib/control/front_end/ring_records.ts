@@ -51,7 +51,8 @@ import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { splitAvailBytes, splitUsedBytes } from "../../virtio/split/queue.ts";
 import type { VringPosition } from "../../worker/wire.ts";
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
-import type { MappedRegion, MappingPool } from "./guest_memory.ts";
+import type { MappedRegion } from "./guest_memory.ts";
+import type { Mappings } from "./port_pool.ts";
 
 const PAGE_BYTES = 4096;
 /** Records of the file stand this far apart, bytes; what no ring needs is never allocated. */
@@ -61,7 +62,7 @@ const INFLIGHT_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 /** What the records need of their port. */
 export interface RecordsHost {
   /** Maps areas and the journal. */
-  readonly pool: MappingPool;
+  readonly pool: Mappings;
   /** The journal's path, or null for none. */
   readonly path: string | null;
   /** The journals of other ports: a guest may come back by another socket, or its port's name. */
@@ -101,6 +102,17 @@ export class RingRecords {
       if (error instanceof SystemError) return { code: "map-failed", detail: error.message };
       throw error;
     }
+  }
+
+  /** A page of them that could not be had, for people; or null. */
+  get lost(): string | null {
+    const { pool } = this.#host;
+    for (const mapped of [this.#area, this.#nextArea, this.#file?.mapped ?? null]) {
+      const page = mapped && pool.lostPage(mapped);
+      const what = mapped === this.#file?.mapped ? "the journal of its rings" : "the inflight area";
+      if (page) return `${what} at byte ${page.at}: ${page.why}`;
+    }
+    return null;
   }
 
   /** Maps an area beside the one in force. The descriptor stays the caller's. */

@@ -186,6 +186,9 @@ export class UplinkPort implements ServedPort {
   /** Nor calls. */
   callBlocked(): void {}
 
+  /** Nor memory. */
+  pagesLost(): void {}
+
   close(): void {
     this.#drops.close();
     this.#uplink.close();

@@ -5,7 +5,7 @@
  */
 import type { SocketAccess } from "../sockets/bind.ts";
 import type { Logger } from "../log.ts";
-import type { PlaneChoice } from "../planes.ts";
+import type { PlaneChoice, PortPlane } from "../planes.ts";
 import type { Reactor } from "../reactor.ts";
 import type { SocketWatch } from "../sockets/socket_watch.ts";
 import type { BlockingPool } from "../front_end/tenant_fds.ts";
@@ -26,6 +26,11 @@ export interface PortContext {
   readonly sockets: SocketWatch;
   /** Frames flow through an uplink, again or for the first time. */
   readonly uplinkUp: () => void;
+  /**
+   * Pages of some port's memory on this plane could not be had. This thread reads logs and records,
+   * too; not to be called in the middle of a message.
+   */
+  readonly pagesLost: (plane: PortPlane) => void;
   /** What the names of files for the next process begin with, or null for none. */
   readonly recordsPrefix: string | null;
 }

@@ -23,9 +23,9 @@ import type { DataPlane, VringStart } from "../../worker/wire.ts";
 import type { Adoption } from "../sockets/adopted.ts";
 import { Arrival } from "../sockets/arrival.ts";
 import { BackEndLink } from "../front_end/back_end_link.ts";
+import { Brought } from "../front_end/brought.ts";
 import { endOnFailure } from "../front_end/command_failures.ts";
 import { Connection } from "../front_end/connection.ts";
-import { PortMemory } from "../front_end/guest_memory.ts";
 import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
 import { isUplink } from "../config/port_targets.ts";
@@ -34,7 +34,6 @@ import type { Attachment } from "./attachment.ts";
 import { applyPolicy } from "../policy.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
-import { PortDirtyLog } from "../front_end/dirty_log.ts";
 import { lostPage, PortProblems } from "./problems.ts";
 import { PortIotlb } from "../front_end/iotlb.ts";
 import { PeerWatch } from "../sockets/peer_watch.ts";
@@ -42,7 +41,7 @@ import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.
 import { MovingState } from "../front_end/moving_state.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
 import { ALONE, linkUpText, portStatus, vringStatus } from "./status.ts";
-import { recordsFiles, RingRecords } from "../front_end/ring_records.ts";
+import { recordsFiles, type RingRecords } from "../front_end/ring_records.ts";
 import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
@@ -59,8 +58,7 @@ export class SwitchPort implements ServedPort {
   readonly #context: PortContext;
   readonly #adoption: Adoption | null;
   readonly #socket: PortSocket;
-  readonly #memory: PortMemory;
-  readonly #dirtyLog: PortDirtyLog;
+  readonly #brought: Brought;
   readonly #tenantFds: TenantFds;
   readonly #offer: Offer;
   readonly #iotlb: PortIotlb;
@@ -85,14 +83,13 @@ export class SwitchPort implements ServedPort {
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
     this.#socket = this.#makeSocket();
     this.plane = context.planes.forNewPort();
-    const { pool, thread, thread: { commands } } = this.plane;
+    const { thread, thread: { commands } } = this.plane;
     const number = commands.addPort({ kind: "vhost" });
     if (number === null) {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
-    this.#memory = new PortMemory(pool, (regions) => commands.setMemory({ port: number, regions }));
-    this.#dirtyLog = new PortDirtyLog(commands, pool, this.#memory, number);
+    this.#brought = new Brought(this.plane, number);
     const device = (): Device | null => this.#attachment?.session.device ?? null;
     this.#iotlb = new PortIotlb(commands, number, device);
     this.#state = new MovingState({
@@ -176,7 +173,9 @@ export class SwitchPort implements ServedPort {
       handle: (message) => {
         arrival.announce();
         this.#problems.heard(message.request);
-        return endOnFailure(() => session.handle(message));
+        const outcome = endOnFailure(() => session.handle(message));
+        if (this.plane.pool.takeNews()) queueMicrotask(() => this.#context.pagesLost(this.plane));
+        return outcome;
       },
       ended: (refusal) => {
         if (refusal === null) this.#problems.hungUp();
@@ -213,23 +212,21 @@ export class SwitchPort implements ServedPort {
 
   #logLinkUp(): void {
     const { session } = present(this.#attachment, "a front-end");
-    this.#visitLog("info", "link-up", linkUpText(session.device, this.#memory));
+    this.#visitLog("info", "link-up", linkUpText(session.device, this.#brought.memory));
   }
 
   #makeRecords(): RingRecords {
-    const { recordsPrefix } = this.#context;
-    return new RingRecords({
-      pool: this.plane.pool,
-      ...recordsFiles(recordsPrefix, this.config.name),
-      identify: (address) => this.#memory.identify(address),
+    return this.#brought.records({
+      ...recordsFiles(this.#context.recordsPrefix, this.config.name),
       log: (level, event, message) => this.#visitLog(level, event, message),
     });
   }
 
   #sessionHost(records: RingRecords): SessionHost {
+    const { memory, dirtyLog } = this.#brought;
     const parts: SessionParts = {
       ...{ plane: this.#plane, number: this.number, records },
-      ...{ memory: this.#memory, dirtyLog: this.#dirtyLog, tenantFds: this.#tenantFds },
+      ...{ memory, dirtyLog, tenantFds: this.#tenantFds },
       ...{ iotlb: this.#iotlb, state: this.#state, history: this.#history },
     };
     return sessionHost(parts, {
@@ -354,6 +351,11 @@ export class SwitchPort implements ServedPort {
     this.#attachment?.connection.end({ code: "call-blocked", detail });
   }
 
+  pagesLost(): void {
+    const detail = this.#attachment && this.#brought.lost(this.#attachment.records);
+    if (detail !== null) this.#attachment?.connection.end({ code: "bad-page", detail });
+  }
+
   /** The data plane needs something of the front-end; see events.ts for the kinds. */
   dataPlaneEvent(event: DataPlaneEvent): void {
     const device = this.#attachment?.session.device;
@@ -368,7 +370,7 @@ export class SwitchPort implements ServedPort {
 
   /** Memory files its front-end brought, by device and inode. */
   get memoryFiles(): string[] {
-    return this.#memory.files;
+    return this.#brought.memory.files;
   }
 
   expectGuest(): void {
@@ -395,7 +397,7 @@ export class SwitchPort implements ServedPort {
       mtu: this.#mtu,
       history: this.#history,
       counters: this.plane.thread.portCounters(this.number),
-      memory: this.#memory.regions,
+      memory: this.#brought.memory.regions,
       problems: [...this.#problems.list, this.#socket.problem].filter((each) => each !== null),
     });
   }

@@ -6,6 +6,7 @@
 import type { DirtyLog } from "../../virtio/memory/dirty_log.ts";
 import { QueueLog } from "../../virtio/memory/dirty_log.ts";
 import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
+import type { WindowSet } from "../../virtio/memory/window.ts";
 import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
 import type { Datapath } from "../datapath.ts";
 import { Port, type Source } from "./port.ts";
@@ -29,6 +30,8 @@ export class VhostPort extends Port {
   #first: Vring | null = null;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
+  /** Where that is mapped. */
+  logWindows: WindowSet | null = null;
   /** Whether what buffers receive is logged as well. */
   logAll = false;
   /** Virtqueues that wait, or waited, for a translation, by number. */
@@ -54,10 +57,17 @@ export class VhostPort extends Port {
     return 0;
   }
 
+  /** Pages of what its front-end brought could not be had: no queue is served any more. */
+  get isLost(): boolean {
+    return this.memory.regions.some(({ windows }) => windows.isLost) ||
+      this.logWindows?.isLost === true ||
+      this.vrings.some((vring) => vring?.recordWindows?.isLost === true);
+  }
+
   /** Receive queues that take frames now, lowest number first. */
   override refresh(): void {
     this.receivers.length = 0;
-    if (!this.adminUp) return;
+    if (!this.adminUp || this.isLost) return;
     for (let number = 0; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
       if (!vring || !vring.queue.enabled) continue;
@@ -70,6 +80,7 @@ export class VhostPort extends Port {
   /** Transmit queues in service, broken ones left out. */
   override appendSources(list: Source[]): void {
     this.#first = null;
+    if (this.isLost) return;
     for (let number = 1; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
       if (!vring || vring.queue.broken !== RING_OK) continue;

@@ -36,6 +36,7 @@ import {
   WALK_STEPS,
 } from "../../virtio/ring.ts";
 import type { Virtqueue } from "../../virtio/virtqueue.ts";
+import type { WindowSet } from "../../virtio/memory/window.ts";
 import { adaptingSteps, handedSteps } from "../adapt.ts";
 import { tellBadChains } from "../bad_chains.ts";
 import { PORT, VRING, WORKER, WORKER_BASE } from "../counters.ts";
@@ -67,6 +68,8 @@ export class Vring implements Source, Sink {
   callFd: number = NO_CALL;
   /** The call descriptor is a socket, as User-Mode Linux sends. */
   callIsSocket = false;
+  /** Where its inflight region or journal is mapped. */
+  recordWindows: WindowSet | null = null;
   #features: QueueFeatures = NO_FEATURES;
   /** What its driver takes, if it is a receive queue. */
   accepts: number = NO_OFFLOADS;

@@ -102,6 +102,8 @@ export class WindowSet {
   readonly sizeBytes: number;
   /** Where the mapping starts in its first window, bytes. */
   readonly skew: number;
+  /** Pages of it could not be had: what is seen there is no guest's. */
+  isLost = false;
   readonly #first: number;
   readonly #count: number;
 

@@ -47,6 +47,7 @@ function setLog(place: Place, { port: index, log, logAll }: Given<"setLog">): vo
   const next = log && dirtyLog(place, log);
   port.logAll = logAll;
   port.log = next;
+  port.logWindows = log && place.mapping(log.mapping);
   port.refreshLogs();
 }
 

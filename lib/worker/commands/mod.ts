@@ -26,12 +26,14 @@ import { vringCommands } from "./vrings.ts";
 /** Carries out commands on one datapath. Data-plane thread only. */
 export class Commands {
   readonly #path: Datapath;
+  readonly #place: Place;
   readonly #handlers: Handlers;
 
   /** Commands for `path`; those that are about the thread itself go to `host`. */
   constructor(path: Datapath, host: CommandHost) {
     const place = new Place(path, host);
     this.#path = path;
+    this.#place = place;
     this.#handlers = {
       ...policyCommands(place),
       ...portCommands(place),
@@ -51,6 +53,16 @@ export class Commands {
   runNumbered(number: number, given: Float64Array, results: Float64Array): void {
     const name = commandOf(number);
     writeResult(name, this.run(name, readGiven(name, given)), results);
+  }
+
+  /**
+   * Pages of the mappings that begin at these addresses could not be had: the ports that use them
+   * serve no queue any more, once the datapath is refreshed.
+   */
+  losePages(addresses: ReadonlySet<number>): void {
+    for (const windows of this.#place.mappings.values()) {
+      if (addresses.has(windows.address)) windows.isLost = true;
+    }
   }
 
   /** Runs a command. @throws as {@linkcode runNumbered} */

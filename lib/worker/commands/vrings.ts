@@ -58,6 +58,7 @@ function startVring(
   const counterBase = vringBase(index, number, VRINGS_PER_PORT);
   const vring = new Vring(port, number, queue, counterBase, start.kickFd);
   vring.features = start;
+  vring.recordWindows = start.record && place.area(start.record.address, 1).windows;
   setCall(vring, start.callFd);
   watchKick(place, vring);
   port.vrings[number] = vring;

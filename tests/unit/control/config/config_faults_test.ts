@@ -40,6 +40,7 @@ const TEXTS: readonly [string, RegExp][] = [
   ["port = ['a']", /\[\[port\]\] 1 must be a table/],
   ["[socket]\nmode = '0660'", /unknown key "socket", did you mean sockets\?/],
   ["[sockets]\ndirectry = '/x'", /unknown key "directry", did you mean directory\?/],
+  ["[switch]\nunsealed_memory = 'seal'", /"seal" must be guard, refuse or allow/],
   ["sockets = 3", /\[sockets\] must be a table/],
   ["[sockets\nmode = '0660'", /close the bracket/],
   ["[[link]]\nports = ['vm1']", /names of two ports such as/],

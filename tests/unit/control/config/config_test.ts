@@ -70,6 +70,7 @@ fdb_port_max = 10
 mac_hold_seconds = 7
 unknown = "uplink"
 sandbox = true
+unsealed_memory = "refuse"
 [sockets]
 directory = "/run/v"
 mode = "0600"
@@ -111,6 +112,7 @@ offer = ["ring-reset"]
     macHoldSeconds: 7,
     unknown: "uplink",
     sandbox: true,
+    unsealedMemory: "refuse",
   });
 });
 

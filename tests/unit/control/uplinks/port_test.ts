@@ -27,7 +27,7 @@ for (const command of ["stopLane", "flushPort"] as const satisfies Command[]) {
       new UplinkPort({ name: "net", kind: "stream", path: `stream:${path}` }, {
         ...{ planes: { forNewPort: () => ({ thread, pool }) }, blocking, reactor, logger },
         ...{ access: { mode: 0o600, group: null }, sockets: new SocketWatch() },
-        ...{ uplinkUp: () => {}, recordsPrefix: null },
+        ...{ uplinkUp: () => {}, pagesLost: () => {}, recordsPrefix: null },
       });
     await onReactor(make, async (port) => {
       const link = (wanted: string) => until(wanted, () => port.status().link === wanted);

@@ -55,6 +55,7 @@ class Bench {
       access: { mode: 0o600, group: null },
       sockets: new SocketWatch(),
       uplinkUp: () => {},
+      pagesLost: () => {},
       recordsPrefix: null,
     };
     this.port = new SwitchPort({ name: "vm", path: this.path }, this.context);

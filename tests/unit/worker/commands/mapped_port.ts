@@ -14,7 +14,7 @@ import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import type { Iotlb } from "../../../../lib/virtio/memory/iotlb.ts";
 import { LOG_OFF, NO_FEATURES } from "../../../../lib/virtio/ring.ts";
 import { Commands } from "../../../../lib/worker/commands/mod.ts";
-import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
+import type { Command, Given, Result, VringRecord } from "../../../../lib/worker/wire.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 
 /** Bytes of its memory. */
@@ -59,7 +59,12 @@ export class MappedPort implements Disposable {
   }
 
   /** Starts the receive ring: areas on pages 0, 1 and 2, or the descriptors elsewhere. */
-  start(packed = false, logGuestAddr: number = LOG_OFF, descAddress = this.address): void {
+  start(
+    packed = false,
+    logGuestAddr: number = LOG_OFF,
+    descAddress = this.address,
+    record: VringRecord | null = null,
+  ): void {
     const start = {
       ...NO_FEATURES,
       ...{ size: 16, packed, eventIdx: true, indirect: true, mergeable: true, headerBytes: 12 },
@@ -67,7 +72,7 @@ export class MappedPort implements Disposable {
       driverAddress: this.address + 4096,
       deviceAddress: this.address + 8192,
       position: { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 },
-      ...{ kickFd: -1, callFd: -1, enabled: true, logGuestAddr, record: null },
+      ...{ kickFd: -1, callFd: -1, enabled: true, logGuestAddr, record },
     };
     this.run("startVring", { port: PORT, vring: 0, start });
   }
@@ -82,6 +87,12 @@ export class MappedPort implements Disposable {
 
   run<C extends Command>(name: C, given: Given<C>): Result<C> {
     return this.#commands.run(name, given);
+  }
+
+  /** Pages of its memory could not be had. */
+  lose(): void {
+    this.#commands.losePages(new Set([this.address]));
+    this.path.refresh();
   }
 
   get port(): VhostPort | null {

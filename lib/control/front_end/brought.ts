@@ -1,0 +1,42 @@
+/**
+ * Everything that is mapped of what a port's front-end brought: guest memory, dirty log, and the records
+ * of its rings.
+ *
+ * @module
+ */
+import type { PortPlane } from "../planes.ts";
+import { PortDirtyLog } from "./dirty_log.ts";
+import { PortMemory } from "./guest_memory.ts";
+import { PortPool } from "./port_pool.ts";
+import { type RecordsHost, RingRecords } from "./ring_records.ts";
+
+/** What is mapped for one port. Control thread only. */
+export class Brought {
+  /** Guest memory. */
+  readonly memory: PortMemory;
+  /** The log of dirty pages. */
+  readonly dirtyLog: PortDirtyLog;
+  readonly #mappings: PortPool;
+
+  /** Nothing is mapped. @param number the port's, on that plane */
+  constructor({ pool, thread: { commands } }: PortPlane, number: number) {
+    this.#mappings = new PortPool(pool);
+    this.memory = new PortMemory(
+      this.#mappings,
+      (regions) => commands.setMemory({ port: number, regions }),
+    );
+    this.dirtyLog = new PortDirtyLog(commands, this.#mappings, this.memory, number);
+  }
+
+  /** The records of a new front-end's rings; whatever one before it brought is forgotten. */
+  records(host: Omit<RecordsHost, "pool" | "identify">): RingRecords {
+    this.#mappings.forget();
+    const identify = this.memory.identify.bind(this.memory);
+    return new RingRecords({ ...host, pool: this.#mappings, identify });
+  }
+
+  /** A page of all this that could not be had, for people; or null. */
+  lost(records: RingRecords): string | null {
+    return this.memory.lost ?? this.dirtyLog.lost ?? records.lost ?? this.#mappings.lost;
+  }
+}

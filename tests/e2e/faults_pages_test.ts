@@ -1,0 +1,190 @@
+/**
+ * Pages that cannot be had: whatever a front-end's file loses, whoever touches it first, only that
+ * front-end goes.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { addressOf, closeFd, createEventFd, memoryGuard } from "../../ffi/mod.ts";
+import { callSwitch } from "../../lib/cli/client.ts";
+import type { SwitchStatus } from "../../lib/control/types.ts";
+import { PLAIN } from "../../lib/guest/front_end.ts";
+import type { NetGuest } from "../../lib/guest/net_guest.ts";
+import * as id from "../../lib/vhost/wire/message.ts";
+import {
+  addRegion,
+  type BadFile,
+  FullFileSystem,
+  giganticWithoutPages,
+  hugeTruncated,
+  hugeWithoutPages,
+  truncated,
+} from "../harness/bad_pages.ts";
+import { bytesOf, closes, Siege, steps } from "../harness/siege.ts";
+import { introduce, numberedFrame } from "../harness/traffic.ts";
+import { until } from "../harness/until.ts";
+
+const PAGE = 4096;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const LOG_ALL = 1n << 26n;
+/** Faults that one storm may cost; see ffi/guard_code.ts. */
+const STORM_FAULTS_MAX = 100;
+
+async function gone(guest: NetGuest): Promise<void> {
+  assert(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
+}
+
+/** A guest whose transmit buffers lie in a bad file. */
+async function sends(siege: Siege, file: BadFile, packed = false): Promise<void> {
+  using guest = await siege.guest({ packed });
+  await introduce(guest, siege.witness);
+  const at = await addRegion(guest, file);
+  file.spoil();
+  assert(guest.sendChain([{ address: at + PAGE + 8, bytes: 400 }]));
+  await gone(guest);
+}
+
+/** One whose receive buffers do. */
+async function receives(siege: Siege, file: BadFile, packed = false): Promise<void> {
+  using guest = await siege.guest({ packed, buffers: 0 });
+  const at = await addRegion(guest, file);
+  file.spoil();
+  guest.rx.add([{ address: at + PAGE, bytes: 2048 }], true);
+  guest.kickReceive();
+  const frame = numberedFrame("ff:ff:ff:ff:ff:ff", siege.witness.options.mac, 1, 1500);
+  assert(siege.witness.send(frame));
+  await gone(guest);
+}
+
+async function badPages({ process }: Siege): Promise<number> {
+  const status = await callSwitch(process.ctl, "GET", "/v1/switch") as SwitchStatus;
+  return status.worker["badPages"] as number;
+}
+
+Deno.test("pages that cannot be had end their own port", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  const kinds: readonly (readonly [string, () => BadFile | null])[] = [
+    ["of a truncated memfd", truncated],
+    ["of huge pages that there are not", hugeWithoutPages],
+    ["of gigantic pages that there are not", giganticWithoutPages],
+    ["of a truncated file of huge pages", hugeTruncated],
+  ];
+  for (const [name, make] of kinds) {
+    await step(`a frame sent from a page ${name}`, "bad-page", async () => {
+      const file = make() ?? truncated();
+      await sends(siege, file);
+      closeFd(file.fd);
+    });
+    await step(`a frame received into a page ${name}`, "bad-page", async () => {
+      const file = make() ?? truncated();
+      await receives(siege, file, true);
+      closeFd(file.fd);
+    });
+  }
+  using full = FullFileSystem.mount();
+  if (full !== null) {
+    await step("a frame sent from a hole of a full file system", "bad-page", async () => {
+      await sends(siege, full.file(), true);
+    });
+  }
+  assert.match(
+    siege.process.log,
+    /guest memory at 0x20000001[0-9a-f]{3}: a page of \/memfd:guest-bad is gone.*reason=bad-page/,
+  );
+  await step("a storm of them", "bad-page", async () => {
+    const before = await badPages(siege);
+    using guest = await siege.guest();
+    const file = truncated(GIB);
+    const at = await addRegion(guest, file);
+    file.spoil();
+    const chain = Array.from({ length: 200 }, (_, i) => ({ address: at + i * MIB, bytes: 60 }));
+    for (let i = 0; i < 4; i++) {
+      guest.sendChain(
+        chain.map(({ address }) => ({ address: address + i * 65536, bytes: 60 })),
+        true,
+      );
+    }
+    await gone(guest);
+    closeFd(file.fd);
+    const faults = await badPages(siege) - before;
+    assert(faults > 0 && faults < STORM_FAULTS_MAX, `${faults} faults`);
+  });
+});
+
+Deno.test("rings, logs and records in files that lose pages end their own port", async (t) => {
+  await using siege = await Siege.lay();
+  const step = steps(t, siege);
+  for (const packed of [false, true]) {
+    const word = packed ? "packed" : "split";
+    await step(`${word} rings and all buffers truncated under traffic`, "bad-page", async () => {
+      const file = truncated(16 * MIB);
+      using guest = await siege.guest({ packed, memoryFd: file.fd });
+      // This process has the file mapped as well.
+      const guard = memoryGuard();
+      const start = addressOf(guest.ram.view.buffer as ArrayBuffer);
+      const record = guard.cover(start, 16 * MIB, PAGE) as number;
+      await introduce(guest, siege.witness);
+      file.spoil();
+      const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 900);
+      let closed = false;
+      const closing = gone(guest).then(() => closed = true);
+      await until("the switch to notice", () => {
+        siege.witness.send(frame);
+        guest.kick(1);
+        return closed;
+      });
+      await closing;
+      guard.uncover(record);
+      guard.seenTo();
+      closeFd(file.fd);
+    });
+  }
+  await step("a dirty log truncated under traffic", "bad-page", async () => {
+    using guest = await siege.guest();
+    const file = truncated(PAGE);
+    const { frontEnd, features } = guest;
+    frontEnd.message(id.VHOST_USER_SET_LOG_BASE, bytesOf(PAGE, 0), [file.fd]);
+    await frontEnd.reply();
+    const wanted = id.encodeU64(features | LOG_ALL);
+    assert.equal(await frontEnd.ask(id.VHOST_USER_SET_FEATURES, wanted), 0n);
+    file.spoil();
+    const frame = numberedFrame("ff:ff:ff:ff:ff:ff", siege.witness.options.mac, 1, 100);
+    assert(siege.witness.send(frame));
+    await gone(guest);
+    closeFd(file.fd);
+  });
+  await step("a dirty log that the control thread takes over", "bad-page", async () => {
+    using guest = await siege.guest();
+    const file = truncated(PAGE);
+    const other = truncated(PAGE);
+    const { frontEnd } = guest;
+    frontEnd.message(id.VHOST_USER_SET_LOG_BASE, bytesOf(PAGE, 0), [file.fd]);
+    await frontEnd.reply();
+    file.spoil();
+    // What the old one says goes into the new one, and that one is whole.
+    frontEnd.message(id.VHOST_USER_SET_LOG_BASE, bytesOf(PAGE, 0), [other.fd]);
+    await gone(guest);
+    closeFd(file.fd);
+    closeFd(other.fd);
+  });
+  await step("memory truncated while its front-end attaches", "bad-page", async () => {
+    await closes(siege, async (f) => {
+      const file = truncated(4 * MIB);
+      const table = bytesOf(1, 0, 4 * MIB, 0, 0);
+      f.message(id.VHOST_USER_SET_MEM_TABLE, table, [file.fd]);
+      // Its answer comes behind all that was before.
+      const offered = await f.ask(id.VHOST_USER_GET_FEATURES, undefined, [], PLAIN);
+      file.spoil();
+      f.message(id.VHOST_USER_SET_FEATURES, id.encodeU64(offered & (1n << 32n)));
+      f.message(id.VHOST_USER_SET_VRING_NUM, id.encodeVringState(1, 256));
+      f.message(id.VHOST_USER_SET_VRING_BASE, id.encodeVringState(1, 0));
+      f.message(id.VHOST_USER_SET_VRING_ADDR, bytesOf(1, 0, 2 * PAGE, PAGE, 0));
+      const kick = createEventFd();
+      f.message(id.VHOST_USER_SET_VRING_KICK, bytesOf(1), [kick]);
+      closeFd(kick);
+      closeFd(file.fd);
+    });
+  });
+});
