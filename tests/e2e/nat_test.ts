@@ -92,6 +92,13 @@ peerTest(
       const address = /inet ([\d.]+)/.exec((await guest.run("ip addr show eth0")).output)?.[1];
       const route = `ip route add ${subnet} via 203.0.113.2`;
       await internet.say(internet.net, `${route}; ! ping -c 1 -W 1 ${address}`);
+      // Under another address it is not heard at all, nor in IPv6, where it may call itself a router.
+      const forged = "ip addr add 198.51.100.7/32 dev eth0; ping -I 198.51.100.7 -c 1 -W 1";
+      await guest.run(`${forged} ${gateway}; ip addr del 198.51.100.7/32 dev eth0`);
+      const table = await internet.say(internet.host, "nft list ruleset");
+      assert.match(table, /ip saddr != .* counter packets [1-9]\d* bytes \d+ drop/);
+      const off = "cat /proc/sys/net/ipv6/conf/vunat0/disable_ipv6";
+      assert.equal((await internet.say(internet.host, off)).trim(), "1");
       await killHelper(port);
       await fetchPage(guest, internet);
 

@@ -69,6 +69,15 @@ function setForward(on: boolean): void {
   }
 }
 
+/** The host itself has none there: it would believe whoever calls himself a router. */
+function disableIpv6(device: string): void {
+  try {
+    Deno.writeTextFileSync(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, "1");
+  } catch {
+    // A kernel without it, or where nobody may write: the table drops it all the same.
+  }
+}
+
 /** Whether whoever made a table is gone. */
 function isLeftOver({ owner, device }: NatTable): boolean {
   const alive = isAlive(owner);
@@ -101,8 +110,12 @@ export class HostNat {
     return runProgram(this.#nft, "list", "tables", "inet");
   }
 
-  /** Gives the device its address; it may have been made anew. @throws {ControlError} */
+  /**
+   * Gives the device its address, and no other one; it may have been made anew.
+   * @throws {ControlError}
+   */
   address(device: string, subnet: Subnet): void {
+    disableIpv6(device);
     try {
       setNetworkDeviceAddress(device, addressOf(hostText(subnet, 1)) ?? 0, subnet.prefix);
     } catch (error) {

@@ -41,14 +41,22 @@ export function removal(tables: readonly NatTable[]): string {
   return tables.map(({ name }) => `add table inet ${name}\ndelete table inet ${name}\n`).join("");
 }
 
+/** Of a guest that has no address yet. */
+const UNSPECIFIED = "0.0.0.0";
+
 /**
  * The table: guests speak with the host and, under its address, with whatever it reaches; nobody
- * from there begins to speak with them. Frames with addresses that are not theirs, and IPv6, go no
- * further than the host.
+ * from there begins to speak with them. What comes under addresses that are not theirs is dropped
+ * before the host hears it, and so is IPv6: a guest may call itself a router there.
  */
 export function ruleset({ name, device }: NatTable, subnet: Subnet): string {
   const network = subnetText(subnet);
   return `table inet ${name} {
+  chain prerouting {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${device}" meta nfproto ipv6 counter drop
+    iifname "${device}" ip saddr != { ${UNSPECIFIED}, ${network} } counter drop
+  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${network} oifname != "${device}" masquerade

@@ -28,6 +28,10 @@ Deno.test("guests reach the host and beyond, and nobody from there reaches them 
     const begin = lines.indexOf(`chain ${name} {`) + 2;
     return lines.slice(begin, lines.indexOf("}", begin));
   };
+  assert.deepEqual(chain("prerouting"), [
+    `iifname "vunat0" meta nfproto ipv6 counter drop`,
+    `iifname "vunat0" ip saddr != { 0.0.0.0, 10.87.0.0/24 } counter drop`,
+  ]);
   assert.deepEqual(chain("postrouting"), [
     `ip saddr 10.87.0.0/24 oifname != "vunat0" masquerade`,
   ]);
