@@ -107,6 +107,13 @@ export const PORT_ROWS = [
     "frames",
     "its source is static at another port, or none of the addresses of a port with `lock=on`",
   ],
+  ["rxDroppedBroadcastStorm", "frames", "a broadcast above the port's storm limit"],
+  ["rxDroppedMulticastStorm", "frames", "to another group, above the port's storm limit"],
+  [
+    "rxDroppedUnknownStorm",
+    "frames",
+    "to an address that nobody has, above the port's storm limit",
+  ],
   ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
   ["txAnnounced", "frames", "RARP requests that told this uplink of a local address"],
   ["txFrames", "frames", "frames written into the guest's memory"],

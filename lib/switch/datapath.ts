@@ -78,6 +78,8 @@ export interface DatapathHost {
   laneFailed?(lane: Lane, code: number): boolean;
   /** An address begins to move faster than a guest can. @param to its port now */
   macFlap?(macLo: number, macHi: number, from: number, to: number): void;
+  /** A port sends more to many than it may. @param kind of STORM_KINDS */
+  storm?(port: number, kind: number): void;
   /** A port speaks with an address that is not its own. @param owner whose it is; itself: nobody's */
   macForeign?(macLo: number, macHi: number, owner: number, port: number): void;
 }

@@ -106,6 +106,7 @@ class DataPlaneLoop {
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
     const foreign = new FlapNews(this.#events, EVENT.macForeign, FOREIGN_PER_SECOND);
+    const storms = new FlapNews(this.#events, EVENT.storm, FOREIGN_PER_SECOND);
     const counters = new Float64Array(start.counters);
     this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
     this.#lostPages = new LostPages(start.guard === 0 ? null : new GuardTable(start.guard));
@@ -121,6 +122,7 @@ class DataPlaneLoop {
       laneFailed: ({ port, number }, code) =>
         this.#events.write(EVENT.laneFailed, port.index, number, code),
       macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
+      storm: (port, kind) => storms.tell(0, 0, kind, port, this.#path.now),
       macForeign: (macLo, macHi, owner, port) =>
         foreign.tell(macLo, macHi, owner, port, this.#path.now),
     });

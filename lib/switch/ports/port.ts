@@ -27,6 +27,7 @@
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
+import type { Storm } from "../policy/storm.ts";
 
 /**
  * Where frames come from: a transmit queue, or what an uplink receives. It is polled; each visit is
@@ -124,6 +125,8 @@ export abstract class Port {
   isUplink = false;
   /** Only static addresses of its own may be sources of its frames. */
   isLocked = false;
+  /** Limits what it sends to many; null: nothing does. */
+  storm: Storm | null = null;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 
