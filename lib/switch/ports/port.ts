@@ -139,6 +139,9 @@ export abstract class Port {
     this.counterBase = counterBase;
   }
 
+  /** A visit took this long for what its memory is like, ms: later ones are left out for it. */
+  owe(_ms: number): void {}
+
   /** Finds out anew what takes frames, {@linkcode receivers}. Call after any change to the port. */
   abstract refresh(): void;
   /** Appends what must be polled to `list`. */

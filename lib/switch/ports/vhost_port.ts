@@ -20,6 +20,9 @@ import type { Vring } from "./vring.ts";
  */
 export const STEPS_A_TURN = 4096;
 
+/** Turns that a millisecond is worth, as descriptors. */
+const STEPS_A_MS = STEPS_A_TURN / 0.03;
+
 /** One port with a guest. Data-plane thread only. */
 export class VhostPort extends Port {
   /** The memory table in force. */
@@ -46,6 +49,11 @@ export class VhostPort extends Port {
   /** A visit to a transmit queue has read this many descriptors of chains, or cost as much. */
   charge(steps: number): void {
     if (steps > STEPS_A_TURN) this.debt = Math.max(0, this.debt) + steps - STEPS_A_TURN;
+  }
+
+  /** Turns of its own are left out for it. */
+  override owe(ms: number): void {
+    this.debt = Math.max(0, this.debt) + Math.ceil(ms * STEPS_A_MS);
   }
 
   /**
