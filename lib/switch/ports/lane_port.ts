@@ -61,7 +61,12 @@ export class LanePort extends Port {
 
   /** The same: each is polled. */
   override appendSources(list: Source[]): void {
-    for (const lane of this.lanes) if (lane !== null) list.push(lane);
+    this.first = null;
+    for (const lane of this.lanes) {
+      if (lane === null) continue;
+      this.first ??= lane;
+      list.push(lane);
+    }
   }
 
   /** Nothing to do. */

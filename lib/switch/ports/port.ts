@@ -27,7 +27,6 @@
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
-import type { Storm } from "../policy/storm.ts";
 
 /**
  * Where frames come from: a transmit queue, or what an uplink receives. It is polled; each visit is
@@ -97,6 +96,13 @@ export const NOT_LINKED: number = -1;
 /** {@linkcode Port.linkedTo} of a port whose other end is missing: its frames go nowhere. */
 export const LINK_WAITING: number = -2;
 
+/**
+ * Descriptors of chains that a visit may read, 30 us; what it reads beyond is a deficit, and later
+ * visits are left out until that is worked off. A whole visit may read 16 times as many, half a
+ * millisecond in each round and for each queue. Frames of one descriptor are not counted.
+ */
+export const STEPS_A_TURN = 4096;
+
 /** One port, of any kind. Data-plane thread only. */
 export abstract class Port {
   /** Its number: an index into Datapath.ports. */
@@ -109,8 +115,10 @@ export abstract class Port {
   frameBytesMax: number = FRAME_BYTES_MAX;
   /** An operator wants it in service. */
   adminUp = true;
-  /** Deficit: descriptors read beyond its turns; while above 0 its transmit queues are left out. */
+  /** Deficit: descriptors read beyond its turns; while above 0 its sources are left out. */
   debt = 0;
+  /** The first of its sources that are polled: its visits count rounds. */
+  protected first: Source | null = null;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
   /**
@@ -125,8 +133,6 @@ export abstract class Port {
   isUplink = false;
   /** Only static addresses of its own may be sources of its frames. */
   isLocked = false;
-  /** Limits what it sends to many; null: nothing does. */
-  storm: Storm | null = null;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 
@@ -139,8 +145,19 @@ export abstract class Port {
     this.counterBase = counterBase;
   }
 
-  /** A visit took this long for what its memory is like, ms: later ones are left out for it. */
-  owe(_ms: number): void {}
+  /** A visit to a source has read this many descriptors of chains, or cost as much. */
+  charge(steps: number): void {
+    if (steps > STEPS_A_TURN) this.debt = Math.max(0, this.debt) + steps - STEPS_A_TURN;
+  }
+
+  /**
+   * A visit is left out, and works the deficit off: a turn in each round, however many sources there
+   * are. @returns frames taken: none
+   */
+  payBack(source: Source): number {
+    if (source === this.first || this.first === null) this.debt -= STEPS_A_TURN;
+    return 0;
+  }
 
   /** Finds out anew what takes frames, {@linkcode receivers}. Call after any change to the port. */
   abstract refresh(): void;

@@ -13,24 +13,12 @@ import { Port, type Source } from "./port.ts";
 import { askAgain, type Waiting } from "../stalled/untranslated.ts";
 import type { Vring } from "./vring.ts";
 
-/**
- * Descriptors of chains that a visit may read, 30 us; what it reads beyond is a deficit, and later
- * visits are left out until that is worked off. A whole visit may read 16 times as many, half a
- * millisecond in each round and for each queue. Frames of one descriptor are not counted.
- */
-export const STEPS_A_TURN = 4096;
-
-/** Turns that a millisecond is worth, as descriptors. */
-const STEPS_A_MS = STEPS_A_TURN / 0.03;
-
 /** One port with a guest. Data-plane thread only. */
 export class VhostPort extends Port {
   /** The memory table in force. */
   memory: GuestMemory = new GuestMemory([]);
   /** Virtqueues in service, by number. */
   readonly vrings: (Vring | null)[];
-  /** The first of its transmit queues that are polled: its visits count rounds. */
-  #first: Vring | null = null;
   /** The dirty log, or null; buffers are logged if `logAll`, rings if they say so. */
   log: DirtyLog | null = null;
   /** Where that is mapped. */
@@ -44,25 +32,6 @@ export class VhostPort extends Port {
   constructor(index: number, counterBase: number, vringsMax: number) {
     super(index, counterBase);
     this.vrings = new Array<Vring | null>(vringsMax).fill(null);
-  }
-
-  /** A visit to a transmit queue has read this many descriptors of chains, or cost as much. */
-  charge(steps: number): void {
-    if (steps > STEPS_A_TURN) this.debt = Math.max(0, this.debt) + steps - STEPS_A_TURN;
-  }
-
-  /** Turns of its own are left out for it. */
-  override owe(ms: number): void {
-    this.debt = Math.max(0, this.debt) + Math.ceil(ms * STEPS_A_MS);
-  }
-
-  /**
-   * A visit is left out, and works the deficit off: a turn in each round, however many queues there
-   * are. @returns frames taken: none
-   */
-  payBack(vring: Vring): number {
-    if (vring === this.#first || this.#first === null) this.debt -= STEPS_A_TURN;
-    return 0;
   }
 
   /** Pages of what its front-end brought could not be had: no queue is served any more. */
@@ -87,12 +56,12 @@ export class VhostPort extends Port {
 
   /** Transmit queues in service, broken ones left out. */
   override appendSources(list: Source[]): void {
-    this.#first = null;
+    this.first = null;
     if (this.isLost) return;
     for (let number = 1; number < this.vrings.length; number += 2) {
       const vring = this.vrings[number];
       if (!vring || vring.queue.broken !== RING_OK) continue;
-      this.#first ??= vring;
+      this.first ??= vring;
       list.push(vring);
     }
   }

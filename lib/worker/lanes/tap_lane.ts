@@ -35,7 +35,6 @@ import {
   type LaneStart,
   TAP_HEADER_BYTES,
 } from "../../switch/ports/lane_port.ts";
-import { STEPS_A_TURN } from "../../switch/ports/vhost_port.ts";
 import {
   beginBurst,
   beginPlainBurst,
@@ -153,6 +152,7 @@ export class TapLane implements Lane {
   }
 
   take(path: Datapath): number {
+    if (this.port.debt > 0) return this.port.payBack(this);
     if (this.#rest > 0) {
       this.#rest--;
       return 0;
@@ -182,9 +182,9 @@ export class TapLane implements Lane {
     if (code !== EAGAIN && code !== EINTR) this.#fail(path, code);
   }
 
-  /** What was made of its frames is made up for by rounds in which it is not looked at. */
+  /** What was made of its frames is made up for by rounds in which no queue of its port is looked at. */
   finish(): void {
-    if (burstHasOffloads()) this.#rest += Math.floor(adaptingSteps() / STEPS_A_TURN);
+    if (burstHasOffloads()) this.port.charge(adaptingSteps());
   }
 
   deliver(path: Datapath, list: Uint16Array, start: number, count: number): void {

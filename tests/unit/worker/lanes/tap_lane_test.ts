@@ -86,6 +86,34 @@ Deno.test("a queue whose frames are much work to cut is left alone for as many t
   }
 });
 
+Deno.test("a device pays for what is made of its frames as a whole, however many queues it has", () => {
+  const from = makePort("tap", 0, ALL_OFFLOADS);
+  const to = makePort("seqpacket", 1, NO_OFFLOADS);
+  const [fd, peer] = socketPair("seqpacket");
+  const start = { number: 1, fd, offloads: ALL_OFFLOADS, watchRoom: () => {} };
+  const second = makeLane("tap", from.port, start);
+  from.port.lanes[1] = second;
+  const other = { lane: second, fd, peer };
+  const path = makeDatapath([from.port, to.port]);
+  const small = handed({ ...PACKET, payload: new Uint8Array(100) }, 0);
+  assert(send(from.peer, handed(PACKET, 50)) > 0);
+  assert(send(peer, small) > 0);
+  assert.equal(pollSource(path, from.lane), 1);
+  assert.equal(pollSource(path, second), 0, "the other queue waits as well");
+  let rounds = 0;
+  for (let taken = 0; taken === 0; rounds++) {
+    assert(rounds < 100);
+    pollSource(path, from.lane);
+    taken = pollSource(path, second);
+  }
+  // 1200 segments are 6 turns: a turn is paid a round, not one by each queue.
+  assert(rounds >= 5, `${rounds} rounds`);
+  for (const { lane, fd, peer } of [from, to, other]) {
+    lane.release?.();
+    [fd, peer].forEach(closeFd);
+  }
+});
+
 Deno.test("there are windows for lanes where every receive queue there can be has one", () => {
   const parked = Array.from(
     { length: PORTS_MAX * QUEUE_PAIRS_MAX },
