@@ -60,6 +60,8 @@ tapTest("a descriptor or device that a port has is no other port's", async () =>
   for (const same of [`fd=${second.fd}`, device.name]) {
     await refused(bed, `b=tap:${same}`, new RegExp(`"up" has device ${device.name} already`));
   }
+  await refused(bed, `b=tap:${device.name},mtu=1400`, /"up" has device .* already/);
+  assert.match(ip("link", "show", device.name), /mtu 1500/, "whoever is refused sets nothing");
   let own = 0;
   for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
     if (Number(name) === fd || Number(name) === second.fd) continue;

@@ -21,7 +21,7 @@ import { TAP_HEADER_BYTES } from "../../switch/ports/lane_port.ts";
 import { NO_OFFLOADS, offloadNames } from "../../virtio/offloads.ts";
 import { ControlError, type PortProblem } from "../types.ts";
 import type { UplinkReason } from "./reasons.ts";
-import { openQueues, readTapTarget, tapError, type TapTarget } from "./tap_device.ts";
+import { openQueues, readTapTarget, setTapMtu, tapError, type TapTarget } from "./tap_device.ts";
 import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
 
 /** Pause before a device that is gone is looked for, ms; each further one doubles it. */
@@ -124,6 +124,7 @@ export class TapUplink implements Uplink {
     this.#isAnothers = persistent;
     this.#offloads = offloads;
     this.#checkAlone();
+    setTapMtu(name, this.#target);
     serving.add(this);
     for (const [lane, fd] of fds.entries()) {
       if (!this.#host.startLane(lane, "tap", fd, offloads)) {

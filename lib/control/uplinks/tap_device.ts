@@ -177,8 +177,10 @@ function setOffloads(fd: number): number {
   return known ?? NO_OFFLOADS;
 }
 
-/** Gives a device the MTU of the port. @throws {ControlError} it cannot have that */
-function setMtu(name: string, { port, mtu }: TapTarget): void {
+/** Gives a device the MTU that its port is to have. @throws {ControlError} it cannot have that */
+export function setTapMtu(name: string, { port, fd, mtu }: TapTarget): void {
+  // One that was handed over is as whoever made it wants it.
+  if (fd !== null) return;
   const now = networkDevice(name)?.mtu;
   if (mtu === null || now === undefined || now === mtu) return;
   try {
@@ -210,7 +212,6 @@ export function openQueues(target: TapTarget): OpenTap {
     for (const fd of fds) setTapHeader(fd, TAP_HEADER_BYTES);
     // Of the device, not of one queue.
     const offloads = setOffloads(first.fd);
-    if (target.fd === null) setMtu(name, target);
     if (made) setNetworkDeviceUp(name);
     return { name, fds, offloads, persistent: first.persistent, made };
   } catch (error) {
