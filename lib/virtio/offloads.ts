@@ -13,6 +13,10 @@
  * A sink that lacks a bit of a frame's never sees that frame: lib/switch/adapt.ts gives it the same
  * with its checksum completed, or cut. The bits are those of Linux's TUNSETOFFLOAD.
  *
+ * VIRTIO_NET_HDR_F_DATA_VALID is never set (virtio-v1.3 §5.1.6.4.1: a device MAY, if it has validated
+ * the checksum). Nothing is validated here: a driver that takes begun checksums is told of them, one
+ * that does not gets finished ones and must find no flag, and a guest's word for its own frame is none.
+ *
  * What stands here has been checked against the frame's own headers, of which a private copy is
  * delivered: nothing of it is what a sender merely said. Data-plane thread only.
  *
