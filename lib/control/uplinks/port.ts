@@ -191,7 +191,10 @@ export class UplinkPort implements ServedPort {
 
   close(): void {
     this.#drops.close();
-    this.#uplink.close();
-    this.plane.thread.commands.removePort({ port: this.number });
+    try {
+      this.#uplink.close();
+    } finally {
+      this.#tryTo(() => this.plane.thread.commands.removePort({ port: this.number }));
+    }
   }
 }

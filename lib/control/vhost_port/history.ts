@@ -57,6 +57,15 @@ export class PortHistory {
   get errors(): Record<string, number> {
     return Object.fromEntries(this.#errors);
   }
+
+  /** What of it operators see, whatever is behind the port. */
+  get status(): Pick<
+    PortStatus,
+    "connects" | "connectedAt" | "linkSince" | "lastError" | "errors"
+  > {
+    const { connects, connectedAt, linkSince, lastError, errors } = this;
+    return { connects, connectedAt, linkSince, lastError, errors };
+  }
 }
 
 /** The time, ISO 8601 in UTC. */

@@ -100,12 +100,8 @@ export function portStatus(facts: PortFacts): PortStatus {
     nat: null,
     mtu: facts.mtu,
     forward: config.forward ?? [],
-    connects: history.connects,
-    connectedAt: history.connectedAt,
-    linkSince: history.linkSince,
-    lastError: history.lastError,
+    ...history.status,
     counters: facts.counters,
-    errors: history.errors,
     problems: [...facts.problems, ...facts.relations.problems],
     memory: facts.memory.map((region) => ({
       guestAddr: `0x${region.guestAddr.toString(16)}`,

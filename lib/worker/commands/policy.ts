@@ -5,14 +5,13 @@
  */
 import { FDB_FULL, FDB_IN_USE, FDB_STATIC } from "../../switch/fdb.ts";
 import type { Datapath } from "../../switch/datapath.ts";
-import { Storm } from "../../switch/policy/storm.ts";
 import type { Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 
 /** Handlers of the commands about policies. */
 export function policyCommands(place: Place): Pick<
   Handlers,
-  "setStatic" | "unsetStatic" | "setLock" | "setStorm"
+  "setStatic" | "unsetStatic" | "setLock"
 > {
   const { fdb } = place.path;
   return {
@@ -22,10 +21,6 @@ export function policyCommands(place: Place): Pick<
       return outcome === FDB_FULL ? "full" : "done";
     },
     unsetStatic: ({ macLo, macHi }) => fdb.unsetStatic(macLo, macHi),
-    setStorm: ({ port, broadcast, multicast, unknown }) => {
-      const limited = broadcast + multicast + unknown > 0;
-      place.port(port).storm = limited ? new Storm([broadcast, multicast, unknown]) : null;
-    },
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;
       fdb.lock(port, on);

@@ -49,3 +49,29 @@ for (const command of ["stopLane", "flushPort"] as const satisfies Command[]) {
     assert.equal(thread.ports.size, 0);
   });
 }
+
+Deno.test("a port whose number the data plane does not give back is closed all the same", async () => {
+  using folder = new TempFolder();
+  const path = folder.file("net.sock");
+  const thread = new FakePlane();
+  const { logger, lines } = keptLog();
+  const blocking = new BlockingPool();
+  const make = (reactor: Reactor) =>
+    new UplinkPort({ name: "net", kind: "stream", path: `stream:${path}` }, {
+      planes: {
+        forNewPort: () => ({ thread, pool: new MappingPool(thread.commands, new TestArena()) }),
+      },
+      ...{ blocking, reactor, logger, sockets: new SocketWatch() },
+      ...{ access: { mode: 0o600, group: null }, uplinkUp: () => {}, recordsPrefix: null },
+      pagesLost: () => {},
+    });
+  await onReactor(make, async () => {
+    await Promise.resolve();
+  }, async (port) => {
+    thread.failOnce("removePort");
+    port.close();
+    await untilIdle(blocking);
+  });
+  assert(lines.some((line) => line.startsWith("data-plane")));
+  assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+});

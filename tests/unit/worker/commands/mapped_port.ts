@@ -26,13 +26,7 @@ const ARENA = new TestArena().show();
 /** Commands on a datapath whose thread watches no kicks. */
 export function makeCommands(path: Datapath): Commands {
   return new Commands(path, {
-    ...{
-      watchKick: () => {},
-      watchRoom: () => {},
-      forgetKick: () => {},
-      portAdded: () => {},
-      stop: () => {},
-    },
+    ...{ watchKick: () => {}, watchRoom: () => {}, forgetKick: () => {}, stop: () => {} },
   });
 }
 
