@@ -11,6 +11,9 @@ import { callSwitch } from "./client.ts";
 /** What a guest gets that asks for it. */
 const PAGE = "hello from the host, through the switch\n";
 
+/** Last byte of the address of a guest that does not ask for one. */
+const GUEST = "99";
+
 /** An address of this host that is not its loopback's, or null. */
 function ownAddress(): string | null {
   const addresses = Deno.networkInterfaces().filter(({ family }) => family === "IPv4");
@@ -46,9 +49,11 @@ export async function openDemoWeb(
     () => new Response(PAGE),
   );
   const { port } = server.addr;
+  const { gateway } = nat;
   print(`switch: port up, ${what}; a web server of this host is at ${address}:${port}\n`);
   return {
-    ...{ address, port, page: PAGE.trim() },
+    ...{ address, gateway, port, page: PAGE.trim() },
+    guest: nat.subnet.replace(/\d+\/24$/, GUEST),
     async [Symbol.asyncDispose](): Promise<void> {
       await server.shutdown();
     },

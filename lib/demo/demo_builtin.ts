@@ -14,11 +14,43 @@ import {
   isEchoReply,
 } from "../guest/frames.ts";
 import { NetGuest } from "../guest/net_guest.ts";
+import { tcpAsk } from "../guest/tcp.ts";
 import type { DemoIo } from "./demo_qemu.ts";
 
 const COUNT = 5;
 const BYTES = 56;
 const INTERVAL_MS = 200;
+/** How long a page may take, ms. */
+const FETCH_MS_MAX = 10_000;
+/** The gateway is asked for again after this, ms. */
+const ASK_MS = 300;
+
+/** Has a guest fetch the host's page. @returns false: it did not come */
+async function fetchPage(guest: NetGuest, mac: string, io: DemoIo): Promise<boolean> {
+  const server = await io.web?.() ?? null;
+  if (server === null) return true;
+  const from: Host = { mac, ip: server.guest };
+  let reply: Uint8Array | null = null;
+  // Whoever answers may be about to come.
+  for (const end = performance.now() + FETCH_MS_MAX; !reply && performance.now() < end;) {
+    guest.send(arpRequest(from, server.gateway));
+    const isReply = (frame: Uint8Array): boolean => arpReplyFrom(frame, server.gateway) !== null;
+    reply = await guest.waitFor(isReply, ASK_MS);
+  }
+  const way = reply && arpReplyFrom(reply, server.gateway);
+  if (!way) return false;
+  const ends = {
+    from,
+    fromPort: 40_000,
+    to: { mac: way, ip: server.address },
+    toPort: server.port,
+  };
+  io.print(`vm1, now ${from.ip}: GET http://${server.address}:${server.port}/`);
+  const answer = await tcpAsk(guest, ends, "GET / HTTP/1.0\r\n\r\n", FETCH_MS_MAX);
+  if (answer === null) return false;
+  for (const line of answer.trim().split(/\r?\n/)) io.print(line);
+  return answer.includes(server.page);
+}
 
 /** Connects two guests to two sockets of a switch and pings. @returns whether none was lost */
 export async function builtinDemo(
@@ -57,8 +89,9 @@ export async function builtinDemo(
     }
     const lost = ((COUNT - received) / COUNT) * 100;
     io.print(`${COUNT} packets transmitted, ${received} packets received, ${lost}% packet loss`);
+    const isFetched = await fetchPage(one, first.mac, io);
     await io.inspect?.();
-    return received === COUNT;
+    return received === COUNT && isFetched;
   } finally {
     clearInterval(timer);
   }

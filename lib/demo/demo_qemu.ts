@@ -10,6 +10,10 @@ import { QemuGuest } from "./qemu.ts";
 export interface DemoServer {
   /** IPv4 address that guests reach once they have asked for one of their own. */
   readonly address: string;
+  /** The way to it. */
+  readonly gateway: string;
+  /** An address that a guest may have there which cannot ask for one. */
+  readonly guest: string;
   /** Its TCP port. */
   readonly port: number;
   /** What it answers, a line. */

@@ -6,6 +6,9 @@
 
 const ARP = 0x0806;
 const IPV4 = 0x0800;
+const ICMP = 1;
+/** Protocol number of TCP. */
+export const TCP = 6;
 const ICMP_ECHO = 8;
 const ICMP_REPLY = 0;
 /** The broadcast address. */
@@ -16,7 +19,8 @@ export function macBytes(mac: string): number[] {
   return mac.split(":").map((part) => parseInt(part, 16));
 }
 
-function ipBytes(address: string): number[] {
+/** Bytes of an IPv4 address. */
+export function ipBytes(address: string): number[] {
   return address.split(".").map(Number);
 }
 
@@ -73,10 +77,11 @@ function finish(icmp: Uint8Array): Uint8Array {
   return icmp;
 }
 
-function ipv4(from: Host, to: Host, payload: Uint8Array): Uint8Array {
+/** A packet as a frame. @param protocol its number; ICMP if not given */
+export function ipv4(from: Host, to: Host, payload: Uint8Array, protocol = ICMP): Uint8Array {
   const length = 20 + payload.length;
   const packet = new Uint8Array(length);
-  packet.set([0x45, 0, length >> 8, length & 0xff, 0, 0, 0, 0, 64, 1, 0, 0]);
+  packet.set([0x45, 0, length >> 8, length & 0xff, 0, 0, 0, 0, 64, protocol, 0, 0]);
   packet.set([...ipBytes(from.ip), ...ipBytes(to.ip)], 12);
   const sum = internetChecksum(packet.subarray(0, 20));
   packet.set([sum >> 8, sum & 0xff], 10);
