@@ -143,6 +143,16 @@ export const RLIMIT_AS = 9;
 
 /** Time that the calling thread has run: clock_gettime(2). */
 export const CLOCK_THREAD_CPUTIME_ID = 3;
+/** The calling thread, for getrusage(2). */
+export const RUSAGE_THREAD = 1;
+/** Size of struct rusage. */
+export const SIZEOF_RUSAGE = 144;
+/** Where it has pages that came in without waiting for a disk. */
+export const RUSAGE_MINFLT = 64;
+/** Where it has the others. */
+export const RUSAGE_MAJFLT = 72;
+/** Where it has voluntary context switches. */
+export const RUSAGE_NVCSW = 128;
 /** `struct timespec`, 16 bytes: seconds i64@0, nanoseconds i64@8. */
 export const SIZEOF_TIMESPEC = 16;
 

@@ -7,7 +7,12 @@ import {
   CLOCK_THREAD_CPUTIME_ID,
   PR_SET_NAME,
   RLIMIT_NOFILE,
+  RUSAGE_MAJFLT,
+  RUSAGE_MINFLT,
+  RUSAGE_NVCSW,
+  RUSAGE_THREAD,
   SIZEOF_CPU_SET,
+  SIZEOF_RUSAGE,
   SIZEOF_TIMESPEC,
 } from "./abi.ts";
 import { errno, SystemError } from "./errno.ts";
@@ -41,6 +46,24 @@ const timespec = new Uint32Array(SIZEOF_TIMESPEC / 4);
 export function threadRanMs(): number {
   libc.clock_gettime(CLOCK_THREAD_CPUTIME_ID, timespec);
   return 1000 * (timespec[0] as number) + (timespec[2] as number) / 1e6;
+}
+
+/** Words of it; all numbers are small enough for their lower halves. */
+const usage = new Uint32Array(SIZEOF_RUSAGE / 4);
+
+/** What a thread has done: pages that came in for it, and times it waited of its own accord. */
+export interface ThreadUse {
+  /** Minor and major faults. */
+  faults: number;
+  /** Voluntary context switches. */
+  waits: number;
+}
+
+/** Writes what the calling thread has done so far into `use`; a system call. */
+export function readThreadUse(use: ThreadUse): void {
+  libc.getrusage(RUSAGE_THREAD, usage);
+  use.faults = (usage[RUSAGE_MINFLT / 4] as number) + (usage[RUSAGE_MAJFLT / 4] as number);
+  use.waits = usage[RUSAGE_NVCSW / 4] as number;
 }
 
 /**

@@ -9,6 +9,7 @@ import { reservedMask } from "../switch/reserved.ts";
 import type { DataPlane } from "../worker/wire.ts";
 import { isUplink } from "./config/port_targets.ts";
 import { staticMacs } from "./config/policy_options.ts";
+import { stormRates } from "./config/storm_option.ts";
 import type { Placed } from "./planes.ts";
 import { ControlError, type PortConfig } from "./types.ts";
 
@@ -44,6 +45,7 @@ export function applyPolicy(placed: Placed, config: PortConfig): void {
   for (const mac of staticMacs(config)) setStatic(placed, mac);
   const { commands } = placed.plane.thread;
   if (isUplink(config)) commands.setUplink({ port: placed.number, on: true });
+  commands.setStorm({ port: placed.number, ...stormRates(config) });
   if (config.forward) {
     commands.setReserved({ port: placed.number, mask: reservedMask(config.forward) });
   }

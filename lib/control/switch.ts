@@ -13,7 +13,7 @@ import { CallWatch } from "./call_watch.ts";
 import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
-import { MacNews } from "./mac_news.ts";
+import { SentNews } from "./sent_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
@@ -60,7 +60,7 @@ export class Switch implements SwitchControl {
   /** Watches the socket files of ports, and that of the control API. */
   readonly sockets = new SocketWatch();
   readonly #callWatches: ReadonlyMap<Plane, CallWatch>;
-  readonly #macs: MacNews;
+  readonly #sent: SentNews;
   readonly #startMs = performance.now();
   readonly #startedAt = now();
   readonly #fdLimit: number;
@@ -97,7 +97,7 @@ export class Switch implements SwitchControl {
         callBlocked: (port, vring) => this.#numbered(plane, port)?.callBlocked(vring),
       }),
     ]));
-    this.#macs = new MacNews(logger, planes);
+    this.#sent = new SentNews(logger, planes);
     this.#links = new Links({
       placed: (name) => this.#ports.get(name) ?? null,
       link: (port, to) => planes.link(port, to),
@@ -153,7 +153,7 @@ export class Switch implements SwitchControl {
       const port = this.#numbered(plane, event.port);
       const nameOf = (number: number): string | undefined =>
         this.#numbered(plane, number)?.config.name;
-      if (!this.#macs.take(event, port?.config.name, nameOf)) port?.dataPlaneEvent(event);
+      if (!this.#sent.take(event, port?.config.name, nameOf)) port?.dataPlaneEvent(event);
     }
     for (const { port, vring, reason } of plane.thread.takeBroken()) {
       this.#numbered(plane, port)?.ringBroken(vring, reason);
@@ -234,7 +234,7 @@ export class Switch implements SwitchControl {
     return {
       linkedTo: this.#links.peerOf(name),
       sharesMemoryWith: [...sharing],
-      problems: this.#macs.problems(name),
+      problems: this.#sent.problems(name),
     };
   }
 
@@ -337,7 +337,7 @@ export class Switch implements SwitchControl {
   #remove(port: ServedPort): void {
     const { name } = port.config;
     this.#links.portRemoved(name);
-    this.#macs.forget(name);
+    this.#sent.forget(name);
     port.close();
     this.#ports.delete(name);
     // Its number may be another port's soon: events about it are taken, and dropped, now.
@@ -369,7 +369,7 @@ export class Switch implements SwitchControl {
   async close(): Promise<void> {
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     for (const watch of this.#callWatches.values()) watch.close();
-    this.#macs.close();
+    this.#sent.close();
     for (const { thread } of this.#planes.all) this.#reactor.remove(thread.eventFd);
     await this.#reactor.close();
     this.#planes.shutdown();

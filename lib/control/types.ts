@@ -6,6 +6,7 @@
  */
 
 import type { OfferWord, OffloadWord } from "../vhost/features/rows.ts";
+import type { StormOption } from "./config/storm_option.ts";
 import type { PortTargetKind } from "./config/port_targets.ts";
 import type { Of } from "./schema/builder.ts";
 import type { PORT_SCHEMAS } from "./schema/port.ts";
@@ -49,6 +50,8 @@ export interface PortConfig {
   readonly subnet?: string;
   /** Addresses that are static at the port. */
   readonly static?: readonly string[];
+  /** Frames a second of each kind that go to many, 0: no limit; what is not given is a default. */
+  readonly storm?: StormOption;
   /** Only static addresses and `mac` may be sources of its frames. */
   readonly lock?: boolean;
   /** Features offered on top of the usual ones. */

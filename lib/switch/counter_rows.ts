@@ -107,6 +107,19 @@ export const PORT_ROWS = [
     "frames",
     "its source is static at another port, or none of the addresses of a port with `lock=on`",
   ],
+  ["rxDroppedBroadcastStorm", "frames", "a broadcast above the port's storm limit"],
+  ["rxDroppedMulticastStorm", "frames", "to another group, above the port's storm limit"],
+  [
+    "rxDroppedUnknownStorm",
+    "frames",
+    "to an address that nobody has, above the port's storm limit",
+  ],
+  [
+    "rxDroppedSlow",
+    "frames",
+    "its pages, or those of frames before it, took the guest's share of a visit to come: punched, " +
+    "swapped, or in crumbs",
+  ],
   ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
   ["txAnnounced", "frames", "RARP requests that told this uplink of a local address"],
   ["txFrames", "frames", "frames written into the guest's memory"],
@@ -127,6 +140,7 @@ export const PORT_ROWS = [
     "frames",
     "large, to be cut for the guest or behind it, and the sender's share of that in one visit was used up",
   ],
+  ["txDroppedSlow", "frames", "pages of the guest's buffers took its share of a visit to come"],
   ["txDroppedBufferTooSmall", "frames", "the guest's buffers cannot hold it"],
   ["txDroppedOversize", "frames", "longer than this port's MTU allows"],
   ["txDroppedLinkDown", "frames", "the port has no running receive ring"],

@@ -51,6 +51,7 @@ import {
 } from "../virtio/burst.ts";
 import { beginAdapting, beginHanding, deliverAdapted, noteHanded } from "./adapt.ts";
 import { Announcer } from "./announcer.ts";
+import { handClosely, isCrumbled, readFirst, UNWATCHED, type VisitWatch } from "./closely.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import { type Fdb, FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
@@ -78,6 +79,8 @@ export interface DatapathHost {
   laneFailed?(lane: Lane, code: number): boolean;
   /** An address begins to move faster than a guest can. @param to its port now */
   macFlap?(macLo: number, macHi: number, from: number, to: number): void;
+  /** A port sends more to many than it may. @param kind of STORM_KINDS */
+  storm?(port: number, kind: number): void;
   /** A port speaks with an address that is not its own. @param owner whose it is; itself: nobody's */
   macForeign?(macLo: number, macHi: number, owner: number, port: number): void;
 }
@@ -121,6 +124,11 @@ export class Datapath {
   sender: Source | null = null;
   /** Rounds for which a source that is dear to look at is left alone once it was empty; likewise. */
   idleRounds = 0;
+
+  /** Whether visits are watched now, part by part, and by what: see closely.ts. */
+  isWatched = false;
+  /** Likewise. */
+  watch: VisitWatch = UNWATCHED;
 
   /** Frame numbers per destination port, BURST_FRAMES each. */
   readonly list: Uint16Array;
@@ -179,17 +187,23 @@ const WHOLE_BURST = Uint16Array.from({ length: BURST_FRAMES }, (_, frame) => fra
 
 /** Serves one source once. @returns frames taken */
 export function pollSource(path: Datapath, source: Source): number {
+  const { counters, isWatched } = path;
+  if (isWatched) path.watch.begin();
   const count = source.take(path);
   if (count === 0) return 0;
   beginHanding();
   path.sender = source;
-  const { counters } = path;
   const { port } = source;
+  if (source.enabled && (isWatched || (!isPlainBurst() && isCrumbled(count)))) {
+    readFirst(path, port, count, isWatched);
+  }
   counters[WORKER_BASE + (isPlainBurst() ? WORKER.plainFrames : WORKER.generalFrames)]! += count;
   counters[WORKER_BASE + WORKER.bursts1 + 31 - Math.clz32(count)]!++;
   if (source.enabled) forward(path, port, count);
   else counters[port.counterBase + PORT.rxDroppedDisabled]! += count;
+  if (isWatched) path.watch.begin();
   source.finish(path, count);
+  if (isWatched) path.watch.endPart(port.index);
   counters[WORKER_BASE + WORKER.frames]! += count;
   counters[WORKER_BASE + WORKER.bursts]!++;
   return count;
@@ -318,6 +332,17 @@ function hand(
   count: number,
 ): void {
   if (!isPlainBurst()) noteHanded(list, start, count);
+  if (path.isWatched) handClosely(path, sink, list, start, count, handOn);
+  else handOn(path, sink, list, start, count);
+}
+
+function handOn(
+  path: Datapath,
+  sink: Sink,
+  list: Uint16Array,
+  start: number,
+  count: number,
+): void {
   if (burstHasOffloads()) deliverAdapted(path, sink, list, start, count);
   else sink.deliver(path, list, start, count);
 }

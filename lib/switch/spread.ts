@@ -10,6 +10,7 @@ import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { dropForeign } from "./policy/foreign.ts";
+import { BROADCAST, MULTICAST, UNKNOWN } from "./policy/storm.ts";
 import type { Port } from "./ports/port.ts";
 
 /** Instead of a port: nowhere, its source is nobody's address. */
@@ -20,6 +21,9 @@ export const RESERVED: number = -3;
 export const REFUSED: number = -4;
 /** Instead of a port: nowhere, its source is the address of another port; see policy/foreign.ts. */
 export const FOREIGN: number = -5;
+
+/** The first word of reserved addresses, a group's. */
+const RESERVED_WORD = 0x00c28001;
 
 function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;
@@ -61,6 +65,7 @@ export function spread(
     return;
   }
   if ((word0 & 1) !== 0) countGroup(path, port, word0, word1);
+  if (port.storm !== null && isStorm(path, port, word0, word1)) return;
   const copies = flood(path, port, frame, word0, port.isUplink);
   counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
 }
@@ -69,6 +74,18 @@ function countGroup({ counters }: Datapath, port: Port, word0: number, word1: nu
   const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
   const counter = broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames;
   counters[port.counterBase + counter]!++;
+}
+
+/** Whether a frame to many is one too many of its kind: then it is dropped. See policy/storm.ts. */
+function isStorm(path: Datapath, port: Port, word0: number, word1: number): boolean {
+  // It goes to one other port at most.
+  if (path.deliverableCount <= 2) return false;
+  const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
+  const kind = (word0 & 1) === 0 ? UNKNOWN : broadcast ? BROADCAST : MULTICAST;
+  if (port.storm!.admits(kind)) return false;
+  path.counters[port.counterBase + PORT.rxDroppedBroadcastStorm + kind]!++;
+  path.host.storm?.(port.index, kind);
+  return true;
 }
 
 /** Lists a frame for all other ports, or no uplinks. @returns for how many */
@@ -108,6 +125,7 @@ function spreadRefused(
   else if (known >= 0) append(path, known, frame);
   else {
     if (group) countGroup(path, port, word0, word1);
+    if (port.storm !== null && isStorm(path, port, word0, word1)) return;
     if (flood(path, port, frame, word0, true) > 0) counters[base + PORT.rxFloodedFrames]!++;
     else if (path.uplinkCount > 0) counters[base + PORT.rxDroppedLimit]!++;
     else counters[base + PORT.rxDroppedNoPort]!++;
@@ -144,6 +162,7 @@ function spreadReserved(
     return;
   }
   counters[base + PORT.rxMulticastFrames]!++;
+  if (port.storm !== null && isStorm(path, port, RESERVED_WORD, 0)) return;
   counters[base + PORT.rxFloodedFrames]!++;
   const last = learned >= FDB_FULL ? path.localCount : end;
   for (let i = 0; i < last; i++) {

@@ -56,6 +56,10 @@ export const REASON_ROWS = [
   ["not-socket", "a back-end channel that is no unix socket, or our own connection"],
   ["not-pipe", "a state transfer over neither pipe nor socket"],
   ["call-blocked", "the guest's call eventfd stood still for 0.2 s"],
+  [
+    "too-slow",
+    "its calls, or pages of its memory, held the data plane up for more than 0.5 s and a tenth of the time",
+  ],
   ["bad-back-end-reply", "a reply on the back-end channel that answers nothing"],
   ["bad-config", "a write to, or a read beyond, the configuration space"],
   ["bad-mtu", "an MTU out of range or above the port's"],

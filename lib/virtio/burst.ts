@@ -89,6 +89,9 @@ export const FRAME_RUNT: number = -2;
 /** `frameBytes` of a frame that asks for an offload which its bytes do not bear out. */
 export const FRAME_BAD_OFFLOAD: number = -3;
 
+/** `frameBytes` of a frame whose pages do not come: see lib/switch/closely.ts. */
+export const FRAME_SLOW: number = -4;
+
 const headBytes = new Uint8Array(frameHead.buffer);
 /** Heads, two words at a time: half the loads and stores; no BigInt comes into being. */
 export const frameHeadPairs: BigUint64Array<ArrayBuffer> = new BigUint64Array(frameHead.buffer);

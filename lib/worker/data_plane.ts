@@ -17,6 +17,7 @@ import {
   EPOLLIN,
   EPOLLOUT,
   GuardTable,
+  readThreadUse,
   send,
   setThreadCpus,
   setThreadName,
@@ -46,6 +47,7 @@ import { LostPages } from "./lost_pages.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
 import { Rota, SOURCES_FEW } from "./rota.ts";
 import { IN_BAND } from "./wire.ts";
+import { TimeWatch } from "./time_watch.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 /** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
@@ -86,6 +88,7 @@ class DataPlaneLoop {
   #withoutKick = false;
   readonly #inBandCalls: InBandCalls;
   readonly #meter: WorkMeter;
+  readonly #watch: TimeWatch;
   readonly #collections: CollectionCounter;
   readonly #rota = new Rota();
   readonly #lostPages: LostPages;
@@ -106,6 +109,7 @@ class DataPlaneLoop {
     const fdb = new Fdb(start.fdb, start.fdbOptions);
     const flapNews = new FlapNews(this.#events);
     const foreign = new FlapNews(this.#events, EVENT.macForeign, FOREIGN_PER_SECOND);
+    const storms = new FlapNews(this.#events, EVENT.storm, FOREIGN_PER_SECOND);
     const counters = new Float64Array(start.counters);
     this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
     this.#lostPages = new LostPages(start.guard === 0 ? null : new GuardTable(start.guard));
@@ -121,9 +125,13 @@ class DataPlaneLoop {
       laneFailed: ({ port, number }, code) =>
         this.#events.write(EVENT.laneFailed, port.index, number, code),
       macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
+      storm: (port, kind) => storms.tell(0, 0, kind, port, this.#path.now),
       macForeign: (macLo, macHi, owner, port) =>
         foreign.tell(macLo, macHi, owner, port, this.#path.now),
     });
+    const clocks = { now: () => performance.now(), ranMs: threadRanMs, readUse: readThreadUse };
+    this.#watch = new TimeWatch(clocks, this.#events);
+    this.#path.watch = this.#watch;
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
         // Edge-triggered: the counter is never read, and every kick still wakes.
@@ -133,6 +141,7 @@ class DataPlaneLoop {
         this.#epoll.modify(fd, events, port * VRINGS_PER_PORT + lane);
       },
       forgetKick: (fd) => this.#epoll.remove(fd),
+      portAdded: (port) => this.#watch.forget(port),
       stop: () => {
         this.#running = false;
       },
@@ -161,6 +170,7 @@ class DataPlaneLoop {
       else emptyRounds++;
       if (!meter.round(frames) && this.#idle !== "sleep") continue;
       const now = meter.look();
+      this.#watchClosely(now);
       this.#tick(now);
       this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
       if (emptyRounds < rounds) busyUntil = now + SPIN_MS;
@@ -188,6 +198,14 @@ class DataPlaneLoop {
       frames += taken;
     }
     return frames;
+  }
+
+  /** Whether the rounds that come are watched part by part, because one took long. */
+  #watchClosely(now: number): void {
+    const { longRanMs, wasLong } = this.#meter;
+    const sleeps = this.#path.counters[WORKER_BASE + WORKER.sleeps]!;
+    if (wasLong) this.#watch.longStretch(now, longRanMs, sleeps);
+    this.#path.isWatched = this.#watch.isOn(now);
   }
 
   /** Finds out for how many rounds {@linkcode LOOK_MS} lasts. @param rounds since it did last */
@@ -261,6 +279,14 @@ class DataPlaneLoop {
   }
 
   #call(vring: Vring): void {
+    const { isWatched, watch } = this.#path;
+    const { index } = vring.port;
+    if (isWatched) watch.endPart(index);
+    this.#callBy(vring);
+    if (isWatched) watch.endCall(index);
+  }
+
+  #callBy(vring: Vring): void {
     if (vring.callFd === IN_BAND) {
       this.#inBandCalls.call(vring);
       return;

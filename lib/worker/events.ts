@@ -58,6 +58,10 @@ export const EVENT = {
    * or its own: nobody has. `value` as for macFlap.
    */
   macForeign: 9,
+  /** A port sends more frames to many than it may; `vring` is their kind, of STORM_KINDS. */
+  storm: 10,
+  /** A port has taken too much of the thread's time: see time_watch.ts. */
+  tooSlow: 11,
 } as const;
 
 /** Makes the shared memory of a ring. */

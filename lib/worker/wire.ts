@@ -12,6 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
+import { STORM_RATE_MAX } from "../switch/policy/storm.ts";
 import { LANE_KINDS } from "../switch/ports/lane_port.ts";
 import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
@@ -64,6 +65,8 @@ const WORD = whole(-(2 ** 31), 2 ** 32 - 1);
 /** Guest address at which the device area is logged, LOG_BY_PLACE or LOG_OFF. */
 const LOG_GUEST_ADDR = whole(LOG_BY_PLACE, 2 ** 53 - 1);
 const COUNT = whole(0, 2 ** 53 - 1);
+/** Frames a second. */
+const FRAMES = whole(0, STORM_RATE_MAX);
 const SECONDS = whole(0, 2 ** 31 - 1);
 
 /** A piece of guest-physical memory and where it is mapped. */
@@ -297,6 +300,8 @@ export const COMMANDS = {
   ),
   /** Forgets a static address. @returns whether it was one */
   unsetStatic: command({ macLo: WORD, macHi: WORD }, flag),
+  /** Frames a second of a port that go to many, 0: no limit; at first none is limited. */
+  setStorm: command({ port: PORT, broadcast: FRAMES, multicast: FRAMES, unknown: FRAMES }),
   /** Of a locked port only static addresses are taken; at first none is. */
   setLock: command({ port: PORT, on: flag }),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */

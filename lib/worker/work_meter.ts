@@ -71,6 +71,10 @@ export class WorkMeter {
   /** Both clocks when the thread was last known to have run all the time. */
   #markMs: number;
   #markRanMs: number;
+  /** How long the thread ran in the last stretch, if that took {@linkcode STALL_MS} or more; 0. */
+  longRanMs = 0;
+  /** The last stretch took as long. */
+  wasLong = false;
   /** When that was: `#markMs` moves on with sleep. */
   #markedAtMs: number;
   /** What an empty round takes, ms; 0: not known yet. */
@@ -114,9 +118,11 @@ export class WorkMeter {
     const rounds = this.#rounds;
     const emptyRounds = rounds - this.#busyRounds;
     let elapsed = now - this.#last - this.#awayMs;
-    if (now - this.#last >= STALL_MS) {
+    this.wasLong = now - this.#last >= STALL_MS;
+    if (this.wasLong) {
       this.#countStall(now - this.#last);
       elapsed -= this.#takeWaited(now, elapsed);
+      this.longRanMs = elapsed;
     }
     this.#last = now;
     this.#awayMs = 0;

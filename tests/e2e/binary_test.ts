@@ -8,14 +8,18 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
+import { closeFd } from "../../ffi/mod.ts";
 import { compile, NoRuntimeError, tryOut } from "../../lib/build/compile.ts";
 import { hasTestpmd } from "../../lib/demo/testpmd.ts";
+import { NetGuest } from "../../lib/guest/net_guest.ts";
 import { VERSION } from "../../lib/version.ts";
+import { addRegion, truncated } from "../harness/bad_pages.ts";
 import { Bystanders } from "../harness/bystanders.ts";
 import { canBeOther, OTHER_UID } from "../harness/other_user.ts";
 import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
+import { macOf, numberedFrame } from "../harness/traffic.ts";
 import { assertPerfect, SEED, travel } from "../harness/testpmd_journey.ts";
 
 /** Builds `binary`. @returns false where the runtime to put into it cannot be downloaded here */
@@ -64,12 +68,29 @@ peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"
     const listed = JSON.parse(new TextDecoder().decode(stdout)) as { ports: { name: string }[] };
     assert.deepEqual(listed.ports.map((port) => port.name), ["vm1", "vm2"]);
   });
+  await t.step("goes on when a guest's memory is cut", () => cut(running, folder));
   assert.equal(await running.stop(), 0, running.log);
   await t.step(
     "without any privilege, in a file system that is read-only but for its folder",
     () => confined(binary, folder),
   );
 });
+
+/** A guest whose buffer is not there any more loses its port, and the next one gets it. */
+async function cut(running: SwitchProcess, folder: TempFolder): Promise<void> {
+  const socket = folder.file("vm1.sock");
+  const file = truncated();
+  using guest = await NetGuest.start({ socket, mac: macOf(1) });
+  const at = await addRegion(guest, file);
+  file.spoil();
+  assert(guest.sendChain([{ address: at, bytes: 100 }]));
+  assert(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
+  closeFd(file.fd);
+  assert.match(running.log, /reason=bad-page/);
+  assert(!running.log.includes("no-guard"));
+  using next = await NetGuest.start({ socket, mac: macOf(1) });
+  assert(next.send(numberedFrame(macOf(2), macOf(1), 1, 100)));
+}
 
 /** As `emit systemd` has it run, as far as that goes without systemd. */
 const CONFINE = `

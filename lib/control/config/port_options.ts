@@ -24,6 +24,7 @@ import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { readMac, readMacs } from "./policy_options.ts";
+import { readStorm, STORM_FORM, STORM_MEANING } from "./storm_option.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 
 /** One option. */
@@ -192,6 +193,13 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     meaning: "`on`: frames from any other address than those of `mac=` and `static=` are dropped " +
       "(`rxDroppedSpoofed`), and those are static here",
     read: (value) => ({ lock: checkSwitch("lock", value) }),
+  },
+  storm: {
+    form: STORM_FORM,
+    brief: "frames a second that may go to many ports at once",
+    meaning: `frames a second that may go to many ports at once, by kind: ${STORM_MEANING}; see ` +
+      "[storm limits](policy.md#storm-limits)",
+    read: (value) => ({ storm: readStorm(value) }),
   },
   announce: {
     form: "on|off",

@@ -66,7 +66,7 @@ export const PORT_TARGETS = {
     form: "DEVICE|/dev/tapN|fd=N",
     brief: "a TAP device of this host, which is made if there is none",
     meaning: "a TAP device of this host, see [uplinks](uplinks.md)",
-    options: ["mtu", "queues", "forward", "uplink", "static", "lock"],
+    options: ["mtu", "queues", "forward", "uplink", "static", "lock", "storm"],
     read: readTap,
   },
   stream: {

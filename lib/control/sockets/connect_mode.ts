@@ -7,7 +7,7 @@
 import { closeFd, connectUnixOffThread, SystemError, type UnixType } from "../../../ffi/mod.ts";
 import { strangerAt } from "./allowed_peer.ts";
 import { checkSocketPath } from "./bind.ts";
-import { CLOSING, type PortSocket, type SocketHost } from "./port_socket.ts";
+import { CLOSING, type PortSocket, type SocketHost, type Visited } from "./port_socket.ts";
 import type { TenantFds } from "../front_end/tenant_fds.ts";
 import type { PortConfig, PortProblem, PortStatus } from "../types.ts";
 import { nameTrusted, UntrustedPath } from "./trusted_path.ts";
@@ -16,6 +16,8 @@ import { nameTrusted, UntrustedPath } from "./trusted_path.ts";
 export const RETRY_MS_MIN = 50;
 /** The longest pause, ms, and how long a front-end must stay for the pauses to be short again. */
 export const RETRY_MS_MAX = 1000;
+/** The longest after front-ends that held the data plane up, ms. */
+const STALL_MS_MAX = 60_000;
 /** Each reason to wait has a line, and no other one in so long a time, ms. */
 const LINE_MS = 60_000;
 
@@ -37,6 +39,8 @@ export class ConnectingSocket implements PortSocket {
   /** The last one had to wait for descriptors to close. */
   #choked = false;
   #pauseMs = RETRY_MS_MIN;
+  /** After one that held the data plane up; see pace.ts. */
+  #stallPauseMs = RETRY_MS_MAX / 2;
   #connectedAt = 0;
   /** Reasons to wait that were logged since `#saidAt`. */
   readonly #said = new Set<string>();
@@ -82,9 +86,13 @@ export class ConnectingSocket implements PortSocket {
     clearTimeout(this.#timer);
   }
 
-  freed(): void {
+  freed({ stalled = false }: Visited): void {
+    this.#stallPauseMs = stalled
+      ? Math.min(2 * this.#stallPauseMs, STALL_MS_MAX)
+      : RETRY_MS_MAX / 2;
+    if (stalled) this.#pauseMs = this.#stallPauseMs;
     // One that hangs up at once is not asked again at once.
-    if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
+    else if (performance.now() - this.#connectedAt >= RETRY_MS_MAX) this.#pauseMs = RETRY_MS_MIN;
     this.#tryLater(`the ${this.#who} went away`);
   }
 

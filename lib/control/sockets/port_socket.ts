@@ -24,6 +24,8 @@ export interface Visited {
   readonly stay: Stay;
   /** Its connection was closed for a fault of it. */
   readonly faulty: boolean;
+  /** It took the data plane's time from the others. */
+  readonly stalled?: boolean;
 }
 
 /** What a socket needs from its port. */

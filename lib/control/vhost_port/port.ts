@@ -40,6 +40,7 @@ import { PeerWatch } from "../sockets/peer_watch.ts";
 import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
 import { MovingState } from "../front_end/moving_state.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
+import { callBlocked, isStall, TOO_SLOW } from "./stalls.ts";
 import { ALONE, linkUpText, portStatus, vringStatus } from "./status.ts";
 import { recordsFiles, type RingRecords } from "../front_end/ring_records.ts";
 import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
@@ -154,10 +155,9 @@ export class SwitchPort implements ServedPort {
 
   /** Ends the connection if its process has ended. @returns whether that was so */
   dropAbandoned(): boolean {
-    const attachment = this.#attachment;
-    if (!attachment?.watch.isGone) return false;
-    const detail = `${peerName(attachment.peer)} has ended, another front-end comes`;
-    attachment.connection.end({ code: "peer-gone", detail });
+    if (!this.#attachment?.watch.isGone) return false;
+    const detail = `${peerName(this.#attachment.peer)} has ended, another front-end comes`;
+    this.#attachment.connection.end({ code: "peer-gone", detail });
     return true;
   }
 
@@ -297,8 +297,8 @@ export class SwitchPort implements ServedPort {
       if (refusal !== null) this.#history.failed(refusal.code, refusal.detail);
       visit.leave(refusal);
     }
-    const faulty = refusal !== null;
-    this.#socket.freed({ pid: peer?.pid ?? 0, stay: arrival.stay, faulty });
+    const end = { faulty: refusal !== null, stalled: isStall(refusal) };
+    this.#socket.freed({ pid: peer?.pid ?? 0, stay: arrival.stay, ...end });
   }
 
   /**
@@ -347,8 +347,7 @@ export class SwitchPort implements ServedPort {
 
   /** The data plane was stuck in a call of a virtqueue: its front-end has to go. */
   callBlocked(vring: number): void {
-    const detail = `the call descriptor of vring ${vring} held the data plane up`;
-    this.#attachment?.connection.end({ code: "call-blocked", detail });
+    this.#attachment?.connection.end(callBlocked(vring));
   }
 
   pagesLost(): void {
@@ -360,6 +359,7 @@ export class SwitchPort implements ServedPort {
   dataPlaneEvent(event: DataPlaneEvent): void {
     const device = this.#attachment?.session.device;
     if (device && event.kind === EVENT.call) callInBand(device, event.vring);
+    else if (event.kind === EVENT.tooSlow) this.#attachment?.connection.end(TOO_SLOW);
     else if (!this.#problems.told(event)) this.#iotlb.event(event);
   }
 

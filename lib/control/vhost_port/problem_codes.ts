@@ -12,6 +12,7 @@ export const PROBLEM_ROWS = [
   ["socket-gone", "the socket's file was removed or replaced, and cannot be made again"],
   ["mac-flap", "an address moves between this port and another faster than a guest can"],
   ["mac-spoof", "it sends from addresses of other ports, or with `lock=on` not from its own"],
+  ["storm", "it sends more frames to many than it may: `storm=`"],
   ["uplink-down", "the device behind the port is gone, down, or has no carrier"],
   ["uplink-full", "what is behind the port has no room for frames"],
   ["uplink-refused", "the device behind the port cannot be opened"],

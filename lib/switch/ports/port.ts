@@ -27,6 +27,7 @@
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
+import type { Storm } from "../policy/storm.ts";
 
 /**
  * Where frames come from: a transmit queue, or what an uplink receives. It is polled; each visit is
@@ -133,6 +134,8 @@ export abstract class Port {
   isUplink = false;
   /** Only static addresses of its own may be sources of its frames. */
   isLocked = false;
+  /** Limits what it sends to many; null: nothing does. */
+  storm: Storm | null = null;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 
@@ -144,6 +147,9 @@ export abstract class Port {
     this.index = index;
     this.counterBase = counterBase;
   }
+
+  /** A visit took this long for what its memory is like, ms: later ones are left out for it. */
+  owe(_ms: number): void {}
 
   /** A visit to a source has read this many descriptors of chains, or cost as much. */
   charge(steps: number): void {

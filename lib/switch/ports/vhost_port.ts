@@ -9,9 +9,12 @@ import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
 import type { WindowSet } from "../../virtio/memory/window.ts";
 import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
 import type { Datapath } from "../datapath.ts";
-import { Port, type Source } from "./port.ts";
+import { Port, type Source, STEPS_A_TURN } from "./port.ts";
 import { askAgain, type Waiting } from "../stalled/untranslated.ts";
 import type { Vring } from "./vring.ts";
+
+/** Turns that a millisecond is worth, as descriptors. */
+const STEPS_A_MS = STEPS_A_TURN / 0.03;
 
 /** One port with a guest. Data-plane thread only. */
 export class VhostPort extends Port {
@@ -32,6 +35,11 @@ export class VhostPort extends Port {
   constructor(index: number, counterBase: number, vringsMax: number) {
     super(index, counterBase);
     this.vrings = new Array<Vring | null>(vringsMax).fill(null);
+  }
+
+  /** Turns of its own are left out for it. */
+  override owe(ms: number): void {
+    this.debt = Math.max(0, this.debt) + Math.ceil(ms * STEPS_A_MS);
   }
 
   /** Pages of what its front-end brought could not be had: no queue is served any more. */

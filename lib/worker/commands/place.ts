@@ -26,6 +26,8 @@ export interface CommandHost {
   watchRoom(port: number, lane: number, fd: number, on: boolean): void;
   /** Ends that. Call before the descriptor is closed. @throws {SystemError} */
   forgetKick(fd: number): void;
+  /** A number is another port's than before. */
+  portAdded(port: number): void;
   /** Ends the thread after this command. */
   stop(): void;
 }

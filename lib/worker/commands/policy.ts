@@ -5,13 +5,14 @@
  */
 import { FDB_FULL, FDB_IN_USE, FDB_STATIC } from "../../switch/fdb.ts";
 import type { Datapath } from "../../switch/datapath.ts";
+import { Storm } from "../../switch/policy/storm.ts";
 import type { Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
 
 /** Handlers of the commands about policies. */
 export function policyCommands(place: Place): Pick<
   Handlers,
-  "setStatic" | "unsetStatic" | "setLock"
+  "setStatic" | "unsetStatic" | "setLock" | "setStorm"
 > {
   const { fdb } = place.path;
   return {
@@ -21,6 +22,10 @@ export function policyCommands(place: Place): Pick<
       return outcome === FDB_FULL ? "full" : "done";
     },
     unsetStatic: ({ macLo, macHi }) => fdb.unsetStatic(macLo, macHi),
+    setStorm: ({ port, broadcast, multicast, unknown }) => {
+      const limited = broadcast + multicast + unknown > 0;
+      place.port(port).storm = limited ? new Storm([broadcast, multicast, unknown]) : null;
+    },
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;
       fdb.lock(port, on);

@@ -75,12 +75,13 @@ const MAKERS: Readonly<Record<PortKind, (index: number, counterBase: number) => 
   null: (index, counterBase) => new NullPort(index, counterBase),
 };
 
-function addPort({ path }: Place, kind: PortKind): number | null {
+function addPort({ path, host }: Place, kind: PortKind): number | null {
   const index = path.ports.indexOf(null);
   if (index < 0) return null;
   const base = portBase(index, VRINGS_PER_PORT);
   path.counters.fill(0, base, portBase(index + 1, VRINGS_PER_PORT));
   path.ports[index] = MAKERS[kind](index, base);
+  host.portAdded(index);
   return index;
 }
 

@@ -7,21 +7,17 @@ import {
   guardBytes,
   type GuardRow,
 } from "../../../ffi/guard_code.ts";
+import { hasProgram, peerTest } from "../../harness/peers.ts";
 
-const { symbols: libc } = Deno.dlopen("libc.so.6", {
-  access: { parameters: ["buffer", "i32"], result: "i32" },
-});
-
-/** Assembler, its first line, and the program that takes the bytes out of what it makes. */
+/** What the names of its binutils begin with, their package, and the first line of a source. */
 const MACHINES = [
-  ["x86-64", GUARD_X86_64, "as", "objcopy", ".intel_syntax noprefix"],
-  ["arm64", GUARD_AARCH64, "aarch64-linux-gnu-as", "aarch64-linux-gnu-objcopy", ""],
+  ["x86-64", GUARD_X86_64, "x86_64-linux-gnu-", "x86-64-linux-gnu", ".intel_syntax noprefix"],
+  ["arm64", GUARD_AARCH64, "aarch64-linux-gnu-", "aarch64-linux-gnu", ""],
 ] as const;
 
 async function assemble(
   rows: readonly GuardRow[],
-  as: string,
-  objcopy: string,
+  prefix: string,
   first: string,
 ): Promise<Uint8Array> {
   const folder = await Deno.makeTempDir();
@@ -29,8 +25,9 @@ async function assemble(
     const text = rows.map(([, line]) => `${line}\n`).join("");
     const source = `${first}\n.equ TABLE, handler + ${GUARD_TABLE_OFFSET}\n${text}`;
     await Deno.writeTextFile(`${folder}/guard.s`, source);
-    await run(as, "-o", `${folder}/guard.o`, `${folder}/guard.s`);
-    await run(objcopy, "-O", "binary", "-j", ".text", `${folder}/guard.o`, `${folder}/guard.bin`);
+    await run(`${prefix}as`, "-o", `${folder}/guard.o`, `${folder}/guard.s`);
+    const copied = ["-O", "binary", "-j", ".text", `${folder}/guard.o`, `${folder}/guard.bin`];
+    await run(`${prefix}objcopy`, ...copied);
     return await Deno.readFile(`${folder}/guard.bin`);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -42,18 +39,12 @@ async function run(program: string, ...args: string[]): Promise<void> {
   assert(success, new TextDecoder().decode(stderr));
 }
 
-function has(program: string): boolean {
-  return libc.access(new TextEncoder().encode(`/usr/bin/${program}\0`), 1) === 0;
-}
-
-for (const [machine, rows, as, objcopy, first] of MACHINES) {
-  Deno.test({
-    name: `the guard's bytes are what the assembler makes of its text, ${machine}`,
-    ignore: !has(as),
-    fn: async () => {
-      const made = await assemble(rows, as, objcopy, first);
-      assert.deepEqual(guardBytes(rows), new Uint8Array(made));
-    },
+for (const [machine, rows, prefix, target, first] of MACHINES) {
+  const missing = hasProgram(`${prefix}as`) ? [] : [`binutils-${target}`];
+  const name = `the guard's bytes are what the assembler makes of its text, ${machine}`;
+  peerTest(name, missing, async () => {
+    const made = await assemble(rows, prefix, first);
+    assert.deepEqual(guardBytes(rows), new Uint8Array(made));
   });
 
   Deno.test(`the guard's table of instructions is whole, ${machine}`, () => {

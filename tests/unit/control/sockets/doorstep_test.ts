@@ -288,3 +288,27 @@ Deno.test("Arrival tells of who speaks or stays, once", async () => {
   assert.equal(linked.stay, "linked");
   linked.end(false);
 });
+
+Deno.test("a socket rests after a front-end that held the data plane up, for longer each time", () => {
+  const rests = (multi: number): number[] => {
+    let now = 1e6;
+    const pace = new Pace(multi, () => now);
+    return Array.from({ length: 8 }, () => {
+      pace.ended({ pid: 7, stay: "long", faulty: true, stalled: true });
+      const began = now;
+      assert(!pace.mayTake() && !pace.mayTakeFrom(8) && pace.mayAccept());
+      while (!pace.mayTakeFrom(8)) now += 500;
+      assert(pace.mayTake());
+      return (now - began) / 1000;
+    });
+  };
+  assert.deepEqual(rests(1), [1, 2, 4, 8, 16, 32, 60, 60]);
+  assert.deepEqual(rests(2), Array(8).fill(1), "not all of many are to blame");
+  let now = 0;
+  const pace = new Pace(1, () => now);
+  for (let i = 0; i < 5; i++) pace.ended({ pid: 7, stay: "long", faulty: true, stalled: true });
+  now += 700_000;
+  pace.ended({ pid: 7, stay: "long", faulty: true, stalled: true });
+  now += 1000;
+  assert(pace.mayTake(), "it is forgotten");
+});

@@ -24,7 +24,7 @@ const LANES = ["tap", "stream"] as const;
 function serve(code: number, run: (commands: Commands, port: LanePort) => void): void {
   const path = makeDatapath([], { portsMax: 1, vringsPerPort: VRINGS_PER_PORT });
   const commands = new Commands(path, {
-    ...{ watchKick: () => {}, watchRoom: () => {}, stop: () => {} },
+    ...{ watchKick: () => {}, watchRoom: () => {}, portAdded: () => {}, stop: () => {} },
     forgetKick: (fd) => {
       throw new SystemError("epoll_ctl", code, `fd ${fd}`);
     },

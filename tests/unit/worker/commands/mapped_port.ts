@@ -26,7 +26,13 @@ const ARENA = new TestArena().show();
 /** Commands on a datapath whose thread watches no kicks. */
 export function makeCommands(path: Datapath): Commands {
   return new Commands(path, {
-    ...{ watchKick: () => {}, watchRoom: () => {}, forgetKick: () => {}, stop: () => {} },
+    ...{
+      watchKick: () => {},
+      watchRoom: () => {},
+      forgetKick: () => {},
+      portAdded: () => {},
+      stop: () => {},
+    },
   });
 }
 

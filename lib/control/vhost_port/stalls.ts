@@ -1,0 +1,24 @@
+/**
+ * Why a front-end's connection is ended that took the data plane's time from the others.
+ *
+ * @module
+ */
+import type { Refusal } from "../../vhost/reasons.ts";
+
+/** Its pages or calls took too long, by the data plane's own account (lib/worker/time_watch.ts). */
+export const TOO_SLOW: Refusal = {
+  code: "too-slow",
+  detail:
+    "pages of its memory, or calls by its descriptors, took too much of the data plane's time",
+};
+
+/** A call did not return. */
+export function callBlocked(vring: number): Refusal {
+  const detail = `the call descriptor of vring ${vring} held the data plane up`;
+  return { code: "call-blocked", detail };
+}
+
+/** Whether a connection was ended for such a reason: the next ones wait for longer each time. */
+export function isStall(refusal: Refusal | null): boolean {
+  return refusal !== null && (refusal.code === TOO_SLOW.code || refusal.code === "call-blocked");
+}
