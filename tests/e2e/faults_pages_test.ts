@@ -9,7 +9,7 @@ import { addressOf, closeFd, createEventFd, memoryGuard } from "../../ffi/mod.ts
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { SwitchStatus } from "../../lib/control/types.ts";
 import { PLAIN } from "../../lib/guest/front_end.ts";
-import type { NetGuest } from "../../lib/guest/net_guest.ts";
+import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
 import {
   addRegion,
@@ -20,8 +20,9 @@ import {
   hugeWithoutPages,
   truncated,
 } from "../harness/bad_pages.ts";
+import { Bed } from "../harness/bed.ts";
 import { bytesOf, closes, Siege, steps } from "../harness/siege.ts";
-import { introduce, numberedFrame } from "../harness/traffic.ts";
+import { introduce, macOf, numberedFrame } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
 
 const PAGE = 4096;
@@ -187,4 +188,20 @@ Deno.test("rings, logs and records in files that lose pages end their own port",
       closeFd(file.fd);
     });
   });
+});
+
+Deno.test("a switch in a sandbox survives them as well", async () => {
+  await using bed = await Bed.make(2, "--sandbox");
+  using other = await bed.guest(2);
+  using guest = await bed.guest(1);
+  await introduce(guest, other);
+  const file = truncated();
+  const at = await addRegion(guest, file);
+  file.spoil();
+  assert(guest.sendChain([{ address: at, bytes: 400 }]));
+  await gone(guest);
+  closeFd(file.fd);
+  assert.deepEqual((await bed.port(1)).errors, { "bad-page": 1 });
+  using next = await NetGuest.start({ socket: bed.socket(1), mac: macOf(1) });
+  await introduce(next, other);
 });

@@ -6,7 +6,7 @@
 import type { DirtyLog } from "../../virtio/memory/dirty_log.ts";
 import { QueueLog } from "../../virtio/memory/dirty_log.ts";
 import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
-import type { WindowSet } from "../../virtio/memory/window.ts";
+import { anyLost, type WindowSet } from "../../virtio/memory/window.ts";
 import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
 import type { Datapath } from "../datapath.ts";
 import { Port, type Source, STEPS_A_TURN } from "./port.ts";
@@ -44,6 +44,7 @@ export class VhostPort extends Port {
 
   /** Pages of what its front-end brought could not be had: no queue is served any more. */
   get isLost(): boolean {
+    if (!anyLost()) return false;
     return this.memory.regions.some(({ windows }) => windows.isLost) ||
       this.logWindows?.isLost === true ||
       this.vrings.some((vring) => vring?.recordWindows?.isLost === true);

@@ -94,6 +94,13 @@ export function useArena(of: Arena): void {
   arena = of;
 }
 
+let lostSets = 0;
+
+/** Whether pages of any mapping could not be had: as good as never. */
+export function anyLost(): boolean {
+  return lostSets > 0;
+}
+
 /** The windows over one mapping, or over private memory. */
 export class WindowSet {
   /** Host address of the first byte, or 0: private memory. */
@@ -102,8 +109,7 @@ export class WindowSet {
   readonly sizeBytes: number;
   /** Where the mapping starts in its first window, bytes. */
   readonly skew: number;
-  /** Pages of it could not be had: what is seen there is no guest's. */
-  isLost = false;
+  #isLost = false;
   readonly #first: number;
   readonly #count: number;
 
@@ -157,8 +163,21 @@ export class WindowSet {
     return this.#first + Math.floor((this.skew + offset) / WINDOW_STRIDE);
   }
 
+  /** Pages of it could not be had: what is seen there is no guest's. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Pages of it could not be had. */
+  lose(): void {
+    if (!this.#isLost) lostSets++;
+    this.#isLost = true;
+  }
+
   /** Frees the windows: their numbers show nothing from now on. */
   release(): void {
+    if (this.#isLost) lostSets--;
+    this.#isLost = false;
     for (let number = this.#first; number < this.#first + this.#count; number++) {
       windowView[number] = emptyView;
       windowAddress[number] = 0;

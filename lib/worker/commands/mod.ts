@@ -61,7 +61,7 @@ export class Commands {
    */
   losePages(addresses: ReadonlySet<number>): void {
     for (const windows of this.#place.mappings.values()) {
-      if (addresses.has(windows.address)) windows.isLost = true;
+      if (addresses.has(windows.address)) windows.lose();
     }
   }
 

@@ -14,6 +14,7 @@ import {
   PortMemory,
   type UnsealedMemory,
 } from "../../../../lib/control/front_end/guest_memory.ts";
+import { RingRecords } from "../../../../lib/control/front_end/ring_records.ts";
 import { PortPool } from "../../../../lib/control/front_end/port_pool.ts";
 import type { MemoryRegion } from "../../../../lib/vhost/host.ts";
 import { TestArena } from "../../../harness/arena.ts";
@@ -117,6 +118,49 @@ Deno.test("a dirty log that lost a page while it was taken over is its port's", 
   host.dropLog();
   memory.replace([], []);
   for (const fd of [guest, ...files.map((file) => file.fd)]) closeFd(fd);
+});
+
+Deno.test("an inflight area without pages, and a journal that is cut, are their port's", () => {
+  using bed = new Bed();
+  const { memory, pool } = bed.port();
+  const guest = memoryFile(MIB);
+  assert(Array.isArray(memory.replace([{ ...REGION, guestAddr: 0 }], [guest])));
+  const at = bed.plane.memory.get(0)?.[0]?.address ?? 0;
+  const areas = { descAddress: at, driverAddress: at + PAGE, deviceAddress: at + 2 * PAGE };
+  const position = { availIndex: 0, availWrap: 1, usedIndex: 0, usedWrap: 1 };
+  const plan = { ...areas, position, size: 8, exact: false, claimedNew: true, region: null };
+  const folder = Deno.makeTempDirSync({ prefix: "vuswitch-lost-" });
+  const path = `${folder}/ctl.vm.rings`;
+  const records = new RingRecords({
+    ...{ pool, path, siblings: () => [], log: () => {} },
+    identify: memory.identify.bind(memory),
+  });
+  const huge = hugeWithoutPages();
+  if (huge !== null) {
+    // Sealed, as an area must be, and nothing to be had of it.
+    assert.equal(records.prepareInflight(huge.fd, 0, PAGE), null);
+    records.commitInflight();
+    assert.equal(records.lost, null);
+    const region = { entries: 8, offset: 0 };
+    records.placeVring(0, { ...plan, packed: false, region });
+    assert(bed.pool.takeNews());
+    const text = /^the inflight area at byte \d+: a page of .memfd:guest-bad is gone: no huge page/;
+    assert.match(records.lost ?? "", text);
+    records.prepareInflight(guest, 0, PAGE);
+    records.commitInflight();
+    assert.match(pool.lost ?? "", /^memory that it took back/);
+    pool.forget();
+    closeFd(huge.fd);
+  }
+  const placed = records.placeVring(1, { ...plan, packed: true });
+  assert("record" in placed && placed.record !== null);
+  Deno.truncateSync(path, 0);
+  touch(placed.record.address);
+  assert.match(records.lost ?? "", /^the journal of its rings at byte \d+: a page of .*vm.rings/);
+  records.close();
+  memory.replace([], []);
+  closeFd(guest);
+  Deno.removeSync(folder, { recursive: true });
 });
 
 Deno.test("truncated memory again and again leaves nothing behind", () => {

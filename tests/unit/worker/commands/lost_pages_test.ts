@@ -1,11 +1,11 @@
 /** Ports whose pages could not be had are served no more, from one round to the next. */
 import { strict as assert } from "node:assert";
 import { LOG_OFF } from "../../../../lib/virtio/ring.ts";
-import { WindowSet } from "../../../../lib/virtio/memory/window.ts";
+import { anyLost, WindowSet } from "../../../../lib/virtio/memory/window.ts";
 import { MappedPort } from "./mapped_port.ts";
 
 Deno.test("a port whose memory lost pages gets no frame", () => {
-  using port = new MappedPort(false);
+  const port = new MappedPort(false);
   port.start(false, LOG_OFF);
   assert.equal(port.port?.receivers.length, 1);
   port.lose();
@@ -14,6 +14,9 @@ Deno.test("a port whose memory lost pages gets no frame", () => {
   assert.equal(port.path.sources.length, 0);
   assert.equal(port.path.deliverableCount, 0);
   port.run("stopVring", { port: 0, vring: 0 });
+  assert(anyLost());
+  port[Symbol.dispose]();
+  assert(!anyLost(), "what is unmapped is not lost any more");
 });
 
 Deno.test("a port whose log or record lost pages is lost as well, and another's is not", () => {
@@ -21,7 +24,7 @@ Deno.test("a port whose log or record lost pages is lost as well, and another's 
   port.start(false, LOG_OFF);
   const { vrings } = port.port ?? { vrings: [] };
   const windows = WindowSet.over(new ArrayBuffer(64));
-  windows.isLost = true;
+  windows.lose();
   assert.equal(port.port?.isLost, false);
   port.log();
   assert.equal(port.port?.logWindows, port.port?.memory.regions[0]?.windows);
