@@ -130,7 +130,7 @@ const saidType = new Uint8Array(BURST_FRAMES);
 
 /**
  * Opens the first `count` frames of a burst, as openFrames does, and finds out what they ask for. In
- * front of each frame's segments one must be free (burst.ts). A plain burst is open already, and
+ * front of each frame's segments some must be free (burst.ts). A plain burst is open already, and
  * asks for nothing.
  * @param headerBytes of the virtio-net header in front of each @param may bits of what was negotiated
  */

@@ -1,7 +1,7 @@
 // HOT
 // deno-lint-ignore-file no-non-null-assertion
 /**
- * Private copies of headers: {@linkcode HEADERS_BYTES_MAX} bytes for each frame of the burst and for
+ * Private copies of headers: room for the longest for each frame of the burst and for
  * each made from it, from the frame's first byte on. Data-plane thread only.
  *
  * @module
@@ -18,7 +18,10 @@ import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/gue
 import { copyBytes, WindowSet, windowView } from "../virtio/memory/window.ts";
 import { HEADERS_BYTES_MAX } from "./headers.ts";
 
-const windows = WindowSet.over(new ArrayBuffer(FRAMES * HEADERS_BYTES_MAX));
+/** The longest headers may get a VLAN tag on their way. */
+const HEADERS_STRIDE = HEADERS_BYTES_MAX + 8;
+
+const windows = WindowSet.over(new ArrayBuffer(FRAMES * HEADERS_STRIDE));
 /** The window of all copies. */
 export const HEADERS_WINDOW: number = windows.window(0);
 /** Its view. */
@@ -26,13 +29,13 @@ export const headersView: DataView = windowView[HEADERS_WINDOW]!;
 
 /** Where the copy of a frame's headers begins. */
 export function headersOffset(frame: number): number {
-  return frame * HEADERS_BYTES_MAX;
+  return frame * HEADERS_STRIDE;
 }
 
 /**
  * Copies the first `bytes` bytes of frame `frame`, which has as many, to where those of frame `to`
  * stand: the checked head, and the rest from its segments.
- * @param bytes at most HEADERS_BYTES_MAX
+ * @param bytes at most HEADERS_BYTES_MAX, and a VLAN tag
  */
 export function copyHeaders(frame: number, to: number, bytes: number): void {
   const target = headersOffset(to);

@@ -14,6 +14,8 @@ import type { Datapath } from "./datapath.ts";
 import { BURST_FRAMES } from "../virtio/burst.ts";
 import { NOT_LINKED } from "./ports/port.ts";
 import { composeRarp } from "./rarp.ts";
+import { NO_NATIVE } from "./vlan/port_vlans.ts";
+import { putInVlan } from "./vlan/ways.ts";
 
 /** Addresses that wait; if there are more, all of the table are announced. */
 const WAITING_MAX = 1024;
@@ -87,14 +89,23 @@ export class Announcer {
     if (this.#slot === fdb.slots) this.#slot = NOT_WALKING;
   }
 
+  /** The VLAN in which an address without one is announced, a static one. */
+  #nativeOf(macLo: number, macHi: number): number {
+    const { fdb, ports, now } = this.#path;
+    return ports[fdb.lookup(macLo, macHi, now)]?.vlans.native ?? NO_NATIVE;
+  }
+
   #tell(macLo: number, macHi: number): void {
     const path = this.#path;
     const { deliverable, counters } = path;
+    const vid = macHi >>> 16 !== 0 ? macHi >>> 16 : this.#nativeOf(macLo, macHi);
     for (let i = path.localCount; i < path.deliverableCount; i++) {
       const to = deliverable[i] ?? 0;
       const port = path.ports[to];
       if (!port || port.linkedTo !== NOT_LINKED) continue;
+      if (path.hasVlans && !port.vlans.has(vid)) continue;
       composeRarp(macLo, macHi);
+      putInVlan(0, vid);
       path.list[to * BURST_FRAMES] = 0;
       path.listCount[to] = 1;
       this.#deliver(to);

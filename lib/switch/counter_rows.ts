@@ -83,6 +83,11 @@ export const PORT_ROWS = [
     "to 01-80-C2-00-00-0x, which a bridge does not pass on (LLDP, LACP, spanning tree), and no " +
     "other port has with this one in `forward=`",
   ],
+  [
+    "rxDroppedVlan",
+    "frames",
+    "tagged with a VLAN that the port is not in, or with 4095; or untagged, and the port has no native VLAN",
+  ],
   ["rxDroppedBadSource", "frames", "the source is a group address: nobody's"],
   ["rxDroppedSamePort", "frames", "the destination was learned at this very port"],
   [
@@ -143,6 +148,11 @@ export const PORT_ROWS = [
   ["txDroppedSlow", "frames", "pages of the guest's buffers took its share of a visit to come"],
   ["txDroppedBufferTooSmall", "frames", "the guest's buffers cannot hold it"],
   ["txDroppedOversize", "frames", "longer than this port's MTU allows"],
+  [
+    "txDroppedVlan",
+    "frames",
+    "of a VLAN that this port is not in: from a port that it is linked with, or to a static address of it",
+  ],
   ["txDroppedLinkDown", "frames", "the port has no running receive ring"],
   ["txDroppedRingBroken", "frames", "the receive ring was stopped for a fault of its driver"],
   [

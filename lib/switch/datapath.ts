@@ -24,6 +24,7 @@
  *     (or listLinked)          touched: ports in turn                forward
  *        |
  *   deliverListed      port    list, without what its MTU forbids
+ *     (keepInVlans)    frame   its tag comes or goes, if there are VLANs (vlan/ways.ts)
  *     (shareOut)       queue   share: those of one receive queue
  *        |  for each port touched, for each of its receive queues:
  *   sink.deliver       buffer  bufferId bufferBytes bufferSlots      the used ring
@@ -53,15 +54,17 @@ import { beginAdapting, beginHanding, deliverAdapted, noteHanded } from "./adapt
 import { Announcer } from "./announcer.ts";
 import { handClosely, isCrumbled, readFirst, UNWATCHED, type VisitWatch } from "./closely.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
-import { type Fdb, FDB_FULL, FDB_IN_USE } from "./fdb.ts";
+import { decide, vlanKey } from "./decide.ts";
+import type { Fdb } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
 import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
-import { DROP, FOREIGN, REFUSED, RESERVED, spread } from "./spread.ts";
+import { DROP, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
+import { classifyVlans, isPlainLink, keepInVlans, listLinkedVlans } from "./vlan/ways.ts";
 
 /** What the datapath needs from its thread. */
 export interface DatapathHost {
@@ -84,12 +87,6 @@ export interface DatapathHost {
   /** A port speaks with an address that is not its own. @param owner whose it is; itself: nobody's */
   macForeign?(macLo: number, macHi: number, owner: number, port: number): void;
 }
-
-/** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */
-const RESERVED_WORD = 0x00c28001;
-const RESERVED_REST_MASK = 0xf0ff;
-
-const FLOOD = -1;
 
 // A burst is counted in the row of the power of 2 that it has reached.
 assert(BURST_FRAMES < 2 << (WORKER.bursts128 - WORKER.bursts1), "each burst has its row");
@@ -116,6 +113,8 @@ export class Datapath {
   uplinkCount = 0;
   /** Frames to addresses nobody knows go to uplinks alone, and from one nowhere. */
   unknownToUplinks = false;
+  /** A port says something of VLANs: every frame is in one. See {@linkcode setVlans}. */
+  hasVlans = false;
   /** Tells uplinks of local addresses. */
   readonly announcer: Announcer = new Announcer(this, (to) => deliverListed(this, to, null));
   /** Monotonic time in whole seconds, kept by the thread's loop. */
@@ -172,6 +171,24 @@ export class Datapath {
     if (this.uplinkCount > 0) this.#listDeliverable(true);
   }
 
+  /** Every frame is in a VLAN from now on, or none is. What was learned is forgotten if that changes. */
+  setVlans(on: boolean): void {
+    if (on === this.hasVlans) return;
+    this.hasVlans = on;
+    this.fdb.flush();
+  }
+
+  /**
+   * An address of a port as the FDB has it. @param macHi with a VLAN, or 0 in its place: that of
+   * untagged frames @returns its upper half, or -1: the port is not in that VLAN
+   */
+  keyHigh({ vlans }: Port, macLo: number, macHi: number): number {
+    const high = macHi & 0xffff;
+    if (!this.hasVlans) return high;
+    const vid = macHi >>> 16 === 0 ? vlans.native : macHi >>> 16;
+    return vlans.has(vid) ? vlanKey(this.fdb, macLo, high, vid << 16, this.now) : -1;
+  }
+
   #listDeliverable(uplinks: boolean): void {
     for (const port of this.ports) {
       if (port === null || port.isUplink !== uplinks) continue;
@@ -213,8 +230,13 @@ export function pollSource(path: Datapath, source: Source): number {
 export function forward(path: Datapath, port: Port, count: number): void {
   if (burstHasOffloads()) beginAdapting();
   if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
-  if (port.linkedTo === NOT_LINKED) classify(path, port, count);
-  else listLinked(path, port, count);
+  const { linkedTo } = port;
+  if (linkedTo === NOT_LINKED) {
+    if (path.hasVlans) classifyVlans(path, port, count);
+    else classify(path, port, count);
+  } else if (path.hasVlans && !isPlainLink(port, path.ports[linkedTo])) {
+    listLinkedVlans(path, port, count);
+  } else listLinked(path, port, count);
   for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!, port);
   path.touchedCount = 0;
 }
@@ -246,7 +268,7 @@ function classify(path: Datapath, port: Port, count: number): void {
       word0 = next0;
       word1 = next1;
       word2 = next2;
-      destination = decide(fdb, ingress, next0, next1, next2, now);
+      destination = decide(fdb, ingress, next0, next1, next2, 0, now);
     }
     if (destination >= 0 && destination !== ingress) {
       // Frames in a row to one port are listed without touching the path.
@@ -260,7 +282,7 @@ function classify(path: Datapath, port: Port, count: number): void {
     }
     if (run >= 0) closeRun(path, run, at);
     run = -1;
-    spread(path, port, destination, frame, word0, word1, word2);
+    spread(path, port, destination, frame, word0, word1, word2, 0);
   }
   if (run >= 0) closeRun(path, run, at);
   counters[base + PORT.rxFrames]! += good;
@@ -271,27 +293,6 @@ function classify(path: Datapath, port: Port, count: number): void {
 function closeRun(path: Datapath, destination: number, end: number): void {
   if (path.listCount[destination] === 0) path.touched[path.touchedCount++] = destination;
   path.listCount[destination] = end - destination * BURST_FRAMES;
-}
-
-/** Learns the source and finds the port of the destination; otherwise what spread() wants. */
-function decide(
-  fdb: Fdb,
-  ingress: number,
-  word0: number,
-  word1: number,
-  word2: number,
-  now: number,
-): number {
-  const sourceLow = (word1 >>> 16) | (word2 << 16);
-  const sourceHigh = word2 >>> 16;
-  // A group or zero source address is nobody's.
-  if ((sourceLow & 1) !== 0 || (sourceLow | sourceHigh) === 0) return DROP;
-  const rest = word1 & 0xffff;
-  if (word0 === RESERVED_WORD && (rest & RESERVED_REST_MASK) === 0) return RESERVED;
-  const learned = fdb.learn(sourceLow, sourceHigh, ingress, now);
-  if (learned >= FDB_FULL) return learned >= FDB_IN_USE ? FOREIGN : REFUSED;
-  if ((word0 & 1) !== 0) return FLOOD;
-  return fdb.lookup(word0, rest, now);
 }
 
 /**
@@ -309,7 +310,9 @@ function deliverListed(path: Datapath, destination: number, from: Port | null): 
     return;
   }
   const start = destination * BURST_FRAMES;
-  const count = keepFitting(path, port, start, listed);
+  const count = path.hasVlans && !isPlainLink(from, port)
+    ? keepInVlans(path, port, start, listed)
+    : keepFitting(path, port, start, listed);
   if (count === 0) return;
   if (port.tap !== null) hand(path, port.tap, path.list, start, count);
   if (port.receivers.length === 1) hand(path, port.receivers[0]!, path.list, start, count);

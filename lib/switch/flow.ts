@@ -19,6 +19,7 @@ import {
 } from "../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/guest_memory.ts";
 import { windowView } from "../virtio/memory/window.ts";
+import { TAG_WINDOW } from "./vlan/tags.ts";
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
@@ -48,13 +49,18 @@ function hasPorts(protocol: number): boolean {
 export function flowHash(frame: number): number {
   const head = frame * HEAD_WORDS;
   const macs = mix(mix(frameHead[head]!, frameHead[head + 1]!), frameHead[head + 2]!);
-  const segment = frameSegment[frame]!;
+  let segment = frameSegment[frame]!;
   if (segment >= frameSegmentEnd[frame]!) return macs;
+  let word3 = frameHead[head + 3]!;
+  // Behind a tag that was pushed here, the frame is as it came.
+  if (segmentWindow[segment] === TAG_WINDOW) {
+    word3 = windowView[TAG_WINDOW]!.getInt32(segmentOffset[segment]!, true);
+    if (++segment >= frameSegmentEnd[frame]!) return macs;
+  }
   const view = windowView[segmentWindow[segment]!]!;
   const bytes = segmentBytes[segment]!;
   // Offset in the view of the frame's byte 0, which is in the private copy of the head.
   const start = segmentOffset[segment]! - HEAD_BYTES;
-  const word3 = frameHead[head + 3]!;
   let type = ((word3 & 0xff) << 8) | ((word3 >>> 8) & 0xff);
   let header = ETHERNET_BYTES;
   if (type === ETHERTYPE_VLAN) {

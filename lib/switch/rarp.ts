@@ -20,7 +20,7 @@ import {
   frameSegmentEnd,
   HEAD_BYTES,
   HEAD_WORDS,
-  TAKEN_SEGMENTS,
+  spacedSegment,
 } from "../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../virtio/memory/guest_memory.ts";
 import { VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
@@ -70,10 +70,11 @@ export function composeRarp(macLow: number, macHigh: number): void {
   for (let at = HEAD_BYTES; at < RARP_FRAME_BYTES; at++) {
     privateView.setUint8(REST_OFFSET + at - HEAD_BYTES, frame.getUint8(at));
   }
-  segmentWindow[TAKEN_SEGMENTS] = PRIVATE_WINDOW;
-  segmentOffset[TAKEN_SEGMENTS] = REST_OFFSET;
-  segmentBytes[TAKEN_SEGMENTS] = RARP_FRAME_BYTES - HEAD_BYTES;
-  frameSegment[0] = TAKEN_SEGMENTS;
-  frameSegmentEnd[0] = TAKEN_SEGMENTS + 1;
+  const segment = spacedSegment(0);
+  segmentWindow[segment] = PRIVATE_WINDOW;
+  segmentOffset[segment] = REST_OFFSET;
+  segmentBytes[segment] = RARP_FRAME_BYTES - HEAD_BYTES;
+  frameSegment[0] = segment;
+  frameSegmentEnd[0] = segment + 1;
   frameBytes[0] = RARP_FRAME_BYTES;
 }

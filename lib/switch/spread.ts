@@ -8,6 +8,7 @@
 import { BURST_FRAMES } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
+import { vlanKey } from "./decide.ts";
 import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { dropForeign } from "./policy/foreign.ts";
 import { BROADCAST, MULTICAST, UNKNOWN } from "./policy/storm.ts";
@@ -25,14 +26,18 @@ export const FOREIGN: number = -5;
 /** The first word of reserved addresses, a group's. */
 const RESERVED_WORD = 0x00c28001;
 
-function append(path: Datapath, destination: number, frame: number): void {
+/** Lists a frame for a port. */
+export function append(path: Datapath, destination: number, frame: number): void {
   const listed = path.listCount[destination]!;
   if (listed === 0) path.touched[path.touchedCount++] = destination;
   path.list[destination * BURST_FRAMES + listed] = frame;
   path.listCount[destination] = listed + 1;
 }
 
-/** A frame that does not simply go to one port: dropped with a reason, or flooded. */
+/**
+ * A frame that does not simply go to one port: dropped with a reason, or flooded.
+ * @param vid the VLAN that it is in, of which all ports are that get it; 0: there are none
+ */
 export function spread(
   path: Datapath,
   port: Port,
@@ -41,6 +46,7 @@ export function spread(
   word0: number,
   word1: number,
   word2: number,
+  vid: number,
 ): void {
   const counters = path.counters;
   const base = port.counterBase;
@@ -53,24 +59,25 @@ export function spread(
     return;
   }
   if (destination === RESERVED) {
-    spreadReserved(path, port, frame, word1, word2);
+    spreadReserved(path, port, frame, word1, word2, vid);
     return;
   }
   if (destination === FOREIGN) {
-    dropForeign(path, port, frame);
+    dropForeign(path, port, frame, vid << 16);
     return;
   }
   if (destination === REFUSED) {
-    spreadRefused(path, port, frame, word0, word1);
+    spreadRefused(path, port, frame, word0, word1, vid);
     return;
   }
   if ((word0 & 1) !== 0) countGroup(path, port, word0, word1);
   if (port.storm !== null && isStorm(path, port, word0, word1)) return;
-  const copies = flood(path, port, frame, word0, port.isUplink);
+  const copies = flood(path, port, frame, word0, port.isUplink, vid);
   counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
 }
 
-function countGroup({ counters }: Datapath, port: Port, word0: number, word1: number): void {
+/** Counts a frame to a group. */
+export function countGroup({ counters }: Datapath, port: Port, word0: number, word1: number): void {
   const broadcast = word0 === -1 && (word1 & 0xffff) === 0xffff;
   const counter = broadcast ? PORT.rxBroadcastFrames : PORT.rxMulticastFrames;
   counters[port.counterBase + counter]!++;
@@ -88,6 +95,11 @@ function isStorm(path: Datapath, port: Port, word0: number, word1: number): bool
   return true;
 }
 
+/** Whether a port may get a frame. @param vid its VLAN; 0: there are none */
+function isIn(path: Datapath, port: number, vid: number): boolean {
+  return vid === 0 || path.ports[port]!.vlans.has(vid);
+}
+
 /** Lists a frame for all other ports, or no uplinks. @returns for how many */
 function flood(
   path: Datapath,
@@ -95,13 +107,14 @@ function flood(
   frame: number,
   word0: number,
   localOnly: boolean,
+  vid: number,
 ): number {
   const unknown = path.unknownToUplinks && (word0 & 1) === 0;
   const end = localOnly ? path.localCount : path.deliverableCount;
   let copies = 0;
   for (let i = unknown ? path.localCount : 0; i < end; i++) {
     const other = path.deliverable[i]!;
-    if (other === port.index) continue;
+    if (other === port.index || !isIn(path, other, vid)) continue;
     append(path, other, frame);
     copies++;
   }
@@ -115,18 +128,20 @@ function spreadRefused(
   frame: number,
   word0: number,
   word1: number,
+  vid: number,
 ): void {
   const { counters } = path;
   const base = port.counterBase;
   const group = (word0 & 1) !== 0;
-  const known = group ? -1 : path.fdb.lookup(word0, word1 & 0xffff, path.now);
+  const high = vlanKey(path.fdb, word0, word1 & 0xffff, vid << 16, path.now);
+  const known = group ? -1 : path.fdb.lookup(word0, high, path.now);
   if (known === port.index) counters[base + PORT.rxDroppedSamePort]!++;
   else if (known >= 0 && path.ports[known]!.isUplink) counters[base + PORT.rxDroppedLimit]!++;
   else if (known >= 0) append(path, known, frame);
   else {
     if (group) countGroup(path, port, word0, word1);
     if (port.storm !== null && isStorm(path, port, word0, word1)) return;
-    if (flood(path, port, frame, word0, true) > 0) counters[base + PORT.rxFloodedFrames]!++;
+    if (flood(path, port, frame, word0, true, vid) > 0) counters[base + PORT.rxFloodedFrames]!++;
     else if (path.uplinkCount > 0) counters[base + PORT.rxDroppedLimit]!++;
     else counters[base + PORT.rxDroppedNoPort]!++;
   }
@@ -142,6 +157,7 @@ function spreadReserved(
   frame: number,
   word1: number,
   word2: number,
+  vid: number,
 ): void {
   const { counters } = path;
   const base = port.counterBase;
@@ -149,16 +165,17 @@ function spreadReserved(
   const end = port.isUplink ? path.localCount : path.deliverableCount;
   let copies = 0;
   for (let i = 0; bit !== 0 && i < end; i++) {
-    if (passesReserved(path, port, path.deliverable[i]!, bit)) copies++;
+    if (passesReserved(path, port, path.deliverable[i]!, bit, vid)) copies++;
   }
   if (copies === 0) {
     counters[base + PORT.rxDroppedReserved]!++;
     return;
   }
   const low = (word1 >>> 16) | (word2 << 16);
-  const learned = path.fdb.learn(low, word2 >>> 16, port.index, path.now);
+  const high = vlanKey(path.fdb, low, word2 >>> 16, vid << 16, path.now);
+  const learned = path.fdb.learn(low, high, port.index, path.now);
   if (learned >= FDB_IN_USE) {
-    dropForeign(path, port, frame);
+    dropForeign(path, port, frame, vid << 16);
     return;
   }
   counters[base + PORT.rxMulticastFrames]!++;
@@ -167,11 +184,18 @@ function spreadReserved(
   const last = learned >= FDB_FULL ? path.localCount : end;
   for (let i = 0; i < last; i++) {
     const other = path.deliverable[i]!;
-    if (passesReserved(path, port, other, bit)) append(path, other, frame);
+    if (passesReserved(path, port, other, bit, vid)) append(path, other, frame);
   }
 }
 
 /** Whether a frame to a reserved address passes from one port to another. */
-function passesReserved(path: Datapath, port: Port, other: number, bit: number): boolean {
-  return other !== port.index && (path.ports[other]!.reservedMask & bit) !== 0;
+function passesReserved(
+  path: Datapath,
+  port: Port,
+  other: number,
+  bit: number,
+  vid: number,
+): boolean {
+  if (other === port.index || !isIn(path, other, vid)) return false;
+  return (path.ports[other]!.reservedMask & bit) !== 0;
 }

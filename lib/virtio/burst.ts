@@ -24,10 +24,15 @@ export const CHAIN_SEGMENTS_MAX = 32768;
  */
 export const BURST_BYTES_MAX: number = 2 ** 18;
 /**
- * Segments of frames taken start here. In front of each frame one stays free, for a private copy of
- * its headers (lib/offload/open.ts), but in a plain burst.
+ * Segments of frames taken start here. In front of each frame {@linkcode FREE_SEGMENTS} stay free, but
+ * in a plain burst.
  */
 export const TAKEN_SEGMENTS = 0;
+/**
+ * Of a frame: for a private copy of its headers (lib/offload/open.ts), and for what a VLAN tag moves
+ * out of its head (lib/switch/vlan/tags.ts).
+ */
+export const FREE_SEGMENTS = 2;
 /**
  * Segments of receive buffers being filled start here. The four runs must never meet, whatever a
  * chain looks like: a segment of another tenant's would be copied from. A chain has at most a
@@ -136,6 +141,31 @@ export function beginBurst(): void {
   form.plain = false;
   form.inOrder = false;
   form.offloads = false;
+}
+
+/** The segment of frame `frame`, in a burst whose frames have one each and free ones in front. */
+export function spacedSegment(frame: number): number {
+  return TAKEN_SEGMENTS + (FREE_SEGMENTS + 1) * frame + FREE_SEGMENTS;
+}
+
+/**
+ * The burst, each frame one segment without free ones in front, is a general one from now on, with
+ * them. Its frames stay what they are.
+ */
+export function spaceSegments(): void {
+  form.plain = false;
+  form.inOrder = false;
+  // From the last one on: none is overwritten before it has moved.
+  for (let frame = BURST_FRAMES - 1; frame >= 0; frame--) {
+    const from = TAKEN_SEGMENTS + frame;
+    const to = spacedSegment(frame);
+    const isEmpty = frameSegmentEnd[frame] === from;
+    segmentWindow[to] = segmentWindow[from]!;
+    segmentOffset[to] = segmentOffset[from]!;
+    segmentBytes[to] = segmentBytes[from]!;
+    frameSegment[frame] = to;
+    frameSegmentEnd[frame] = isEmpty ? to : to + 1;
+  }
 }
 
 /** Whether frames of the burst ask for offloads, as offloads.ts beside this has it; at first none. */

@@ -107,6 +107,15 @@ export function writeFrameOffloads(view: DataView, offset: number, frame: number
   );
 }
 
+/** Frame `frame`, which asks for something, has `bytes` more behind its addresses, or fewer. */
+export function shiftFrameOffloads(frame: number, bytes: number): void {
+  frameCsumStart[frame] = frameCsumStart[frame]! + bytes;
+  frameCsumEnd[frame] = frameCsumEnd[frame]! + bytes;
+  if ((frameOffloads[frame]! & OFFLOAD_CUTS) === 0) return;
+  frameHeaders[frame] = frameHeaders[frame]! + bytes;
+  frameNetwork[frame] = frameNetwork[frame]! + bytes;
+}
+
 /**
  * Bytes of the longest frame that comes of a large one when it is cut, for its MTU; -1: frame
  * `frame` is not to be cut.

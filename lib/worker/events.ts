@@ -46,7 +46,8 @@ export const EVENT = {
   stray: 5,
   /**
    * A MAC address moves faster than a guest can; `port` is where it is now, `vring` the number of
-   * the port it came from, `value` the address, see mac.ts. Precedes the removal of either port.
+   * the port it came from and PORTS_MAX times its VLAN, `value` the address, see mac.ts. Precedes the
+   * removal of either port.
    */
   macFlap: 6,
   /** A driver makes chains that go back unused; `value` is why, a number of bad_chain.ts. */

@@ -41,6 +41,7 @@ export class FlapNews {
     }
     if (this.#told[to]! >= this.#perSecond) return;
     this.#told[to]!++;
-    this.#events.write(this.#kind, to, from, macNumber(macLo, macHi));
+    const vid = macHi >>> 16;
+    this.#events.write(this.#kind, to, from + PORTS_MAX * vid, macNumber(macLo, macHi));
   }
 }

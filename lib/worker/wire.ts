@@ -15,6 +15,7 @@ import { PORT_COUNTERS } from "../switch/counters.ts";
 import { STORM_RATE_MAX } from "../switch/policy/storm.ts";
 import { LANE_KINDS } from "../switch/ports/lane_port.ts";
 import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
+import { VID_MAX, VLAN_WORDS } from "../switch/vlan/port_vlans.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
 import { ALL_OFFLOADS } from "../virtio/offloads.ts";
 import {
@@ -141,6 +142,15 @@ export const LOG = {
   /** The mapping, as `addMapping` numbered it. */
   mapping: MAPPING,
 } as const;
+/** VLANs of a port, as PortVlans (lib/switch/vlan/port_vlans.ts) has them. */
+export const VLANS = {
+  /** A bit for each VLAN, those of 32 in each word, the least first. */
+  members: list(WORD, VLAN_WORDS),
+  /** Of untagged frames; 0: they are in none. */
+  native: whole(0, VID_MAX),
+  /** What is in its frames is the matter of who is behind it. */
+  access: flag,
+} as const;
 /** A MAC address known on a port, as lib/base/mac.ts has them. */
 export const LEARNED_MAC = {
   /** Address bytes 0-3. */
@@ -159,6 +169,8 @@ export type VringRecord = Values<typeof RECORD>;
 export type VringStart = Values<typeof VRING_START>;
 /** A value of {@linkcode LOG}. */
 export type PlacedLog = Values<typeof LOG>;
+/** A value of {@linkcode VLANS}. */
+export type Vlans = Values<typeof VLANS>;
 /** A value of {@linkcode LEARNED_MAC}. */
 export type LearnedMac = Values<typeof LEARNED_MAC>;
 
@@ -264,6 +276,15 @@ export const COMMANDS = {
   flushFdb: command({}),
   /** It is an uplink, or no more: see Port.isUplink. At first none is. */
   setUplink: command({ port: PORT, on: flag }),
+  /**
+   * Every frame is in a VLAN from now on, or none is, as at first. Forgets every dynamic MAC address if
+   * that changes.
+   */
+  useVlans: command({ on: flag }),
+  /**
+   * The VLANs of a port; null: it says nothing of them, as at first. Forgets its dynamic MAC addresses.
+   */
+  setVlans: command({ port: PORT, vlans: maybe(record(VLANS)) }),
   /** Frames to unknown addresses go to uplinks alone, or to all ports as at first. */
   setUnknown: command({ toUplinks: flag }),
   /**

@@ -21,6 +21,7 @@ import {
   frameHead,
   frameSegment,
   frameSegmentEnd,
+  FREE_SEGMENTS,
   HEAD_BYTES,
   TAKEN_SEGMENTS,
 } from "../../lib/virtio/burst.ts";
@@ -76,7 +77,7 @@ export function patterned(length: number, seed = 0): Uint8Array {
 export function putFrames(frames: readonly BurstFrame[], memory: TestMemory): void {
   beginBurst();
   const heads = new Uint8Array(frameHead.buffer);
-  let segment = TAKEN_SEGMENTS;
+  let segment = TAKEN_SEGMENTS + FREE_SEGMENTS;
   let at = 1;
   for (const [frame, { bytes, cuts = [] }] of frames.entries()) {
     frameBytes[frame] = bytes.length;
@@ -95,6 +96,7 @@ export function putFrames(frames: readonly BurstFrame[], memory: TestMemory): vo
       from = end;
     }
     frameSegmentEnd[frame] = segment;
+    segment += FREE_SEGMENTS;
   }
 }
 

@@ -13,7 +13,7 @@ import {
   frameSegmentEnd,
   HEAD_BYTES,
   openFrames,
-  TAKEN_SEGMENTS,
+  spacedSegment,
 } from "../../lib/virtio/burst.ts";
 import {
   segmentBytes,
@@ -61,7 +61,7 @@ export class ScriptPort extends Port implements Source, Sink {
     beginBurst();
     let at = 0;
     for (const [frame, bytes] of frames.entries()) {
-      const segment = TAKEN_SEGMENTS + 2 * frame + 1;
+      const segment = spacedSegment(frame);
       for (const byte of bytes) view.setUint8(at++, byte);
       segmentWindow[segment] = window;
       segmentOffset[segment] = at - bytes.length;

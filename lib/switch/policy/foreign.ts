@@ -9,6 +9,7 @@
 import { frameHead, HEAD_WORDS } from "../../virtio/burst.ts";
 import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
+import { vlanKey } from "../decide.ts";
 import type { Port } from "../ports/port.ts";
 
 /** EtherTypes as they stand in a head's last word, low half. */
@@ -36,17 +37,21 @@ export function announces(frame: number): boolean {
   return type === ARP || type === RARP || type === VLAN || type === VLAN_SERVICE;
 }
 
-/** Drops a frame with a foreign source. */
-export function dropForeign(path: Datapath, port: Port, frame: number): void {
+/**
+ * Drops a frame with a foreign source.
+ * @param vlanBits the VLAN as keys of the FDB have it; 0: there are none
+ */
+export function dropForeign(path: Datapath, port: Port, frame: number, vlanBits: number): void {
   const { fdb, counters, now } = path;
   const at = frame * HEAD_WORDS;
   const low = (frameHead[at + 1]! >>> 16) | (frameHead[at + 2]! << 16);
   const high = frameHead[at + 2]! >>> 16;
   const mayBe = fdb.mayBe(low, high, port.index);
   counters[port.counterBase + (mayBe ? PORT.rxDroppedInUse : PORT.rxDroppedSpoofed)]!++;
-  if (mayBe && announces(frame)) fdb.announce(low, high, port.index, now);
-  const owner = fdb.lookup(low, high, now);
-  path.host.macForeign?.(low, high, owner < 0 ? port.index : owner, port.index);
+  const key = vlanKey(fdb, low, high, vlanBits, now);
+  if (mayBe && announces(frame)) fdb.announce(low, key, port.index, now);
+  const owner = fdb.lookup(low, key, now);
+  path.host.macForeign?.(low, key, owner < 0 ? port.index : owner, port.index);
 }
 
 /** Whether a frame of a port that learns nothing may have its source; otherwise drops it. */
@@ -54,6 +59,6 @@ export function maySend(path: Datapath, port: Port, frame: number): boolean {
   const at = frame * HEAD_WORDS;
   const low = (frameHead[at + 1]! >>> 16) | (frameHead[at + 2]! << 16);
   if (path.fdb.mayBe(low, frameHead[at + 2]! >>> 16, port.index)) return true;
-  dropForeign(path, port, frame);
+  dropForeign(path, port, frame, 0);
   return false;
 }

@@ -21,13 +21,14 @@
  * All three have the same bits, those of TUNSETOFFLOAD, so a TAP's `accepts` is what it was set to. A
  * source whose frames have no such header calls openFrames (burst.ts) instead and its frames ask for
  * nothing; a sink that accepts nothing never meets a frame that does. A source that makes its segments
- * itself leaves one free in front of each frame.
+ * itself leaves FREE_SEGMENTS of them free in front of each frame (burst.ts).
  *
  * @module
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
 import type { Storm } from "../policy/storm.ts";
+import { ALL_VLANS, type PortVlans } from "../vlan/port_vlans.ts";
 
 /**
  * Where frames come from: a transmit queue, or what an uplink receives. It is polled; each visit is
@@ -136,6 +137,8 @@ export abstract class Port {
   isLocked = false;
   /** Limits what it sends to many; null: nothing does. */
   storm: Storm | null = null;
+  /** VLANs that it is in; they say nothing while nobody has any (Datapath.hasVlans). */
+  vlans: PortVlans = ALL_VLANS;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */
   reservedMask = 0;
 

@@ -17,7 +17,7 @@ import {
   HEAD_BYTES,
   HEAD_WORDS,
   noteOffloads,
-  TAKEN_SEGMENTS,
+  spacedSegment,
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { copyBytes, WindowSet } from "../../virtio/memory/window.ts";
@@ -154,7 +154,7 @@ export class Park {
       const slot = (this.#first + frame) % PARK_FRAMES_MAX;
       const bytes = this.#bytes[slot]!;
       if (this.#asking > 0) this.#loadAsks(slot * ASKS_WORDS, frame);
-      const segment = TAKEN_SEGMENTS + frame;
+      const segment = spacedSegment(frame);
       frameBytes[frame] = bytes;
       for (let word = 0; word < HEAD_WORDS; word++) {
         frameHead[frame * HEAD_WORDS + word] = this.#head[slot * HEAD_WORDS + word]!;

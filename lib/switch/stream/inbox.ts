@@ -30,6 +30,7 @@ import {
   HEAD_BYTES,
   HEAD_WORDS,
   mayBePlain,
+  spaceSegments,
   TAKEN_SEGMENTS,
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
@@ -121,7 +122,10 @@ export class FrameInbox {
     if (frame === 0) return 0;
     // As plain.ts has it: frame `n` is segment `n`, and longer than its head.
     if (plain) beginPlainBurst();
-    else beginBurst();
+    else {
+      beginBurst();
+      spaceSegments();
+    }
     return frame;
   }
 

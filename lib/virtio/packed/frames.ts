@@ -24,6 +24,7 @@ import {
   frameSegment,
   frameSegmentEnd,
   frameSlots,
+  FREE_SEGMENTS,
   TAKEN_SEGMENTS,
 } from "../burst.ts";
 import {
@@ -80,7 +81,7 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
   if (left === 0) return 0;
   const { desc, size } = queue;
   let slot = queue.availSlot;
-  let segment = TAKEN_SEGMENTS + 1;
+  let segment = TAKEN_SEGMENTS + FREE_SEGMENTS;
   let taken = 0;
   let bytesLeft = BURST_BYTES_MAX;
   walk[WALK_STEPS] = STEPS_MAX;
@@ -119,7 +120,7 @@ export function takePacked(queue: PackedQueue, memory: GuestMemory, framesMax: n
     frameSegmentEnd[taken] = end;
     frameBytes[taken] = bytes;
     bytesLeft -= bytes;
-    segment = end + 1;
+    segment = end + FREE_SEGMENTS;
     taken++;
     left -= slots;
     slot += slots;

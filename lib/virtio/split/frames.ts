@@ -21,6 +21,7 @@ import {
   frameId,
   frameSegment,
   frameSegmentEnd,
+  FREE_SEGMENTS,
   TAKEN_SEGMENTS,
 } from "../burst.ts";
 import {
@@ -82,7 +83,7 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
   const count = available < framesMax ? available : framesMax;
   const { desc, heads, mask, size } = queue;
   const first = queue.lastAvail;
-  let segment = TAKEN_SEGMENTS + 1;
+  let segment = TAKEN_SEGMENTS + FREE_SEGMENTS;
   let taken = 0;
   let bytesLeft = BURST_BYTES_MAX;
   walk[WALK_STEPS] = STEPS_MAX;
@@ -118,7 +119,7 @@ export function takeSplit(queue: SplitQueue, memory: GuestMemory, framesMax: num
     frameSegmentEnd[taken] = last;
     frameBytes[taken] = walk[WALK_BYTES]!;
     bytesLeft -= walk[WALK_BYTES]!;
-    segment = last + 1;
+    segment = last + FREE_SEGMENTS;
     taken++;
   }
   queue.lastAvail = (first + taken) & 0xffff;

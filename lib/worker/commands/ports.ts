@@ -12,6 +12,7 @@ import { NOT_LINKED, type Port, type PortKind } from "../../switch/ports/port.ts
 import { composeRarp } from "../../switch/rarp.ts";
 import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
+import { ALL_VLANS, PortVlans } from "../../switch/vlan/port_vlans.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import { stopLanes } from "./lanes.ts";
@@ -32,6 +33,8 @@ export function portCommands(place: Place): Pick<
   | "expectMac"
   | "setUplink"
   | "setUnknown"
+  | "useVlans"
+  | "setVlans"
   | "flushPort"
   | "flushFdb"
 > {
@@ -59,6 +62,13 @@ export function portCommands(place: Place): Pick<
     },
     setUplink: ({ port, on }) => {
       place.port(port).isUplink = on;
+    },
+    useVlans: ({ on }) => path.setVlans(on),
+    setVlans: ({ port, vlans }) => {
+      place.port(port).vlans = vlans === null
+        ? ALL_VLANS
+        : new PortVlans(vlans.members, vlans.native, vlans.access);
+      path.fdb.flushPort(port);
     },
     setUnknown: ({ toUplinks }) => {
       path.unknownToUplinks = toUplinks;
@@ -106,6 +116,7 @@ function announce(place: Place, { port: index, macLo, macHi, flood }: Given<"ann
     forward(place.path, port, 1);
   } else if (port.linkedTo === NOT_LINKED) {
     // Of a linked port nothing is learned: others would reach it.
-    learnMoved(place.path, macLo, macHi, index, place.path.now);
+    const key = place.path.keyHigh(port, macLo, macHi & 0xffff);
+    if (key >= 0) learnMoved(place.path, macLo, key, index, place.path.now);
   }
 }

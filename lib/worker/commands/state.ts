@@ -31,7 +31,10 @@ function learnMacs(place: Place, { port: index, macs }: Given<"learnMacs">): num
   if (port.linkedTo !== NOT_LINKED || !port.adminUp) return 0;
   let learned = 0;
   for (const { macLo, macHi, ageSeconds } of macs) {
-    const outcome = learnMoved(place.path, macLo, macHi, port.index, now - ageSeconds);
+    // Learned by another switch, maybe in VLANs that are not the port's here.
+    const key = place.path.keyHigh(port, macLo, macHi);
+    if (key < 0) continue;
+    const outcome = learnMoved(place.path, macLo, key, port.index, now - ageSeconds);
     if (outcome < FDB_FULL) learned++;
   }
   return learned;

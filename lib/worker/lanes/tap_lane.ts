@@ -46,7 +46,7 @@ import {
   frameSegmentEnd,
   HEAD_BYTES,
   mayBePlain,
-  TAKEN_SEGMENTS,
+  spacedSegment,
 } from "../../virtio/burst.ts";
 import { segmentBytes, segmentOffset, segmentWindow } from "../../virtio/memory/guest_memory.ts";
 import { writeFrameOffloads } from "../../virtio/offloads.ts";
@@ -266,11 +266,11 @@ function openPlain(view: DataView, window: number, count: number): void {
   beginPlainBurst();
 }
 
-/** A segment each, and a free one in front of it for a private copy of headers. */
+/** A segment each, and free ones in front of it. */
 function openGeneral(window: number, count: number, may: number): void {
   beginBurst();
   for (let frame = 0; frame < count; frame++) {
-    const segment = TAKEN_SEGMENTS + 2 * frame + 1;
+    const segment = spacedSegment(frame);
     segmentWindow[segment] = window;
     segmentOffset[segment] = frame * SLOT_STRIDE;
     segmentBytes[segment] = frameBytes[frame]!;

@@ -33,9 +33,10 @@ function frame(offset: number, bytes: number): void {
 /** The first frame that waits: its first head word, and its rest. */
 function first(park: Park): [number | undefined, Uint8Array] {
   assert(park.load() > 0);
-  const view = windowView[segmentWindow[TAKEN_SEGMENTS] ?? 0] as DataView;
-  const at = segmentOffset[TAKEN_SEGMENTS] ?? 0;
-  const rest = new Uint8Array(view.buffer, view.byteOffset + at, segmentBytes[TAKEN_SEGMENTS]);
+  const segment = frameSegment[0] ?? 0;
+  const view = windowView[segmentWindow[segment] ?? 0] as DataView;
+  const at = segmentOffset[segment] ?? 0;
+  const rest = new Uint8Array(view.buffer, view.byteOffset + at, segmentBytes[segment]);
   return [frameHead[0], rest.slice()];
 }
 
