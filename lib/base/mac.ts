@@ -24,9 +24,9 @@ export function macNumber(low: number, high: number): number {
   return (high & 0xffff) * 2 ** 32 + (low >>> 0);
 }
 
-/** The address of {@linkcode macNumber}. */
-export function macOfNumber(number: number): Mac {
-  return { low: number | 0, high: Math.floor(number / 2 ** 32) };
+/** The address of {@linkcode macNumber}. @param vlan a VLAN id to be carried with it */
+export function macOfNumber(number: number, vlan = 0): Mac {
+  return { low: number | 0, high: Math.floor(number / 2 ** 32) | (vlan << 16) };
 }
 
 /** The two words of a MAC address written with colons or dashes, or null if it is none. */

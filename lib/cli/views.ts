@@ -72,6 +72,12 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
   );
 }
 
+function vlanFacts({ vlans }: PortStatus): [string, string][] {
+  if (vlans === null) return [];
+  if (vlans.access !== null) return [["vlans", `access ${vlans.access}`]];
+  return [["vlans", `trunk ${vlans.trunk}, native ${vlans.native ?? "none"}`]];
+}
+
 /** A name and what there is to say, a line each. */
 function facts(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -178,6 +184,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ...behindFacts(port),
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
+    ...vlanFacts(port),
     ["ring", ringText(port)],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
     [

@@ -58,7 +58,9 @@ export class MacFlaps {
   begin(mac: Mac, ports: readonly [string, string]): void {
     const [port, other] = ports;
     const address = formatMac(mac.low, mac.high);
-    const text = `${address} moves between ${port} and ${other} faster than a guest can`;
+    const vid = mac.high >>> 16;
+    const where = vid === 0 ? "" : ` of VLAN ${vid}`;
+    const text = `${address}${where} moves between ${port} and ${other} faster than a guest can`;
     for (const name of ports) this.#remember(name, { mac, text, ports });
     this.#timer ??= setTimeout(() => this.endWindow(), WINDOW_MS);
     if (!this.#mayTell(ports)) return;

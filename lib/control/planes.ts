@@ -83,6 +83,11 @@ export class Planes implements PlaneChoice {
     plane.thread.commands.setLink({ port: number, to: NOT_LINKED });
   }
 
+  /** Every frame is in a VLAN, or none is; see DataPlane.useVlans. */
+  useVlans(on: boolean): void {
+    for (const { thread } of this.all) thread.commands.useVlans({ on });
+  }
+
   /** Forgets every dynamic address. */
   flushFdb(): void {
     for (const { thread } of this.all) thread.commands.flushFdb();

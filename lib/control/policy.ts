@@ -9,6 +9,7 @@ import { reservedMask } from "../switch/reserved.ts";
 import type { DataPlane } from "../worker/wire.ts";
 import { isUplink } from "./config/port_targets.ts";
 import { staticMacs } from "./config/policy_options.ts";
+import { vlansOf } from "./config/port_vlans.ts";
 import { stormRates } from "./config/storm_option.ts";
 import type { Placed } from "./planes.ts";
 import { ControlError, type PortConfig } from "./types.ts";
@@ -42,8 +43,10 @@ export function unsetStatic(commands: DataPlane, mac: string): boolean {
 
 /** Puts in force what a new port's options say. @throws {ControlError} what it says cannot be */
 export function applyPolicy(placed: Placed, config: PortConfig): void {
-  for (const mac of staticMacs(config)) setStatic(placed, mac);
   const { commands } = placed.plane.thread;
+  const vlans = vlansOf(config);
+  if (vlans !== null) commands.setVlans({ port: placed.number, vlans });
+  for (const mac of staticMacs(config)) setStatic(placed, mac);
   if (isUplink(config)) commands.setUplink({ port: placed.number, on: true });
   commands.setStorm({ port: placed.number, ...stormRates(config) });
   if (config.forward) {

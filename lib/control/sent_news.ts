@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { PORTS_MAX } from "../base/limits.ts";
 import { formatMac, macOfNumber } from "../base/mac.ts";
 import { STORM_KINDS } from "../switch/policy/storm.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
@@ -39,11 +40,13 @@ export class SentNews {
     port: string | undefined,
     nameOf: (number: number) => string | undefined,
   ): boolean {
-    const { kind, vring: number, value } = event;
+    const { kind, vring, value } = event;
+    const number = vring % PORTS_MAX;
     if (kind === EVENT.macFlap) {
+      const mac = macOfNumber(value, Math.floor(vring / PORTS_MAX));
       const other = port === undefined ? undefined : nameOf(number);
       if (port === undefined || other === undefined) this.#flaps.beganAtNone();
-      else this.#flaps.begin(macOfNumber(value), [port, other]);
+      else this.#flaps.begin(mac, [port, other]);
       return true;
     }
     if (kind === EVENT.macForeign && port !== undefined) {

@@ -16,6 +16,7 @@ import type { Logger } from "./log.ts";
 import { SentNews } from "./sent_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
+import { saysVlans } from "./config/port_vlans.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
@@ -272,6 +273,21 @@ export class Switch implements SwitchControl {
     checkSandbox(config, this.#config.sandbox);
     this.#checkControlPath(config);
     this.#checkFdLimit(config);
+    try {
+      this.#make(config);
+    } finally {
+      this.#useVlans();
+    }
+    return this.portOrListener(config.name);
+  }
+
+  /** Frames are in VLANs as long as a port says so, or a listener whose ports may come. */
+  #useVlans(): void {
+    const all = [...this.#ports.values(), ...this.#listeners.values()];
+    this.#planes.useVlans(all.some(({ config }) => saysVlans(config)));
+  }
+
+  #make(config: PortConfig): void {
     if (config.kind !== undefined) this.#add(new UplinkPort(config, this.#context));
     else if (config.multi === undefined) this.#add(new SwitchPort(config, this.#context));
     else {
@@ -281,7 +297,6 @@ export class Switch implements SwitchControl {
       });
       this.#listeners.set(config.name, listener);
     }
-    return this.portOrListener(config.name);
   }
 
   #add(port: ServedPort): void {
@@ -327,11 +342,12 @@ export class Switch implements SwitchControl {
     if (listener) {
       listener.close();
       this.#listeners.delete(name);
-      return;
+    } else {
+      const port = this.#port(name);
+      for (const each of this.#listeners.values()) each.forget(name);
+      this.#remove(port);
     }
-    const port = this.#port(name);
-    for (const each of this.#listeners.values()) each.forget(name);
-    this.#remove(port);
+    this.#useVlans();
   }
 
   #remove(port: ServedPort): void {

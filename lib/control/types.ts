@@ -58,6 +58,12 @@ export interface PortConfig {
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */
   readonly announce?: boolean;
+  /** The one VLAN that it is in, its frames without tags, 1-4094. Excludes the next two. */
+  readonly access?: number;
+  /** VLANs that it is in, in order, such as `1-10,20`; all if only `native` is given. */
+  readonly trunk?: string;
+  /** Of these, the one of frames without tags; none if not given. */
+  readonly native?: number;
   /** It is an uplink, or not; see isUplink for what it is if it does not say. */
   readonly uplink?: boolean;
   /** Offloads behind this one are not offered; `uso` if not given: all. */

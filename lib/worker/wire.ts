@@ -282,7 +282,8 @@ export const COMMANDS = {
    */
   useVlans: command({ on: flag }),
   /**
-   * The VLANs of a port; null: it says nothing of them, as at first. Forgets its dynamic MAC addresses.
+   * The VLANs of a port; null: it says nothing of them, as at first. If it does, every frame is in one
+   * from now on (useVlans). Forgets its dynamic MAC addresses.
    */
   setVlans: command({ port: PORT, vlans: maybe(record(VLANS)) }),
   /** Frames to unknown addresses go to uplinks alone, or to all ports as at first. */

@@ -4,7 +4,17 @@
  * @module
  */
 import type { FdbStatus } from "../../control/types.ts";
-import { ask, asking, type CommandRow, MAC, MAYBE_PORT, PORT } from "../command.ts";
+import { checkVid } from "../../control/config/port_vlans.ts";
+import {
+  ask,
+  asking,
+  CLIENT_FLAGS,
+  type CommandRow,
+  MAC,
+  MAYBE_PORT,
+  PORT,
+  printing,
+} from "../command.ts";
 import { formatTable } from "../table.ts";
 
 /** The table of `fdb show`. */
@@ -23,15 +33,25 @@ export function fdbTable(entries: readonly FdbStatus[]): string {
 
 /** In the order help lists them. */
 export const FDB_COMMANDS: readonly CommandRow[] = [
-  asking(
+  printing(
     {
       words: ["fdb", "show"],
       brief: "list the MAC addresses that are known",
-      examples: ["vuswitch fdb show", "vuswitch fdb show -o json"],
+      examples: ["vuswitch fdb show", "vuswitch fdb show -o json", "vuswitch fdb show --vlan 10"],
+      flags: {
+        ...CLIENT_FLAGS,
+        vlan: { brief: "those of this VLAN alone", placeholder: "VID" },
+      },
     },
-    "fdb",
-    (flags) => ask(flags, "GET", "/v1/fdb"),
-    fdbTable,
+    () => ({
+      document: () => "fdb",
+      read: async (flags) => {
+        const vid = flags.vlan === undefined ? null : checkVid("--vlan", flags.vlan);
+        const entries = await ask<FdbStatus[]>(flags, "GET", "/v1/fdb");
+        return entries.filter(({ vlan }) => vid === null || vlan === vid);
+      },
+      draw: fdbTable,
+    }),
   ),
   asking(
     {

@@ -26,6 +26,7 @@ import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { readMac, readMacs } from "./policy_options.ts";
 import { readStorm, STORM_FORM, STORM_MEANING } from "./storm_option.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
+import { checkTrunk, checkVid } from "./port_vlans.ts";
 
 /** One option. */
 export interface PortOption {
@@ -254,6 +255,30 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     brief: "the guests' network of a port that is nat",
     meaning: "the guests' network of a port that is `nat`, see [NAT](nat.md); one that is free",
     read: (value) => ({ subnet: subnetText(readSubnet(value)) }),
+  },
+  access: {
+    form: "VID",
+    brief: "in this VLAN alone, frames to and from the guest without tags",
+    meaning:
+      "the one [VLAN](vlans.md) that the port is in, 1-4094: frames to and from the guest have " +
+      "no tag, and those of other VLANs never pass",
+    read: (value) => ({ access: checkVid("access", value) }),
+  },
+  trunk: {
+    form: "LIST",
+    brief: "in these VLANs, such as 1-10,20, frames with tags",
+    meaning:
+      "the [VLANs](vlans.md) that the port is in, such as `1-10,20`: frames have their tags; " +
+      "those without one are dropped, unless `native=` says where they belong",
+    read: (value) => ({ trunk: checkTrunk(value) }),
+  },
+  native: {
+    form: "VID",
+    brief: "of a trunk, the VLAN of frames without tags",
+    meaning:
+      "of a trunk, the VLAN of frames without tags, either way; without `trunk=` the port is " +
+      "in all VLANs",
+    read: (value) => ({ native: checkVid("native", value) }),
   },
   offer: {
     form: "WORD+…",

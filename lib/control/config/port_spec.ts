@@ -8,6 +8,7 @@ import { didYouMean } from "../../base/nearest.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 import { checkAddresses } from "./policy_options.ts";
 import { OPTION_NAMES, optionForm, readOptions } from "./port_options.ts";
+import { checkVlans } from "./port_vlans.ts";
 import { readTarget } from "./port_targets.ts";
 
 /** Names of ports. */
@@ -62,6 +63,7 @@ export function checkPort(port: PortConfig): PortConfig {
     );
   }
   checkAddresses(port);
+  checkVlans(port);
   return port;
 }
 
@@ -86,9 +88,21 @@ export function parsePortSpec(spec: string, socketDir: string): PortConfig {
   }
 }
 
+/** Numbers between commas belong to the list that they are in: `trunk=1-10,20`. */
+function joinLists(options: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const option of options) {
+    const list = joined.at(-1);
+    if (list?.startsWith("trunk=") && /^\s*\d[\d-]*$/.test(option)) {
+      joined[joined.length - 1] = `${list},${option.trim()}`;
+    } else joined.push(option);
+  }
+  return joined;
+}
+
 function splitOptions(options: readonly string[]): Record<string, string> {
   const table: Record<string, string> = {};
-  for (const option of options) {
+  for (const option of joinLists(options)) {
     const [name = "", ...values] = option.split("=");
     if (option.trim() === "") {
       throw new ControlError("invalid", "an option is empty: leave out the comma before it");

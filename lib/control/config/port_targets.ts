@@ -60,13 +60,16 @@ function readNothing(what: string): string {
   );
 }
 
+/** Options that mean the same whatever is behind a port. */
+const VLAN_OPTIONS = ["access", "trunk", "native"];
+
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {
   tap: {
     form: "DEVICE|/dev/tapN|fd=N",
     brief: "a TAP device of this host, which is made if there is none",
     meaning: "a TAP device of this host, see [uplinks](uplinks.md)",
-    options: ["mtu", "queues", "forward", "uplink", "static", "lock", "storm"],
+    options: ["mtu", "queues", "forward", "uplink", "static", "lock", "storm", ...VLAN_OPTIONS],
     read: readTap,
   },
   stream: {
@@ -75,7 +78,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a stream socket that puts a length in front of each frame, such as QEMU " +
       "with `-netdev stream` or passt, see [streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid"],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...VLAN_OPTIONS],
     read: readSocket("stream"),
   },
   seqpacket: {
@@ -84,14 +87,14 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a socket that keeps packets apart, one a frame, such as slirp4netns, see " +
       "[streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid"],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...VLAN_OPTIONS],
     read: readSocket("seqpacket"),
   },
   nat: {
     form: "",
     brief: "the internet by NAT, with DHCP and DNS for guests",
     meaning: "the internet by NAT, with DHCP and DNS for guests, see [NAT](nat.md)",
-    options: ["subnet", "mtu"],
+    options: ["subnet", "mtu", ...VLAN_OPTIONS],
     read: readNothing,
   },
 } as const satisfies Record<string, PortTarget>;

@@ -5,6 +5,7 @@
  */
 import { VRING_ROWS } from "../../switch/counter_rows.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
+import { VID_MAX } from "../../switch/vlan/port_vlans.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../base/limits.ts";
 import { PROBLEM_ROWS } from "../vhost_port/problem_codes.ts";
@@ -94,6 +95,12 @@ const NAT = record("the NAT behind it", {
   helperStarts: whole("how often it was started", 0),
 });
 
+const VLANS = record("its VLANs", {
+  access: maybe("it is a trunk", whole("the one that it is in, without tags", 1, VID_MAX)),
+  trunk: maybe("it is an access port", text("those that it is in, such as 1-10,20", /^[0-9,-]+$/)),
+  native: maybe("there are none", whole("of a trunk, that of frames without tags", 1, VID_MAX)),
+});
+
 const NO_FRONT_END = "no front-end is connected";
 
 /** Regions of guest memory that the front-end shared. */
@@ -149,6 +156,7 @@ const PORT_STATUS = named(
       "reserved addresses that pass, as in forward= of a port",
       text("a word, or the address' last byte"),
     ),
+    vlans: maybe("it says nothing of VLANs", VLANS),
     connects: whole("front-ends that connected since the port was added"),
     connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),
     linkSince: time("since when the link is what it is"),

@@ -4,6 +4,7 @@
  * @module
  */
 import { FDB_ROWS, onlyGrows, WORKER_ROWS } from "../../switch/counter_rows.ts";
+import { VID_MAX } from "../../switch/vlan/port_vlans.ts";
 import { PORTS_MAX } from "../../base/limits.ts";
 import {
   about,
@@ -39,9 +40,6 @@ import {
 import { PORT_SCHEMAS } from "./port.ts";
 
 const { PORT_STATUS, PROBLEM } = PORT_SCHEMAS;
-
-/** 802.1Q VLAN identifiers. */
-const VLAN_MAX = 4094;
 
 /** A listening socket that takes many front-ends. */
 const LISTENER_STATUS = named(
@@ -81,7 +79,11 @@ const FDB_STATUS = named(
   record("an address and where it is", {
     mac: text("MAC address", MAC),
     port: portName("where it lives"),
-    vlan: whole("VLAN identifier; 0: no tag", 0, VLAN_MAX),
+    vlan: whole(
+      "VLAN identifier; 0: of a static one, all of its port; there are no VLANs",
+      0,
+      VID_MAX,
+    ),
     state: code("how it got here", [["dynamic", "learned"], [
       "static",
       "an operator put it there: it neither ages nor moves",

@@ -5,6 +5,7 @@
  */
 import type { PortRelations } from "../served_port.ts";
 import { isSocketTarget, isUplink } from "../config/port_targets.ts";
+import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
 import type { UplinkFacts } from "./uplink.ts";
@@ -64,6 +65,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     nat: uplink.nat,
     mtu: facts.mtu,
     forward: config.forward ?? [],
+    vlans: vlanStatus(config),
     ...history.status,
     counters: facts.counters,
     problems: [...uplink.problems, ...relations.problems],

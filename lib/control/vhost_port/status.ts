@@ -8,6 +8,7 @@ import { featureNames, protocolFeatureNames } from "../../vhost/features/bits.ts
 import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
 import { isUplink } from "../config/port_targets.ts";
+import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
 import { portVerdict } from "./verdict.ts";
@@ -100,6 +101,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     nat: null,
     mtu: facts.mtu,
     forward: config.forward ?? [],
+    vlans: vlanStatus(config),
     ...history.status,
     counters: facts.counters,
     problems: [...facts.problems, ...facts.relations.problems],

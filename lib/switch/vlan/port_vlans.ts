@@ -38,7 +38,7 @@ export class PortVlans {
   readonly isAccess: boolean;
 
   /**
-   * @param members a bit for each VLAN, those of 32 in each word, the least first
+   * A port in these VLANs. @param members a bit for each VLAN, those of 32 in each word, the least first
    * @param native one of them, or {@linkcode NO_NATIVE}
    */
   constructor(members: ArrayLike<number>, native: number, isAccess: boolean) {

@@ -65,6 +65,7 @@ export function portCommands(place: Place): Pick<
     },
     useVlans: ({ on }) => path.setVlans(on),
     setVlans: ({ port, vlans }) => {
+      if (vlans !== null) path.setVlans(true);
       place.port(port).vlans = vlans === null
         ? ALL_VLANS
         : new PortVlans(vlans.members, vlans.native, vlans.access);

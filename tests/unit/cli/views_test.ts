@@ -37,7 +37,7 @@ Deno.test("vring show says how many chains were bad, beside what became of the r
 function port(problems: readonly string[], more: Partial<PortStatus> = {}): PortStatus {
   return {
     ...{ name: "vm1", link: "up", admin: "up", linkedTo: null, mode: "listen", queuePairs: 1 },
-    ...{ kind: "vhost", device: null },
+    ...{ kind: "vhost", device: null, vlans: null },
     ...{ ring: "split/256", mtu: null, counters: {}, peer: null, socket: "vm1.sock", retry: null },
     ...{ lastError: null, errors: {}, featureNames: [], protocolFeatureNames: [], memory: [] },
     problems: problems.map((code) => ({ code, text: "a guest", hint: "mend it (both)" })),
@@ -58,6 +58,15 @@ Deno.test("port list says what is wrong with a port that is up; port show says i
 Deno.test("port show counts one queue pair and several", () => {
   assert.match(portView(port([])), /^ring +split\/256, 1 queue pair, mtu any$/m);
   assert.match(portView(port([], { queuePairs: 2, mtu: 1500 })), /, 2 queue pairs, mtu 1500$/m);
+});
+
+Deno.test("port show says what VLANs a port is in, if it says so itself", () => {
+  const line = (vlans: PortStatus["vlans"]): string | undefined =>
+    /^vlans +(.*)$/m.exec(portView(port([], { vlans })))?.[1];
+  assert.equal(line(null), undefined);
+  assert.equal(line({ access: 10, trunk: null, native: null }), "access 10");
+  assert.equal(line({ access: null, trunk: "1-3,7", native: null }), "trunk 1-3,7, native none");
+  assert.equal(line({ access: null, trunk: "7", native: 7 }), "trunk 7, native 7");
 });
 
 Deno.test("a column of numbers goes right, with dashes for what has none; one of words or dashes left", () => {

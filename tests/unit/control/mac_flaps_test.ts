@@ -45,6 +45,12 @@ Deno.test("a flap's line names the address and both ports", () => {
   assert.equal(bench.lines.length, 1, "nothing more to say");
 });
 
+Deno.test("a flap in a VLAN names it", () => {
+  using bench = new Bench();
+  bench.flaps.begin({ low: 0x0a005452, high: 10 << 16 }, ["vm1", "vm2"]);
+  assert.match(bench.lines[0] ?? "", /: 52:54:00:0a:00:00 of VLAN 10 moves between vm1 and vm2 /);
+});
+
 Deno.test("a pair of ports has two lines a minute, the others are one number", () => {
   using bench = new Bench();
   for (let mac = 0; mac < 4096; mac++) {

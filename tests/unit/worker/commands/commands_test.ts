@@ -9,6 +9,7 @@ import { VhostPort } from "../../../../lib/switch/ports/vhost_port.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 import type { Commands } from "../../../../lib/worker/commands/mod.ts";
 import type { Command, Given, Result } from "../../../../lib/worker/wire.ts";
+import { vlanWords } from "../../../../lib/switch/vlan/port_vlans.ts";
 import { LOG_OFF, RING_OK } from "../../../../lib/virtio/ring.ts";
 import { BYTES, makeCommands, MappedPort } from "./mapped_port.ts";
 
@@ -154,4 +155,54 @@ Deno.test("a port that is removed takes its part in a flap with it", () => {
     flap();
     assert.equal(fdb.counters().flaps, again, "another one is told again");
   }
+});
+
+/** VLANs of a port, as commands have them. */
+function vlans(
+  vids: readonly number[],
+  native: number,
+  access: boolean,
+): Given<"setVlans">["vlans"] {
+  return { members: [...vlanWords(vids.map((vid) => [vid, vid]))], native, access };
+}
+
+/** Port and VLAN of the FDB's entries. */
+function places({ path }: Bench): string[] {
+  return Array.from(path.fdb.entries(0), ({ port, macHi }) => `${port} in ${macHi >>> 16}`).sort();
+}
+
+Deno.test("the first port with VLANs forgets all addresses, the next ones their own", () => {
+  const bench = new Bench();
+  bench.run("announce", { port: 0, ...MAC, flood: false });
+  assert.deepEqual(places(bench), ["0 in 0"]);
+  bench.run("setVlans", { port: 1, vlans: vlans([10], 10, true) });
+  assert.deepEqual(places(bench), []);
+  for (const port of [0, 1]) bench.run("announce", { port, ...MAC, flood: false });
+  assert.deepEqual(places(bench), ["0 in 1", "1 in 10"], "one address, two VLANs");
+  bench.run("setVlans", { port: 1, vlans: vlans([20], 20, true) });
+  assert.deepEqual(places(bench), ["0 in 1"]);
+  bench.run("useVlans", { on: true });
+  assert.deepEqual(places(bench), ["0 in 1"], "nothing changes");
+  bench.run("useVlans", { on: false });
+  assert.deepEqual(places(bench), []);
+});
+
+Deno.test("a guest that has moved is learned in the VLAN of its untagged frames, if there is one", () => {
+  const bench = new Bench();
+  bench.run("setVlans", { port: 0, vlans: vlans([10, 20], 20, false) });
+  bench.run("setVlans", { port: 1, vlans: vlans([10, 20], 0, false) });
+  for (const flood of [false, true]) {
+    for (const port of [0, 1]) bench.run("announce", { port, ...MAC, flood });
+    assert.deepEqual(places(bench), ["0 in 20"]);
+  }
+});
+
+Deno.test("addresses of another switch are learned in VLANs that the port is in here", () => {
+  const bench = new Bench();
+  const macs = [0, 1, 10, 20].map((vid) => ({ macLo: 2, macHi: vid << 16, ageSeconds: 0 }));
+  assert.equal(bench.run("learnMacs", { port: 0, macs }), 4);
+  assert.deepEqual(places(bench), ["0 in 0"], "without VLANs they are one");
+  bench.run("setVlans", { port: 0, vlans: vlans([10], 10, true) });
+  assert.equal(bench.run("learnMacs", { port: 0, macs }), 2);
+  assert.deepEqual(places(bench), ["0 in 10"], "those of VLAN 10 and of none");
 });
