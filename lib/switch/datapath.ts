@@ -54,7 +54,7 @@ import { beginAdapting, beginHanding, deliverAdapted, noteHanded } from "./adapt
 import { Announcer } from "./announcer.ts";
 import { handClosely, isCrumbled, readFirst, UNWATCHED, type VisitWatch } from "./closely.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
-import { decide, vlanKey } from "./decide.ts";
+import { decide } from "./decide.ts";
 import type { Fdb } from "./fdb.ts";
 import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
@@ -64,6 +64,7 @@ import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
 import { DROP, spread } from "./spread.ts";
 import type { Vring } from "./ports/vring.ts";
+import { vlanKey } from "./vlan/key.ts";
 import { classifyVlans, isPlainLink, keepInVlans, listLinkedVlans } from "./vlan/ways.ts";
 
 /** What the datapath needs from its thread. */

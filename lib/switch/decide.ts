@@ -6,6 +6,7 @@
  */
 import { type Fdb, FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { DROP, FOREIGN, REFUSED, RESERVED } from "./spread.ts";
+import { vlanKey } from "./vlan/key.ts";
 
 /** First word and the rest of 01-80-C2-00-00-0x; see reserved.ts. */
 const RESERVED_WORD = 0x00c28001;
@@ -37,19 +38,4 @@ export function decide(
   if (learned >= FDB_FULL) return learned >= FDB_IN_USE ? FOREIGN : REFUSED;
   if ((word0 & 1) !== 0) return FLOOD;
   return fdb.lookup(word0, vlanKey(fdb, word0, rest, vlanBits, now), now);
-}
-
-/**
- * The upper half of an address in a VLAN, as the FDB has it. One that is static is so in all VLANs of
- * its port, and stands there without any: nothing else does, where there are VLANs.
- * @param vlanBits 0: there are none
- */
-export function vlanKey(
-  fdb: Fdb,
-  low: number,
-  high: number,
-  vlanBits: number,
-  now: number,
-): number {
-  return vlanBits === 0 || fdb.lookup(low, high, now) >= 0 ? high : high | vlanBits;
 }

@@ -8,11 +8,11 @@
 import { BURST_FRAMES } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
-import { vlanKey } from "./decide.ts";
 import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { dropForeign } from "./policy/foreign.ts";
 import { BROADCAST, MULTICAST, UNKNOWN } from "./policy/storm.ts";
 import type { Port } from "./ports/port.ts";
+import { vlanKey } from "./vlan/key.ts";
 
 /** Instead of a port: nowhere, its source is nobody's address. */
 export const DROP: number = -2;

@@ -9,8 +9,8 @@
 import { frameHead, HEAD_WORDS } from "../../virtio/burst.ts";
 import { PORT } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
-import { vlanKey } from "../decide.ts";
 import type { Port } from "../ports/port.ts";
+import { vlanKey } from "../vlan/key.ts";
 
 /** EtherTypes as they stand in a head's last word, low half. */
 const ARP = 0x0608;

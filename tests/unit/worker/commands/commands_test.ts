@@ -206,3 +206,20 @@ Deno.test("addresses of another switch are learned in VLANs that the port is in 
   assert.equal(bench.run("learnMacs", { port: 0, macs }), 2);
   assert.deepEqual(places(bench), ["0 in 10"], "those of VLAN 10 and of none");
 });
+
+Deno.test("a static address is so in all VLANs of its port, and in none of another's", () => {
+  const bench = new Bench();
+  bench.run("setVlans", { port: 0, vlans: vlans([10, 20], 10, false) });
+  bench.run("setVlans", { port: 1, vlans: vlans([10], 10, true) });
+  bench.run("setLock", { port: 0, on: true });
+  assert.equal(bench.run("setStatic", { port: 0, ...MAC }), "done");
+  const macs = [10, 20].map((vid) => ({
+    ...MAC,
+    macHi: MAC.macHi | (vid << 16),
+    ageSeconds: 0,
+  }));
+  assert.equal(bench.run("learnMacs", { port: 0, macs }), 2);
+  assert.equal(bench.run("learnMacs", { port: 1, macs }), 0, "nowhere else");
+  bench.run("announce", { port: 1, ...MAC, flood: true });
+  assert.deepEqual(places(bench), ["0 in 0"]);
+});
