@@ -134,6 +134,11 @@ export const PORT_ROWS = [
     "frames",
     "the guest had no receive buffer: it is too slow, or does not run",
   ],
+  [
+    "txDroppedShare",
+    "frames",
+    "the guest had too little room, and the sender had more than its share of it",
+  ],
   ["txCompleted", "frames", "checksums completed for the guest, which does not take them begun"],
   [
     "txCut",

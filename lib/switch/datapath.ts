@@ -60,6 +60,7 @@ import { flowHash } from "./flow.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
+import { beginSharing, senderShare } from "./policy/sharing.ts";
 import { NOT_LINKED, type Port, type Sink, type Source } from "./ports/port.ts";
 import { cutFits, refuses } from "./refuse.ts";
 import { DROP, spread } from "./spread.ts";
@@ -316,8 +317,11 @@ function deliverListed(path: Datapath, destination: number, from: Port | null): 
     : keepFitting(path, port, start, listed);
   if (count === 0) return;
   if (port.tap !== null) hand(path, port.tap, path.list, start, count);
-  if (port.receivers.length === 1) hand(path, port.receivers[0]!, path.list, start, count);
-  else shareOut(path, port, start, count);
+  const without = path.counters[port.counterBase + PORT.txDroppedNoBuffer];
+  if (port.receivers.length === 1) {
+    handShared(path, port.receivers[0]!, path.list, start, count, from);
+  } else shareOut(path, port, start, count, from);
+  if (path.counters[port.counterBase + PORT.txDroppedNoBuffer] !== without) beginSharing(port);
 }
 
 /** Whether frames of one uplink stand listed for another, which is not linked with it: they stay. */
@@ -351,8 +355,30 @@ function handOn(
   else sink.deliver(path, list, start, count);
 }
 
+/** Frames for a receiver: all, or if it has too little room those that are the sender's share. */
+function handShared(
+  path: Datapath,
+  sink: Sink,
+  list: Uint16Array,
+  start: number,
+  count: number,
+  from: Port | null,
+): void {
+  const { port } = sink;
+  const admitted = port.fairShare === null || from === null
+    ? count
+    : senderShare(path, port, sink, list, start, count, from);
+  if (admitted > 0) hand(path, sink, list, start, admitted);
+}
+
 /** Frames for a port with several receive queues: each queue those of its flows, in order. */
-function shareOut(path: Datapath, port: Port, start: number, count: number): void {
+function shareOut(
+  path: Datapath,
+  port: Port,
+  start: number,
+  count: number,
+  from: Port | null,
+): void {
   const { list, share, shareOf } = path;
   const queues = port.receivers.length;
   for (let i = 0; i < count; i++) shareOf[i] = (flowHash(list[start + i]!) >>> 0) % queues;
@@ -361,7 +387,7 @@ function shareOut(path: Datapath, port: Port, start: number, count: number): voi
     for (let i = 0; i < count; i++) {
       if (shareOf[i] === queue) share[part++] = list[start + i]!;
     }
-    if (part > 0) hand(path, port.receivers[queue]!, share, 0, part);
+    if (part > 0) handShared(path, port.receivers[queue]!, share, 0, part, from);
   }
 }
 

@@ -24,7 +24,13 @@ import { NOT_PLAIN } from "./plain.ts";
 import { deliverPlainPacked, takePlainPacked } from "./packed/plain.ts";
 import { finishPacked } from "./packed/used.ts";
 import { PackedJournal } from "./packed/journal.ts";
-import { packedHasWork, PackedQueue, packedSetKicks, packedWantsCall } from "./packed/queue.ts";
+import {
+  availableSlots,
+  packedHasWork,
+  PackedQueue,
+  packedSetKicks,
+  packedWantsCall,
+} from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
 import { deliverSplit, takeSplit } from "./split/frames.ts";
 import { finishSplit } from "./split/used.ts";
@@ -32,6 +38,7 @@ import { deliverPlainSplit, takePlainSplit } from "./split/plain.ts";
 import {
   splitHasWork,
   SplitQueue,
+  splitRoom,
   splitServeAgain,
   splitSetKicks,
   splitWantsCall,
@@ -84,6 +91,8 @@ export interface Virtqueue extends BadChains {
   setKicks(wanted: boolean): void;
   /** Whether the driver has made anything available. */
   hasWork(): boolean;
+  /** Chains that the driver has made available, as far as `most`; of a packed ring, slots of them. */
+  room(most: number): number;
 
   /** Where the queue stands, for GET_VRING_BASE. */
   position(): VringPosition;
@@ -133,6 +142,9 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
   }
   hasWork(): boolean {
     return splitHasWork(this);
+  }
+  room(most: number): number {
+    return Math.min(most, splitRoom(this));
   }
   lookAhead(memory: GuestMemory, iotlb: Iotlb, chains: number, bytes: number, ask: Ask): void {
     lookAheadSplit(this, memory, iotlb, chains, bytes, ask);
@@ -188,6 +200,9 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
   }
   hasWork(): boolean {
     return packedHasWork(this);
+  }
+  room(most: number): number {
+    return availableSlots(this, most);
   }
   lookAhead(memory: GuestMemory, iotlb: Iotlb, chains: number, bytes: number, ask: Ask): void {
     lookAheadPacked(this, memory, iotlb, chains, bytes, ask);

@@ -27,6 +27,7 @@
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
+import type { FairShare } from "../policy/fair_share.ts";
 import type { Storm } from "../policy/storm.ts";
 import { ALL_VLANS, type PortVlans } from "../vlan/port_vlans.ts";
 
@@ -72,6 +73,8 @@ export interface Sink {
    * @param list frame numbers, from `start` on, `count` of them, at least one
    */
   deliver(path: Datapath, list: Uint16Array, start: number, count: number): void;
+  /** Frames that there is room for now, as far as `most`; nothing: nobody can tell, or there always is. */
+  room?(most: number): number;
 }
 
 /**
@@ -135,6 +138,8 @@ export abstract class Port {
   isUplink = false;
   /** Only static addresses of its own may be sources of its frames. */
   isLocked = false;
+  /** Shares its room among senders; null: there is enough. */
+  fairShare: FairShare | null = null;
   /** Limits what it sends to many; null: nothing does. */
   storm: Storm | null = null;
   /** VLANs that it is in; they say nothing while nobody has any (Datapath.hasVlans). */

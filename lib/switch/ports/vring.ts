@@ -148,6 +148,10 @@ export class Vring implements Source, Sink {
     return wanted && queue.hasWork();
   }
 
+  room(most: number): number {
+    return this.queue.broken === RING_OK ? this.queue.room(most) : most;
+  }
+
   /** Fills receive buffers, or keeps the frames while it waits for a translation. */
   deliver(path: Datapath, list: Uint16Array, start: number, count: number): void {
     let done = 0;

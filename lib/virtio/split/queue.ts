@@ -228,6 +228,11 @@ export function splitHasWork(queue: SplitQueue): boolean {
   return Atomics.load(queue.avail, AVAIL_IDX) !== queue.lastAvail;
 }
 
+/** Chains that the driver has made available, and that were not taken. */
+export function splitRoom(queue: SplitQueue): number {
+  return (Atomics.load(queue.avail, AVAIL_IDX) - queue.lastAvail) & 0xffff;
+}
+
 /**
  * Whether the driver wants a call for what was published since the last question. The used index
  * was stored with Atomics before: that store must not be overtaken by the loads here, or a wake-up

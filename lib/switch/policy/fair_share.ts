@@ -1,0 +1,105 @@
+// HOT
+// deno-lint-ignore-file no-non-null-assertion
+/**
+ * A fair share of a receiver's ring for each sender, while there is too little room in it.
+ *
+ * Whoever is first fills a ring, and a flooder always is: the few frames of others met a ring without
+ * buffers. So from the moment on that a frame found none, and until none was dropped for CALM_MS,
+ * senders that have more than their part of what a port gets leave room for the others:
+ *
+ * - A sender is heavy if it had 1 / (n + 1) of the frames of late or more, n being the senders there
+ *   are. So those that share a ring evenly are all heavy, and one alone is.
+ * - A heavy one takes its n-th part of the room there is, less a part of the most room that there was
+ *   of late: a quarter, or a sixteenth where all senders are heavy. What is beyond that is dropped (`txDroppedShare`).
+ * - Any other one takes what it finds.
+ *
+ * Of late: counts are halved every HALVE_MS. A frame counts, and takes room, as its buffers of 2 KiB.
+ * Nothing of this is looked at for a port that has room.
+ *
+ * @module
+ */
+import { PORTS_MAX } from "../../base/limits.ts";
+import { BURST_FRAMES, frameBytes } from "../../virtio/burst.ts";
+import { clock } from "./clock.ts";
+
+const CALM_MS = 1000;
+const HALVE_MS = 10;
+/** Part of the room that is left to others, while there are any: a quarter; and if not, a sixteenth. */
+const LEFT_SHIFT = 2;
+const LEFT_SHIFT_ALONE = 4;
+/** Others are there for so long after their last frame, ms. */
+const LIGHT_MS = 100;
+/** The most room of late is forgotten by a quarter each time. */
+const FORGET_SHIFT = 2;
+/** Bytes of a buffer, as a power of 2. */
+const BUFFER_SHIFT = 11;
+
+/** The senders to one receiver. Data-plane thread only. */
+export class FairShare {
+  readonly #had = new Float64Array(PORTS_MAX);
+  #all = 0;
+  #senders = 0;
+  #roomMost = 0;
+  #lightMs = -LIGHT_MS;
+  #droppedMs = clock.ms;
+  #halvedMs = clock.ms;
+
+  /** A frame found no room. */
+  dropped(): void {
+    this.#droppedMs = clock.ms;
+  }
+
+  /** Whether there was room for so long that nobody need share. */
+  get isCalm(): boolean {
+    return clock.ms - this.#droppedMs > CALM_MS;
+  }
+
+  /**
+   * How many of a sender's frames may go to the receiver, the first ones.
+   * @param room buffers that are there, as far as {@linkcode roomMost} asks
+   */
+  admits(sender: number, room: number, list: Uint16Array, start: number, count: number): number {
+    if (clock.ms - this.#halvedMs >= HALVE_MS) this.#halve();
+    this.#roomMost = Math.max(this.#roomMost, room);
+    const had = this.#had[sender]!;
+    if (had === 0) this.#senders++;
+    let left = room;
+    if ((had + count) * (this.#senders + 1) >= this.#all + count) {
+      const alone = clock.ms - this.#lightMs >= LIGHT_MS;
+      const free = room - (this.#roomMost >> (alone ? LEFT_SHIFT_ALONE : LEFT_SHIFT));
+      left = Math.max(0, Math.floor(free / this.#senders));
+    } else this.#lightMs = clock.ms;
+    let taken = 0;
+    let cost = 0;
+    while (taken < count) {
+      const next = cost + 1 + (frameBytes[list[start + taken]!]! >> BUFFER_SHIFT);
+      // What finds no room at all is dropped where it was always dropped.
+      if (next > left && left < room) break;
+      cost = next;
+      taken++;
+    }
+    this.#had[sender]! += Math.max(cost, 1);
+    this.#all += Math.max(cost, 1);
+    return taken;
+  }
+
+  /** Buffers that must be looked for, at most. */
+  roomMost(count: number): number {
+    return (count + BURST_FRAMES) * Math.max(2, this.#senders);
+  }
+
+  #halve(): void {
+    this.#halvedMs = clock.ms;
+    // To the last one: a driver may have few buffers from now on.
+    this.#roomMost = Math.max(0, this.#roomMost - 1 - (this.#roomMost >> FORGET_SHIFT));
+    this.#all = 0;
+    this.#senders = 0;
+    for (let sender = 0; sender < PORTS_MAX; sender++) {
+      const had = this.#had[sender]! / 2;
+      this.#had[sender] = had < 0.5 ? 0 : had;
+      if (had < 0.5) continue;
+      this.#all += had;
+      this.#senders++;
+    }
+  }
+}
