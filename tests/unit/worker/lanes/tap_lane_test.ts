@@ -4,9 +4,13 @@ import {
   addressOf,
   closeFd,
   copyMemory,
+  createMemoryFile,
+  Mapping,
   prepareFrameSocket,
   send,
   socketPair,
+  truncateFd,
+  viewMemory,
 } from "../../../../ffi/mod.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../../../../lib/base/limits.ts";
 import { PORT, portBase } from "../../../../lib/switch/counters.ts";
@@ -17,6 +21,18 @@ import {
   LanePort,
   TAP_HEADER_BYTES,
 } from "../../../../lib/switch/ports/lane_port.ts";
+import {
+  beginBurst,
+  frameBytes,
+  frameSegment,
+  frameSegmentEnd,
+  TAKEN_SEGMENTS,
+} from "../../../../lib/virtio/burst.ts";
+import {
+  segmentBytes,
+  segmentOffset,
+  segmentWindow,
+} from "../../../../lib/virtio/memory/guest_memory.ts";
 import { useHostAddress, useHostCopy, WindowSet } from "../../../../lib/virtio/memory/window.ts";
 import { ALL_OFFLOADS, NO_OFFLOADS } from "../../../../lib/virtio/offloads.ts";
 import { makeLane } from "../../../../lib/worker/lanes/mod.ts";
@@ -112,6 +128,35 @@ Deno.test("a device pays for what is made of its frames as a whole, however many
     lane.release?.();
     [fd, peer].forEach(closeFd);
   }
+});
+
+Deno.test("a frame whose memory the kernel does not find is its sender's fault", () => {
+  const [from, to] = [makePort("tap", 0, NO_OFFLOADS), makePort("tap", 1, NO_OFFLOADS)];
+  const path = makeDatapath([from.port, to.port]);
+  const file = createMemoryFile("guest", 8192, 0);
+  const mapping = Mapping.map(file, 0, 8192);
+  const windows = WindowSet.over(viewMemory(mapping.address, 8192));
+  truncateFd(file, 4096);
+  let lost = 0;
+  path.sender = Object.assign(from.lane, { losePage: () => void lost++ });
+  const list = Uint16Array.of(0);
+  for (const offset of [0, 4096]) {
+    beginBurst();
+    frameBytes[0] = 116;
+    frameSegment[0] = TAKEN_SEGMENTS;
+    frameSegmentEnd[0] = TAKEN_SEGMENTS + 1;
+    segmentWindow[TAKEN_SEGMENTS] = windows.window(offset);
+    segmentOffset[TAKEN_SEGMENTS] = offset;
+    segmentBytes[TAKEN_SEGMENTS] = 100;
+    to.lane.deliver(path, list, 0, 1);
+    assert.equal(lost, offset === 0 ? 0 : 1);
+  }
+  const count = (name: keyof typeof PORT): number | undefined =>
+    path.counters[to.port.counterBase + PORT[name]];
+  assert.deepEqual([count("txFrames"), count("txDroppedUplinkRefused")], [1, 1]);
+  windows.release();
+  mapping.unmap();
+  for (const fd of [file, from.fd, from.peer, to.fd, to.peer]) closeFd(fd);
 });
 
 Deno.test("there are windows for lanes where every receive queue there can be has one", () => {
