@@ -15,9 +15,7 @@ import {
   addRegion,
   type BadFile,
   FullFileSystem,
-  giganticWithoutPages,
   hugeTruncated,
-  hugeWithoutPages,
   truncated,
 } from "../harness/bad_pages.ts";
 import { Bed } from "../harness/bed.ts";
@@ -68,8 +66,6 @@ Deno.test("pages that cannot be had end their own port", async (t) => {
   const step = steps(t, siege);
   const kinds: readonly (readonly [string, () => BadFile | null])[] = [
     ["of a truncated memfd", truncated],
-    ["of huge pages that there are not", hugeWithoutPages],
-    ["of gigantic pages that there are not", giganticWithoutPages],
     ["of a truncated file of huge pages", hugeTruncated],
   ];
   for (const [name, make] of kinds) {
@@ -84,10 +80,15 @@ Deno.test("pages that cannot be had end their own port", async (t) => {
       closeFd(file.fd);
     });
   }
-  using full = FullFileSystem.mount();
-  if (full !== null) {
-    await step("a frame sent from a hole of a full file system", "bad-page", async () => {
+  for (const kind of ["tmpfs", "hugetlbfs"] as const) {
+    using full = FullFileSystem.mount(kind);
+    if (full === null) continue;
+    const name = `of a full ${kind}`;
+    await step(`a frame sent from a page ${name}`, "bad-page", async () => {
       await sends(siege, full.file(), true);
+    });
+    await step(`a frame received into a page ${name}`, "bad-page", async () => {
+      await receives(siege, full.file());
     });
   }
   assert.match(

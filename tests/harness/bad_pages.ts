@@ -46,7 +46,10 @@ export function truncated(sizeBytes = 4 * MIB): BadFile {
   return { fd, sizeBytes, spoil: () => truncateFd(fd, 0) };
 }
 
-/** Huge pages that nobody reserved, and a file that nobody can shrink. @param bits of a page's size */
+/**
+ * Huge pages that nobody reserved, and a file that nobody can shrink.
+ * @param bits of a page's size, as a power of two
+ */
 function hugeWithout(bits: number, sizeBytes: number): BadFile | null {
   const size = (bits << MFD_HUGE_SHIFT) >>> 0;
   const fd = memfd("guest-bad", sizeBytes, MFD_HUGETLB | MFD_ALLOW_SEALING | size);
@@ -55,14 +58,12 @@ function hugeWithout(bits: number, sizeBytes: number): BadFile | null {
   return { fd, sizeBytes, spoil: () => {} };
 }
 
-/** As `hugeWithout` has it, of 2 MiB. */
+/**
+ * The same, of 1 GiB, or of 2 MiB: of these there may be some the next moment, for a test that runs
+ * beside this one.
+ */
 export function hugeWithoutPages(): BadFile | null {
-  return hugeWithout(21, 4 * MIB);
-}
-
-/** The same, of 1 GiB. */
-export function giganticWithoutPages(): BadFile | null {
-  return hugeWithout(30, 2 ** 30);
+  return hugeWithout(30, 2 ** 30) ?? hugeWithout(21, 4 * MIB);
 }
 
 /** Huge pages that are truncated. */
@@ -72,17 +73,19 @@ export function hugeTruncated(): BadFile | null {
   return fd < 0 ? null : { fd, sizeBytes, spoil: () => truncateFd(fd, 0) };
 }
 
-/** A file system that is full: of its sparse file it has no further page. Dispose it. */
+/**
+ * A file system that is full: of its sparse file it has no further page, and if it is one of huge pages
+ * none at all, however many the system has. Dispose it.
+ */
 export class FullFileSystem implements Disposable {
   readonly #folder = new TempFolder();
   #fds: number[] = [];
 
   /** @returns null where this process may not mount one */
-  static mount(): FullFileSystem | null {
+  static mount(kind: "tmpfs" | "hugetlbfs"): FullFileSystem | null {
     const made = new FullFileSystem();
-    if (run("mount", "-t", "tmpfs", "-o", "size=1m", "vuswitch-test", made.#folder.path)) {
-      return made;
-    }
+    const size = kind === "tmpfs" ? "size=1m" : "size=0";
+    if (run("mount", "-t", kind, "-o", size, "vuswitch-test", made.#folder.path)) return made;
     made.#folder[Symbol.dispose]();
     return null;
   }
@@ -90,7 +93,7 @@ export class FullFileSystem implements Disposable {
   /** Makes a file there that is larger than the file system, and fills what is left when spoilt. */
   file(): BadFile {
     const path = this.#folder.file("guest-bad");
-    Deno.writeTextFileSync(path, "");
+    Deno.createSync(path).close();
     const fd = openFile(path);
     this.#fds.push(fd);
     const sizeBytes = 8 * MIB;

@@ -152,11 +152,10 @@ Deno.test("a huge page that is not there is replaced whole", () => {
   const mapping = Mapping.map(fd, 0, 2 * bytes);
   const record = guard.cover(mapping.address, 2 * bytes, bytes) as number;
   const view = new Uint8Array(viewMemory(mapping.address, 2 * bytes));
-  if (freeHugePagesMib() === 0) {
-    assert.equal(view[5], 0);
-    assert.equal(guard.faultsOf(record).count, 1, "the file is long enough, and there is no page");
-    assert.equal(view[bytes - 1], 0);
-  }
+  assert.equal(view[5], 0);
+  // The file is long enough, and there is no page unless a test beside this one has made some.
+  assert(guard.faultsOf(record).count === 1 || freeHugePagesMib() > 0);
+  assert.equal(view[bytes - 1], 0);
   truncateFd(fd, 0);
   view[bytes + 1] = 2;
   assert.equal(view[2 * bytes - 1], 0);
