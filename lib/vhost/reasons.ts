@@ -45,7 +45,7 @@ export const REASON_ROWS = [
   ["bad-memory-kind", "memory that is neither memfd, shared memory nor hugetlbfs"],
   ["bad-page", "a page of its memory, dirty log or inflight area is gone, or was never to be had"],
   ["unsealed-memory", "memory that can lose pages, where that is refused (`--unsealed-memory`)"],
-  ["memory-budget", "more guest memory than the switch maps"],
+  ["memory-budget", "more guest memory, or logs, than the port's share of the address space"],
   ["too-many-regions", "more memory regions than slots"],
   ["map-failed", "the kernel does not map the memory"],
   ["data-plane", "the data plane has no room for what it asks: the log line says what failed"],

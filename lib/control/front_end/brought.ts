@@ -7,6 +7,7 @@
 import type { PortPlane } from "../planes.ts";
 import { PortDirtyLog } from "./dirty_log.ts";
 import { PortMemory } from "./guest_memory.ts";
+import type { MemoryAccount } from "./memory_shares.ts";
 import { PortPool } from "./port_pool.ts";
 import { type RecordsHost, RingRecords } from "./ring_records.ts";
 
@@ -18,9 +19,20 @@ export class Brought {
   readonly dirtyLog: PortDirtyLog;
   readonly #mappings: PortPool;
 
-  /** Nothing is mapped. @param number the port's, on that plane */
-  constructor({ pool, thread: { commands } }: PortPlane, number: number) {
-    this.#mappings = new PortPool(pool);
+  /** Its own account of the arena, or null: another's pays. */
+  readonly #account: MemoryAccount | null;
+
+  /**
+   * Nothing is mapped. @param number the port's, on that plane
+   * @param payer account of the listener that it came from
+   */
+  constructor(
+    { pool, thread: { commands } }: PortPlane,
+    number: number,
+    payer: MemoryAccount | null,
+  ) {
+    this.#account = payer === null ? pool.shares.open() : null;
+    this.#mappings = new PortPool(pool, payer ?? this.#account);
     this.memory = new PortMemory(
       this.#mappings,
       (regions) => commands.setMemory({ port: number, regions }),
@@ -38,5 +50,10 @@ export class Brought {
   /** A page of all this that could not be had, for people; or null. */
   lost(records: RingRecords): string | null {
     return this.memory.lost ?? this.dirtyLog.lost ?? records.lost ?? this.#mappings.lost;
+  }
+
+  /** Nothing is mapped any more, and nothing will be. */
+  close(): void {
+    this.#account?.close();
   }
 }

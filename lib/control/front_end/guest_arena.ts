@@ -55,6 +55,11 @@ export class GuestArena {
     this.#granules = new Stretches(granules, WINDOWS_AT_START);
   }
 
+  /** How many granules it has in all. */
+  get granules(): number {
+    return Math.floor(this.#reservation.sizeBytes / WINDOW_STRIDE);
+  }
+
   /** Bytes of the longest stretch that is free. */
   get longestFreeBytes(): number {
     return this.#granules.longest * WINDOW_STRIDE;

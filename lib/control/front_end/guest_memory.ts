@@ -24,6 +24,7 @@ import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
 import type { Mappings } from "./port_pool.ts";
 import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
+import { MemoryShares } from "./memory_shares.ts";
 
 const PAGE_BYTES = 4096;
 /** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
@@ -56,6 +57,8 @@ export interface MappedRegion {
   readonly key: string;
   /** Device and inode of its memory file. */
   readonly file: string;
+  /** Address space of its mapping, in granules of the arena. */
+  readonly granules: number;
 }
 
 /** All mappings of a switch, shared by its ports. */
@@ -64,6 +67,8 @@ export class MappingPool {
   readonly #arena: GuestArena;
   readonly #mappings = new Map<string, SharedMapping>();
   readonly #unsealed: UnsealedMemory;
+  /** Who may have how much of the arena. */
+  readonly shares: MemoryShares;
   /** Faults of the arena that were told. */
   #helped: number;
 
@@ -78,6 +83,7 @@ export class MappingPool {
   ) {
     this.#plane = plane;
     this.#arena = arena;
+    this.shares = new MemoryShares(arena.granules);
     this.#unsealed = unsealed;
     this.#helped = arena.helped;
   }
@@ -130,6 +136,7 @@ export class MappingPool {
     return {
       key: shared.key,
       file: shared.file,
+      granules: shared.mapping.count,
       placed: {
         guestAddr: region.guestAddr,
         sizeBytes: region.sizeBytes,
@@ -149,6 +156,7 @@ export class MappingPool {
     return {
       key: shared.key,
       file: shared.file,
+      granules: mapping.count,
       placed: { guestAddr: 0, sizeBytes, address: mapping.address, mapping: number },
     };
   }

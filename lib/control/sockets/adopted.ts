@@ -4,6 +4,7 @@
  * @module
  */
 import type { PortSocket, SocketHost, Visited } from "./port_socket.ts";
+import type { MemoryAccount } from "../front_end/memory_shares.ts";
 import type { TenantFds } from "../front_end/tenant_fds.ts";
 import type { Visits } from "./visits.ts";
 
@@ -13,6 +14,8 @@ export interface Adoption {
   readonly fd: number;
   /** Closes what front-ends sent; outlives the port. */
   readonly tenantFds: TenantFds;
+  /** Pays for what front-ends of the listener have mapped. */
+  readonly account: MemoryAccount;
   /** Template of the listener that took the front-end. */
   readonly listener: string;
   /** What the log hears of those who come and go there. */

@@ -12,6 +12,7 @@ import { ListeningSocket } from "./listen_mode.ts";
 import { now } from "../vhost_port/history.ts";
 import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "../config/port_spec.ts";
+import type { MemoryAccount } from "../front_end/memory_shares.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
 import { ControlError, type ListenerStatus, type PortConfig } from "../types.ts";
 import { Visits } from "./visits.ts";
@@ -41,6 +42,8 @@ export class PortListener {
   readonly #visits: Visits;
   readonly #ports = new Map<number, SwitchPort>();
   readonly #lanes: readonly TenantFds[];
+  /** All its front-ends together have one share of the arena. */
+  readonly #account: MemoryAccount;
   /** Closes front-ends that were refused. */
   readonly #refusals: TenantFds;
   readonly #refused = new Map<string, number>();
@@ -60,6 +63,7 @@ export class PortListener {
     this.#multi = config.multi ?? 1;
     this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
     this.#refusals = new TenantFds(context.blocking);
+    this.#account = context.planes.forNewPort().pool.shares.open(this.#multi);
     this.#socket = new ListeningSocket(config, context, {
       mayTake: () => !this.#refusals.isChoked && !this.#isChoked,
       take: (fd) => this.#take(fd),
@@ -71,7 +75,12 @@ export class PortListener {
       log: (level, event, message) => this.#log(level, event, message),
     });
     this.#visits = new Visits((level, event, message) => this.#log(level, event, message));
-    this.#socket.open();
+    try {
+      this.#socket.open();
+    } catch (error) {
+      this.#account.close();
+      throw error;
+    }
   }
 
   #log(level: "debug" | "info" | "warn", event: string, message: string): void {
@@ -100,6 +109,7 @@ export class PortListener {
       const port = this.#host.adopt({ ...config, name }, {
         fd,
         tenantFds: this.#lane(number),
+        account: this.#account,
         listener: this.config.name,
         visits: this.#visits,
         announced: () => {
@@ -202,5 +212,6 @@ export class PortListener {
     this.#socket.close();
     this.#removeAll();
     this.#visits.close();
+    this.#account.close();
   }
 }

@@ -40,7 +40,7 @@ import { PeerWatch } from "../sockets/peer_watch.ts";
 import type { PortSocket, SocketHost, TurnedAway } from "../sockets/port_socket.ts";
 import { MovingState } from "../front_end/moving_state.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
-import { callBlocked, isStall, TOO_SLOW } from "./stalls.ts";
+import { callBlocked, faultOf, TOO_SLOW } from "./stalls.ts";
 import { ALONE, linkUpText, portStatus, vringStatus } from "./status.ts";
 import { recordsFiles, type RingRecords } from "../front_end/ring_records.ts";
 import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
@@ -90,7 +90,7 @@ export class SwitchPort implements ServedPort {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
-    this.#brought = new Brought(this.plane, number);
+    this.#brought = new Brought(this.plane, number, adoption?.account ?? null);
     const device = (): Device | null => this.#attachment?.session.device ?? null;
     this.#iotlb = new PortIotlb(commands, number, device);
     this.#state = new MovingState({
@@ -106,6 +106,7 @@ export class SwitchPort implements ServedPort {
       applyPolicy(this, config);
       this.#socket.open(false);
     } catch (error) {
+      this.#brought.close();
       commands.removePort({ port: number });
       throw error;
     }
@@ -297,8 +298,7 @@ export class SwitchPort implements ServedPort {
       if (refusal !== null) this.#history.failed(refusal.code, refusal.detail);
       visit.leave(refusal);
     }
-    const end = { faulty: refusal !== null, stalled: isStall(refusal) };
-    this.#socket.freed({ pid: peer?.pid ?? 0, stay: arrival.stay, ...end });
+    this.#socket.freed({ pid: peer?.pid ?? 0, stay: arrival.stay, ...faultOf(refusal) });
   }
 
   /**
@@ -414,6 +414,7 @@ export class SwitchPort implements ServedPort {
     this.#socket.close();
     this.#disconnect();
     if (!this.#adoption) this.#visits.close();
+    this.#brought.close();
     this.#plane.removePort({ port: this.number });
   }
 }

@@ -18,7 +18,8 @@ export function callBlocked(vring: number): Refusal {
   return { code: "call-blocked", detail };
 }
 
-/** Whether a connection was ended for such a reason: the next ones wait for longer each time. */
-export function isStall(refusal: Refusal | null): boolean {
-  return refusal !== null && (refusal.code === TOO_SLOW.code || refusal.code === "call-blocked");
+/** What is to blame on a front-end, for its socket: who stalls the others waits for longer each time. */
+export function faultOf(refusal: Refusal | null): { faulty: boolean; stalled: boolean } {
+  const code = refusal?.code;
+  return { faulty: refusal !== null, stalled: code === TOO_SLOW.code || code === "call-blocked" };
 }
