@@ -17,7 +17,7 @@
  * specification: `mode`, `multi`, `mtu`, `queues`, `mac`, `offer`, `announce`,
  * `forward`.
  *
- * Errors are problem documents (RFC 9457) with a `hint` where there is one.
+ * Requests, their size and their time are http.ts's matter. Errors are problem documents (RFC 9457) with a `hint` where there is one.
  *
  * @module
  */

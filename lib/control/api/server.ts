@@ -1,11 +1,12 @@
 /**
  * The socket of the control API: bound for the switch's user alone, made again when its file is
- * removed or the server ends by itself.
+ * removed.
  *
  * @module
  */
 import { closeFd, nameFile } from "../../../ffi/mod.ts";
-import { handle, problem } from "./routes.ts";
+import { HttpServer } from "./http.ts";
+import { handle } from "./routes.ts";
 import {
   bindError,
   checkSocketPath,
@@ -20,9 +21,6 @@ import { SocketFile } from "../sockets/socket_file.ts";
 import type { SocketWatch } from "../sockets/socket_watch.ts";
 import { ControlError } from "../types.ts";
 import type { SwitchControl } from "./table.ts";
-
-/** Before the server is begun anew, ms. */
-const REST_MS = 100;
 
 /** A running control API. */
 export interface ControlApi {
@@ -40,17 +38,12 @@ export function serveApi(
   return new ApiServer(path, control, watch, logger);
 }
 
-/**
- * The server, begun anew when it ends by itself: a connection that cannot be accepted, for want of
- * descriptors as a rule, ends it for good.
- */
+/** The server, bound anew when its file is gone. */
 class ApiServer implements ControlApi {
   readonly #path: string;
   readonly #control: SwitchControl;
   readonly #file: SocketFile;
-  #server: Deno.HttpServer<Deno.UnixAddr> | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #closed = false;
+  #server: HttpServer | null = null;
 
   constructor(path: string, control: SwitchControl, watch: SocketWatch, logger: Logger) {
     this.#path = path;
@@ -67,28 +60,14 @@ class ApiServer implements ControlApi {
       this.#path,
       (request) => handle(request, this.#control),
     );
-    clearTimeout(this.#timer);
     const old = this.#server;
     this.#server = server;
-    server.finished.catch(() => {}).then(() => {
-      if (this.#server === server) this.#again();
-    });
-    old?.shutdown();
+    void old?.shutdown();
     return identity;
-  }
-
-  #again(): void {
-    this.#server = null;
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      if (!this.#file.renew()) this.#again();
-    }, REST_MS);
   }
 
   /** Answers what is under way, and ends. */
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
     this.#file.remove();
     await this.#server?.shutdown();
   }
@@ -104,23 +83,24 @@ let servers = 0;
 function bindServer(
   path: string,
   answer: (request: Request) => Promise<Response>,
-): { server: Deno.HttpServer<Deno.UnixAddr>; identity: string } {
+): { server: HttpServer; identity: string } {
   checkSocketPath(path);
   makeRoom(path);
   const mask = Deno.umask(0o177);
   let folderFd = -1;
-  let server: Deno.HttpServer<Deno.UnixAddr> | null = null;
+  let server: HttpServer | null = null;
   try {
     folderFd = nameFile(`${folderOf(path)}/.`);
     // The folder is named by its descriptor: a socket's path must be short.
     const bound = boundName(folderFd, ++servers);
     // A process of the same number may have left it.
     unlinkSocket(bound);
-    server = Deno.serve({ path: bound, onListen: () => {}, onError: problem }, answer);
-    server.finished.catch(() => {}).then(() => closeFd(folderFd));
+    server = new HttpServer(Deno.listen({ transport: "unix", path: bound }), answer, () => {
+      closeFd(folderFd);
+    });
     return { server, identity: moveTo(path, bound) };
   } catch (error) {
-    if (server !== null) server.shutdown();
+    if (server !== null) void server.shutdown();
     else if (folderFd >= 0) closeFd(folderFd);
     throw bindError(path, error);
   } finally {

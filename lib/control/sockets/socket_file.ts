@@ -79,17 +79,6 @@ export class SocketFile implements Watched {
     else this.#say(`socket ${this.path} was ${what}: it is made again, who is connected stays`);
   }
 
-  /** Binds the socket anew while its file is there. @returns false if that cannot be */
-  renew(): boolean {
-    try {
-      this.#identity = this.#host.bindAgain();
-    } catch {
-      return false;
-    }
-    this.#mended();
-    return true;
-  }
-
   #mended(): void {
     if (this.#problem === null) return;
     this.#problem = null;
