@@ -195,9 +195,7 @@ export class SwitchPort implements ServedPort {
       if (visit.stay() && this.#linkUp) this.#logLinkUp();
     });
     const watch = new PeerWatch(peer?.pid ?? 0, this.#context.reactor, () => {
-      const text = `${
-        peerName(peer)
-      } has ended, its connection not: the next front-end replaces it`;
+      const text = `${peerName(peer)} has ended, its connection not: the next one replaces it`;
       visit.log("warn", "peer-gone", text);
     });
     this.#attachment = { fd, session, connection, arrival, visit, peer, watch, records, backEnd };
