@@ -6,6 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import { delay } from "@std/async/delay";
+import { arpRequest } from "../../lib/guest/frames.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import { Bed } from "../harness/bed.ts";
 import { held } from "../harness/bystanders.ts";
@@ -269,9 +270,14 @@ Deno.test("switching: learning, flooding, and what is never forwarded", async ()
   assert.equal(counters["rxDroppedReserved"], 4);
   assert.equal(counters["rxDroppedSamePort"], 1);
   assert.equal(counters["rxDroppedBadSource"], 2);
-  // An address moves with its owner.
-  assert(guests[2]?.send(numberedFrame(one.options.mac, two.options.mac, 2, 60)));
-  assert(await one.waitFor(isNumbered));
+  // An address moves with its owner, who says so: see mac_hold_test.ts.
+  assert(guests[2]?.send(arpRequest({ mac: two.options.mac, ip: "10.0.0.2" }, "10.0.0.2")));
+  await until(
+    "the address to move",
+    async () =>
+      (await bed.process.fdb()).some(({ mac, port }) => mac === two.options.mac && port === "vm3"),
+  );
+  one.receive();
   assert.deepEqual(await heardBy(two.options.mac), [3], "moved");
 });
 
