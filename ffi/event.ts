@@ -30,12 +30,25 @@ export function signalEventFd(fd: number): number {
   return libc.eventfd_write(fd, 1n);
 }
 
+/** A write that takes as long is stuck, ms. */
+const STUCK_MS = 100;
+/** Times a descriptor is emptied then: its owner may fill it again at once. */
+const DRAINS_MAX = 256;
+
 /**
  * The same for a tenant's eventfd, on the runtime's blocking pool: its owner can make the write
- * block for ever. The caller bounds how many are under way. Never rejects. Control thread only.
+ * block. A write that is stuck is freed by emptying the descriptor, so that nobody holds a thread of
+ * the pool for long. The caller bounds how many are under way. Never rejects. Control thread only.
  */
 export async function signalTenantEventFd(fd: number): Promise<void> {
+  let drains = 0;
+  const rescue = setInterval(() => {
+    // Once at first: what is drained behind the signal is the signal.
+    drains = Math.min(2 * drains + 1, DRAINS_MAX);
+    for (let i = 0; i < drains; i++) drainTenantEventFd(fd);
+  }, STUCK_MS);
   await libc.eventfd_write_off_thread(fd, 1n);
+  clearInterval(rescue);
 }
 
 const counter = new BigUint64Array(1);

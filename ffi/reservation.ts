@@ -81,7 +81,9 @@ export class Reservation {
     advise(elsewhere, bytes);
     if (libc.mremap(elsewhere, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) === at) return true;
     try {
-      return mapNobodys(at, bytes, MAP_FIXED_NOREPLACE) && mapOver(at, fd, offset, bytes);
+      // A move that fails early has let go of nothing.
+      const isOurs = isNobodys(at, bytes) || mapNobodys(at, bytes, MAP_FIXED_NOREPLACE);
+      return isOurs && mapOver(at, fd, offset, bytes);
     } finally {
       libc.munmap(elsewhere, bytes);
     }
@@ -133,6 +135,19 @@ function mapFile(at: bigint, fd: number, offset: number, bytes: bigint, flags: n
   const address = libc.mmap(at, bytes, PROT_READ | PROT_WRITE, all, fd, BigInt(offset));
   if (address === MAP_FAILED) throw new SystemError("mmap", errno(), `${bytes} bytes`);
   return address;
+}
+
+/**
+ * Whether a range is still inaccessible memory of nobody, with the page behind it, which no file is
+ * ever mapped to: another mapping of this process that took its place has not got that.
+ */
+export function isNobodys(at: bigint, bytes: bigint): boolean {
+  for (const line of Deno.readTextFileSync("/proc/self/maps").split("\n")) {
+    const [, from, to, rights] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(line) ?? [];
+    if (from === undefined || BigInt(`0x${to}`) <= at) continue;
+    return BigInt(`0x${from}`) <= at && BigInt(`0x${to}`) > at + bytes && rights === "---p";
+  }
+  return false;
 }
 
 /** @returns whether it is done */

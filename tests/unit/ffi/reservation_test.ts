@@ -11,7 +11,7 @@ import {
   viewBytesMax,
   viewMemory,
 } from "../../../ffi/mod.ts";
-import { mapOver } from "../../../ffi/reservation.ts";
+import { isNobodys, mapOver } from "../../../ffi/reservation.ts";
 import { libc } from "../../../ffi/symbols.ts";
 import { HugePages } from "../../harness/hugepages.ts";
 import { PEERS_REQUIRED } from "../../harness/peers.ts";
@@ -86,6 +86,26 @@ Deno.test("a file can be mapped over a reservation where it cannot be moved", ()
   assert.deepEqual(mappedAt(reserved.address + MIB, MIB), ["rw-s /memfd:over"]);
   reserved.unmap(reserved.address + MIB, MIB);
   assert.deepEqual(mappedAt(reserved.address, GIB), ["---p "]);
+  closeFd(fd);
+  reserved.release();
+});
+
+Deno.test("a range is nobody's while nothing has been mapped there since", () => {
+  const reserved = Reservation.make(GIB, GIB);
+  const [at, bytes] = [BigInt(reserved.address + 4 * MIB), BigInt(MIB)];
+  assert(isNobodys(at, bytes));
+  const fd = createMemoryFile("guest", MIB);
+  assert(reserved.map(Number(at), fd, 0, MIB));
+  assert(!isNobodys(at, bytes) && !isNobodys(at - 4096n, bytes));
+  reserved.unmap(Number(at), MIB);
+  assert(isNobodys(at, bytes));
+  libc.munmap(at, bytes);
+  assert(!isNobodys(at, bytes));
+  // What somebody else has put there has not got the page behind it.
+  const PROT_NONE = 0;
+  const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32;
+  assert.equal(libc.mmap(at, bytes, PROT_NONE, MAP_PRIVATE_ANONYMOUS_FIXED, -1, 0n), at);
+  assert(!isNobodys(at, bytes));
   closeFd(fd);
   reserved.release();
 });
