@@ -26,6 +26,7 @@ import {
   RING_UNTRANSLATED,
   VRING_DESC_F_WRITE,
 } from "../../lib/virtio/ring.ts";
+import { PortVlans, vlanWords } from "../../lib/switch/vlan/port_vlans.ts";
 import { allowPlainBursts } from "../../lib/virtio/burst.ts";
 import { CHECKSUMS, EVERY_OFFLOAD } from "./hostile_asks.ts";
 import { betweenLooks } from "./looks.ts";
@@ -230,6 +231,14 @@ class BadGuest {
     }
   }
 
+  /** Puts a tag where the type of each frame would be. */
+  tagFrames(vid: number): void {
+    const { headerBytes } = this.#kind;
+    for (let at = DATA_AT; at + DATA_STEP <= LOW.bytes; at += DATA_STEP) {
+      this.#arena.bytes.set([0x81, 0, vid >> 8, vid & 0xff], this.#low + at + headerBytes + 12);
+    }
+  }
+
   #asks({ frame: number, slot, what }: Op & { readonly do: "asks" }): void {
     const { header, frame } = what(this.#kind.headerBytes);
     const at = DATA_AT + DATA_STEP * number;
@@ -302,6 +311,9 @@ class BadGuest {
   }
 }
 
+/** The VLAN that all are in, where there are VLANs. */
+const VID = 0x111;
+
 /** The switch with its three guests. */
 class World {
   readonly arena: Arena = new Arena(ARENA_BYTES);
@@ -324,6 +336,19 @@ class World {
       ...{ vringsPerPort: VRINGS, entriesMax: FDB_ENTRIES, portEntriesMax: FDB_ENTRIES / 4 },
       host: this.#host(),
     });
+    if (one.start === 1) this.#useVlans(one.goodPacked);
+  }
+
+  /** All are in one VLAN; the bad guest's frames have its tag or none, and lose it or get it. */
+  #useVlans(badIsTrunk: boolean): void {
+    this.path.setVlans(true);
+    const members = vlanWords([[VID, VID]]);
+    const access = new PortVlans(members, VID, true);
+    const [one, other] = this.good;
+    this.bad.port.vlans = badIsTrunk ? new PortVlans(members, 0, false) : access;
+    one.port.vlans = badIsTrunk ? access : new PortVlans(members, VID, false);
+    other.port.vlans = access;
+    if (badIsTrunk) this.bad.tagFrames(VID);
   }
 
   #host(): Partial<DatapathHost> {
