@@ -27,6 +27,8 @@ export const SYMBOLS = {
   },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
   // ssize_t preadv2(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
   preadv2: { parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i64" },
   // The same as read on Deno's blocking pool: a tenant's pipe may have nothing to read.

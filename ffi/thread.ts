@@ -5,6 +5,7 @@
  */
 import {
   CLOCK_THREAD_CPUTIME_ID,
+  O_CLOEXEC,
   PR_SET_NAME,
   RLIMIT_NOFILE,
   RUSAGE_MAJFLT,
@@ -64,6 +65,36 @@ export function readThreadUse(use: ThreadUse): void {
   libc.getrusage(RUSAGE_THREAD, usage);
   use.faults = (usage[RUSAGE_MINFLT / 4] as number) + (usage[RUSAGE_MAJFLT / 4] as number);
   use.waits = usage[RUSAGE_NVCSW / 4] as number;
+}
+
+const SCHEDSTAT = new TextEncoder().encode("/proc/thread-self/schedstat\0");
+const SCHEDSTAT_BYTES = 96;
+const DIGIT_0 = 48;
+const SPACE = 32;
+
+/**
+ * How long a thread has been ready to run while others had the processors (proc(5): the second number
+ * of `schedstat`). Belongs to the thread that made it; lives as long.
+ */
+export class ReadyTime {
+  readonly #fd = libc.open(SCHEDSTAT, O_CLOEXEC);
+  readonly #text = new Uint8Array(new ArrayBuffer(SCHEDSTAT_BYTES));
+  readonly #bytes = BigInt(SCHEDSTAT_BYTES);
+
+  /** Until now, ms and fractions; 0 where the kernel does not tell. A system call; allocates little. */
+  readMs(): number {
+    if (this.#fd < 0) return 0;
+    const bytes = Number(libc.pread(this.#fd, this.#text, this.#bytes, 0n));
+    let at = 0;
+    while (at < bytes && this.#text[at] !== SPACE) at++;
+    let ns = 0;
+    for (at++; at < bytes; at++) {
+      const digit = (this.#text[at] as number) - DIGIT_0;
+      if (digit < 0) break;
+      ns = 10 * ns + digit;
+    }
+    return ns / 1e6;
+  }
 }
 
 /**

@@ -19,7 +19,7 @@ import type { Port, Sink } from "./ports/port.ts";
 /** What a visit may take for the memory of a port that is known for taking long, ms. */
 export const KNOWN_MS_MAX = 4;
 /** The same for any other one, which may have met a lock that somebody else held, ms. */
-export const VISIT_MS_MAX = 16;
+export const VISIT_MS_MAX = 40;
 /** Segments of a general burst from which on its bytes are read first, watched or not: each may be a
  * page. Frames of 64 KiB, as many as a burst holds, are 80. */
 export const CRUMBS = 4096;

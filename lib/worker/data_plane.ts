@@ -18,6 +18,7 @@ import {
   EPOLLOUT,
   GuardTable,
   readThreadUse,
+  ReadyTime,
   send,
   setThreadCpus,
   setThreadName,
@@ -129,7 +130,10 @@ class DataPlaneLoop {
       macForeign: (macLo, macHi, owner, port) =>
         foreign.tell(macLo, macHi, owner, port, this.#path.now),
     });
-    const clocks = { now: () => performance.now(), ranMs: threadRanMs, readUse: readThreadUse };
+    // Where others had the processor in between, no time went by.
+    const ready = new ReadyTime();
+    const now = (): number => performance.now() - ready.readMs();
+    const clocks = { now, ranMs: threadRanMs, readUse: readThreadUse };
     this.#watch = new TimeWatch(clocks, this.#events);
     this.#path.watch = this.#watch;
     this.#commands = new Commands(this.#path, {

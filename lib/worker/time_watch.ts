@@ -8,9 +8,10 @@
  * time, visits are watched part by part: what is taken and read of the sender, what is written to each
  * receiver, each call. That costs about 1 us a visit.
  *
- * A part counts if it is long and there is evidence that it was its owner's doing: pages came in, or
- * the thread gave its processor up of its own accord, which nothing but a page or a lock has it do.
- * A call needs no such evidence. Time in which others had the processor counts for nobody.
+ * A part counts if it is long and there is evidence that it was its owner's doing: pages came in, for
+ * which the thread ran, or waited of its own accord. Without a page a wait is for a lock of our own
+ * process, such as V8's. A call needs no such evidence. Time in which others had the processor counts
+ * for nobody.
  *
  * @module
  */
@@ -37,7 +38,7 @@ const CALM_MS = 1_200_000;
 
 /** What the watch reads; each is a system call, or nearly. */
 export interface WatchClocks {
-  /** ms, from any moment on. */
+  /** ms, from any moment on, without the time in which others had the processor. */
   now(): number;
   /** How long the thread ran, ms. */
   ranMs(): number;
@@ -114,8 +115,8 @@ export class TimeWatch implements VisitWatch {
     const tookMs = this.#clocks.now() - this.#nowMs;
     if (tookMs < most) return false;
     this.#clocks.readUse(this.#before);
-    if (this.#before.waits > this.#use.waits) return true;
-    return this.#before.faults > this.#use.faults && this.#clocks.ranMs() - this.#ranMs >= most;
+    if (this.#before.faults === this.#use.faults) return false;
+    return this.#before.waits > this.#use.waits || this.#clocks.ranMs() - this.#ranMs >= most;
   }
 
   endPart(port: number): number {
@@ -130,7 +131,7 @@ export class TimeWatch implements VisitWatch {
     const tookMs = waited ? nowMs - this.#nowMs : ranMs - this.#ranMs;
     this.#nowMs = nowMs;
     this.#ranMs = ranMs;
-    if (tookMs < PART_MS_MIN || !(waited || faulted)) return 0;
+    if (tookMs < PART_MS_MIN || !faulted) return 0;
     this.#charge(port, tookMs, nowMs);
     return tookMs;
   }

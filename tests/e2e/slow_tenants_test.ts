@@ -16,7 +16,7 @@ import { until } from "../harness/until.ts";
 const F_DUPFD = 0;
 const EPOLL_CTL_ADD = 1;
 /** Epoll instances, and watches of one descriptor by each. */
-const INSTANCES = 40;
+const INSTANCES = 160;
 const WATCHES = 400;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
@@ -49,7 +49,7 @@ Deno.test("who takes the data plane's time is parted with", async (t) => {
   const step = steps(t, siege);
   // Where the thread is kept from its processor in the middle of a call, that looks stuck.
   const reasons = ["too-slow", "call-blocked"];
-  await step("a call descriptor with 16,000 watches", reasons, async () => {
+  await step("a call descriptor with 64,000 watches", reasons, async () => {
     const fd = createEventFd();
     const instances = watchMuch(fd);
     try {

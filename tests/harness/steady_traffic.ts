@@ -8,6 +8,7 @@
 import { copyMemory, Reservation, viewBytesMax, viewMemory } from "../../ffi/mod.ts";
 import { counterBytes, PORT } from "../../lib/switch/counters.ts";
 import { type Datapath, pollSource } from "../../lib/switch/datapath.ts";
+import { clock } from "../../lib/switch/policy/clock.ts";
 import { Arena, WINDOW_STRIDE } from "../../lib/virtio/memory/arena.ts";
 import { useArena, useHostCopy } from "../../lib/virtio/memory/window.ts";
 import { makeDatapath } from "./datapath.ts";
@@ -16,6 +17,8 @@ import { type Layout, StillGuest, type StillOptions } from "./still_guest.ts";
 const BURST = 32;
 /** Bursts of each guest in one pass over one kind. */
 const ROUNDS = 400;
+/** What a round counts as, ms: a ring that overflowed is shared for a second. */
+const ROUND_MS = 50;
 const GRANULES = 80;
 const BIG = [2048];
 const ODD = [46, 60, 61, 127, 300, 590, 1514, 9000];
@@ -113,6 +116,7 @@ class Bed {
     const { path } = this;
     let frames = 0;
     for (let round = 0; round < rounds; round++) {
+      clock.ms += ROUND_MS;
       for (let i = 0; i < guests.length; i++) {
         const guest = guests[i] as StillGuest;
         guest.rx.refill(guest.rx.chains);

@@ -19,6 +19,7 @@ import { formatMac } from "../../lib/base/mac.ts";
 import { ethernet } from "../../lib/guest/frames.ts";
 import { type NetGuest, RX, TX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
+import { addRegion, truncated } from "../harness/bad_pages.ts";
 import { BAD_CHAINS, offerBad } from "../harness/attacks/chains.ts";
 import { breakRing, PACKED_ATTACKS, SPLIT_ATTACKS } from "../harness/attacks/rings.ts";
 import { fullEventFd } from "../harness/fds.ts";
@@ -273,6 +274,54 @@ const MEMORY: readonly Deed[] = [
   },
 ];
 
+const LOST: readonly Deed[] = [
+  {
+    name: "frames sent from pages that are gone",
+    reason: "bad-page",
+    run: async (siege, random) => {
+      using guest = await siege.guest({ packed: random() < 0.5 });
+      await introduce(guest, siege.witness);
+      const file = truncated(1 << 24);
+      const at = await addRegion(guest, file);
+      file.spoil();
+      for (let i = 0; i < 16; i++) guest.sendChain([{ address: at + 65536 * i + 8, bytes: 400 }]);
+      assert(await guest.frontEnd.closedBySwitch());
+      closeFd(file.fd);
+    },
+  },
+  {
+    name: "frames received into pages that are gone",
+    reason: "bad-page",
+    run: async (siege, random) => {
+      using guest = await siege.guest({ packed: random() < 0.5, buffers: 0 });
+      const file = truncated(1 << 20);
+      const at = await addRegion(guest, file);
+      file.spoil();
+      guest.rx.add([{ address: at + 4096, bytes: 2048 }], true);
+      guest.kickReceive();
+      siege.witness.send(numberedFrame(EVERYBODY, siege.witness.options.mac, 1, 1500));
+      assert(await guest.frontEnd.closedBySwitch());
+      closeFd(file.fd);
+    },
+  },
+];
+
+const SPOOFS: readonly Deed[] = [
+  {
+    name: "frames from addresses of others",
+    reason: ANY,
+    run: async (siege, random) => {
+      using guest = await siege.guest({ packed: random() < 0.5 });
+      const victims = [0xb1, 0xb2, 0xc1, 0xc2, 4].map(macOf);
+      let last = 0;
+      await storm(() => {
+        const from = victims[last++ % victims.length] as string;
+        guest.send(ethernet(EVERYBODY, from, 0x88b6, new Uint8Array(46)));
+      });
+    },
+  },
+];
+
 const CALLS: readonly Deed[] = [
   {
     name: "a full call descriptor, made blocking again",
@@ -294,5 +343,5 @@ const CALLS: readonly Deed[] = [
 
 /** All of them. */
 export const DEEDS: readonly Deed[] = [
-  ...[...RINGS, ...CHAINS, ...MESSAGES, ...STORMS, ...MEMORY, ...CALLS],
+  ...[...RINGS, ...CHAINS, ...MESSAGES, ...STORMS, ...MEMORY, ...LOST, ...SPOOFS, ...CALLS],
 ];

@@ -14,6 +14,8 @@ import type { PairNews, PairStart } from "./pair.ts";
 
 /** How long the pair is left alone at the start, seconds: that is the rate it has to keep. */
 const QUIET_SECONDS = 5;
+/** Of the switch's log, said with a fault. */
+const LOG_LINES = 12;
 /** A heap may grow by a step or two of 12 MB. */
 const PRIVATE_GROWTH_KB_MAX = 40_000;
 const SHARED_GROWTH_KB_MAX = 4_000;
@@ -119,7 +121,9 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
         news.push(...pair.take());
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
-        throw new Error(`seed ${seed}, deed ${deeds}, ${name}: ${why}`, { cause: error });
+        const log = siege.process.log.trimEnd().split("\n").slice(-LOG_LINES).join("\n");
+        const text = `seed ${seed}, deed ${deeds}, ${name}: ${why}\n${log}`;
+        throw new Error(text, { cause: error });
       }
       deeds++;
       tell?.(name, passed(), deeds);

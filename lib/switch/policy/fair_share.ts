@@ -34,24 +34,39 @@ const FORGET_SHIFT = 2;
 /** Bytes of a buffer, as a power of 2. */
 const BUFFER_SHIFT = 11;
 
+/** Times that are kept: a frame found no room, counts were halved, another one than the heavy sent. */
+const DROPPED = 0;
+const HALVED = 1;
+const LIGHT = 2;
+/** And what all senders had of late. */
+const ALL = 3;
+
 /** The senders to one receiver. Data-plane thread only. */
 export class FairShare {
   readonly #had = new Float64Array(PORTS_MAX);
-  #all = 0;
   #senders = 0;
   #roomMost = 0;
-  #lightMs = -LIGHT_MS;
-  #droppedMs = clock.ms;
-  #halvedMs = clock.ms;
+  /** When each of these was last, ms: numbers in fields of their own would be garbage each time. */
+  readonly #at = Float64Array.of(clock.ms, clock.ms, -LIGHT_MS, 0);
+
+  /** Nobody had anything yet. */
+  begin(): void {
+    this.#had.fill(0);
+    this.#senders = 0;
+    this.#roomMost = 0;
+    this.#at[HALVED] = clock.ms;
+    this.#at[LIGHT] = -LIGHT_MS;
+    this.#at[ALL] = 0;
+  }
 
   /** A frame found no room. */
   dropped(): void {
-    this.#droppedMs = clock.ms;
+    this.#at[DROPPED] = clock.ms;
   }
 
   /** Whether there was room for so long that nobody need share. */
   get isCalm(): boolean {
-    return clock.ms - this.#droppedMs > CALM_MS;
+    return clock.ms - this.#at[DROPPED]! > CALM_MS;
   }
 
   /**
@@ -59,16 +74,16 @@ export class FairShare {
    * @param room buffers that are there, as far as {@linkcode roomMost} asks
    */
   admits(sender: number, room: number, list: Uint16Array, start: number, count: number): number {
-    if (clock.ms - this.#halvedMs >= HALVE_MS) this.#halve();
+    if (clock.ms - this.#at[HALVED]! >= HALVE_MS) this.#halve();
     this.#roomMost = Math.max(this.#roomMost, room);
     const had = this.#had[sender]!;
     if (had === 0) this.#senders++;
     let left = room;
-    if ((had + count) * (this.#senders + 1) >= this.#all + count) {
-      const alone = clock.ms - this.#lightMs >= LIGHT_MS;
+    if ((had + count) * (this.#senders + 1) >= this.#at[ALL]! + count) {
+      const alone = clock.ms - this.#at[LIGHT]! >= LIGHT_MS;
       const free = room - (this.#roomMost >> (alone ? LEFT_SHIFT_ALONE : LEFT_SHIFT));
       left = Math.max(0, Math.floor(free / this.#senders));
-    } else this.#lightMs = clock.ms;
+    } else this.#at[LIGHT] = clock.ms;
     let taken = 0;
     let cost = 0;
     while (taken < count) {
@@ -79,7 +94,7 @@ export class FairShare {
       taken++;
     }
     this.#had[sender]! += Math.max(cost, 1);
-    this.#all += Math.max(cost, 1);
+    this.#at[ALL]! += Math.max(cost, 1);
     return taken;
   }
 
@@ -89,16 +104,16 @@ export class FairShare {
   }
 
   #halve(): void {
-    this.#halvedMs = clock.ms;
+    this.#at[HALVED] = clock.ms;
     // To the last one: a driver may have few buffers from now on.
     this.#roomMost = Math.max(0, this.#roomMost - 1 - (this.#roomMost >> FORGET_SHIFT));
-    this.#all = 0;
+    this.#at[ALL] = 0;
     this.#senders = 0;
     for (let sender = 0; sender < PORTS_MAX; sender++) {
       const had = this.#had[sender]! / 2;
       this.#had[sender] = had < 0.5 ? 0 : had;
       if (had < 0.5) continue;
-      this.#all += had;
+      this.#at[ALL]! += had;
       this.#senders++;
     }
   }

@@ -12,7 +12,12 @@ import { FairShare } from "./fair_share.ts";
 /** Frames for a port found no room in it. */
 // cold
 export function beginSharing(port: Port): void {
-  port.fairShare ??= new FairShare();
+  if (port.fairShare === null) {
+    // One for good: a port that overflows now and then would make garbage each time.
+    port.ownShare ??= new FairShare();
+    port.ownShare.begin();
+    port.fairShare = port.ownShare;
+  }
   port.fairShare.dropped();
 }
 

@@ -140,6 +140,8 @@ export abstract class Port {
   isLocked = false;
   /** Shares its room among senders; null: there is enough. */
   fairShare: FairShare | null = null;
+  /** What it shares it by, once it had to. */
+  ownShare: FairShare | null = null;
   /** Limits what it sends to many; null: nothing does. */
   storm: Storm | null = null;
   /** VLANs that it is in; they say nothing while nobody has any (Datapath.hasVlans). */

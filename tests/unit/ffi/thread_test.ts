@@ -4,12 +4,15 @@ import {
   EINVAL,
   errnoName,
   raiseFdLimit,
+  ReadyTime,
   setThreadCpus,
   setThreadName,
   SystemError,
   threadRanMs,
 } from "../../../ffi/mod.ts";
+import { delay } from "@std/async/delay";
 import { failedWith } from "../../harness/fds.ts";
+import { WAIT_MS_MAX } from "../../harness/until.ts";
 
 /** A line of this thread's status, such as the processors it may use. */
 function status(name: string): string {
@@ -64,4 +67,31 @@ Deno.test("a thread's own time goes on while it runs, and stands while it does n
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   assert(performance.now() - since >= 199);
   assert(threadRanMs() - rested < 150);
+});
+
+Deno.test("time in which others have the processor is told, and not time asleep", async () => {
+  const ready = new ReadyTime();
+  await delay(20);
+  const rested = ready.readMs();
+  const allowed = status("Cpus_allowed_list");
+  const cpus = allowed.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  const cpu = cpus[0] as number;
+  // One that never rests has this processor too: it begins with what this thread may use.
+  setThreadCpus([cpu]);
+  const args = ["-c", "while :; do :; done"];
+  const other = new Deno.Command("sh", { args }).spawn();
+  try {
+    const begin = performance.now();
+    while (ready.readMs() < rested + 20) {
+      assert(performance.now() < begin + WAIT_MS_MAX, "the other one has its turns");
+    }
+    assert(ready.readMs() - rested <= performance.now() - begin + 1);
+  } finally {
+    setThreadCpus(cpus);
+    other.kill("SIGKILL");
+    await other.status;
+  }
 });

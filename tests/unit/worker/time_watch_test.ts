@@ -40,10 +40,16 @@ class Thread {
     this.now += ms;
   }
 
-  /** A page comes, or a lock, after a while. */
-  stand(ms: number): void {
+  /** A lock comes after a while. */
+  lock(ms: number): void {
     this.now += ms;
     this.use.waits++;
+  }
+
+  /** A page does. */
+  stand(ms: number): void {
+    this.lock(ms);
+    this.use.faults++;
   }
 }
 
@@ -79,13 +85,14 @@ Deno.test("pages that come late are charged to whose they are, and nothing else 
   const long = 3 * PORT_MS_MAX;
   part(1, () => thread.run(long));
   part(1, () => thread.wait(long));
+  part(1, () => thread.lock(long));
   for (let i = 0; i < 10_000; i++) {
     part(1, () => {
       thread.use.faults++;
       thread.run(PART_MS_MIN / 2);
     });
   }
-  assert.deepEqual(thread.told, [], "no page, others' time, short");
+  assert.deepEqual(thread.told, [], "no page, others' time, a lock of our own, short");
   part(2, () => {
     thread.use.faults += 5000;
     thread.run(PORT_MS_MAX + 1);
@@ -105,6 +112,9 @@ Deno.test("a visit is cut where pages are known to come late, later for who meet
   watch.begin();
   thread.run(1000);
   assert(!watch.isOver(5), "no page came");
+  watch.begin();
+  thread.lock(1000);
+  assert(!watch.isOver(5), "a lock of our own");
   watch.begin();
   thread.stand(VISIT_MS_MAX - 1);
   assert(!watch.isOver(5));
