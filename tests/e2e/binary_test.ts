@@ -20,6 +20,7 @@ import { peerTest } from "../harness/peers.ts";
 import { SwitchProcess, vuswitchWords } from "../harness/switch_process.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { macOf, numberedFrame } from "../harness/traffic.ts";
+import { until } from "../harness/until.ts";
 import { assertPerfect, SEED, travel } from "../harness/testpmd_journey.ts";
 
 /** Builds `binary`. @returns false where the runtime to put into it cannot be downloaded here */
@@ -86,7 +87,7 @@ async function cut(running: SwitchProcess, folder: TempFolder): Promise<void> {
   assert(guest.sendChain([{ address: at, bytes: 100 }]));
   assert(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
   closeFd(file.fd);
-  assert.match(running.log, /reason=bad-page/);
+  await until("the log's line", () => /reason=bad-page/.test(running.log));
   assert(!running.log.includes("no-guard"));
   using next = await NetGuest.start({ socket, mac: macOf(1) });
   assert(next.send(numberedFrame(macOf(2), macOf(1), 1, 100)));

@@ -31,7 +31,8 @@ Deno.test("a user's own socket takes that user's processes, and no others", asyn
   assert(await stranger.closedBySwitch());
   const refused = await bed.port(2);
   assert.deepEqual([refused.errors, refused.connects], [{ "peer-uid": 1 }, 0]);
-  assert.match(bed.process.log, /user 0, which peer-uid= does not name/);
+  const line = "user 0, which peer-uid= does not name";
+  await until("the log's line", () => bed.process.log.includes(line));
   await bed.guest(3);
   assert.equal((await bed.port(3)).peer?.uid, 0);
 });
