@@ -15,13 +15,16 @@ const HOLD_MS = 1000;
 const TOGETHER_MS = 100;
 /** Held at once by one socket; whoever comes after them waits in the kernel's queue. */
 export const HELD_MAX = 8;
-/** Of these, such as were thrown out too often: others need not wait for a place. */
+/** Of these, such as are not taken when the port becomes free: others need not wait for a place. */
 export const SLOWED_MAX = 4;
 /** Why a front-end is held that could be taken. */
 export const TOO_OFTEN: TurnedAway = {
   code: "too-often",
   why: "and was thrown out so often that each try waits a second",
 };
+
+/** Whom a port that becomes free takes no sooner: too often thrown out, or not let in at all. */
+const NOT_SOONER: readonly ReasonCode[] = [TOO_OFTEN.code, "peer-uid"];
 
 /** What a doorstep needs of its socket. */
 export interface DoorstepHost extends Pick<SocketHost, "mayTake" | "refuse" | "log"> {
@@ -64,7 +67,7 @@ export class Doorstep {
    */
   hold(fd: number, away: TurnedAway): boolean {
     this.#knocks.note(fd, away);
-    const slowed = away.code === TOO_OFTEN.code;
+    const slowed = NOT_SOONER.includes(away.code);
     if (slowed && this.#held.filter((held) => held.slowed).length >= SLOWED_MAX) {
       this.#host.refuse(fd, away.code);
       return false;

@@ -55,6 +55,22 @@ Deno.test("Doorstep holds a handful, takes the oldest when the port is free, and
   assert.equal(port.done[1], "admin-down 1001");
 });
 
+Deno.test("Doorstep takes who may come before strangers, and holds few of these", () => {
+  const port = new Port();
+  const stranger: TurnedAway = { code: "peer-uid", why: "and is of user 7" };
+  for (let fd = 2000; fd < 2000 + HELD_MAX; fd++) {
+    const isHeld = port.step.hold(fd, stranger);
+    assert.equal(isHeld, fd < 2000 + SLOWED_MAX);
+  }
+  assert.equal(port.done.length, HELD_MAX - SLOWED_MAX, "the others were refused at once");
+  assert(!port.step.isFull);
+  port.step.hold(1000, BUSY);
+  port.free = true;
+  port.step.admit();
+  assert.equal(port.done.at(-1), "take 1000");
+  port.step.clear("admin-down");
+});
+
 Deno.test("Doorstep refuses whom nobody took in time, and not before", async () => {
   const port = new Port();
   const since = performance.now();
