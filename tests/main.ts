@@ -12,6 +12,10 @@ const FOLDER = `${ROOT}tests`;
 const LANES = 2;
 /** Those that take long come first, so that the lanes end together. */
 const ORDER = ["docs", "e2e", "fuzz", "model", "unit", ""];
+/** Whatever takes longer hangs: the slowest take six minutes on a busy machine. */
+const LIMIT_MS = 900_000;
+/** For the last words of a process that was told to end, and of what it left running. */
+const LAST_WORDS_MS = 10_000;
 /** How many of the slowest are named. */
 const SLOWEST = 12;
 /**
@@ -68,6 +72,32 @@ function numberIn(line: string, pattern: RegExp): number {
   return Number(pattern.exec(line)?.[1] ?? 0);
 }
 
+/** Whether it came in time. */
+async function within(what: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((done) => timer = setTimeout(() => done(false), ms));
+  const came = await Promise.race([what.then(() => true), late]);
+  clearTimeout(timer);
+  return came;
+}
+
+/** Ends a process that hangs; `deno test` says at an interrupt which tests were not through. */
+function limited(process: Deno.ChildProcess): () => boolean {
+  let late = false;
+  const kill = (signal: Deno.Signal): void => {
+    late = true;
+    process.kill(signal);
+  };
+  const timers = [
+    setTimeout(() => kill("SIGINT"), LIMIT_MS),
+    setTimeout(() => kill("SIGKILL"), LIMIT_MS + LAST_WORDS_MS),
+  ];
+  return () => {
+    timers.forEach(clearTimeout);
+    return late;
+  };
+}
+
 async function run({ name, files }: Group, flags: readonly string[]): Promise<Outcome> {
   const begin = performance.now();
   const process = new Deno.Command(Deno.execPath(), {
@@ -79,8 +109,12 @@ async function run({ name, files }: Group, flags: readonly string[]): Promise<Ou
   const collect = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) output += text;
   };
-  await Promise.all([collect(process.stdout), collect(process.stderr)]);
+  const hangs = limited(process);
+  const words = Promise.all([collect(process.stdout), collect(process.stderr)]);
   const { code } = await process.status;
+  if (hangs()) output += `\nended after ${LIMIT_MS / 1000} s without being through\n`;
+  // Something that a test left running may hold the pipes for good.
+  if (!await within(words, LAST_WORDS_MS)) output += "\na process of it still runs\n";
   // deno-lint-ignore no-control-regex
   const plain = output.replace(/\x1b\[[\d;]*m/g, "");
   const line = /^(?:ok|FAILED) \| \d+ passed.*$/m.exec(plain)?.[0] ?? "";
