@@ -21,6 +21,7 @@ import {
 } from "../switch/counter_rows.ts";
 
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
+import { DROP_REASONS, METRICS } from "../control/metrics/families.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
 import { UPLINK_REASON_ROWS } from "../control/uplinks/reasons.ts";
@@ -134,6 +135,27 @@ function optionTable(): string {
   return table(["option of a port", "what it does"], rows);
 }
 
+/** Metrics with their labels and meanings. */
+function metricTable(): string {
+  const rows = METRICS.map(({ name, type, help, labels }) => [
+    `\`${name}\``,
+    type,
+    labels.map((label) => `\`${label}\``).join(", ") || "-",
+    help,
+  ]);
+  return table(["metric", "type", "labels", "meaning"], rows);
+}
+
+/** Words of the label `reason` of drops. */
+function dropReasonTable(): string {
+  const rows = DROP_REASONS.map(([reason, direction, counter]) => [
+    `\`${reason}\``,
+    direction,
+    `\`${counter}\``,
+  ]);
+  return table(["`reason`", "`direction`", "counter"], rows);
+}
+
 /** Documents of JSON, and who prints them. */
 function documentTable(): string {
   const rows = Object.entries(DOCUMENTS).map(([name, { json, uses }]) => {
@@ -153,6 +175,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     "virtqueue counters": () => counterTable(VRING_ROWS),
     "fdb counters": () => counterTable(FDB_ROWS),
     "data-plane counters": () => counterTable(WORKER_ROWS),
+    metrics: metricTable,
+    "drop reasons": dropReasonTable,
     documents: documentTable,
     problems: () => codeTable("problem", PROBLEM_ROWS),
     reasons: () => codeTable("reason", [...REASON_ROWS, ...UPLINK_REASON_ROWS]),

@@ -5,7 +5,8 @@
  */
 import { basename } from "node:path";
 import { delay } from "@std/async/delay";
-import { serveApi } from "../control/api/server.ts";
+import { type MetricsServer, serveMetrics } from "../control/api/metrics_server.ts";
+import { type ControlApi, serveApi } from "../control/api/server.ts";
 import {
   checkRange,
   type ConfigInput,
@@ -16,6 +17,7 @@ import {
   readConfigFile,
   socketFolder,
 } from "../control/config/config.ts";
+import { parseMetricsAddress } from "../control/config/metrics_address.ts";
 import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Pulse } from "../control/pulse.ts";
@@ -70,6 +72,9 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
     idle: flags.idle,
     unknown: flags.unknown,
+    metrics: flags.metrics === undefined
+      ? undefined
+      : parseMetricsAddress("--metrics", flags.metrics),
     sandbox: flags.sandbox || undefined,
     unsealedMemory: flags.unsealedMemory,
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
@@ -107,6 +112,7 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   prepareControlFolder(flags, controlPath);
   const running = await Switch.start(config, logger);
   const api = await startApi(running, controlPath, logger);
+  const metrics = await startMetrics(running, api, config, logger);
   await confine(config, running);
   announce(running, logger, controlPath, print);
   const pulse = new Pulse();
@@ -118,7 +124,7 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   logger.info("switch", "stopping", `${signal}: closing ports`);
   // Ports first: a request that is still being answered must not keep their sockets.
   await within(CLOSE_MS_MAX, running.close());
-  await within(API_CLOSE_MS_MAX, api.close());
+  await within(API_CLOSE_MS_MAX, Promise.all([api.close(), metrics?.close()]));
   Deno.exit(0);
 }
 
@@ -133,7 +139,7 @@ async function confine(config: SwitchConfig, running: Switch): Promise<void> {
 }
 
 /** Waits for the end of something, or for `ms`. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, delay(ms)]);
 }
 
@@ -146,6 +152,25 @@ async function startApi(
     return serveApi(path, running, running.sockets, logger);
   } catch (error) {
     await running.close();
+    throw error;
+  }
+}
+
+/** Serves metrics where the configuration says; null: nowhere but at the control socket. */
+async function startMetrics(
+  running: Switch,
+  api: ControlApi,
+  { metrics }: SwitchConfig,
+  logger: Logger,
+): Promise<MetricsServer | null> {
+  if (!metrics) return null;
+  try {
+    const server = serveMetrics(metrics, running);
+    logger.info("switch", "metrics", `metrics at ${server.url}`);
+    return server;
+  } catch (error) {
+    await running.close();
+    await api.close();
     throw error;
   }
 }

@@ -38,6 +38,10 @@ export const RUN_FLAGS = {
   socketGroup: { brief: "group of port sockets", placeholder: "GROUP" },
   config: { brief: "TOML file that says the same", placeholder: "FILE" },
   ctl: { brief: "control socket", placeholder: "PATH" },
+  metrics: {
+    brief: "metrics for Prometheus at a TCP port of this host's loopback as well",
+    placeholder: "127.0.0.1:PORT",
+  },
   cpus: { brief: "processors of the data plane, such as 2 or 2-3", placeholder: "LIST" },
   idle: {
     values: ["poll", "adaptive", "sleep"],

@@ -184,6 +184,8 @@ export class Switch implements SwitchControl {
       unknown: this.#config.unknown ?? "flood",
       cpus: this.#config.cpus,
       fdb: this.#planes.fdbCounters(),
+      fdbEntriesMax: this.#config.fdbEntriesMax,
+      fdbPortEntriesMax: this.#config.fdbPortEntriesMax,
       worker: this.#planes.workerCounters(),
       ports: this.ports(),
       listeners: this.listeners(),

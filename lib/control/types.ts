@@ -85,6 +85,14 @@ export interface LinkConfig {
   readonly ports: readonly [string, string];
 }
 
+/** A TCP address of this host's loopback. */
+export interface MetricsAddress {
+  /** In numbers. */
+  readonly hostname: string;
+  /** 0-65535; 0: one that is free, which the log names. */
+  readonly port: number;
+}
+
 /** Everything `run` needs. */
 export interface SwitchConfig {
   /** Names and paths are checked against each other already. */
@@ -113,6 +121,8 @@ export interface SwitchConfig {
   readonly macHoldSeconds?: number;
   /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
   readonly unknown?: "flood" | "uplink";
+  /** Where metrics are served besides the control socket, or null. */
+  readonly metrics?: MetricsAddress | null;
   /** Gives up system calls and files that it does not need. */
   readonly sandbox?: boolean;
   /**

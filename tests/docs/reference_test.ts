@@ -5,6 +5,7 @@
 import { strict as assert } from "node:assert";
 import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
+import { PLAIN_ROUTES } from "../../lib/control/api/plain_routes.ts";
 import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
@@ -71,7 +72,10 @@ Deno.test("the reference has every exit code", () => {
 Deno.test("the reference has every route of the control API", () => {
   const rows = rowsOf("## Control API");
   const words = rows.map((row) => row.replace(/^(\w+) \/v1\/(\w+).*/, "$1 $2"));
-  assert.deepEqual(new Set(words), new Set(["GET /healthz", ...routeNames()]));
+  assert.deepEqual(
+    new Set(words),
+    new Set([...Object.keys(PLAIN_ROUTES).map((path) => `GET ${path}`), ...routeNames()]),
+  );
 });
 
 /** Flags of other programs that pages name. */

@@ -1,5 +1,5 @@
 /**
- * HTTP/1.1 at a unix socket (RFC 9112), as much of it as a control API needs and no more: bounded
+ * HTTP/1.1 at a socket (RFC 9112), as much of it as a control API needs and no more: bounded
  * requests, each whole within a time, on a bounded number of connections. Who comes when all are taken
  * takes the place of one that is waited for: a silent one first, then one whose request is not whole.
  *
@@ -28,7 +28,7 @@ export type Answer = (request: Request) => Promise<Response>;
 
 /** One connection. */
 interface Client {
-  readonly connection: Deno.UnixConn;
+  readonly connection: Deno.Conn;
   /** What it does: is silent, sends a request, or is answered. */
   state: "silent" | "asking" | "answered";
   timer: ReturnType<typeof setTimeout> | undefined;
@@ -36,7 +36,7 @@ interface Client {
 
 /** A server at one listening socket, which it owns. Control thread only. */
 export class HttpServer {
-  readonly #listener: Deno.UnixListener;
+  readonly #listener: Deno.Listener;
   readonly #answer: Answer;
   /** Oldest first, each behind those that changed their state before it. */
   readonly #clients = new Set<Client>();
@@ -45,7 +45,7 @@ export class HttpServer {
   #closing = false;
 
   /** Serves at once. @param closed called when the listening socket is closed */
-  constructor(listener: Deno.UnixListener, answer: Answer, closed: () => void = () => {}) {
+  constructor(listener: Deno.Listener, answer: Answer, closed: () => void = () => {}) {
     this.#listener = listener;
     this.#answer = answer;
     this.#closed = closed;
@@ -80,7 +80,7 @@ export class HttpServer {
     return true;
   }
 
-  #take(connection: Deno.UnixConn): void {
+  #take(connection: Deno.Conn): void {
     const client: Client = { connection, state: "silent", timer: undefined };
     const served = this.#serve(client).catch(() => {}).finally(() => {
       this.#drop(client);
@@ -170,8 +170,9 @@ const REASONS: Readonly<Record<number, string>> = {
   404: "Not Found",
   409: "Conflict",
   500: "Internal Server Error",
+  503: "Service Unavailable",
 };
 
-async function writeAll(connection: Deno.UnixConn, bytes: Uint8Array): Promise<void> {
+async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }

@@ -31,14 +31,14 @@ function bad(message: string): ControlError {
 
 /** Reads requests of one connection. */
 export class Incoming {
-  readonly #connection: Pick<Deno.UnixConn, "read" | "write">;
+  readonly #connection: Pick<Deno.Conn, "read" | "write">;
   readonly #began: () => void;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(4096));
   #start = 0;
   #end = 0;
 
   /** Reads nothing yet. @param began called when the first byte of a request is there */
-  constructor(connection: Pick<Deno.UnixConn, "read" | "write">, began: () => void) {
+  constructor(connection: Pick<Deno.Conn, "read" | "write">, began: () => void) {
     this.#connection = connection;
     this.#began = began;
   }

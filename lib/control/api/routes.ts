@@ -3,7 +3,8 @@
  * server.ts. The routes are those of table.ts, and the schema's.
  *
  * ```
- * GET  /v1/version  /healthz  /v1/switch  /v1/workers  /v1/schema[/NAME]
+ * GET  /healthz  /readyz  /metrics
+ * GET  /v1/version  /v1/switch  /v1/workers  /v1/schema[/NAME]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
@@ -24,6 +25,7 @@
 import type { JsonSchema } from "../schema/builder.ts";
 import { allSchemas, documentSchema } from "../schema/mod.ts";
 import { ControlError } from "../types.ts";
+import { plainRoute } from "./plain_routes.ts";
 import { type Route, ROUTES, type SwitchControl } from "./table.ts";
 
 /** In a route: any word. */
@@ -67,7 +69,8 @@ export async function handle(request: Request, control: SwitchControl): Promise<
 async function route(request: Request, control: SwitchControl): Promise<Response> {
   const url = new URL(request.url);
   const [first, ...words] = pathWords(url.pathname);
-  if (first === "healthz" && words.length === 0) return new Response("ok\n");
+  const plain = plainRoute(request);
+  if (plain !== null) return await plain(request, control);
   const [what = "", name, ...more] = words;
   if (first === "v1" && what === "schema" && more.length === 0 && request.method === "GET") {
     return schemaAnswer(name === undefined ? allSchemas() : documentSchema(name));

@@ -7,11 +7,18 @@
 import { dirname, resolve } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { readText, tomlFix } from "./config_file.ts";
+import { parseMetricsAddress } from "./metrics_address.ts";
 import { OPTION_NAMES, readOptions } from "./port_options.ts";
 import { checkPort } from "./port_spec.ts";
 import { readTarget } from "./port_targets.ts";
 import { checkLinks, checkNames } from "./names.ts";
-import { ControlError, type LinkConfig, type PortConfig, type SwitchConfig } from "../types.ts";
+import {
+  ControlError,
+  type LinkConfig,
+  type MetricsAddress,
+  type PortConfig,
+  type SwitchConfig,
+} from "../types.ts";
 
 /** Keys of [switch]. */
 const SWITCH_KEYS = [
@@ -55,6 +62,8 @@ export interface ConfigInput {
   readonly macHoldSeconds?: number | undefined;
   /** Where frames to unknown addresses go. */
   readonly unknown?: SwitchConfig["unknown"] | undefined;
+  /** Where metrics are served besides. */
+  readonly metrics?: MetricsAddress | undefined;
   /** Gives up what it does not need. */
   readonly sandbox?: boolean | undefined;
   /** What becomes of memory files that can lose pages. */
@@ -107,6 +116,7 @@ export function mergeConfig(
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
     macHoldSeconds: flags.macHoldSeconds ?? file.macHoldSeconds ?? 5,
     unknown: flags.unknown ?? file.unknown ?? "flood",
+    metrics: flags.metrics ?? file.metrics ?? null,
     sandbox: flags.sandbox ?? file.sandbox ?? false,
     unsealedMemory: flags.unsealedMemory ?? file.unsealedMemory ?? "guard",
   };
@@ -222,7 +232,8 @@ export function readConfigObject(root: Table): ConfigInput {
   const fdb = section(root, "switch", SWITCH_KEYS);
   const sockets = section(root, "sockets", ["directory", "mode", "group"]);
   const plane = section(root, "dataplane", ["cpus", "idle"]);
-  const control = section(root, "control", ["socket"]);
+  const control = section(root, "control", ["socket", "metrics"]);
+  const metrics = text("[control] metrics", control.metrics);
   const socketDir = text("[sockets] directory", sockets.directory);
   if (socketDir === "") {
     throw invalid("[sockets] directory is empty: name a folder, or leave it out");
@@ -257,6 +268,7 @@ export function readConfigObject(root: Table): ConfigInput {
     fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
     macHoldSeconds: range("mac_hold_seconds", fdb.mac_hold_seconds, 0, 3600),
     unknown: checkUnknown(fdb.unknown),
+    metrics: metrics === undefined ? undefined : parseMetricsAddress("[control] metrics", metrics),
     sandbox: checkSandbox(fdb.sandbox),
     unsealedMemory: checkUnsealed(fdb.unsealed_memory),
   };

@@ -158,6 +158,8 @@ const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
   }),
   cpus: CPUS,
   fdb: counters("of the forwarding database", FDB_ROWS),
+  fdbEntriesMax: whole("addresses that it holds"),
+  fdbPortEntriesMax: whole("of them, those of one port at most"),
   worker: counters("of the data plane", WORKER_ROWS),
   ports: list("all ports", PORT_STATUS),
   listeners: list("all listeners", LISTENER_STATUS),

@@ -80,6 +80,7 @@ cpus = [1]
 idle = "poll"
 [control]
 socket = "/run/v/c.sock"
+metrics = "127.0.0.1:9477"
 [[port]]
 name = "vm1"
 [[port]]
@@ -101,6 +102,7 @@ offer = ["ring-reset"]
     ],
     links: [],
     socketDir: "/run/v",
+    metrics: { hostname: "127.0.0.1", port: 9477 },
     controlPath: "/run/v/c.sock",
     socketMode: 0o600,
     socketGroup: "kvm",
