@@ -143,6 +143,8 @@ export const RLIMIT_AS = 9;
 
 /** Time that the calling thread has run: clock_gettime(2). */
 export const CLOCK_THREAD_CPUTIME_ID = 3;
+/** For sysconf: processors that are online, whoever may use them. */
+export const _SC_NPROCESSORS_ONLN = 84;
 /** The calling thread, for getrusage(2). */
 export const RUSAGE_THREAD = 1;
 /** Size of struct rusage. */

@@ -183,6 +183,8 @@ export const SYMBOLS = {
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // long syscall(long number, ...), for calls that older C libraries have no name for
   syscall: { parameters: ["i64", "i64", "i64"], result: "i64" },
+  // long sysconf(int name)
+  sysconf: { parameters: ["i32"], result: "i64" },
   // int getrusage(int who, struct rusage *usage)
   getrusage: { parameters: ["i32", "buffer"], result: "i32" },
   // int getrlimit(int resource, struct rlimit *rlim)

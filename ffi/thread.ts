@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  _SC_NPROCESSORS_ONLN,
   CLOCK_THREAD_CPUTIME_ID,
   O_CLOEXEC,
   PR_SET_NAME,
@@ -33,6 +34,11 @@ export function setThreadCpus(cpus: readonly number[]): void {
   if (libc.sched_setaffinity(0, BigInt(SIZEOF_CPU_SET), mask) !== 0) {
     throw new SystemError("sched_setaffinity", errno(), `processors ${cpus.join(",")}`);
   }
+}
+
+/** Processors of the machine that are online, whichever of them this process may use. */
+export function processorsOnline(): number {
+  return Number(libc.sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /** Names the calling thread, as `top -H` shows it; 15 bytes are kept. */
@@ -67,33 +73,60 @@ export function readThreadUse(use: ThreadUse): void {
   use.waits = usage[RUSAGE_NVCSW / 4] as number;
 }
 
-const SCHEDSTAT = new TextEncoder().encode("/proc/thread-self/schedstat\0");
-const SCHEDSTAT_BYTES = 96;
 const DIGIT_0 = 48;
 const SPACE = 32;
+
+/** A file of proc(5) that is one line of numbers, read anew each time; a system call. */
+class ProcLine {
+  readonly #fd: number;
+  readonly #text = new Uint8Array(new ArrayBuffer(LINE_BYTES));
+  readonly #bytes = BigInt(LINE_BYTES);
+
+  /** Opened until the thread ends. @param path ends with a zero byte */
+  constructor(path: string) {
+    this.#fd = libc.open(new TextEncoder().encode(path), O_CLOEXEC);
+  }
+
+  /** The whole number at the beginning of word `index`; 0 where there is none. Allocates little. */
+  readWord(index: number): number {
+    if (this.#fd < 0) return 0;
+    const bytes = Number(libc.pread(this.#fd, this.#text, this.#bytes, 0n));
+    let at = 0;
+    for (let words = 0; words < index && at < bytes; at++) {
+      if (this.#text[at] === SPACE) words++;
+    }
+    let value = 0;
+    for (; at < bytes; at++) {
+      const digit = (this.#text[at] as number) - DIGIT_0;
+      if (digit < 0 || digit > 9) break;
+      value = 10 * value + digit;
+    }
+    return value;
+  }
+}
+
+const LINE_BYTES = 96;
 
 /**
  * How long a thread has been ready to run while others had the processors (proc(5): the second number
  * of `schedstat`). Belongs to the thread that made it; lives as long.
  */
 export class ReadyTime {
-  readonly #fd = libc.open(SCHEDSTAT, O_CLOEXEC);
-  readonly #text = new Uint8Array(new ArrayBuffer(SCHEDSTAT_BYTES));
-  readonly #bytes = BigInt(SCHEDSTAT_BYTES);
+  readonly #line = new ProcLine("/proc/thread-self/schedstat\0");
 
   /** Until now, ms and fractions; 0 where the kernel does not tell. A system call; allocates little. */
   readMs(): number {
-    if (this.#fd < 0) return 0;
-    const bytes = Number(libc.pread(this.#fd, this.#text, this.#bytes, 0n));
-    let at = 0;
-    while (at < bytes && this.#text[at] !== SPACE) at++;
-    let ns = 0;
-    for (at++; at < bytes; at++) {
-      const digit = (this.#text[at] as number) - DIGIT_0;
-      if (digit < 0) break;
-      ns = 10 * ns + digit;
-    }
-    return ns / 1e6;
+    return this.#line.readWord(1) / 1e6;
+  }
+}
+
+/** Threads that run or are ready to, of the whole machine (proc(5): the fourth word of `loadavg`). */
+export class RunningThreads {
+  readonly #line = new ProcLine("/proc/loadavg\0");
+
+  /** At this moment, this thread among them; 0 where the kernel does not tell. A system call. */
+  read(): number {
+    return this.#line.readWord(3);
   }
 }
 

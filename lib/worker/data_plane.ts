@@ -17,8 +17,10 @@ import {
   EPOLLIN,
   EPOLLOUT,
   GuardTable,
+  processorsOnline,
   readThreadUse,
   ReadyTime,
+  RunningThreads,
   send,
   setThreadCpus,
   setThreadName,
@@ -42,6 +44,7 @@ import { useArena, useHostAddress, useHostCopy } from "../virtio/memory/window.t
 import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
+import { Crowding } from "./crowding.ts";
 import { FlapNews, FOREIGN_PER_SECOND } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { LostPages } from "./lost_pages.ts";
@@ -51,7 +54,10 @@ import { IN_BAND } from "./wire.ts";
 import { TimeWatch } from "./time_watch.ts";
 import { WorkMeter } from "./work_meter.ts";
 
-/** Without frames for this long, `adaptive` goes to sleep, ms. A kick costs the guest about 2 us. */
+/**
+ * Without frames for this long, `adaptive` goes to sleep, ms; at once where others want the processor.
+ * A kick costs the guest about 2 us.
+ */
 const SPIN_MS = 0.1;
 /** Empty rounds before it does, 90 ns each. */
 const EMPTY_ROUNDS_MIN = 64;
@@ -90,6 +96,7 @@ class DataPlaneLoop {
   readonly #inBandCalls: InBandCalls;
   readonly #meter: WorkMeter;
   readonly #watch: TimeWatch;
+  readonly #crowding: Crowding;
   readonly #collections: CollectionCounter;
   readonly #rota = new Rota();
   readonly #lostPages: LostPages;
@@ -136,6 +143,11 @@ class DataPlaneLoop {
     const clocks = { now, ranMs: threadRanMs, readUse: readThreadUse };
     this.#watch = new TimeWatch(clocks, this.#events);
     this.#path.watch = this.#watch;
+    const threads = new RunningThreads();
+    this.#crowding = new Crowding(processorsOnline(), {
+      readyMs: () => ready.readMs(),
+      running: () => threads.read(),
+    });
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
         // Edge-triggered: the counter is never read, and every kick still wakes.
@@ -177,13 +189,18 @@ class DataPlaneLoop {
       this.#watchClosely(now);
       this.#tick(now);
       this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
-      if (emptyRounds < rounds) busyUntil = now + SPIN_MS;
+      if (emptyRounds < rounds) busyUntil = now + this.#spinMs(now);
       else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
         if (emptyRounds >= EMPTY_ROUNDS_MIN || this.#idle === "sleep") this.#sleep();
       }
       rounds = 0;
     }
     this.#epoll.close();
+  }
+
+  /** How long to look on without frames. */
+  #spinMs(now: number): number {
+    return this.#idle === "adaptive" && this.#crowding.isCrowded(now) ? 0 : SPIN_MS;
   }
 
   /** One round: looks at each source, or where there are many at those whose turn it is. */

@@ -3,8 +3,10 @@ import { strict as assert } from "node:assert";
 import {
   EINVAL,
   errnoName,
+  processorsOnline,
   raiseFdLimit,
   ReadyTime,
+  RunningThreads,
   setThreadCpus,
   setThreadName,
   SystemError,
@@ -12,7 +14,7 @@ import {
 } from "../../../ffi/mod.ts";
 import { delay } from "@std/async/delay";
 import { failedWith } from "../../harness/fds.ts";
-import { WAIT_MS_MAX } from "../../harness/until.ts";
+import { until, WAIT_MS_MAX } from "../../harness/until.ts";
 
 /** A line of this thread's status, such as the processors it may use. */
 function status(name: string): string {
@@ -72,7 +74,6 @@ Deno.test("a thread's own time goes on while it runs, and stands while it does n
 Deno.test("time in which others have the processor is told, and not time asleep", async () => {
   const ready = new ReadyTime();
   await delay(20);
-  const rested = ready.readMs();
   const allowed = status("Cpus_allowed_list");
   const cpus = allowed.split(",").flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number);
@@ -85,6 +86,7 @@ Deno.test("time in which others have the processor is told, and not time asleep"
   const other = new Deno.Command("sh", { args }).spawn();
   try {
     const begin = performance.now();
+    const rested = ready.readMs();
     while (ready.readMs() < rested + 20) {
       assert(performance.now() < begin + WAIT_MS_MAX, "the other one has its turns");
     }
@@ -93,5 +95,19 @@ Deno.test("time in which others have the processor is told, and not time asleep"
     setThreadCpus(cpus);
     other.kill("SIGKILL");
     await other.status;
+  }
+});
+
+Deno.test("threads that run or would are counted, this one among them", async () => {
+  const load = new RunningThreads();
+  assert(processorsOnline() >= navigator.hardwareConcurrency);
+  assert(load.read() >= 1);
+  const args = ["-c", "while :; do :; done"];
+  const others = Array.from({ length: 4 }, () => new Deno.Command("sh", { args }).spawn());
+  try {
+    await until("four more of them", () => load.read() >= 5);
+  } finally {
+    others.forEach((other) => other.kill("SIGKILL"));
+    await Promise.all(others.map(({ status }) => status));
   }
 });
