@@ -9,6 +9,7 @@ import { closeFd, F_SETFL } from "../../ffi/mod.ts";
 import { libc } from "../../ffi/symbols.ts";
 import { RX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
+import { blockingCall } from "../harness/attacks/slow.ts";
 import { isBlockedOn } from "../harness/blocked.ts";
 import { bytesOf, Siege, steps } from "../harness/siege.ts";
 import { fullEventFd } from "../harness/fds.ts";
@@ -27,25 +28,11 @@ Deno.test("a call descriptor that is full holds nobody up", async (t) => {
     closeFd(fd);
   });
   // The open file is shared: its owner can undo that at any time.
-  await step("made blocking again behind the switch's back", "call-blocked", async () => {
-    const fd = fullEventFd();
-    using guest = await siege.guest({ eventIdx: false });
-    guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
-    await guest.enable(RX, true);
-    await introduce(guest, siege.witness);
-    while (libc.eventfd_write(fd, 1n) === 0);
-    libc.fcntl(fd, F_SETFL, 0);
-    const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
-    assert(siege.witness.send(frame));
-    // It is stuck now: frames of others wait until the switch has freed itself.
-    assert(await guest.frontEnd.closedBySwitch());
-    await siege.bystanders.check();
-    await until("the frame's buffer to come back", () => {
-      const { witness } = siege;
-      return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
-    });
-    closeFd(fd);
-  });
+  await step(
+    "made blocking again behind the switch's back",
+    "call-blocked",
+    () => blockingCall(siege),
+  );
   // Whatever else makes the control thread wait for the data plane then must free it as well.
   for (const hangsUp of [false, true]) {
     const name = hangsUp ? "and hung up" : "and a message sent";

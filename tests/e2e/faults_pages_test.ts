@@ -5,12 +5,13 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { addressOf, closeFd, createEventFd, memoryGuard } from "../../ffi/mod.ts";
+import { closeFd, createEventFd } from "../../ffi/mod.ts";
 import { callSwitch } from "../../lib/cli/client.ts";
 import type { SwitchStatus } from "../../lib/control/types.ts";
 import { PLAIN } from "../../lib/guest/front_end.ts";
 import { NetGuest } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
+import { gone, receives, sends, truncatedLog, truncatedRings } from "../harness/attacks/pages.ts";
 import {
   addRegion,
   type BadFile,
@@ -20,41 +21,13 @@ import {
 } from "../harness/bad_pages.ts";
 import { Bed } from "../harness/bed.ts";
 import { bytesOf, closes, Siege, steps } from "../harness/siege.ts";
-import { introduce, macOf, numberedFrame } from "../harness/traffic.ts";
-import { until } from "../harness/until.ts";
+import { introduce, macOf } from "../harness/traffic.ts";
 
 const PAGE = 4096;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const LOG_ALL = 1n << 26n;
 /** Faults that one storm may cost; see ffi/guard_code.ts. */
 const STORM_FAULTS_MAX = 100;
-
-async function gone(guest: NetGuest): Promise<void> {
-  assert(await guest.frontEnd.closedBySwitch(), "the switch closes the connection");
-}
-
-/** A guest whose transmit buffers lie in a bad file. */
-async function sends(siege: Siege, file: BadFile, packed = false): Promise<void> {
-  using guest = await siege.guest({ packed });
-  await introduce(guest, siege.witness);
-  const at = await addRegion(guest, file);
-  file.spoil();
-  assert(guest.sendChain([{ address: at + PAGE + 8, bytes: 400 }]));
-  await gone(guest);
-}
-
-/** One whose receive buffers do. */
-async function receives(siege: Siege, file: BadFile, packed = false): Promise<void> {
-  using guest = await siege.guest({ packed, buffers: 0 });
-  const at = await addRegion(guest, file);
-  file.spoil();
-  guest.rx.add([{ address: at + PAGE, bytes: 2048 }], true);
-  guest.kickReceive();
-  const frame = numberedFrame("ff:ff:ff:ff:ff:ff", siege.witness.options.mac, 1, 1500);
-  assert(siege.witness.send(frame));
-  await gone(guest);
-}
 
 async function badPages({ process }: Siege): Promise<number> {
   const status = await callSwitch(process.ctl, "GET", "/v1/switch") as SwitchStatus;
@@ -120,43 +93,13 @@ Deno.test("rings, logs and records in files that lose pages end their own port",
   const step = steps(t, siege);
   for (const packed of [false, true]) {
     const word = packed ? "packed" : "split";
-    await step(`${word} rings and all buffers truncated under traffic`, "bad-page", async () => {
-      const file = truncated(16 * MIB);
-      using guest = await siege.guest({ packed, memoryFd: file.fd });
-      // This process has the file mapped as well.
-      const guard = memoryGuard();
-      const start = addressOf(guest.ram.view.buffer as ArrayBuffer);
-      const record = guard.cover(start, 16 * MIB, PAGE) as number;
-      await introduce(guest, siege.witness);
-      file.spoil();
-      const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 900);
-      let closed = false;
-      const closing = gone(guest).then(() => closed = true);
-      await until("the switch to notice", () => {
-        siege.witness.send(frame);
-        guest.kick(1);
-        return closed;
-      });
-      await closing;
-      guard.uncover(record);
-      guard.seenTo();
-      closeFd(file.fd);
-    });
+    await step(
+      `${word} rings and all buffers truncated under traffic`,
+      "bad-page",
+      () => truncatedRings(siege, packed),
+    );
   }
-  await step("a dirty log truncated under traffic", "bad-page", async () => {
-    using guest = await siege.guest();
-    const file = truncated(PAGE);
-    const { frontEnd, features } = guest;
-    frontEnd.message(id.VHOST_USER_SET_LOG_BASE, bytesOf(PAGE, 0), [file.fd]);
-    await frontEnd.reply();
-    const wanted = id.encodeU64(features | LOG_ALL);
-    assert.equal(await frontEnd.ask(id.VHOST_USER_SET_FEATURES, wanted), 0n);
-    file.spoil();
-    const frame = numberedFrame("ff:ff:ff:ff:ff:ff", siege.witness.options.mac, 1, 100);
-    assert(siege.witness.send(frame));
-    await gone(guest);
-    closeFd(file.fd);
-  });
+  await step("a dirty log truncated under traffic", "bad-page", () => truncatedLog(siege));
   await step("a dirty log that the control thread takes over", "bad-page", async () => {
     using guest = await siege.guest();
     const file = truncated(PAGE);

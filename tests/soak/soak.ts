@@ -24,6 +24,8 @@ const SHARED_GROWTH_KB_MAX = 4_000;
 export interface SoakReport {
   readonly seconds: number;
   readonly deeds: number;
+  /** How often all deeds were done. */
+  readonly passes: number;
   /** Frames of the pair that were measured. */
   readonly frames: number;
   /** Of a quiet second, per second of the siege: median and lowest of half seconds. */
@@ -114,10 +116,11 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
   const news: Exclude<PairNews, { error: string }>[] = [];
   let deeds = 0;
   while (before === null || passed() < seconds) {
-    for (const { name, reason, run } of DEEDS.toSorted(() => random() - 0.5)) {
+    for (const { name, reason, rests, run } of DEEDS.toSorted(() => random() - 0.5)) {
       if (passed() >= seconds && before !== null) break;
       try {
-        await siege.attack(reason, () => run(siege, random));
+        const deed = (): Promise<void> => run(siege, random);
+        await (rests ? siege.attackAlone(reason, deed) : siege.attack(reason, deed));
         news.push(...pair.take());
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
@@ -131,6 +134,8 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
     before ??= held(siege.process.pid);
   }
   news.push(...await pair.wait(2));
+  const threads = before.threads;
+  await until("threads to end", () => held(siege.process.pid).threads <= threads);
   const after = held(siege.process.pid);
   checkHeld(before, after);
   const rates = news.map(perSecond);
@@ -138,6 +143,7 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
     Math.max(...list.map(({ gapMs }) => gapMs));
   return {
     ...{ seconds: passed(), deeds, before, after },
+    passes: Math.floor(deeds / DEEDS.length),
     frames: news.reduce((sum, { frames }) => sum + frames, 0),
     rate: { quiet: rate, median: median(rates) / rate, lowest: Math.min(...rates) / rate },
     gapMs: { quiet: gap(quiet), siege: gap(news) },

@@ -1,0 +1,144 @@
+/**
+ * Tenants who take the data plane's time: calls that take long, pages that are punched out of their
+ * memory again and again, calls that do not return. Each goes on until the switch ends its connection.
+ *
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { closeFd, createEventFd, EPOLLIN, F_SETFL } from "../../../ffi/mod.ts";
+import { libc } from "../../../ffi/symbols.ts";
+import { type NetGuest, RX } from "../../../lib/guest/net_guest.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
+import { fullEventFd } from "../fds.ts";
+import { bytesOf, type Siege } from "../siege.ts";
+import { introduce, numberedFrame } from "../traffic.ts";
+import { until } from "../until.ts";
+
+const F_DUPFD = 0;
+const EPOLL_CTL_ADD = 1;
+/** Epoll instances, and watches of one descriptor by each. */
+const INSTANCES = 160;
+const WATCHES = 400;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+/** Of the punched memory, behind the rings. */
+const START = 2 ** 22;
+/** A transmit chain of so many buffers of one byte. */
+const CRUMBS = 128;
+
+const { symbols: punching } = Deno.dlopen("libc.so.6", {
+  fallocate: {
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+});
+
+/** Has many epoll instances watch a descriptor many times: each signal goes through all of them. */
+function watchMuch(fd: number): number[] {
+  const event = new DataView(new ArrayBuffer(16));
+  event.setUint32(0, EPOLLIN, true);
+  return Array.from({ length: INSTANCES }, () => {
+    const epoll = libc.epoll_create1(0);
+    for (let i = 0; i < WATCHES; i++) {
+      const name = libc.fcntl(fd, F_DUPFD, 500 + i);
+      assert.equal(libc.epoll_ctl(epoll, EPOLL_CTL_ADD, name, event.buffer), 0);
+      closeFd(name);
+    }
+    return epoll;
+  });
+}
+
+/** Does something again and again until the switch has closed a guest's connection. */
+async function untilClosed(guest: NetGuest, deed: () => void): Promise<void> {
+  let isClosed = false;
+  const closed = guest.frontEnd.closedBySwitch().then(() => isClosed = true);
+  await until("the connection's end", () => {
+    deed();
+    return isClosed;
+  });
+  await closed;
+}
+
+/** A call descriptor with 64,000 watches. */
+export async function watchedCall(siege: Siege): Promise<void> {
+  const fd = createEventFd();
+  const instances = watchMuch(fd);
+  try {
+    using guest = await siege.guest({ eventIdx: false });
+    guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
+    await introduce(guest, siege.witness);
+    const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
+    await untilClosed(guest, () => {
+      siege.witness.reapTransmit();
+      siege.witness.send(frame);
+      guest.receive();
+    });
+  } finally {
+    for (const epoll of instances) closeFd(epoll);
+    closeFd(fd);
+  }
+}
+
+/** Memory of so many bytes that is punched as a whole, filled, and punched again. */
+export async function punchedMemory(siege: Siege, bytes: number): Promise<void> {
+  using guest = await siege.guest({ memoryBytes: 2 * bytes + START });
+  let isClosed = false;
+  const storm = async (): Promise<void> => {
+    while (!isClosed) {
+      // Filled by others: punching what is there takes long.
+      await punching.fallocate(guest.memoryFd, 0, BigInt(START), BigInt(bytes));
+      await punching.fallocate(guest.memoryFd, PUNCH, BigInt(START), BigInt(bytes));
+    }
+  };
+  const storms = storm();
+  let next = 0;
+  try {
+    await untilClosed(guest, () => {
+      guest.reapTransmit();
+      for (let i = 0; i < 16; i++) {
+        const address = START + (next++ * 4096 * 17) % (bytes - 4096);
+        guest.sendChain([{ address, bytes: 100 }]);
+      }
+    });
+  } finally {
+    isClosed = true;
+    await storms;
+  }
+}
+
+/** Chains of one byte of each punched page, until the deed's end: a page for each byte. */
+export async function crumbs(siege: Siege, packed: boolean, chains: number): Promise<void> {
+  using guest = await siege.guest({ packed, memoryBytes: 2 * CRUMBS * 4096 + START });
+  for (let i = 0; i < chains; i++) {
+    await punching.fallocate(guest.memoryFd, PUNCH, BigInt(START), BigInt(CRUMBS * 4096));
+    const chain = Array.from({ length: CRUMBS }, (_, page) => START + 4096 * page);
+    guest.reapTransmit();
+    guest.sendChain(chain.map((address) => ({ address, bytes: 1 })));
+  }
+}
+
+/** An eventfd that is full and made blocking again behind the switch's back. */
+export async function blockingCall(siege: Siege): Promise<void> {
+  const fd = fullEventFd();
+  try {
+    using guest = await siege.guest({ eventIdx: false });
+    guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
+    await guest.enable(RX, true);
+    await introduce(guest, siege.witness);
+    while (libc.eventfd_write(fd, 1n) === 0);
+    libc.fcntl(fd, F_SETFL, 0);
+    const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
+    assert(siege.witness.send(frame));
+    // It is stuck now: frames of others wait until the switch has freed itself.
+    assert(await guest.frontEnd.closedBySwitch());
+    await siege.bystanders.check();
+    await until("the frame's buffer to come back", () => {
+      const { witness } = siege;
+      return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
+    });
+  } finally {
+    closeFd(fd);
+  }
+}
