@@ -16,6 +16,8 @@ export interface UnitWords {
   readonly user?: string;
   /** It has TAP devices, which it makes itself. */
   readonly tap: boolean;
+  /** Where it serves metrics besides the control socket, if it does. */
+  readonly metrics?: string;
 }
 
 /** What is printed. */
@@ -28,6 +30,8 @@ export interface EmittedUnit {
   readonly user: string;
   /** It may make TAP devices. */
   readonly tap: boolean;
+  /** Where it serves metrics besides the control socket; null: nowhere. */
+  readonly metrics: string | null;
   /** For people, a line each. */
   readonly notes: readonly string[];
   /** The unit, line by line. */
@@ -42,6 +46,9 @@ const USER = /^(?:[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$/;
 /** What a unit takes without quotes, specifiers or variables. */
 const PLAIN_PATH = /^\/[A-Za-z0-9_./+@:-]*[A-Za-z0-9_+@:-]$/;
 
+/** What run takes of it; the rest of its rules run says itself. */
+const METRICS = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):[1-9]\d{0,4}$/;
+
 function pathOf(what: string, given: string): string {
   if (PLAIN_PATH.test(given)) return given;
   throw new ControlError(
@@ -51,7 +58,17 @@ function pathOf(what: string, given: string): string {
 }
 
 /** What a switch with devices of this host needs on top. */
-function network(tap: boolean): string[] {
+function network(tap: boolean, metrics: string | null): string[] {
+  if (!tap && metrics !== null) {
+    return [
+      "# Metrics are served to this host alone",
+      "IPAddressDeny=any",
+      "IPAddressAllow=localhost",
+      "PrivateDevices=yes",
+      "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+      "CapabilityBoundingSet=",
+    ];
+  }
   if (!tap) {
     return [
       "# Its sockets are files: it needs no network",
@@ -63,7 +80,7 @@ function network(tap: boolean): string[] {
   }
   return [
     "# News of devices come through netlink",
-    "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
+    `RestrictAddressFamilies=AF_UNIX AF_NETLINK${metrics === null ? "" : " AF_INET AF_INET6"}`,
     "DevicePolicy=closed",
     "DeviceAllow=/dev/net/tun rw",
     "DeviceAllow=char-macvtap rw",
@@ -72,12 +89,18 @@ function network(tap: boolean): string[] {
   ];
 }
 
-function service(binary: string, config: string, user: string): string[] {
+function service(
+  binary: string,
+  config: string,
+  user: string,
+  metrics: string | null,
+): string[] {
+  const more = metrics === null ? "" : ` --metrics ${metrics}`;
   return [
     "[Service]",
     "Type=notify",
     "NotifyAccess=main",
-    `ExecStart=${binary} run --config ${config}`,
+    `ExecStart=${binary} run --config ${config}${more}`,
     `User=${user}`,
     `Group=${user}`,
     "# The control socket, and port sockets without a path; kept while the switch is started again,",
@@ -108,6 +131,10 @@ export function emitSystemd(words: UnitWords): EmittedUnit {
     throw new ControlError("invalid", `user ${user} must be a name of a-z 0-9 _ - or a number`);
   }
   const { tap } = words;
+  const metrics = words.metrics ?? null;
+  if (metrics !== null && !METRICS.test(metrics)) {
+    throw new ControlError("invalid", `metrics ${metrics} must be such as 127.0.0.1:9477`);
+  }
   const notes = [
     "Install: vuswitch emit systemd > /etc/systemd/system/vuswitch.service",
     `Once: useradd --system --shell /usr/sbin/nologin ${user}`,
@@ -120,10 +147,10 @@ export function emitSystemd(words: UnitWords): EmittedUnit {
     "Description=vuswitch, a switch for virtual machines (vhost-user-net)",
     "StartLimitIntervalSec=0",
     "",
-    ...service(binary, config, user),
+    ...service(binary, config, user, metrics),
     "",
     "# What it may not do",
-    ...network(tap),
+    ...network(tap, metrics),
     "NoNewPrivileges=yes",
     "ProtectSystem=strict",
     "ProtectHome=yes",
@@ -150,5 +177,5 @@ export function emitSystemd(words: UnitWords): EmittedUnit {
     "[Install]",
     "WantedBy=multi-user.target",
   ];
-  return { binary, config, user, tap, notes, unit };
+  return { binary, config, user, tap, metrics, notes, unit };
 }

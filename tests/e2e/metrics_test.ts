@@ -8,28 +8,11 @@ import { strict as assert } from "node:assert";
 import { METRICS } from "../../lib/control/metrics/families.ts";
 import { Bed } from "../harness/bed.ts";
 import { readMetrics, series } from "../harness/exposition.ts";
-import { hasProgram, peerTest } from "../harness/peers.ts";
+import { peerTest } from "../harness/peers.ts";
+import { PROMETHEUS_MISSING, promtool } from "../harness/promtool.ts";
 import { askSwitch } from "../harness/recorder.ts";
 import { introduce } from "../harness/traffic.ts";
 import { until } from "../harness/until.ts";
-
-const MISSING = hasProgram("promtool") && hasProgram("prometheus") ? [] : ["prometheus"];
-
-async function promtool(page: string, ...words: string[]): Promise<string> {
-  const child = new Deno.Command("promtool", {
-    args: words,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(page));
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  assert.equal(code, 0, `promtool ${words.join(" ")}: ${text}`);
-  return text;
-}
 
 /** The address that the log names. */
 async function metricsUrl(bed: Bed): Promise<string> {
@@ -93,7 +76,7 @@ Deno.test("metrics are served at the control socket and at a TCP port, and count
   });
 });
 
-peerTest("promtool finds nothing to say against the page", MISSING, async () => {
+peerTest("promtool finds nothing to say against the page", PROMETHEUS_MISSING, async () => {
   await using bed = await Bed.make(
     2,
     "--metrics",
@@ -103,5 +86,5 @@ peerTest("promtool finds nothing to say against the page", MISSING, async () => 
   );
   await introduce(await bed.guest(1), await bed.guest(2));
   const page = await (await fetch(await metricsUrl(bed))).text();
-  assert.equal((await promtool(page, "check", "metrics")).trim(), "");
+  assert.equal(await promtool(page, "check", "metrics"), "");
 });

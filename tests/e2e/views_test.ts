@@ -43,6 +43,8 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "protocol": [[]],
   "emit evpn": [["--vni", "100", "--local", "10.77.0.1", "--peer", "10.77.0.2"]],
   "emit systemd": [[]],
+  "emit grafana": [[]],
+  "emit alerts": [[]],
   "version": [[]],
 };
 

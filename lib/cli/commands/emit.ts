@@ -5,6 +5,8 @@
  */
 import { type CommandRow, OUTPUT, printing } from "../command.ts";
 import { view } from "../view.ts";
+import type { AlertWords } from "../../emit/alerts.ts";
+import type { DashboardWords } from "../../emit/grafana.ts";
 import type { UnitWords } from "../../emit/systemd.ts";
 import type { FabricWords, HostAddress } from "../../emit/fabric.ts";
 
@@ -70,6 +72,7 @@ export const EMIT_COMMANDS: readonly CommandRow[] = [
       config: { brief: "its configuration (/etc/vuswitch.toml)", placeholder: "FILE" },
       user: { brief: "user and group that it runs as (vuswitch)", placeholder: "NAME" },
       tap: { brief: "it has TAP devices, which it makes itself", yes: true },
+      metrics: { brief: "it serves metrics at this loopback port", placeholder: "127.0.0.1:PORT" },
       output: { ...OUTPUT, brief: "how to print: as a unit, or as JSON" },
     },
   }, async () => {
@@ -78,6 +81,44 @@ export const EMIT_COMMANDS: readonly CommandRow[] = [
       "systemd",
       (flags: UnitWords) => emitSystemd(flags),
       ({ notes, unit }) => `${[...notes.map((note) => `# ${note}`), "", ...unit].join("\n")}\n`,
+    );
+  }),
+  printing({
+    words: ["emit", "grafana"],
+    brief: "print a Grafana dashboard of switches that a Prometheus scrapes",
+    examples: [
+      "vuswitch emit grafana > dashboard.json",
+      'vuswitch emit grafana --title "Switches of rack 7" > dashboard.json',
+    ],
+    flags: {
+      title: { brief: "of the dashboard (vuswitch)", placeholder: "TEXT" },
+      output: { ...OUTPUT, brief: "how to print: the dashboard, or JSON about it" },
+    },
+  }, async () => {
+    const { emitGrafana } = await import("../../emit/grafana.ts");
+    return view(
+      "grafana",
+      (flags: DashboardWords) => emitGrafana(flags),
+      ({ dashboard }) => `${dashboard.join("\n")}\n`,
+    );
+  }),
+  printing({
+    words: ["emit", "alerts"],
+    brief: "print rules by which Prometheus warns of what goes wrong",
+    examples: [
+      "vuswitch emit alerts > /etc/prometheus/vuswitch.rules.yml",
+      "vuswitch emit alerts --job switches > vuswitch.rules.yml",
+    ],
+    flags: {
+      job: { brief: "under which Prometheus scrapes switches (vuswitch)", placeholder: "NAME" },
+      output: { ...OUTPUT, brief: "how to print: as rules, or as JSON" },
+    },
+  }, async () => {
+    const { emitAlerts } = await import("../../emit/alerts.ts");
+    return view(
+      "alerts",
+      (flags: AlertWords) => emitAlerts(flags),
+      ({ file }) => `${file.join("\n")}\n`,
     );
   }),
 ];

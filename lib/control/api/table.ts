@@ -23,7 +23,7 @@ import {
   text,
   time,
 } from "../schema/builder.ts";
-import { EVPN, SYSTEMD } from "../schema/emit.ts";
+import { ALERTS, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
@@ -102,6 +102,8 @@ export const DOCUMENTS = {
   "protocol": PROTOCOL,
   "evpn": EVPN,
   "systemd": SYSTEMD,
+  "grafana": GRAFANA,
+  "alerts": ALERTS,
   "error": record("any route that cannot do what it was asked: a problem document (RFC 9457)", {
     title: ERROR_KIND,
     detail: text("what is wrong, in a line"),

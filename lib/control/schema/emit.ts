@@ -3,9 +3,11 @@
  *
  * @module
  */
+import type { EmittedAlerts } from "../../emit/alerts.ts";
+import type { EmittedDashboard } from "../../emit/grafana.ts";
 import type { EmittedUnit } from "../../emit/systemd.ts";
 import type { Emitted } from "../../emit/evpn.ts";
-import { flag, list, maybe, record, type Schema, text, whole } from "./builder.ts";
+import { choice, flag, list, maybe, record, type Schema, text, whole } from "./builder.ts";
 
 const line = text("a line");
 
@@ -39,6 +41,32 @@ export const SYSTEMD: Schema<EmittedUnit> = record("emit systemd: a unit for the
   config: text("its configuration"),
   user: text("user and group that it runs as"),
   tap: flag("it may make TAP devices"),
+  metrics: maybe("nowhere", text("where it serves metrics besides the control socket")),
   notes: list("what to do with it", line),
   unit: list("the unit", line),
+});
+
+/** `emit grafana`. */
+export const GRAFANA: Schema<EmittedDashboard> = record("emit grafana: a dashboard of switches", {
+  title: text("its title"),
+  uid: text("Grafana's name for it: importing it again replaces it"),
+  queries: list("what it asks of Prometheus", text("PromQL")),
+  dashboard: list("it, as Grafana imports it", line),
+});
+
+/** `emit alerts`. */
+export const ALERTS: Schema<EmittedAlerts> = record("emit alerts: rules for Prometheus", {
+  job: text("the job under which Prometheus scrapes switches"),
+  rules: list(
+    "in the order in which they stand",
+    record("a rule", {
+      alert: text("its name"),
+      expr: text("PromQL that has a value when something is wrong"),
+      for: text("for how long it must be so"),
+      severity: choice("how bad it is", { critical: "", warning: "" }),
+      summary: text("what is wrong, with labels"),
+      action: text("what to do"),
+    }),
+  ),
+  file: list("the file, as Prometheus loads it", line),
 });

@@ -15,7 +15,11 @@ Deno.test("a unit without devices has no network and no capability, one with the
   const once = (unit: readonly string[]): string[] =>
     unit.filter((line) => /^[A-Z]\w+=/.test(line) && !line.startsWith("SystemCallFilter="))
       .map((line) => line.replace(/=.*/, "")).filter((key) => key !== "DeviceAllow");
-  for (const unit of [plain, tap]) assert.equal(new Set(once(unit)).size, once(unit).length);
+  const told = emitSystemd({ tap: false, metrics: "127.0.0.1:9477" }).unit;
+  assert(told.some((line) => line.endsWith("/vuswitch.toml --metrics 127.0.0.1:9477")));
+  assert(told.includes("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"));
+  assert(told.includes("IPAddressAllow=localhost") && !told.includes("PrivateNetwork=yes"));
+  for (const unit of [plain, tap, told]) assert.equal(new Set(once(unit)).size, once(unit).length);
 });
 
 Deno.test("words that would mean something else in a unit are refused in one line", () => {
@@ -30,6 +34,10 @@ Deno.test("words that would mean something else in a unit are refused in one lin
     { user: "" },
     { user: "root\n" },
     { user: "-x" },
+    { metrics: "" },
+    { metrics: "0.0.0.0:9477" },
+    { metrics: "127.0.0.1:9477 --fd 3" },
+    { metrics: "127.0.0.1:0" },
   ];
   for (const each of words) {
     assert.throws(() => emitSystemd({ tap: false, ...each }), (error) => {
