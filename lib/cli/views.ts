@@ -185,6 +185,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
     ...vlanFacts(port),
+    ...port.isolated === null ? [] : [["isolated", `from others of ${port.isolated}`] as const],
     ["ring", ringText(port)],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
     [

@@ -8,6 +8,7 @@ import { parseMac } from "../base/mac.ts";
 import { reservedMask } from "../switch/reserved.ts";
 import type { DataPlane } from "../worker/wire.ts";
 import { isUplink } from "./config/port_targets.ts";
+import { groupNumber } from "./config/isolated_option.ts";
 import { staticMacs } from "./config/policy_options.ts";
 import { vlansOf } from "./config/port_vlans.ts";
 import { stormRates } from "./config/storm_option.ts";
@@ -51,6 +52,9 @@ export function applyPolicy(placed: Placed, config: PortConfig): void {
   commands.setStorm({ port: placed.number, ...stormRates(config) });
   if (config.forward) {
     commands.setReserved({ port: placed.number, mask: reservedMask(config.forward) });
+  }
+  if (config.isolated !== undefined) {
+    commands.setIsolation({ port: placed.number, group: groupNumber(config.isolated) });
   }
   if (config.lock) commands.setLock({ port: placed.number, on: true });
 }

@@ -16,6 +16,7 @@ import type { Logger } from "./log.ts";
 import { SentNews } from "./sent_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
+import { checkLinked } from "./config/isolated_option.ts";
 import { saysVlans } from "./config/port_vlans.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
@@ -369,6 +370,7 @@ export class Switch implements SwitchControl {
 
   addLink(ports: readonly [string, string]): LinkStatus {
     for (const name of ports) if (!this.#ports.has(name)) throw this.#noPort(name);
+    checkLinked(this.#ports.get(ports[0])?.config, this.#ports.get(ports[1])?.config);
     return this.#links.add(ports, false);
   }
 

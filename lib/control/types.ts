@@ -54,6 +54,8 @@ export interface PortConfig {
   readonly storm?: StormOption;
   /** Only static addresses and `mac` may be sources of its frames. */
   readonly lock?: boolean;
+  /** Its isolation group: it gets no frame of another port that is in it, and they none of its. */
+  readonly isolated?: string;
   /** Features offered on top of the usual ones. */
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */

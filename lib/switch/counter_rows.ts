@@ -93,7 +93,8 @@ export const PORT_ROWS = [
   [
     "rxDroppedNoPort",
     "frames",
-    "there is nobody to send it to: no other port, or the linked port is missing",
+    "there is nobody to send it to: no other port, none outside of its isolation group, or the " +
+    "linked port is missing",
   ],
   ["rxDroppedUplinks", "frames", "from one uplink, to an address behind another"],
   [
@@ -181,6 +182,11 @@ export const PORT_ROWS = [
     "addresses",
     "MAC addresses that began to move between this port and another faster than a guest can: 10 " +
     "times in a minute",
+  ],
+  [
+    "rxDroppedIsolated",
+    "frames",
+    "to an address, or over a link, of a port of its isolation group",
   ],
 ] as const satisfies readonly CounterRow[];
 

@@ -14,6 +14,7 @@ import { handClosely } from "./closely.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { flowHash } from "./flow.ts";
+import { areIsolated, dropIsolated } from "./policy/isolation.ts";
 import { beginSharing, senderShare } from "./policy/sharing.ts";
 import type { Port, Sink } from "./ports/port.ts";
 import { cutFits } from "./refuse.ts";
@@ -27,7 +28,7 @@ export function deliverListed(path: Datapath, destination: number, from: Port | 
   const listed = path.listCount[destination]!;
   path.listCount[destination] = 0;
   const port = path.ports[destination]!;
-  if (port !== null && port.isUplink && from !== null && isApart(path, port, from, listed)) return;
+  if (port !== null && from !== null && isApart(path, port, from, listed)) return;
   if (port === null || port.receivers.length === 0) {
     // An address learned on a port whose link went down a moment ago.
     if (port !== null) path.counters[port.counterBase + PORT.txDroppedLinkDown]! += listed;
@@ -46,10 +47,17 @@ export function deliverListed(path: Datapath, destination: number, from: Port | 
   if (path.counters[port.counterBase + PORT.txDroppedNoBuffer] !== without) beginSharing(port);
 }
 
-/** Whether frames of one uplink stand listed for another, which is not linked with it: they stay. */
-function isApart({ counters }: Datapath, to: Port, from: Port, listed: number): boolean {
-  if (!from.isUplink || from.linkedTo === to.index) return false;
-  counters[from.counterBase + PORT.rxDroppedUplinks]! += listed;
+/**
+ * Whether frames stand listed for a port that gets none of their port's: one of its isolation group,
+ * or of two uplinks that are not linked the other one. They are dropped then.
+ */
+function isApart(path: Datapath, to: Port, from: Port, listed: number): boolean {
+  if (areIsolated(from, to)) {
+    dropIsolated(path, from, listed);
+    return true;
+  }
+  if (!to.isUplink || !from.isUplink || from.linkedTo === to.index) return false;
+  path.counters[from.counterBase + PORT.rxDroppedUplinks]! += listed;
   return true;
 }
 

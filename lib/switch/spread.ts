@@ -10,6 +10,7 @@ import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
 import { dropForeign } from "./policy/foreign.ts";
+import { areIsolated, NOT_ISOLATED } from "./policy/isolation.ts";
 import { BROADCAST, MULTICAST, UNKNOWN } from "./policy/storm.ts";
 import type { Port } from "./ports/port.ts";
 import { vlanKey } from "./vlan/key.ts";
@@ -95,9 +96,11 @@ function isStorm(path: Datapath, port: Port, word0: number, word1: number): bool
   return true;
 }
 
-/** Whether a port may get a frame. @param vid its VLAN; 0: there are none */
-function isIn(path: Datapath, port: number, vid: number): boolean {
-  return vid === 0 || path.ports[port]!.vlans.has(vid);
+/** Whether a port may get a frame of another. @param vid its VLAN; 0: there are none */
+function mayGet(path: Datapath, from: Port, port: number, vid: number): boolean {
+  if (vid === 0 && from.isolation === NOT_ISOLATED) return true;
+  const to = path.ports[port]!;
+  return (vid === 0 || to.vlans.has(vid)) && !areIsolated(from, to);
 }
 
 /** Lists a frame for all other ports, or no uplinks. @returns for how many */
@@ -114,7 +117,7 @@ function flood(
   let copies = 0;
   for (let i = unknown ? path.localCount : 0; i < end; i++) {
     const other = path.deliverable[i]!;
-    if (other === port.index || !isIn(path, other, vid)) continue;
+    if (other === port.index || !mayGet(path, port, other, vid)) continue;
     append(path, other, frame);
     copies++;
   }
@@ -196,6 +199,6 @@ function passesReserved(
   bit: number,
   vid: number,
 ): boolean {
-  if (other === port.index || !isIn(path, other, vid)) return false;
+  if (other === port.index || !mayGet(path, port, other, vid)) return false;
   return (path.ports[other]!.reservedMask & bit) !== 0;
 }

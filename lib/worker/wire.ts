@@ -211,6 +211,8 @@ export const COMMANDS = {
   unsetStatic: command({ macLo: WORD, macHi: WORD }, flag),
   /** Frames a second of a port that go to many, 0: no limit; at first none is limited. */
   setStorm: command({ port: PORT, broadcast: FRAMES, multicast: FRAMES, unknown: FRAMES }),
+  /** Its isolation group by number, 0: none, as at first; see lib/switch/policy/isolation.ts. */
+  setIsolation: command({ port: PORT, group: COUNT }),
   /** Of a locked port only static addresses are taken; at first none is. */
   setLock: command({ port: PORT, on: flag }),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { didYouMean } from "../../base/nearest.ts";
+import { checkLinked } from "./isolated_option.ts";
 import { isSocketTarget, isTargetTemplate, targetPath } from "./port_targets.ts";
 import { numberedNames } from "./port_spec.ts";
 import { ControlError, type LinkConfig, type PortConfig } from "../types.ts";
@@ -103,14 +104,17 @@ export function checkSandbox({ name, kind }: PortConfig, sandbox: boolean | unde
 
 /** Checks the links of a configuration. @throws {ControlError} naming the fix */
 export function checkLinks(links: readonly LinkConfig[], ports: readonly PortConfig[]): void {
-  const names = new Set(ports.flatMap((port) => port.multi ? numberedNames(port) : [port.name]));
+  const names = new Map(ports.flatMap((port) => {
+    const own = port.multi ? numberedNames(port) : [port.name];
+    return own.map((name) => [name, { ...port, name }] as const);
+  }));
   const linked = new Set<string>();
   for (const { ports: pair } of links) {
     const where = `link ${pair.join(":")}`;
     if (pair[0] === pair[1]) throw invalid(`${where}: "${pair[0]}" cannot be linked with itself`);
     for (const name of pair) {
       if (!names.has(name)) {
-        const fix = didYouMean(name, [...names]) ?? "add it, or name another one";
+        const fix = didYouMean(name, [...names.keys()]) ?? "add it, or name another one";
         throw invalid(`${where}: there is no port "${name}": ${fix}`);
       }
       if (linked.has(name)) {
@@ -118,5 +122,6 @@ export function checkLinks(links: readonly LinkConfig[], ports: readonly PortCon
       }
       linked.add(name);
     }
+    checkLinked(names.get(pair[0]), names.get(pair[1]));
   }
 }

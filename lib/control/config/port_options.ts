@@ -23,6 +23,7 @@ import {
 import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
+import { readGroup } from "./isolated_option.ts";
 import { readMac, readMacs } from "./policy_options.ts";
 import { readStorm, STORM_FORM, STORM_MEANING } from "./storm_option.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
@@ -201,6 +202,16 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     meaning: `frames a second that may go to many ports at once, by kind: ${STORM_MEANING}; see ` +
       "[storm limits](policy.md#storm-limits)",
     read: (value) => ({ storm: readStorm(value) }),
+  },
+  isolated: {
+    form: "GROUP",
+    brief: "never a frame between ports of one group",
+    meaning: "ports of one [group](policy.md#isolated-ports), a name of your choice, never get a " +
+      "frame of one another, only of ports outside of it and of uplinks; `off`: in none",
+    read: (value) => {
+      const isolated = readGroup(value);
+      return isolated === undefined ? {} : { isolated };
+    },
   },
   announce: {
     form: "on|off",

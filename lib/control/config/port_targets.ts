@@ -62,6 +62,8 @@ function readNothing(what: string): string {
 
 /** Options that mean the same whatever is behind a port. */
 const VLAN_OPTIONS = ["access", "trunk", "native"];
+/** Those of who may send what, which are for whatever may be a guest. */
+const POLICY_OPTIONS = ["static", "lock", "storm", "isolated", ...VLAN_OPTIONS];
 
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {
@@ -69,7 +71,7 @@ export const PORT_TARGETS = {
     form: "DEVICE|/dev/tapN|fd=N",
     brief: "a TAP device of this host, which is made if there is none",
     meaning: "a TAP device of this host, see [uplinks](uplinks.md)",
-    options: ["mtu", "queues", "forward", "uplink", "static", "lock", "storm", ...VLAN_OPTIONS],
+    options: ["mtu", "queues", "forward", "uplink", ...POLICY_OPTIONS],
     read: readTap,
   },
   stream: {
@@ -78,7 +80,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a stream socket that puts a length in front of each frame, such as QEMU " +
       "with `-netdev stream` or passt, see [streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...VLAN_OPTIONS],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...POLICY_OPTIONS],
     read: readSocket("stream"),
   },
   seqpacket: {
@@ -87,7 +89,7 @@ export const PORT_TARGETS = {
     meaning:
       "a process at a socket that keeps packets apart, one a frame, such as slirp4netns, see " +
       "[streams](streams.md)",
-    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...VLAN_OPTIONS],
+    options: ["mode", "mtu", "forward", "uplink", "owner", "peer-uid", ...POLICY_OPTIONS],
     read: readSocket("seqpacket"),
   },
   nat: {

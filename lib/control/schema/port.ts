@@ -157,6 +157,7 @@ const PORT_STATUS = named(
       text("a word, or the address' last byte"),
     ),
     vlans: maybe("it says nothing of VLANs", VLANS),
+    isolated: maybe("it is in none", text("its isolation group, as in isolated= of a port")),
     connects: whole("front-ends that connected since the port was added"),
     connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),
     linkSince: time("since when the link is what it is"),

@@ -66,6 +66,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     mtu: facts.mtu,
     forward: config.forward ?? [],
     vlans: vlanStatus(config),
+    isolated: config.isolated ?? null,
     ...history.status,
     counters: facts.counters,
     problems: [...uplink.problems, ...relations.problems],

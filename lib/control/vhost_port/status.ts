@@ -102,6 +102,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     mtu: facts.mtu,
     forward: config.forward ?? [],
     vlans: vlanStatus(config),
+    isolated: config.isolated ?? null,
     ...history.status,
     counters: facts.counters,
     problems: [...facts.problems, ...facts.relations.problems],

@@ -28,6 +28,7 @@
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
 import type { FairShare } from "../policy/fair_share.ts";
+import { NOT_ISOLATED } from "../policy/isolation.ts";
 import type { Storm } from "../policy/storm.ts";
 import { ALL_VLANS, type PortVlans } from "../vlan/port_vlans.ts";
 
@@ -138,6 +139,8 @@ export abstract class Port {
   isUplink = false;
   /** Only static addresses of its own may be sources of its frames. */
   isLocked = false;
+  /** Its isolation group, by its number. */
+  isolation: number = NOT_ISOLATED;
   /** Shares its room among senders; null: there is enough. */
   fairShare: FairShare | null = null;
   /** What it shares it by, once it had to. */

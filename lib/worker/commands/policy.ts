@@ -12,7 +12,7 @@ import type { Place } from "./place.ts";
 /** Handlers of the commands about policies. */
 export function policyCommands(place: Place): Pick<
   Handlers,
-  "setStatic" | "unsetStatic" | "setLock" | "setStorm"
+  "setStatic" | "unsetStatic" | "setIsolation" | "setLock" | "setStorm"
 > {
   const { fdb } = place.path;
   return {
@@ -25,6 +25,9 @@ export function policyCommands(place: Place): Pick<
     setStorm: ({ port, broadcast, multicast, unknown }) => {
       const limited = broadcast + multicast + unknown > 0;
       place.port(port).storm = limited ? new Storm([broadcast, multicast, unknown]) : null;
+    },
+    setIsolation: ({ port, group }) => {
+      place.port(port).isolation = group;
     },
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;

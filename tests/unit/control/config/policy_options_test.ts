@@ -1,9 +1,12 @@
 /** Options of who may send what: the same in a specification and in a file, and what each fault says. */
 import { strict as assert } from "node:assert";
 import { staticMacs } from "../../../../lib/control/config/policy_options.ts";
+import { groupNumber } from "../../../../lib/control/config/isolated_option.ts";
+import { checkLinks } from "../../../../lib/control/config/names.ts";
 import { readConfigObject } from "../../../../lib/control/config/config.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { stormRates } from "../../../../lib/control/config/storm_option.ts";
+import { NOT_ISOLATED } from "../../../../lib/switch/policy/isolation.ts";
 import type { PortConfig } from "../../../../lib/control/types.ts";
 
 const ONE = "52:54:00:00:00:01";
@@ -56,9 +59,54 @@ Deno.test("storm limits are read the same everywhere, and an uplink has ten time
   assert.deepEqual(stormRates(uplink), rates(20_000, 9, 200_000));
 });
 
+Deno.test("isolation groups are read the same everywhere, and those of one name are one", () => {
+  const cases: readonly [string, unknown, string | undefined][] = [
+    ["isolated=tenants", "tenants", "tenants"],
+    ["isolated=7", "7", "7"],
+    ["isolated=on", true, "on"],
+    ["isolated=off", false, undefined],
+  ];
+  for (const [spec, value, group] of cases) {
+    const read = parsePortSpec(`a,${spec}`, "/run");
+    assert.equal(read.isolated, group, spec);
+    assert.equal(fromFile({ isolated: value }).isolated, group, spec);
+    assert.equal(
+      fromFile(JSON.parse(JSON.stringify(read))).isolated,
+      group,
+      "as it goes to a switch",
+    );
+  }
+  const tap = parsePortSpec("t=tap:vsw0,uplink=off,isolated=tenants", "/run");
+  assert.equal(groupNumber(tap.isolated), groupNumber("tenants"));
+  assert.notEqual(groupNumber("tenants"), groupNumber("others"));
+  assert.equal(groupNumber(undefined), NOT_ISOLATED);
+  assert.notEqual(groupNumber("tenants"), NOT_ISOLATED);
+});
+
+Deno.test("ports of one group cannot be linked, those of two can", () => {
+  const port = (name: string, isolated?: string): PortConfig => ({
+    ...{ name, path: `/run/${name}` },
+    ...isolated === undefined ? {} : { isolated },
+  });
+  const link = [{ ports: ["a", "b"] }] as const;
+  checkLinks(link, [port("a", "x"), port("b", "y")]);
+  checkLinks(link, [port("a", "x"), port("b")]);
+  checkLinks(link, [port("a"), port("b")]);
+  assert.throws(
+    () => checkLinks(link, [port("a", "x"), port("b", "x")]),
+    /Cannot link "a" with "b": both are in isolation group x/,
+  );
+  const two = [{ ports: ["m0", "m1"] }] as const;
+  const listener = { ...port("m{n}", "x"), multi: 2 };
+  assert.throws(() => checkLinks(two, [listener]), /Cannot link "m0" with "m1"/);
+});
+
 Deno.test("each fault gets a line that names the fix", () => {
   const faults: readonly [string, RegExp][] = [
     ["lock=on", /lock=on and no address: name those it may have with mac= or static=/],
+    ["isolated=a b", /isolated "a b" must be the name of a group/],
+    ["isolated=-", /must be the name of a group, .* such as tenants, or off/],
+    ["isolated=a,uplink=on", /is an uplink, which isolated ports are to reach/],
     ["lock=maybe", /lock maybe must be on or off/],
     ["static=01:00:5e:00:00:01", /must be the address of one station/],
     [`static=${ONE}+`, /must be the address of one station/],
