@@ -21,6 +21,7 @@ import {
 } from "../switch/counter_rows.ts";
 
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
+import { EVENT_ROWS } from "../control/event_rows.ts";
 import { DROP_REASONS, METRICS } from "../control/metrics/families.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
@@ -178,6 +179,11 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     metrics: metricTable,
     "drop reasons": dropReasonTable,
     documents: documentTable,
+    events: () =>
+      table(
+        ["event", "level", "what happened"],
+        EVENT_ROWS.map(([event, level, meaning]) => [`\`${event}\``, level, meaning]),
+      ),
     problems: () => codeTable("problem", PROBLEM_ROWS),
     reasons: () => codeTable("reason", [...REASON_ROWS, ...UPLINK_REASON_ROWS]),
     "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
