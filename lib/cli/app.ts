@@ -48,11 +48,18 @@ async function proposePorts(partial: string): Promise<string[]> {
   return (await portNames()).filter((name) => name.startsWith(partial));
 }
 
-function buildArgument({ placeholder, brief, optional, values, isPort }: Argument): unknown {
+function buildArgument(argument: Argument): unknown {
+  const { placeholder, brief, optional, values, words, isPort } = argument;
   return {
     ...{ placeholder, brief, parse: values ? buildChoiceParser(values) : String },
     ...(optional ? { optional } : {}),
     ...(isPort ? { proposeCompletions: proposePorts } : {}),
+    ...(words
+      ? {
+        proposeCompletions: async (partial: string) =>
+          (await words()).filter((word) => word.startsWith(partial)),
+      }
+      : {}),
     ...(values
       ? { proposeCompletions: (partial: string) => values.filter((v) => v.startsWith(partial)) }
       : {}),

@@ -24,6 +24,8 @@ export interface Argument {
   readonly optional?: true;
   /** What it may be; any text if not given. */
   readonly values?: readonly string[];
+  /** Words that shells complete it with; it may be another one. */
+  readonly words?: () => Promise<readonly string[]>;
   /** Shells complete it with the names of ports. */
   readonly isPort?: true;
 }

@@ -40,6 +40,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "stats": [[], ...PORTS.map((name) => [name])],
   "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
   "worker show": [[]],
+  "explain": [["no_buffer"], []],
   "protocol": [[]],
   "emit evpn": [["--vni", "100", "--local", "10.77.0.1", "--peer", "10.77.0.2"]],
   "emit systemd": [[]],

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { WORD_KINDS, type WordKind } from "../word_kinds.ts";
 import { VERSION } from "../../version.ts";
 import type { LogLevel } from "../log.ts";
 import {
@@ -104,6 +105,19 @@ export const DOCUMENTS = {
   "systemd": SYSTEMD,
   "grafana": GRAFANA,
   "alerts": ALERTS,
+  "explanations": record("explain: what words of counters, logs and metrics mean", {
+    asked: maybe("all were asked for", text("the word, as it was typed")),
+    words: list(
+      "what has that name",
+      record("a word", {
+        word: text("as it is printed"),
+        kind: code("what it is a word of", Object.entries(WORD_KINDS) as [WordKind, string][]),
+        about: text("what that is"),
+        meaning: text("what it means"),
+        seenIn: text("where it is seen"),
+      }),
+    ),
+  }),
   "error": record("any route that cannot do what it was asked: a problem document (RFC 9457)", {
     title: ERROR_KIND,
     detail: text("what is wrong, in a line"),
