@@ -13,7 +13,7 @@ const LANES = 2;
 /** Those that take long come first, so that the lanes end together. */
 const ORDER = ["docs", "e2e", "fuzz", "model", "unit", ""];
 /** Whatever takes longer hangs: the slowest take six minutes on a busy machine. */
-const LIMIT_MS = 900_000;
+const LIMIT_MS = Number(Deno.env.get("VUSWITCH_TEST_SECONDS") ?? 720) * 1000;
 /** For the last words of a process that was told to end, and of what it left running. */
 const LAST_WORDS_MS = 10_000;
 /** How many of the slowest are named. */
@@ -46,6 +46,8 @@ interface Outcome {
   readonly steps: number;
   readonly failed: number;
   readonly ignored: number;
+  /** It was ended, as it would not. */
+  readonly hung: boolean;
 }
 
 function filesOf(path: string): string[] {
@@ -112,7 +114,8 @@ async function run({ name, files }: Group, flags: readonly string[]): Promise<Ou
   const hangs = limited(process);
   const words = Promise.all([collect(process.stdout), collect(process.stderr)]);
   const { code } = await process.status;
-  if (hangs()) output += `\nended after ${LIMIT_MS / 1000} s without being through\n`;
+  const hung = hangs();
+  if (hung) output += `\nended after ${LIMIT_MS / 1000} s without being through\n`;
   // Something that a test left running may hold the pipes for good.
   if (!await within(words, LAST_WORDS_MS)) output += "\na process of it still runs\n";
   // deno-lint-ignore no-control-regex
@@ -126,6 +129,7 @@ async function run({ name, files }: Group, flags: readonly string[]): Promise<Ou
     ignored: numberIn(line, /(\d+) ignored/),
     // What ended before it could count has failed.
     failed: code === 0 ? failed : Math.max(1, failed),
+    hung,
   };
 }
 
@@ -170,9 +174,16 @@ const flags = Deno.args.filter((word) => !isThere(word));
 const begin = performance.now();
 const groups = groupsOf(paths.length > 0 ? paths : [FOLDER]);
 const alone = ({ name }: Group): boolean => ALONE.has(basename(name));
-const outcomes = [
+const first = [
   ...await runAll(groups.filter((group) => !alone(group)), LANES, flags),
   ...await runAll(groups.filter(alone), 1, flags),
+];
+// One that hangs tells little of what failed, if anything did: it has a second try, alone, and said.
+const hung = first.filter((outcome) => outcome.hung).map(({ name }) => name);
+if (hung.length > 0) console.log(`\n== once more, alone, as they hung: ${hung.join(" ")}`);
+const outcomes = [
+  ...first.filter((outcome) => !outcome.hung),
+  ...await runAll(groups.filter(({ name }) => hung.includes(name)), 1, flags),
 ];
 const slowest = outcomes.toSorted((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
 console.log("\n== the slowest");

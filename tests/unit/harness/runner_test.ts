@@ -5,6 +5,8 @@ import { TempFolder } from "../../harness/temp.ts";
 const RUNNER = new URL("../../main.ts", import.meta.url).pathname;
 const test = (name: string, body = "", options = ""): string =>
   `Deno.test("${name}", ${options || "{}"}, async (t) => { ${body} });\n`;
+/** More than the other files take on a busy machine. */
+const HUNG_SECONDS = 10;
 const FILES: Readonly<Record<string, string>> = {
   "a_test.ts": test("one", 'await t.step("first", () => {}); await t.step("next", () => {});'),
   "b_test.ts": test("two") + test("three", "", "{ ignore: true }"),
@@ -20,7 +22,7 @@ async function run(files: Readonly<Record<string, string>>, ...flags: string[]):
   for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(folder.file(name), text);
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", RUNNER, folder.path, ...flags],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", VUSWITCH_TEST_SECONDS: String(HUNG_SECONDS) },
   }).output();
   const output = new TextDecoder().decode(stdout);
   return { code, output, last: output.trim().split("\n").at(-1) };
@@ -50,4 +52,21 @@ Deno.test("a test that fails and a file that cannot run are failures, and said a
 Deno.test("flags go to every file", async () => {
   const { last } = await run(FILES, "--filter", "one");
   assert.match(last ?? "", /^ok \| 1 passed \(2 steps\) \| 0 failed \(/);
+});
+
+Deno.test("a file that hangs is ended, said, and tried once more", async () => {
+  using folder = new TempFolder();
+  const been = JSON.stringify(folder.file("been"));
+  const hang = "{ setInterval(() => {}, 1000); await new Promise(() => {}); }";
+  const { code, output, last } = await run({
+    "a_test.ts": test("one"),
+    "b_test.ts": test(
+      "two",
+      `const been = await Deno.stat(${been}).catch(() => null); Deno.writeTextFileSync(${been}, "");
+      if (been === null) ${hang}`,
+    ),
+  });
+  assert.match(output, /pending:\n\s*\n?two[^]*== once more, alone, as they hung: .*b_test\.ts/);
+  assert.match(last ?? "", /^ok \| 2 passed \(0 steps\) \| 0 failed \(/);
+  assert.equal(code, 0);
 });
