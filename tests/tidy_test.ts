@@ -86,7 +86,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/guest/", ["lib/guest/", "lib/vhost/wire/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/demo/", ["lib/demo/", "lib/guest/"]],
   ["lib/build/", [
-    ...["lib/build/", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
+    ...["lib/build/", "lib/base/port_limits.ts", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
     ...["lib/control/uplinks/reasons.ts", "lib/control/metrics/families.ts"],

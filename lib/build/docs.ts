@@ -20,6 +20,7 @@ import {
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
 
+import { LIMIT_NAMES, type LimitRow, limitRow } from "../base/port_limits.ts";
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { EVENT_ROWS } from "../control/event_rows.ts";
 import { DROP_REASONS, METRICS } from "../control/metrics/families.ts";
@@ -167,6 +168,31 @@ function documentTable(): string {
   return table(["document", "printed by"], rows);
 }
 
+/** A limit's number for people. */
+function limitText({ unit }: LimitRow, number: number): string {
+  const suffix = ["", " KiB", " MiB", " GiB", " TiB"];
+  let value = number;
+  let step = 0;
+  for (; unit === "bytes" && value >= 1024; step++) value /= 1024;
+  return unit === "bytes" ? `${value}${suffix[step] || " bytes"}` : `${number} ${unit}`;
+}
+
+/** Limits of a port. */
+function limitTable(): string {
+  const rows = LIMIT_NAMES.map((name) => {
+    const row = limitRow(name);
+    const { most, large, range, scope, beyond, reason, meaning } = row;
+    const words = [
+      limitText(row, most),
+      ...large === undefined ? [] : [`${limitText(row, large)} with \`budget=large\``],
+      ...range === undefined ? [] : [`\`budget=${name}:N\``],
+    ];
+    const then = reason === null ? beyond : `${beyond}: \`${reason}\``;
+    return [`\`${name}\``, meaning, words.join(", "), scope, then];
+  });
+  return table(["limit", "of what", "at most", "of a", "beyond it"], rows);
+}
+
 /** Tables by page and by the name that stands in their marks. */
 const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "docs/protocol.md": { protocol: protocolTables },
@@ -178,6 +204,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     "data-plane counters": () => counterTable(WORKER_ROWS),
     metrics: metricTable,
     "drop reasons": dropReasonTable,
+    limits: limitTable,
     documents: documentTable,
     events: () =>
       table(

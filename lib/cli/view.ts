@@ -20,8 +20,8 @@ const CLEAR = "\x1b[H\x1b[2J";
 
 /** A command that prints `Name`. */
 export interface View<Flags, Name extends DocumentName> {
-  /** What it prints, by the words behind it. */
-  readonly document: (...words: string[]) => Name;
+  /** What it prints, by its flags and the words behind it. */
+  readonly document: (flags: Flags, ...words: string[]) => Name;
   /** Reads what is printed, from a switch as a rule. */
   readonly read: (
     flags: Flags,
@@ -34,7 +34,7 @@ export interface View<Flags, Name extends DocumentName> {
 /** Any {@linkcode View}: which document goes with which flags is forgotten. */
 export interface AnyView {
   /** As in {@linkcode View}. */
-  readonly document: (...words: string[]) => DocumentName;
+  readonly document: (flags: never, ...words: string[]) => DocumentName;
   /** As in {@linkcode View}. */
   readonly read: (flags: never, ...words: string[]) => unknown;
   /** As in {@linkcode View}. */

@@ -198,3 +198,23 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["drops", counts(drops(port))],
   ]);
 }
+
+/** Bytes as people write them. */
+function sizeText(bytes: number): string {
+  const units = ["", " KiB", " MiB", " GiB", " TiB"];
+  let unit = 0;
+  let value = bytes;
+  for (; unit < 4 && value >= 1024 && Number.isInteger(value / 2 ** 9); unit++) value /= 1024;
+  return `${value}${units[unit]}`;
+}
+
+/** The table of `port show --limits`. */
+export function limitTable({ limits }: DocumentOf<"port-limits">): string {
+  const rows = limits.map(({ name, unit, scope, limit, used, left, reason }) => {
+    const amount = (n: number | null): string =>
+      n === null ? "-" : unit === "bytes" ? sizeText(n) : String(n);
+    const what = unit === "bytes" ? "" : unit;
+    return [name, amount(limit), amount(used), amount(left), what, scope, reason ?? "-"];
+  });
+  return formatTable(["LIMIT", "AT MOST", "USED", "LEFT", "UNIT", "SCOPE", "REASON"], rows);
+}

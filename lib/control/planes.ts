@@ -8,9 +8,11 @@
 import { assert, present } from "../base/assert.ts";
 import type { Mac } from "../base/mac.ts";
 import { LINK_WAITING, NOT_LINKED } from "../switch/ports/port.ts";
+import { placesSetAside } from "../switch/policy/shares.ts";
 import type { DataPlaneThread } from "../worker/supervisor.ts";
 import { GuestArena } from "./front_end/guest_arena.ts";
 import { MappingPool, type UnsealedMemory } from "./front_end/guest_memory.ts";
+import type { AddressUse } from "./vhost_port/limits.ts";
 import type { SwitchConfig, WorkerStatus } from "./types.ts";
 import { now } from "./vhost_port/history.ts";
 import { workOf } from "./work.ts";
@@ -96,6 +98,17 @@ export class Planes implements PlaneChoice {
   /** Whether an address moves between ports faster than a guest can. */
   isFlapping(mac: Mac): boolean {
     return this.all.some(({ thread }) => thread.fdb.isFlapping(mac));
+  }
+
+  /** Places of a port in the forwarding database of its plane. @param config of the switch */
+  addressUse(
+    { plane, number }: Placed,
+    { fdbEntriesMax, fdbPortEntriesMax }: Pick<SwitchConfig, "fdbEntriesMax" | "fdbPortEntriesMax">,
+  ): AddressUse {
+    const entries = this.all.find((each) => each === plane)?.thread.fdb.entries() ?? [];
+    let used = 0;
+    for (const { port } of entries) if (port === number) used++;
+    return { used, usual: fdbPortEntriesMax, reserved: placesSetAside(fdbEntriesMax) };
   }
 
   /** Counters of the forwarding databases by name. */

@@ -56,5 +56,7 @@ export function applyPolicy(placed: Placed, config: PortConfig): void {
   if (config.isolated !== undefined) {
     commands.setIsolation({ port: placed.number, group: groupNumber(config.isolated) });
   }
+  const most = config.budget?.addresses;
+  if (most !== undefined) commands.setAddressesMax({ port: placed.number, most });
   if (config.lock) commands.setLock({ port: placed.number, on: true });
 }

@@ -6,7 +6,8 @@
  */
 import type { DataPlaneEvent } from "../worker/events.ts";
 import type { PortPlane } from "./planes.ts";
-import type { PortConfig, PortProblem, PortStatus, VringStatus } from "./types.ts";
+import type { PortConfig, PortLimits, PortProblem, PortStatus, VringStatus } from "./types.ts";
+import type { AddressUse } from "./vhost_port/limits.ts";
 
 /** What a port has to do with other ports. */
 export interface PortRelations {
@@ -35,6 +36,8 @@ export interface ServedPort {
   status(relations?: PortRelations): PortStatus;
   /** For `vring show`. */
   vrings(): VringStatus[];
+  /** For `port show --limits`. @param addresses its places in the forwarding database */
+  limits(addresses: AddressUse): PortLimits;
   /** Says which guest is there, if that is known without a frame of it: uplinks shall hear of it. */
   expectGuest(): void;
   /** Forgets what was learned of it. */

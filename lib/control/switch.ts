@@ -36,6 +36,7 @@ import {
   type LinkStatus,
   type ListenerStatus,
   type PortConfig,
+  type PortLimits,
   type PortStatus,
   type SwitchConfig,
   type SwitchStatus,
@@ -244,6 +245,13 @@ export class Switch implements SwitchControl {
 
   vrings(name: string): VringStatus[] {
     return this.#port(name).vrings();
+  }
+
+  limits(name: string): PortLimits {
+    const listener = this.#listeners.get(name);
+    if (listener) return listener.limits();
+    const port = this.#port(name);
+    return port.limits(this.#planes.addressUse(port, this.#config));
   }
 
   fdb(): FdbStatus[] {

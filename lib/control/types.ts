@@ -6,9 +6,11 @@
  */
 
 import type { OfferWord, OffloadWord } from "../vhost/features/rows.ts";
+import type { BudgetOption } from "./config/budget_option.ts";
 import type { StormOption } from "./config/storm_option.ts";
 import type { PortTargetKind } from "./config/port_targets.ts";
 import type { Of } from "./schema/builder.ts";
+import type { LIMIT_SCHEMAS } from "./schema/limits.ts";
 import type { PORT_SCHEMAS } from "./schema/port.ts";
 import type { SWITCH_SCHEMAS } from "./schema/switch.ts";
 
@@ -52,6 +54,8 @@ export interface PortConfig {
   readonly static?: readonly string[];
   /** Frames a second of each kind that go to many, 0: no limit; what is not given is a default. */
   readonly storm?: StormOption;
+  /** Limits other than the usual ones. */
+  readonly budget?: BudgetOption;
   /** Only static addresses and `mac` may be sources of its frames. */
   readonly lock?: boolean;
   /** Its isolation group: it gets no frame of another port that is in it, and they none of its. */
@@ -136,6 +140,8 @@ export interface SwitchConfig {
 
 /** Why a port does not work as it should, for whoever has to mend it. */
 export type PortProblem = Of<typeof PORT_SCHEMAS.PROBLEM>;
+/** `port show --limits`. */
+export type PortLimits = Of<typeof LIMIT_SCHEMAS.PORT_LIMITS>;
 /** `port list`. */
 export type PortStatus = Of<typeof PORT_SCHEMAS.PORT_STATUS>;
 /** A listening socket that takes many front-ends, in `port list` a line of its own. */

@@ -82,7 +82,9 @@ export const FDB_LOCKED = 7;
  * ```
  */
 export class Fdb extends FdbTable {
-  readonly #portEntriesMax: number;
+  /** Addresses that each port may have learned; of one that says nothing, the options'. */
+  readonly #portEntriesMax: Int32Array;
+  readonly #portEntriesUsual: number;
   readonly #locked = new Uint8Array(PORTS_MAX);
   /** Ports that addresses came to or went from. */
   readonly #hasMoved = new Uint8Array(PORTS_MAX);
@@ -95,7 +97,8 @@ export class Fdb extends FdbTable {
   /** A table in memory that is zeros at first, seen by every thread that has it. */
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, options: FdbOptions) {
     super(buffer, options);
-    this.#portEntriesMax = options.portEntriesMax;
+    this.#portEntriesUsual = options.portEntriesMax;
+    this.#portEntriesMax = new Int32Array(PORTS_MAX).fill(options.portEntriesMax);
   }
 
   /** The port of an address, or -1. @param now seconds, the clock of `learn` */
@@ -141,7 +144,7 @@ export class Fdb extends FdbTable {
     if (this.#locked[port] !== 0) return FDB_LOCKED;
     if (known >= 0 && this.slotWords[at + SEEN] === FOREVER) return FDB_STATIC;
     if (known >= 0 && this.#isHeld(at, known, port, now)) return FDB_IN_USE;
-    if (this.shares.of(port) >= this.#portEntriesMax) {
+    if (this.shares.of(port) >= this.#portEntriesMax[port]!) {
       this.head[REJECTED_PORT_FULL]!++;
       return FDB_PORT_FULL;
     }
@@ -221,6 +224,7 @@ export class Fdb extends FdbTable {
     this.#hasMoved[port] = 0;
     this.claims.forgetPort(port);
     this.#locked[port] = 0;
+    this.#portEntriesMax[port] = this.#portEntriesUsual;
     this.forget(port, true);
   }
 
@@ -264,6 +268,12 @@ export class Fdb extends FdbTable {
   lock(port: number, on: boolean): void {
     this.#locked[port] = on ? 1 : 0;
     if (on) this.flushPort(port);
+  }
+
+  /** A port may learn so many addresses from now on; those that it has stay. */
+  // cold
+  setEntriesMax(port: number, most: number): void {
+    this.#portEntriesMax[port] = most;
   }
 
   /** Whether frames of a port may have this source, by its lock and static addresses. */

@@ -6,6 +6,7 @@
  */
 import { QUEUE_PAIRS_MAX } from "../base/limits.ts";
 import { type Mac, parseMac } from "../base/mac.ts";
+import { LIMITS } from "../base/port_limits.ts";
 import { offeredWord } from "./features/bits.ts";
 import { type OfferOptions, PROTOCOL_FEATURES, VIRTIO_FEATURES } from "./features/rows.ts";
 
@@ -21,6 +22,8 @@ export interface Offer {
   readonly mac: Mac | null;
   /** Largest MTU, bytes, or null: no limit of the port's own. */
   readonly mtu: number | null;
+  /** Regions of guest memory at most. */
+  readonly regionsMax: number;
 }
 
 /** The offer of a port with these options. */
@@ -31,6 +34,7 @@ export function makeOffer(options: OfferOptions): Offer {
     queuePairs: options.queuePairs ?? QUEUE_PAIRS_MAX,
     mac: options.mac === undefined ? null : parseMac(options.mac),
     mtu: options.mtu ?? null,
+    regionsMax: options.budget?.regions ?? LIMITS.regions.most,
   };
 }
 

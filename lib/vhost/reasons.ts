@@ -14,7 +14,7 @@ export const REASON_ROWS = [
   ["admin-down", "the port is down (`port down`)"],
   ["full", "`multi=N` front-ends are connected"],
   ["peer-uid", "a process of a user whom `peer-uid=` does not name"],
-  ["closing", "descriptors of an earlier front-end do not close"],
+  ["closing", "descriptors that a front-end sent do not close, and more would come"],
   ["switch-full", "the switch has as many ports as it can"],
   ["too-often", "it was thrown out again and again: each further try is held a second"],
   ["timeout", "a message was begun and not finished in time"],

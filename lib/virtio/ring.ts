@@ -5,6 +5,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { LIMITS } from "../base/port_limits.ts";
 import type { WindowSet } from "./memory/window.ts";
 
 /** The buffer continues in the next descriptor. */
@@ -17,7 +18,7 @@ export const VRING_DESC_F_INDIRECT = 4;
 export const ANY_DESC_FLAG = 7;
 
 /** Most entries of a virtqueue, and so of a chain (virtio-v1.3 §2.7, §2.8). */
-export const VIRTQUEUE_SIZE_MAX = 32768;
+export const VIRTQUEUE_SIZE_MAX: number = LIMITS["ring-size"].most;
 /** Bytes of a descriptor of either ring. */
 export const DESC_BYTES = 16;
 

@@ -215,6 +215,8 @@ export const COMMANDS = {
   setIsolation: command({ port: PORT, group: COUNT }),
   /** Of a locked port only static addresses are taken; at first none is. */
   setLock: command({ port: PORT, on: flag }),
+  /** Addresses that a port may learn; at first those of `--fdb-port-entries`. */
+  setAddressesMax: command({ port: PORT, most: whole(1, 2 ** 20) }),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
   addPortCounters: command({ port: PORT, counts: list(ANY_U64, PORT_COUNTERS.length) }),
   /** Ends the thread. */

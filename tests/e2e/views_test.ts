@@ -22,10 +22,13 @@ const PORTS = [
   ...["pool{n}", "pool0"],
 ];
 
+/** Ports whose limits are looked at as well. */
+const LIMITED = ["split", "wait", "gone", "connect", "pool{n}", "pool0"];
+
 /** What stands behind the words of each command that prints; in the order of the commands. */
 const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "port list": [[]],
-  "port show": PORTS.map((name) => [name]),
+  "port show": [...PORTS.map((name) => [name]), ...LIMITED.map((name) => [name, "--limits"])],
   "port add": [["new"], ["far,mode=connect"], ["more{n},multi=2"]],
   "port del": [["new"], ["more{n}"]],
   "port down": [["wait"], ["spare{n}"]],
@@ -63,6 +66,7 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
     ["/v1/ports/split", "port"],
     ["/v1/ports/pool%7Bn%7D", "port"],
     ["/v1/ports/split/vrings", "vrings"],
+    ["/v1/ports/split/limits", "port-limits"],
     ["/v1/ports/nobody", "error"],
     ["/v1/ports/%", "error"],
   ],
@@ -79,6 +83,11 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
 
 type Seen = { readonly document: DocumentName; readonly value: unknown };
 
+/** Flags that take no value among the words behind a command. */
+function flagsOf(behind: readonly string[]): Record<string, true> {
+  return behind.includes("--limits") ? { limits: true } : {};
+}
+
 /** Runs a command as a user does, or its code alone, which is faster. */
 async function run(
   row: CommandRow,
@@ -90,7 +99,8 @@ async function run(
   if (!asUser) {
     let printed = "";
     const act = await row.load();
-    await act({ output, ctl, timeout: "60" } as never, (text) => printed += text, ...behind);
+    const flags = { output, ctl, timeout: "60", ...flagsOf(behind) };
+    await act(flags as never, (text) => printed += text, ...behind);
     return printed;
   }
   const words = [
@@ -122,7 +132,7 @@ async function compare(
     view.draw(value as never),
     words,
   );
-  const document = view.document(...behind);
+  const document = view.document(flagsOf(behind) as never, ...behind);
   assert.deepEqual(strictFaults(document, value), [], words);
   assert.deepEqual(faults(document, value), [], words);
   return { document, value };

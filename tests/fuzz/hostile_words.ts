@@ -205,6 +205,7 @@ const CONTROL: SwitchControl = {
   fdb: () => [],
   port: known,
   portOrListener: known,
+  limits: (port) => ({ name: known(port).name, limits: [] }),
   vrings: (port) => [known(port) as unknown as VringStatus],
   addStatic: (mac, port) => {
     assert.match(mac, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);

@@ -5,8 +5,20 @@
  */
 import { parsePortSpec } from "../../control/config/port_spec.ts";
 import type { ListenerStatus, PortStatus } from "../../control/types.ts";
-import { ask, asking, type CommandRow, PORT, portPath, SPEC } from "../command.ts";
-import { portTable, portView } from "../views.ts";
+import {
+  ask,
+  asking,
+  CLIENT_FLAGS,
+  type CommandRow,
+  type Flags,
+  type FlagsOf,
+  PORT,
+  portPath,
+  printing,
+  SPEC,
+} from "../command.ts";
+import type { View } from "../view.ts";
+import { limitTable, portTable, portView } from "../views.ts";
 
 function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {
   return asking(
@@ -27,6 +39,21 @@ function verbOf(port: PortStatus | ListenerStatus): string {
   return "mode" in port && port.mode === "connect" ? "connects to" : "listens on";
 }
 
+const SHOW_FLAGS = {
+  ...CLIENT_FLAGS,
+  limits: {
+    brief: "what it may have instead: each limit, how much is used, what is left",
+    yes: true,
+  },
+} as const satisfies Flags;
+
+const SHOW: View<FlagsOf<typeof SHOW_FLAGS>, "port" | "port-limits"> = {
+  document: ({ limits }) => limits ? "port-limits" : "port",
+  read: (flags, name = "") =>
+    ask(flags, "GET", flags.limits ? `${portPath(name)}/limits` : portPath(name)),
+  draw: (value) => "limits" in value ? limitTable(value) : portView(value),
+};
+
 /** In the order help lists them. */
 export const PORT_COMMANDS: readonly CommandRow[] = [
   asking(
@@ -42,16 +69,19 @@ export const PORT_COMMANDS: readonly CommandRow[] = [
     }),
     portTable,
   ),
-  asking(
+  printing(
     {
       words: ["port", "show"],
       brief: "everything about one port: who, since when, last error, memory, drops, and a verdict",
       arguments: [PORT],
-      examples: ["vuswitch port show vm1", "vuswitch port show vm1 -o json"],
+      examples: [
+        "vuswitch port show vm1",
+        "vuswitch port show vm1 -o json",
+        "vuswitch port show vm1 --limits",
+      ],
+      flags: SHOW_FLAGS,
     },
-    "port",
-    (flags, name = "") => ask(flags, "GET", portPath(name)),
-    portView,
+    () => SHOW,
   ),
   asking(
     {

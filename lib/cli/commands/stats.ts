@@ -109,7 +109,7 @@ export function statsTable(status: DocumentOf<"stats">): string {
 }
 
 const STATS: View<LookFlags, "stats" | "port-stats"> = {
-  document: (port?) => port === undefined ? "stats" : "port-stats",
+  document: (_, port?) => port === undefined ? "stats" : "port-stats",
   read: (flags, port?) => port === undefined ? switchStats(flags) : portStats(flags, port),
   draw: (value) => "ports" in value ? statsTable(value) : portStatsTable(value),
 };

@@ -6,7 +6,7 @@
  * GET  /healthz  /readyz  /metrics
  * GET  /v1/version  /v1/switch  /v1/workers  /v1/schema[/NAME]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
- * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/vrings
+ * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/{vrings,limits}
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
  * GET  /v1/listeners
  * GET  /v1/links    POST /v1/links {"ports": [NAME, NAME]}    DELETE /v1/links/NAME/NAME

@@ -26,6 +26,7 @@ import {
 } from "../schema/builder.ts";
 import { ALERTS, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
+import { LIMIT_SCHEMAS } from "../schema/limits.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
 import { SWITCH_SCHEMAS } from "../schema/switch.ts";
@@ -35,6 +36,7 @@ import type {
   LinkStatus,
   ListenerStatus,
   PortConfig,
+  PortLimits,
   PortStatus,
   SwitchStatus,
   VringStatus,
@@ -100,6 +102,7 @@ export const DOCUMENTS = {
   "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),
   "vrings": list("GET /v1/ports/NAME/vrings: the virtqueues of a port", VRING_STATUS),
   "vring-list": VRING_LIST,
+  "port-limits": LIMIT_SCHEMAS.PORT_LIMITS,
   "protocol": PROTOCOL,
   "evpn": EVPN,
   "systemd": SYSTEMD,
@@ -157,6 +160,8 @@ export interface SwitchControl {
   listeners(): ListenerStatus[];
   /** In the order in which they were made. */
   links(): LinkStatus[];
+  /** Limits of a port or a listener, and how much of each is used. */
+  limits(name: string): PortLimits;
   /** Virtqueues in use; the first pair always, none without front-end. */
   vrings(name: string): VringStatus[];
   /** Addresses by port, VLAN and address. */
@@ -216,6 +221,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET ports/NAME": { answer: ({ control, names: [name = ""] }) => control.portOrListener(name) },
   "DELETE ports/NAME": { answer: ({ control, names: [name = ""] }) => control.removePort(name) },
   "GET ports/NAME/vrings": { answer: ({ control, names: [name = ""] }) => control.vrings(name) },
+  "GET ports/NAME/limits": { answer: ({ control, names: [name = ""] }) => control.limits(name) },
   "POST ports/NAME/link": {
     answer: async ({ control, request, names: [name = ""] }) =>
       control.setAdmin(name, await readAdmin(request)),

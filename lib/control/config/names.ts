@@ -125,3 +125,12 @@ export function checkLinks(links: readonly LinkConfig[], ports: readonly PortCon
     checkLinked(names.get(pair[0]), names.get(pair[1]));
   }
 }
+
+/** A port of a listener cannot be taken out of service: its front-end would not know. */
+export function cannotTell(name: string, listener: string): ControlError {
+  return new ControlError(
+    "conflict",
+    `Cannot take port ${name} down: its front-end cannot be told`,
+    `vuswitch port del ${name}, or vuswitch port down '${listener}'`,
+  );
+}

@@ -25,6 +25,7 @@ import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { readGroup } from "./isolated_option.ts";
 import { readMac, readMacs } from "./policy_options.ts";
+import { BUDGET_FORM, BUDGET_MEANING, readBudget } from "./budget_option.ts";
 import { readStorm, STORM_FORM, STORM_MEANING } from "./storm_option.ts";
 import { checkTargetOptions, type PortTargetKind } from "./port_targets.ts";
 import { checkTrunk, checkVid } from "./port_vlans.ts";
@@ -212,6 +213,12 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
       const isolated = readGroup(value);
       return isolated === undefined ? {} : { isolated };
     },
+  },
+  budget: {
+    form: BUDGET_FORM,
+    brief: "how much of memory, regions and addresses it may have, see port show --limits",
+    meaning: `how much it may have: ${BUDGET_MEANING}; see [limits](reference.md#limits-of-a-port)`,
+    read: (value) => ({ budget: readBudget(value) }),
   },
   announce: {
     form: "on|off",

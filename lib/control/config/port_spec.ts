@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 import { checkIsolated } from "./isolated_option.ts";
+import { checkBudget } from "./budget_option.ts";
 import { checkAddresses } from "./policy_options.ts";
 import { OPTION_NAMES, optionForm, readOptions } from "./port_options.ts";
 import { checkVlans } from "./port_vlans.ts";
@@ -64,6 +65,7 @@ export function checkPort(port: PortConfig): PortConfig {
     );
   }
   checkAddresses(port);
+  checkBudget(port);
   checkVlans(port);
   checkIsolated(port);
   return port;

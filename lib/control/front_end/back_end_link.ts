@@ -31,6 +31,11 @@ export class BackEndLink {
     this.#host = host;
   }
 
+  /** Whether there is a channel. */
+  get isOpen(): boolean {
+    return this.#channel !== null;
+  }
+
   /** Takes a socket over, in place of an earlier one, which is closed. */
   open(fd: number): void {
     this.close();

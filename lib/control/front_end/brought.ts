@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Budget } from "../config/budget_option.ts";
 import type { PortPlane } from "../planes.ts";
 import { PortDirtyLog } from "./dirty_log.ts";
 import { PortMemory } from "./guest_memory.ts";
@@ -20,7 +21,9 @@ export class Brought {
   readonly #mappings: PortPool;
 
   /** Its own account of the arena, or null: another's pays. */
-  readonly #account: MemoryAccount | null;
+  readonly #own: MemoryAccount | null;
+  /** The account that pays. */
+  readonly account: MemoryAccount;
 
   /**
    * Nothing is mapped. @param number the port's, on that plane
@@ -30,12 +33,15 @@ export class Brought {
     { pool, thread: { commands } }: PortPlane,
     number: number,
     payer: MemoryAccount | null,
+    { memory, addressSpace }: Pick<Budget, "memory" | "addressSpace">,
   ) {
-    this.#account = payer === null ? pool.shares.open() : null;
-    this.#mappings = new PortPool(pool, payer ?? this.#account);
+    this.account = payer ?? pool.shares.open(1, addressSpace);
+    this.#own = payer === null ? this.account : null;
+    this.#mappings = new PortPool(pool, this.account);
     this.memory = new PortMemory(
       this.#mappings,
       (regions) => commands.setMemory({ port: number, regions }),
+      memory,
     );
     this.dirtyLog = new PortDirtyLog(commands, this.#mappings, this.memory, number);
   }
@@ -54,6 +60,6 @@ export class Brought {
 
   /** Nothing is mapped any more, and nothing will be. */
   close(): void {
-    this.#account?.close();
+    this.#own?.close();
   }
 }

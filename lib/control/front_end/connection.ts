@@ -23,6 +23,7 @@ import {
   send,
   SystemError,
 } from "../../../ffi/mod.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import {
   decodeHeader,
@@ -38,7 +39,7 @@ import type { Reactor } from "../reactor.ts";
 /** Reads per turn of the event loop: a flooding tenant waits, the others do not. */
 const READS_PER_TURN = 64;
 /** Messages a front-end may send in a row: tokens in a full bucket. A start takes about 40. */
-export const MESSAGES_BURST_MAX = 2000;
+export const MESSAGES_BURST_MAX: number = LIMITS.messages.most;
 /** Tokens that come back in a second. */
 export const MESSAGES_PER_SECOND = 1000;
 /** What a message takes of the bucket, if not one token. */
@@ -61,9 +62,11 @@ const TURN_MS_MAX = 5;
 /** How long a front-end that sent more is not listened to, ms. */
 const PAUSE_MS = 50;
 /** A message begun must be whole within this, ms. */
-const PARTIAL_MS_MAX = 2000;
+const PARTIAL_MS_MAX = LIMITS["message-time"].most;
+/** Descriptors that a message can have: one for each region of a memory table. */
+const MESSAGE_FDS_MAX = LIMITS["message-descriptors"].most;
 /** Replies a front-end may leave unread, bytes. */
-const BACKLOG_BYTES_MAX = 65536;
+const BACKLOG_BYTES_MAX = LIMITS["unread-replies"].most;
 
 /** What a connection needs from its port. */
 export interface ConnectionHost {
@@ -73,6 +76,22 @@ export interface ConnectionHost {
   ended(refusal: Refusal | null): void;
   /** Closes a descriptor that belongs to no message. */
   closeFd(fd: number): void;
+  /** False while what it sent before does not close: it is not read then. */
+  mayRead(): boolean;
+  /** It is not read for that, now for the first time. */
+  held(): void;
+}
+
+/** What a connection has under way. */
+export interface ConnectionLoad {
+  /** Messages in a row, or what took as long. */
+  readonly messages: number;
+  /** Time since a message was begun that is not whole. */
+  readonly messageMs: number;
+  /** Descriptors of that one. */
+  readonly messageFds: number;
+  /** Bytes of replies that were not read. */
+  readonly unreadBytes: number;
 }
 
 /** A front-end's connection. Owns nothing but its buffers: the port owns the socket. */
@@ -86,6 +105,7 @@ export class Connection {
   #have = 0;
   #fds: number[] = [];
   #partialTimer: ReturnType<typeof setTimeout> | undefined;
+  #partialAt = 0;
   /** What is still to be sent; descriptors go with the first byte and are closed then. */
   #backlog: { bytes: Uint8Array<ArrayBuffer>; fds: readonly number[] }[] = [];
   #backlogBytes = 0;
@@ -100,6 +120,8 @@ export class Connection {
   /** When this turn began. */
   #turnAt = 0;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The host was told that nothing is read for a while. */
+  #toldHeld = false;
   #ended = false;
 
   /** Watches a socket, non-blocking, which stays the caller's. */
@@ -114,11 +136,23 @@ export class Connection {
     this.#reactor.add(this.#fd, (events) => this.#ready(events), this.#watched);
   }
 
+  /** What is under way. */
+  get load(): ConnectionLoad {
+    this.#refillTokens();
+    const partial = this.#partialTimer !== undefined;
+    return {
+      messages: Math.ceil(MESSAGES_BURST_MAX - this.#tokens),
+      messageMs: partial ? Math.round(performance.now() - this.#partialAt) : 0,
+      messageFds: this.#fds.length,
+      unreadBytes: this.#backlogBytes,
+    };
+  }
+
   /** Handles what the peer sent so far, its closing included, for at most a turn. */
   poll(): void {
     this.#turnAt = performance.now();
     for (let i = 0; i < READS_PER_TURN && !this.#ended && !this.#waiting; i++) {
-      if (!this.#step()) break;
+      if (!this.#host.mayRead() || !this.#step()) break;
     }
     if (!this.#ended && this.#have > 0) this.#startPartialTimer();
   }
@@ -129,9 +163,16 @@ export class Connection {
       if ((events & (EPOLLHUP | EPOLLERR)) !== 0) this.#peerClosed();
       return;
     }
-    if (!this.#ended) this.#refillTokens();
+    if (this.#ended) return;
+    this.#refillTokens();
     if (this.#tokens > 0) this.poll();
-    if (!this.#ended && this.#tokens <= 0) this.#pause();
+    if (this.#ended) return;
+    if (this.#tokens > 0 && this.#host.mayRead()) {
+      this.#toldHeld = false;
+      return;
+    }
+    if ((events & (EPOLLHUP | EPOLLERR)) !== 0 && !this.#host.mayRead()) this.#peerClosed();
+    else this.#pause();
   }
 
   #refillTokens(): void {
@@ -143,6 +184,9 @@ export class Connection {
 
   /** Not watching is the one way: a peer that hung up is reported whatever is watched for. */
   #pause(): void {
+    const held = !this.#host.mayRead();
+    if (held && !this.#toldHeld) this.#host.held();
+    this.#toldHeld = held;
     this.#reactor.remove(this.#fd);
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined;
@@ -169,6 +213,9 @@ export class Connection {
     const first = this.#have === 0;
     this.#fds.push(...got.fds);
     if (got.truncated) return this.#end(lostFds());
+    if (this.#fds.length > MESSAGE_FDS_MAX) {
+      return this.#end({ code: "fd-count", detail: `${this.#fds.length} descriptors at once` });
+    }
     if (got.bytes === -EAGAIN) return false;
     if (got.bytes < 0) return this.#fail(-got.bytes);
     if (got.bytes === 0) return this.#peerClosed();
@@ -191,6 +238,7 @@ export class Connection {
   }
 
   #startPartialTimer(): void {
+    if (this.#partialTimer === undefined) this.#partialAt = performance.now();
     this.#partialTimer ??= setTimeout(
       () => this.#end({ code: "timeout", detail: "a message was not finished in time" }),
       PARTIAL_MS_MAX,

@@ -43,6 +43,11 @@ export class PortDirtyLog {
     return page && `the dirty log at byte ${page.at}: ${page.why}`;
   }
 
+  /** Bytes of the log that is in force, 0 without one. */
+  get sizeBytes(): number {
+    return this.#mapped?.placed.sizeBytes ?? 0;
+  }
+
   /** What a session asks of it. @param closeFd takes a descriptor of the front-end's back */
   sessionHost(
     closeFd: (fd: number) => void,

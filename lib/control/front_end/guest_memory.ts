@@ -17,6 +17,7 @@ import {
   SystemError,
 } from "../../../ffi/mod.ts";
 import { assert, present } from "../../base/assert.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import { plainText } from "../../base/plain_text.ts";
 import type { MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
@@ -27,8 +28,6 @@ import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
 import { MemoryShares } from "./memory_shares.ts";
 
 const PAGE_BYTES = 4096;
-/** Memory one port may bring, bytes. Only address space: untouched pages cost nothing. */
-export const PORT_BYTES_MAX = 2 ** 40;
 
 interface SharedMapping {
   readonly key: string;
@@ -258,6 +257,8 @@ function alignDown(value: number, align: number): number {
 /** The memory one front-end gave its port. */
 export class PortMemory {
   readonly #pool: Mappings;
+  /** Most bytes. Only address space: untouched pages cost nothing. */
+  readonly #bytesMax: number;
   /** Gives the data plane a new table. */
   readonly #place: (regions: readonly PlacedRegion[]) => void;
   #mapped: readonly MappedRegion[] = [];
@@ -266,9 +267,14 @@ export class PortMemory {
   /** Mapped, not in force yet. */
   #next: { regions: readonly MemoryRegion[]; mapped: readonly MappedRegion[] } | null = null;
 
-  /** No table is in force. @param place gives the data plane a new one */
-  constructor(pool: Mappings, place: (regions: readonly PlacedRegion[]) => void) {
+  /** No table is in force. @param place gives the data plane a new one @param bytesMax of all regions */
+  constructor(
+    pool: Mappings,
+    place: (regions: readonly PlacedRegion[]) => void,
+    bytesMax: number = LIMITS.memory.most,
+  ) {
     this.#pool = pool;
+    this.#bytesMax = bytesMax;
     this.#place = place;
   }
 
@@ -367,8 +373,9 @@ export class PortMemory {
     fds: readonly (number | null)[],
   ): MappedRegion[] | Refusal {
     const sizeBytes = regions.reduce((sum, region) => sum + region.sizeBytes, 0);
-    if (sizeBytes > PORT_BYTES_MAX) {
-      return { code: "memory-budget", detail: `${sizeBytes} bytes of at most ${PORT_BYTES_MAX}` };
+    if (sizeBytes > this.#bytesMax) {
+      const detail = `${sizeBytes} bytes of at most ${this.#bytesMax}, see budget=memory:N`;
+      return { code: "memory-budget", detail };
     }
     const mapped: MappedRegion[] = [];
     let refusal: Refusal | null = null;

@@ -6,10 +6,9 @@
  *
  * @module
  */
+import { LIMITS } from "../../base/port_limits.ts";
 
-/** Granules of 1 GiB that an account may take: 1 TiB in 509 regions is 1527, with logs and journals. */
-export const ACCOUNT_GRANULES_MAX = 1600;
-/** For each further front-end of a listening socket. */
+/** For each further front-end of a listening socket, GiB. */
 export const MEMBER_GRANULES = 64;
 
 /** Granules of one port, or of one listening socket. Control thread only; close it. */
@@ -31,6 +30,11 @@ export class MemoryAccount {
   /** Granules taken now. */
   get used(): number {
     return this.#used;
+  }
+
+  /** Granules that could be taken now. */
+  get left(): number {
+    return Math.max(0, Math.min(this.limit - this.#used, this.#shares.leftFor(this)));
   }
 
   /** Takes some. @returns why not, for people; or null */
@@ -69,10 +73,9 @@ export class MemoryShares {
     this.#granules = granules;
   }
 
-  /** Opens an account. @param members front-ends that it is for */
-  open(members = 1): MemoryAccount {
-    const most = ACCOUNT_GRANULES_MAX + MEMBER_GRANULES * (members - 1);
-    const account = new MemoryAccount(this, most, members);
+  /** Opens an account. @param most granules for the first of the front-ends that it is for */
+  open(members = 1, most: number = LIMITS["address-space"].most): MemoryAccount {
+    const account = new MemoryAccount(this, most + MEMBER_GRANULES * (members - 1), members);
     this.#accounts.add(account);
     return account;
   }

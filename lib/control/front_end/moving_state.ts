@@ -12,6 +12,7 @@ import {
 } from "../../vhost/wire/device_state.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { Device } from "../../vhost/device.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import { PORT_COUNTERS } from "../../switch/counters.ts";
 import { BIT, hasFeature } from "../../vhost/features/bits.ts";
 import type { DataPlaneThread } from "../../worker/supervisor.ts";
@@ -22,7 +23,7 @@ import { StateTransfer } from "./state_transfer.ts";
 import type { TenantFds } from "./tenant_fds.ts";
 
 /** How long a front-end that asks what came of a transfer waits for its other end, ms. */
-export const STATE_MS_MAX = 5000;
+export const STATE_MS_MAX: number = LIMITS["state-time"].most;
 /** Ages above this are passed on as this, seconds. */
 const AGE_SECONDS_MAX = 1_000_000;
 
@@ -57,6 +58,11 @@ export class MovingState {
   /** Nothing is under way. */
   constructor(host: MovingStateHost) {
     this.#host = host;
+  }
+
+  /** Bytes of a transfer that is under way. */
+  get bytes(): number {
+    return this.#transfer?.transferred ?? 0;
   }
 
   /**

@@ -115,6 +115,11 @@ export class RingRecords {
     return null;
   }
 
+  /** Bytes of the inflight area in force, 0 without one. */
+  get areaBytes(): number {
+    return this.#area?.placed.sizeBytes ?? 0;
+  }
+
   /** Maps an area beside the one in force. The descriptor stays the caller's. */
   prepareInflight(fd: number, offset: number, sizeBytes: number): Refusal | null {
     // It will be written without a question: whoever could truncate it could end the switch.

@@ -41,6 +41,11 @@ export class StateTransfer {
   #outcome: Refusal | null | undefined;
   #told: ((outcome: Refusal | null) => void) | null = null;
 
+  /** Bytes that went through so far. */
+  get transferred(): number {
+    return this.#have;
+  }
+
   /**
    * Takes a pipe or socket over.
    * @param what bytes to be written into it, or how many may come out of it

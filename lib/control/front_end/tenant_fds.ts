@@ -10,12 +10,13 @@
  *
  * @module
  */
+import { LIMITS } from "../../base/port_limits.ts";
 import { closeFd, closeTenantFd, fdKind, signalTenantEventFd } from "../../../ffi/mod.ts";
 
 /** Calls under way at once, all ports together; the pool has 32 threads. */
 export const CALLS_MAX = 24;
 /** With more of a front-end's descriptors still to close, its port accepts no other one. */
-const CLOSING_FDS_MAX = 256;
+const CLOSING_FDS_MAX = LIMITS.closing.most;
 
 /** What may block, replaced in tests. Neither rejects. */
 export interface BlockingCalls {

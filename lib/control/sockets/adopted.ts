@@ -32,6 +32,7 @@ export function adoptedSocket(adoption: Adoption, host: SocketHost): PortSocket 
   return {
     retry: null,
     problem: null,
+    held: 0,
     open: () => {
       if (!isOpen) host.take(adoption.fd);
       isOpen = true;

@@ -24,6 +24,8 @@ const LINE_MS = 60_000;
 /** A socket that somebody else listens at. Control thread only. */
 export class ConnectingSocket implements PortSocket {
   retry: PortStatus["retry"] = null;
+  /** Nobody knocks here. */
+  readonly held = 0;
   readonly #config: PortConfig;
   readonly #path: string;
   readonly #type: UnixType;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { LIMITS } from "../../base/port_limits.ts";
 import type { ReasonCode } from "../../vhost/reasons.ts";
 import { Knocks } from "./knocks.ts";
 import type { SocketHost, TurnedAway } from "./port_socket.ts";
@@ -14,7 +15,7 @@ import type { SocketHost, TurnedAway } from "./port_socket.ts";
 const HOLD_MS = 1000;
 const TOGETHER_MS = 100;
 /** Held at once by one socket; whoever comes after them waits in the kernel's queue. */
-export const HELD_MAX = 8;
+export const HELD_MAX: number = LIMITS.held.most;
 /** Of these, such as are not taken when the port becomes free: others need not wait for a place. */
 export const SLOWED_MAX = 4;
 /** Why a front-end is held that could be taken. */
@@ -54,6 +55,11 @@ export class Doorstep {
     this.#host = host;
     this.#hasRoom = hasRoom;
     this.#knocks = new Knocks((level, event, message) => host.log(level, event, message));
+  }
+
+  /** Those who are held. */
+  get count(): number {
+    return this.#held.length;
   }
 
   /** Nobody else can be held. */

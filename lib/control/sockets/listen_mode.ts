@@ -69,6 +69,10 @@ export class ListeningSocket implements PortSocket {
   }
 
   /** What happened to its file, or keeps all waiting; or null. */
+  get held(): number {
+    return this.#doorstep.count;
+  }
+
   get problem(): PortProblem | null {
     return this.#file?.problem ?? (this.#host.mayTake() ? null : CLOSING);
   }

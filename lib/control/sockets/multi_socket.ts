@@ -9,12 +9,14 @@ import type { Adoption } from "./adopted.ts";
 import type { SwitchPort } from "../vhost_port/port.ts";
 import type { PortContext } from "../vhost_port/context.ts";
 import { ListeningSocket } from "./listen_mode.ts";
+import { budgetOf } from "../config/budget_option.ts";
+import { addressSpaceLimit, portLimits } from "../vhost_port/limits.ts";
 import { now } from "../vhost_port/history.ts";
 import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "../config/port_spec.ts";
 import type { MemoryAccount } from "../front_end/memory_shares.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
-import { ControlError, type ListenerStatus, type PortConfig } from "../types.ts";
+import { ControlError, type ListenerStatus, type PortConfig, type PortLimits } from "../types.ts";
 import { Visits } from "./visits.ts";
 
 /**
@@ -63,7 +65,8 @@ export class PortListener {
     this.#multi = config.multi ?? 1;
     this.#lanes = Array.from({ length: LANES }, () => new TenantFds(context.blocking));
     this.#refusals = new TenantFds(context.blocking);
-    this.#account = context.planes.forNewPort().pool.shares.open(this.#multi);
+    const { shares } = context.planes.forNewPort().pool;
+    this.#account = shares.open(this.#multi, budgetOf(config).addressSpace);
     this.#socket = new ListeningSocket(config, context, {
       mayTake: () => !this.#refusals.isChoked && !this.#isChoked,
       take: (fd) => this.#take(fd),
@@ -205,6 +208,15 @@ export class PortListener {
       errors: Object.fromEntries(this.#errors),
       problems: this.#socket.problem === null ? [] : [this.#socket.problem],
     };
+  }
+
+  /** For `port show --limits`. */
+  limits(): PortLimits {
+    return portLimits(this.config.name, {
+      ...addressSpaceLimit(this.#account),
+      "front-ends": { limit: this.#multi, used: this.#ports.size },
+      "held": { used: this.#socket.held },
+    });
   }
 
   /** Closes the socket and ends all its ports. Call once. */

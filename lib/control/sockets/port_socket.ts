@@ -58,6 +58,8 @@ export interface PortSocket {
   readonly retry: PortStatus["retry"];
   /** Why no front-end can come, or null. */
   readonly problem: PortProblem | null;
+  /** Front-ends that are held before they are refused. */
+  readonly held: number;
   /** Brings front-ends from now on. @param occupied one is there still @throws {ControlError} */
   open(occupied: boolean): void;
   /** Brings no more, until it is opened again: who tries to connect is refused. */

@@ -11,9 +11,16 @@ import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
 import { applyPolicy } from "../policy.ts";
 import type { PortRelations, ServedPort } from "../served_port.ts";
-import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
+import {
+  ControlError,
+  type PortConfig,
+  type PortLimits,
+  type PortStatus,
+  type VringStatus,
+} from "../types.ts";
 import type { PortContext } from "../vhost_port/context.ts";
 import { PortHistory } from "../vhost_port/history.ts";
+import { addressLimits, type AddressUse, portLimits } from "../vhost_port/limits.ts";
 import { ALONE } from "../vhost_port/status.ts";
 import { DropWatch } from "./drop_watch.ts";
 import { makeUplink } from "./kinds.ts";
@@ -147,6 +154,10 @@ export class UplinkPort implements ServedPort {
   #facts(): UplinkFacts {
     const facts = this.#uplink.facts;
     return { ...facts, problems: [...facts.problems, ...this.#drops.problems] };
+  }
+
+  limits(addresses: AddressUse): PortLimits {
+    return portLimits(this.config.name, addressLimits(addresses, this.config.budget));
   }
 
   /** Nobody knows who is there. */

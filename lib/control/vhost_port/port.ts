@@ -11,7 +11,6 @@
 import { setNonBlocking } from "../../../ffi/mod.ts";
 import { present } from "../../base/assert.ts";
 import { parseMac } from "../../base/mac.ts";
-import { frameLimit } from "../../switch/ports/port.ts";
 import type { SessionHost } from "../../vhost/host.ts";
 import type { Refusal } from "../../vhost/reasons.ts";
 import { callInBand } from "../../vhost/device/in_band.ts";
@@ -28,12 +27,16 @@ import { endOnFailure } from "../front_end/command_failures.ts";
 import { Connection } from "../front_end/connection.ts";
 import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
+import { budgetOf } from "../config/budget_option.ts";
+import { cannotTell } from "../config/names.ts";
 import { isUplink } from "../config/port_targets.ts";
 import type { PortPlane } from "../planes.ts";
 import type { Attachment } from "./attachment.ts";
 import { applyPolicy } from "../policy.ts";
 import type { PortContext } from "./context.ts";
 import { PortHistory } from "./history.ts";
+import { type AddressUse, vhostLimits } from "./limits.ts";
+import { PortMtu } from "./mtu.ts";
 import { lostPage, PortProblems } from "./problems.ts";
 import { PortIotlb } from "../front_end/iotlb.ts";
 import { PeerWatch } from "../sockets/peer_watch.ts";
@@ -67,9 +70,7 @@ export class SwitchPort implements ServedPort {
   readonly #problems: PortProblems;
   readonly #visits: Visits;
   #attachment: Attachment | null = null;
-  #mtu: number | null;
-  /** What the data plane has of it, bytes. */
-  #frameMax = frameLimit(null);
+  readonly #mtu: PortMtu;
   #linkUp = false;
   #admin: PortStatus["admin"] = "up";
   readonly #history = new PortHistory();
@@ -79,7 +80,6 @@ export class SwitchPort implements ServedPort {
     this.config = config;
     this.#context = context;
     this.#adoption = adoption;
-    this.#mtu = config.mtu ?? null;
     this.#offer = makeOffer(config);
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
     this.#socket = this.#makeSocket();
@@ -90,7 +90,11 @@ export class SwitchPort implements ServedPort {
       throw new ControlError("conflict", `Cannot add port ${config.name}: the switch is full`);
     }
     this.number = number;
-    this.#brought = new Brought(this.plane, number, adoption?.account ?? null);
+    this.#brought = new Brought(this.plane, number, adoption?.account ?? null, budgetOf(config));
+    this.#mtu = new PortMtu(
+      config.mtu ?? null,
+      (frameBytesMax) => this.#plane.setFrameMax({ port: number, frameBytesMax }),
+    );
     const device = (): Device | null => this.#attachment?.session.device ?? null;
     this.#iotlb = new PortIotlb(commands, number, device);
     this.#state = new MovingState({
@@ -101,7 +105,6 @@ export class SwitchPort implements ServedPort {
     this.#visits = adoption?.visits ?? new Visits((...line) => this.#log(...line));
     const name = adoption?.listener ?? config.name;
     this.#problems = new PortProblems(name, context, this.#offer, (...line) => this.#log(...line));
-    this.#applyMtu();
     try {
       applyPolicy(this, config);
       this.#socket.open(false);
@@ -183,6 +186,8 @@ export class SwitchPort implements ServedPort {
         this.#detach(refusal);
       },
       closeFd: (received) => this.#tenantFds.close(received),
+      mayRead: () => !this.#tenantFds.isChoked,
+      held: () => this.#history.failed("closing", "what it sent does not close, it has to wait"),
     });
     const backEnd = new BackEndLink(this.#context.reactor, {
       failed: (refusal) => connection.end(refusal),
@@ -233,20 +238,10 @@ export class SwitchPort implements ServedPort {
       setBackEndChannel: (fd) => present(this.#attachment, "who sent it").backEnd.open(fd),
       tellFrontEnd: (message, answered) =>
         this.#attachment?.backEnd.send(message, answered) ?? false,
-      setMtu: (mtu) => {
-        this.#mtu = mtu;
-        this.#applyMtu();
-      },
+      setMtu: (mtu) => this.#mtu.set(mtu),
       log: (level, event, message) => this.#visitLog(level, event, message),
       linkChanged: (up) => this.#linkChanged(up),
     });
-  }
-
-  #applyMtu(): void {
-    const frameMax = frameLimit(this.#mtu);
-    if (frameMax === this.#frameMax) return;
-    this.#frameMax = frameMax;
-    this.#plane.setFrameMax({ port: this.number, frameBytesMax: frameMax });
   }
 
   #startVring(vring: number, start: VringStart): void {
@@ -287,8 +282,7 @@ export class SwitchPort implements ServedPort {
     this.#state.close();
     this.#attachment = null;
     this.#history.disconnected();
-    this.#mtu = this.config.mtu ?? null;
-    this.#applyMtu();
+    this.#mtu.reset();
     this.#tenantFds.close(attachment.fd);
     if (!arrival.isAnnounced) {
       this.#log("debug", "silent", "somebody connected and hung up without a word");
@@ -317,11 +311,7 @@ export class SwitchPort implements ServedPort {
   #goDown(): void {
     const told = this.#attachment?.session.device.setLinkStatus(false) ?? false;
     if (this.#adoption && !told) {
-      throw new ControlError(
-        "conflict",
-        `Cannot take port ${this.config.name} down: its front-end cannot be told`,
-        `vuswitch port del ${this.config.name}, or vuswitch port down '${this.#adoption.listener}'`,
-      );
+      throw cannotTell(this.config.name, this.#adoption.listener);
     }
     this.#socket.suspend();
     this.#admin = "down";
@@ -392,11 +382,20 @@ export class SwitchPort implements ServedPort {
       retry: this.#socket.retry,
       listener: this.#adoption?.listener ?? null,
       relations,
-      mtu: this.#mtu,
+      mtu: this.#mtu.value,
       history: this.#history,
       counters: this.plane.thread.portCounters(this.number),
       memory: this.#brought.memory.regions,
       problems: [...this.#problems.list, this.#socket.problem].filter((each) => each !== null),
+    });
+  }
+
+  limits(addresses: AddressUse): ReturnType<typeof vhostLimits> {
+    return vhostLimits(this.config.name, {
+      ...{ addresses, brought: this.#brought, budget: budgetOf(this.config, addresses.usual) },
+      ...{ queuePairs: this.#offer.queuePairs, frontEnd: this.#attachment },
+      ...{ closing: this.#tenantFds.waiting, held: this.#socket.held },
+      stateBytes: this.#state.bytes,
     });
   }
 

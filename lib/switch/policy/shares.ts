@@ -12,6 +12,12 @@ import { PORTS_MAX } from "../../base/limits.ts";
 /** Part of all places that is set aside: one in so many. */
 const SET_ASIDE = 4;
 
+/** Places that are set aside for each port. @param entriesMax places in all */
+// cold
+export function placesSetAside(entriesMax: number): number {
+  return Math.floor(entriesMax / SET_ASIDE / PORTS_MAX);
+}
+
 /** Places taken by each port. Data-plane thread only. */
 export class Shares {
   readonly #own: number;
@@ -22,7 +28,7 @@ export class Shares {
 
   /** None is taken. @param entriesMax places in all */
   constructor(entriesMax: number) {
-    this.#own = Math.floor(entriesMax / SET_ASIDE / PORTS_MAX);
+    this.#own = placesSetAside(entriesMax);
     this.#commonMax = entriesMax - PORTS_MAX * this.#own;
   }
 

@@ -41,6 +41,11 @@ export class Migration {
     this.#host = host;
   }
 
+  /** A descriptor of SET_LOG_FD is kept. */
+  get hasLogFd(): boolean {
+    return this.#logFd >= 0;
+  }
+
   /** Features were negotiated, or given up: VHOST_F_LOG_ALL comes and goes while rings run. */
   setFeatures(features: bigint): void {
     const on = hasFeature(features, BIT.VHOST_F_LOG_ALL);

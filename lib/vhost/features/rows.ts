@@ -50,6 +50,8 @@ export interface OfferOptions {
   readonly announce?: boolean | undefined;
   /** Leaves out what comes behind this word; by default nothing. */
   readonly offload?: OffloadWord | undefined;
+  /** Limits other than the usual ones; regions of memory are told to front-ends. */
+  readonly budget?: { readonly regions?: number | undefined } | undefined;
 }
 
 /** A bit that every port offers. */

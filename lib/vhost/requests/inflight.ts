@@ -6,6 +6,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { VRINGS_PER_PORT } from "../../base/limits.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import { INFLIGHT_ALIGN, inflightBytes } from "../../virtio/inflight/region.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import type { Device } from "../device.ts";
@@ -18,7 +19,7 @@ import { type Call, ends, endsIf, reply, type Result } from "./result.ts";
  * Longest area that is mapped, bytes: that of all rings a device can have, and of a front-end that
  * rounds up to huge pages. Address space is everybody's.
  */
-const AREA_BYTES_MAX = 2 ** 30;
+const AREA_BYTES_MAX = LIMITS.inflight.most;
 assert(
   VRINGS_PER_PORT * inflightBytes(true, VIRTQUEUE_SIZE_MAX) <= AREA_BYTES_MAX,
   "an area of our own is accepted",

@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { MEM_SLOTS_MAX } from "../../base/limits.ts";
 import type { Device } from "../device.ts";
 import type { MemoryRegion } from "../host.ts";
+import type { Refusal } from "../reasons.ts";
 import { overlaps } from "../wire/memory_regions.ts";
 import { encodeU64 } from "../wire/message.ts";
 import { refuseAddresses } from "./features.ts";
@@ -19,7 +19,7 @@ export function setMemTable(
   { regions }: { readonly regions: readonly MemoryRegion[] },
   { fds }: Call,
 ): Result {
-  const refusal = refuseAddresses(device, regions);
+  const refusal = refuseCount(device, regions.length) ?? refuseAddresses(device, regions);
   if (refusal) {
     device.closeFds(fds);
     return endsIf(refusal);
@@ -27,9 +27,15 @@ export function setMemTable(
   return endsIf(device.changeMemory(regions, fds) ?? device.resumeAll());
 }
 
+/** More regions than a port may have. */
+function refuseCount({ offer: { regionsMax } }: Device, count: number): Refusal | null {
+  if (count <= regionsMax) return null;
+  return { code: "too-many-regions", detail: `more than ${regionsMax}, see budget=regions:N` };
+}
+
 /** GET_MAX_MEM_SLOTS. */
-export function getMaxMemSlots(): Result {
-  return reply(encodeU64(BigInt(MEM_SLOTS_MAX)));
+export function getMaxMemSlots({ offer }: Device): Result {
+  return reply(encodeU64(BigInt(offer.regionsMax)));
 }
 
 /**
@@ -55,9 +61,8 @@ function isSame(a: MemoryRegion, b: MemoryRegion): boolean {
 function refuseRegion(device: Device, region: MemoryRegion, fdCount: number): Result | null {
   const { regions } = device.memory;
   if (fdCount !== 1) return ends("fd-count", `${fdCount} descriptors for a region`);
-  if (regions.length >= MEM_SLOTS_MAX) {
-    return failed({ code: "too-many-regions", detail: `more than ${MEM_SLOTS_MAX}` });
-  }
+  const tooMany = refuseCount(device, regions.length + 1);
+  if (tooMany) return failed(tooMany);
   const other = regions.findIndex((known) => overlaps(known, region) && !isSame(known, region));
   if (other >= 0) return failed({ code: "bad-region", detail: `it overlaps region ${other}` });
   const refusal = refuseAddresses(device, [region]);

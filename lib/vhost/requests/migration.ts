@@ -5,6 +5,7 @@
  * @module
  */
 import type { Mac } from "../../base/mac.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import type { Device } from "../device.ts";
 import type { LogArea } from "../host.ts";
 import { isRefusal, type Refusal } from "../reasons.ts";
@@ -12,8 +13,8 @@ import { encodeU64 } from "../wire/message.ts";
 import type { FilePart } from "../wire/payloads.ts";
 import { type Call, DONE, ends, failed, reply, type Result } from "./result.ts";
 
-/** Longest log: one bit a page of 32 TiB of guest-physical addresses. */
-const LOG_BYTES_MAX = 2 ** 30;
+/** Longest log, bytes: one bit a page of 32 TiB of guest-physical addresses. */
+const LOG_BYTES_MAX = LIMITS["dirty-log"].most;
 const GROUP_BIT = 1;
 
 /**

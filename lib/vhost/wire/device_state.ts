@@ -19,11 +19,12 @@
 import { crc32 } from "node:zlib";
 import { concat } from "@std/bytes/concat";
 import type { Mac } from "../../base/mac.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import type { LearnedMac } from "../../worker/wire.ts";
 import { isRefusal, type ReasonCode, type Refusal } from "../reasons.ts";
 
 /** Longest state written or read, bytes. */
-export const STATE_BYTES_MAX: number = 1 << 20;
+export const STATE_BYTES_MAX: number = LIMITS.state.most;
 /** Addresses in a state at most; of more the ones seen last are taken along. */
 export const STATE_MACS_MAX = 65536;
 /** The version this program writes, and the one it reads. */

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { LIMITS } from "../../base/port_limits.ts";
 import { BUFFER_SEGMENTS, SCRATCH_SEGMENTS } from "../burst.ts";
 import {
   type GuestRegion,
@@ -18,7 +19,7 @@ import { Translations } from "./translations.ts";
 import { WINDOW_STRIDE } from "./arena.ts";
 
 /** Translations kept for one guest: 16 MiB of single pages. */
-export const IOTLB_ENTRIES_MAX = 4096;
+export const IOTLB_ENTRIES_MAX: number = LIMITS.translations.most;
 /** Unit in which translations are asked for, bytes. */
 export const IOTLB_PAGE_BYTES = 4096;
 /** Permission bits, as in IOTLB messages (VHOST_ACCESS_RO, VHOST_ACCESS_WO). */

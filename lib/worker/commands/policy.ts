@@ -12,7 +12,7 @@ import type { Place } from "./place.ts";
 /** Handlers of the commands about policies. */
 export function policyCommands(place: Place): Pick<
   Handlers,
-  "setStatic" | "unsetStatic" | "setIsolation" | "setLock" | "setStorm"
+  "setStatic" | "unsetStatic" | "setIsolation" | "setLock" | "setStorm" | "setAddressesMax"
 > {
   const { fdb } = place.path;
   return {
@@ -29,6 +29,7 @@ export function policyCommands(place: Place): Pick<
     setIsolation: ({ port, group }) => {
       place.port(port).isolation = group;
     },
+    setAddressesMax: ({ port, most }) => fdb.setEntriesMax(place.port(port).index, most),
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;
       fdb.lock(port, on);

@@ -28,6 +28,8 @@ class Bench {
   /** How it ended: undefined as long as it did not. */
   end: Refusal | null | undefined = undefined;
   outcome: (seen: Seen) => Outcome = () => ({});
+  mayRead = true;
+  held = 0;
   readonly #server: number;
 
   constructor(reactor: Reactor) {
@@ -52,6 +54,8 @@ class Bench {
         this.end = refusal;
       },
       closeFd,
+      mayRead: () => this.mayRead,
+      held: () => this.held++,
     });
   }
 
@@ -162,13 +166,13 @@ Deno.test("Connection refuses descriptors in the middle of a message and closes 
     }
   }));
 
-Deno.test("Connection hands over as many descriptors as can come at once", () =>
+Deno.test("Connection hands over as many descriptors as a message can have", () =>
   bench(async (b) => {
     const [fd] = eventFds(1) as [number];
-    b.client.send(1, new Uint8Array(0), new Array<number>(253).fill(fd));
+    b.client.send(1, new Uint8Array(0), new Array<number>(8).fill(fd));
     closeFd(fd);
     await until("the message came", () => b.seen.length === 1);
-    assert.equal(b.seen[0]?.fds.length, 253);
+    assert.equal(b.seen[0]?.fds.length, 8);
   }));
 
 Deno.test("Connection reports a peer that closes, and one that closes in between", () =>
@@ -351,4 +355,30 @@ Deno.test("Connection ends for what a message that took its time led to", () =>
     });
     b.client.send(43);
     await b.ended("bad-value");
+  }));
+
+Deno.test("Connection does not read what comes while what came before does not close", () =>
+  bench(async (b) => {
+    b.mayRead = false;
+    b.client.send(1);
+    await until("it is held", () => b.held === 1);
+    b.client.send(1);
+    await delay(120);
+    assert.deepEqual([b.seen.length, b.held, b.end], [0, 1, undefined], "said once, and not read");
+    b.mayRead = true;
+    await until("both are read", () => b.seen.length === 2);
+    b.mayRead = false;
+    b.client.send(1);
+    await until("it is held anew", () => b.held === 2);
+    b.client.close();
+    await b.ended(null);
+    assert.equal(b.seen.length, 2);
+  }));
+
+Deno.test("Connection ends with the first read that brings more descriptors than a message can have", () =>
+  bench(async (b) => {
+    const fds = eventFds(9);
+    send(b.client.fd, encodeMessage(5, 1, BYTES).subarray(0, 1), fds);
+    for (const fd of fds) closeFd(fd);
+    await b.ended("fd-count");
   }));

@@ -15,10 +15,10 @@ import {
 import {
   mappingKey,
   MappingPool,
-  PORT_BYTES_MAX,
   PortMemory,
 } from "../../../../lib/control/front_end/guest_memory.ts";
 import type { MemoryRegion } from "../../../../lib/vhost/host.ts";
+import { LIMITS } from "../../../../lib/base/port_limits.ts";
 import { PORTS_MAX, VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 import { WINDOW_STRIDE } from "../../../../lib/virtio/memory/arena.ts";
 import { GUEST_WINDOWS_MAX, WINDOWS_MAX } from "../../../../lib/virtio/memory/window.ts";
@@ -240,21 +240,21 @@ function link(fd: string): string | null {
 }
 
 Deno.test("PortMemory.replace() bounds a port's memory and that of all ports", () => {
-  const fd = memoryFile(2 * PORT_BYTES_MAX);
+  const fd = memoryFile(2 * LIMITS.memory.most);
   // A page behind each stays free.
-  const each = PORT_BYTES_MAX / WINDOW_STRIDE + 1;
+  const each = LIMITS.memory.most / WINDOW_STRIDE + 1;
   const guests = Math.floor(GUEST_WINDOWS_MAX / each);
-  const others = Array.from({ length: guests }, () => memoryFile(PORT_BYTES_MAX));
+  const others = Array.from({ length: guests }, () => memoryFile(LIMITS.memory.most));
   check([fd, ...others], ({ plane, port }) => {
     const memory = port();
-    const half = PORT_BYTES_MAX / 2;
+    const half = LIMITS.memory.most / 2;
     const two = [region(0, half), region(half, half + 4096)];
     assert.equal(code(memory.replace(two, [fd, fd])), "memory-budget");
     // Address space alone: nothing of it is touched.
     mapped(memory.replace([region(0, half), region(half, half)], [fd, fd]));
     plane.portsMax = 1 + others.length;
     const codes = others.map((other) => {
-      const result = port().replace([region(0, PORT_BYTES_MAX)], [other]);
+      const result = port().replace([region(0, LIMITS.memory.most)], [other]);
       return Array.isArray(result) ? "mapped" : result.code;
     });
     // The first port has its share.

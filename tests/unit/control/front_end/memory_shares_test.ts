@@ -1,16 +1,14 @@
 /** How address space for guests' memory is shared out: nobody takes what the others have a right to. */
 import { strict as assert } from "node:assert";
+import { LIMITS } from "../../../../lib/base/port_limits.ts";
 import type { MappedRegion } from "../../../../lib/control/front_end/guest_memory.ts";
-import {
-  ACCOUNT_GRANULES_MAX,
-  MEMBER_GRANULES,
-  MemoryShares,
-} from "../../../../lib/control/front_end/memory_shares.ts";
+import { MEMBER_GRANULES, MemoryShares } from "../../../../lib/control/front_end/memory_shares.ts";
 import { PortPool } from "../../../../lib/control/front_end/port_pool.ts";
 import { isRefusal } from "../../../../lib/vhost/reasons.ts";
 
 const REGION = { guestAddr: 0, userAddr: 0, sizeBytes: 1, mmapOffset: 0 };
 
+const GRANULES_MAX = LIMITS["address-space"].most;
 /** As many as there are in 17 TiB. */
 const GRANULES = 17408;
 
@@ -24,10 +22,10 @@ Deno.test("however many ports take all they can, each other one has its part", (
       // Regions of 2 GiB have three granules each.
       while (account.take(3) === null);
       while (account.take(1) === null);
-      assert(account.used <= ACCOUNT_GRANULES_MAX);
+      assert(account.used <= GRANULES_MAX);
       used += account.used;
     }
-    const part = Math.min(Math.floor(GRANULES / 2 / ports), ACCOUNT_GRANULES_MAX);
+    const part = Math.min(Math.floor(GRANULES / 2 / ports), GRANULES_MAX);
     assert.equal(honest?.take(part), null, `${ports} ports`);
     assert(used + part <= GRANULES);
     assert.match(accounts[0]?.take(1) ?? "", /the other ports leave 0$|of at most 1600$/);
@@ -40,7 +38,7 @@ Deno.test("1 TiB in 509 regions finds room, and so does what was given back", ()
   for (let i = 0; i < 509; i++) assert.equal(account.take(3), null);
   assert.match(account.take(74) ?? "", /1601 GiB of address space, of at most 1600/);
   account.give(account.used);
-  assert.equal(account.take(ACCOUNT_GRANULES_MAX), null);
+  assert.equal(account.take(GRANULES_MAX), null);
   // A port that is gone has no right to anything.
   const others = Array.from({ length: 255 }, () => shares.open());
   for (const other of others.slice(0, 9)) assert.equal(other.take(800), null);
@@ -56,7 +54,7 @@ Deno.test("the front-ends of one socket share one account, with room for each", 
   const shares = new MemoryShares(GRANULES);
   const many = shares.open(16);
   const one = shares.open();
-  assert.equal(many.limit, ACCOUNT_GRANULES_MAX + 15 * MEMBER_GRANULES);
+  assert.equal(many.limit, GRANULES_MAX + 15 * MEMBER_GRANULES);
   // 1 TiB each.
   let taken = 0;
   while (many.take(1025) === null) taken++;
