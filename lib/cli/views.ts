@@ -78,6 +78,20 @@ function vlanFacts({ vlans }: PortStatus): [string, string][] {
   return [["vlans", `trunk ${vlans.trunk}, native ${vlans.native ?? "none"}`]];
 }
 
+function rateText(rate: NonNullable<PortStatus["limit"]>["rx"]): string {
+  if (rate === null) return "any";
+  const words = [
+    ...rate.bits === 0 ? [] : [`${shortNumber(rate.bits)}bit/s`],
+    ...rate.frames === 0 ? [] : [`${shortNumber(rate.frames)} frames/s`],
+  ];
+  return `${words.join(", ")} in bursts of ${rate.burstMs} ms`;
+}
+
+function limitFacts({ limit }: PortStatus): [string, string][] {
+  if (limit === null) return [];
+  return [["limit", `from guest ${rateText(limit.rx)}; to guest ${rateText(limit.tx)}`]];
+}
+
 /** A name and what there is to say, a line each. */
 function facts(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -185,6 +199,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["last error", lastErrorText(port)],
     ["errors", counts(Object.entries(port.errors))],
     ...vlanFacts(port),
+    ...limitFacts(port),
     ...port.isolated === null ? [] : [["isolated", `from others of ${port.isolated}`] as const],
     ["ring", ringText(port)],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],

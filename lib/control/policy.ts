@@ -9,6 +9,7 @@ import { reservedMask } from "../switch/reserved.ts";
 import type { DataPlane } from "../worker/wire.ts";
 import { isUplink } from "./config/port_targets.ts";
 import { groupNumber } from "./config/isolated_option.ts";
+import { portLimits } from "./config/limit_option.ts";
 import { staticMacs } from "./config/policy_options.ts";
 import { vlansOf } from "./config/port_vlans.ts";
 import { stormRates } from "./config/storm_option.ts";
@@ -58,5 +59,7 @@ export function applyPolicy(placed: Placed, config: PortConfig): void {
   }
   const most = config.budget?.addresses;
   if (most !== undefined) commands.setAddressesMax({ port: placed.number, most });
+  const { rx, tx } = portLimits(config.limit);
+  if (rx !== null || tx !== null) commands.setRates({ port: placed.number, from: rx, to: tx });
   if (config.lock) commands.setLock({ port: placed.number, on: true });
 }

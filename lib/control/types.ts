@@ -60,6 +60,8 @@ export interface PortConfig {
   readonly lock?: boolean;
   /** Its isolation group: it gets no frame of another port that is in it, and they none of its. */
   readonly isolated?: string;
+  /** Its rates, as they are written: see portLimits. */
+  readonly limit?: string;
   /** Features offered on top of the usual ones. */
   readonly offer?: readonly OfferWord[];
   /** False: VIRTIO_NET_F_GUEST_ANNOUNCE is not offered. */

@@ -188,6 +188,8 @@ export const PORT_ROWS = [
     "frames",
     "to an address, or over a link, of a port of its isolation group",
   ],
+  ["rxDroppedRate", "frames", "above the rate that the port may send at, `limit=`"],
+  ["txDroppedRate", "frames", "above the rate at which the port may be sent to, `limit=`"],
 ] as const satisfies readonly CounterRow[];
 
 /** Per virtqueue. */

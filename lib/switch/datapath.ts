@@ -60,6 +60,7 @@ import type { Fdb } from "./fdb.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
+import { limitFrom } from "./policy/limits.ts";
 import { NOT_LINKED, type Port, type Source } from "./ports/port.ts";
 import { refuses } from "./refuse.ts";
 import { DROP, spread } from "./spread.ts";
@@ -231,6 +232,7 @@ export function pollSource(path: Datapath, source: Source): number {
 export function forward(path: Datapath, port: Port, count: number): void {
   if (burstHasOffloads()) beginAdapting();
   if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
+  if (port.rateFrom !== null) limitFrom(port.rateFrom, count);
   const { linkedTo } = port;
   if (linkedTo === NOT_LINKED) {
     if (path.hasVlans) classifyVlans(path, port, count);

@@ -15,6 +15,7 @@ import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { flowHash } from "./flow.ts";
 import { areIsolated, dropIsolated } from "./policy/isolation.ts";
+import { limitTo } from "./policy/limits.ts";
 import { beginSharing, senderShare } from "./policy/sharing.ts";
 import type { Port, Sink } from "./ports/port.ts";
 import { cutFits } from "./refuse.ts";
@@ -35,9 +36,10 @@ export function deliverListed(path: Datapath, destination: number, from: Port | 
     return;
   }
   const start = destination * BURST_FRAMES;
-  const count = path.hasVlans && !isPlainLink(from, port)
+  let count = path.hasVlans && !isPlainLink(from, port)
     ? keepInVlans(path, port, start, listed)
     : keepFitting(path, port, start, listed);
+  if (port.rateTo !== null) count = limitTo(path, port, port.rateTo, start, count, from);
   if (count === 0) return;
   if (port.tap !== null) hand(path, port.tap, path.list, start, count);
   const without = path.counters[port.counterBase + PORT.txDroppedNoBuffer];

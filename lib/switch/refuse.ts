@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { FRAME_BAD_OFFLOAD, FRAME_RUNT, FRAME_SLOW, frameBytes } from "../virtio/burst.ts";
+import {
+  FRAME_BAD_OFFLOAD,
+  FRAME_LIMITED,
+  FRAME_RUNT,
+  FRAME_SLOW,
+  frameBytes,
+} from "../virtio/burst.ts";
 import { segmentFrameBytes } from "../virtio/offloads.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
@@ -31,5 +37,6 @@ export function refuses({ counters }: Datapath, port: Port, frame: number): bool
 function reasonOf(bytes: number): number {
   if (bytes === FRAME_BAD_OFFLOAD) return PORT.rxDroppedBadOffload;
   if (bytes === FRAME_SLOW) return PORT.rxDroppedSlow;
+  if (bytes === FRAME_LIMITED) return PORT.rxDroppedRate;
   return bytes === FRAME_RUNT ? PORT.rxDroppedMalformed : PORT.rxDroppedOversize;
 }

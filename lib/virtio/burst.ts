@@ -96,6 +96,8 @@ export const FRAME_BAD_OFFLOAD: number = -3;
 
 /** `frameBytes` of a frame whose pages do not come: see lib/switch/closely.ts. */
 export const FRAME_SLOW: number = -4;
+/** Instead: its port sends more than it may. */
+export const FRAME_LIMITED: number = -5;
 
 const headBytes = new Uint8Array(frameHead.buffer);
 /** Heads, two words at a time: half the loads and stores; no BigInt comes into being. */

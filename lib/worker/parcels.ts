@@ -4,6 +4,7 @@
  * @module
  */
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
+import { BIT_RATE_MAX, FRAME_RATE_MAX, RATE_BURST_MS_MAX } from "../switch/policy/rate.ts";
 import { STORM_RATE_MAX } from "../switch/policy/storm.ts";
 import { VID_MAX, VLAN_WORDS } from "../switch/vlan/port_vlans.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
@@ -51,6 +52,16 @@ export const COUNT: Field<number> = whole(0, 2 ** 53 - 1);
 export const FRAMES: Field<number> = whole(0, STORM_RATE_MAX);
 /** Whole seconds. */
 export const SECONDS: Field<number> = whole(0, 2 ** 31 - 1);
+
+/** A rate of one direction of a port; see lib/switch/policy/rate.ts. */
+export const RATE = {
+  /** A second, 0: any number. */
+  bits: whole(0, BIT_RATE_MAX),
+  /** A second, 0: any number. */
+  frames: whole(0, FRAME_RATE_MAX),
+  /** What it may be ahead, ms. */
+  burstMs: whole(1, RATE_BURST_MS_MAX),
+} as const;
 
 /** A piece of guest-physical memory and where it is mapped. */
 export const REGION = {

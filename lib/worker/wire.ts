@@ -42,6 +42,7 @@ import {
   MAPPING,
   PORT,
   POSITION,
+  RATE,
   REGION,
   SIZE_BYTES,
   VLANS,
@@ -213,6 +214,8 @@ export const COMMANDS = {
   setStorm: command({ port: PORT, broadcast: FRAMES, multicast: FRAMES, unknown: FRAMES }),
   /** Its isolation group by number, 0: none, as at first; see lib/switch/policy/isolation.ts. */
   setIsolation: command({ port: PORT, group: COUNT }),
+  /** Rates of what comes from a port and goes to it, null: none, as at first. */
+  setRates: command({ port: PORT, from: maybe(record(RATE)), to: maybe(record(RATE)) }),
   /** Of a locked port only static addresses are taken; at first none is. */
   setLock: command({ port: PORT, on: flag }),
   /** Addresses that a port may learn; at first those of `--fdb-port-entries`. */

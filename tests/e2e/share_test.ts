@@ -75,3 +75,37 @@ Deno.test("broadcasts without end are limited, counted, said once and shown", as
   assert.match(lines()[0] ?? "", /port vm1: more broadcasts than it may send are dropped/);
   assert.deepEqual((await bed.port(1)).problems.map(({ code }) => code), ["storm"]);
 });
+
+Deno.test("a port's rate holds on a running switch, and its group hears nothing of it", async () => {
+  const rate = 1e6;
+  await using bed = await Bed.make([
+    "limit=rx:8M/500ms,isolated=tenants",
+    "isolated=tenants",
+    "",
+  ]);
+  const guests = await Promise.all([1, 2, 3].map((port) => bed.guest(port)));
+  const [sender, apart, receiver] = guests as [NetGuest, NetGuest, NetGuest];
+  receiver.send(numberedFrame(macOf(1), macOf(3), 0, 60));
+  await taken(receiver);
+  const frame = numberedFrame(macOf(3), macOf(1), 0, 1000);
+  const began = performance.now();
+  let seconds = 0;
+  await until("a second and a half to pass", async () => {
+    while (sender.send(frame));
+    await taken(sender);
+    receiver.receive();
+    seconds = (performance.now() - began) / 1000;
+    return seconds >= 1.5;
+  });
+  assert(sender.send(numberedFrame("ff:ff:ff:ff:ff:ff", macOf(1), 1, 60)));
+  assert(sender.send(numberedFrame(macOf(2), macOf(1), 1, 60)));
+  await taken(sender);
+  const { counters, limit, isolated } = await bed.port(1);
+  const passed = counters["rxBytes"] ?? 0;
+  assert(passed <= rate * (seconds + 0.5 + 0.2), `${passed} bytes in ${seconds} s`);
+  assert(passed >= 0.9 * rate * seconds, `${passed} bytes in ${seconds} s`);
+  assert((counters["rxDroppedRate"] ?? 0) > 100);
+  assert.deepEqual(limit, { rx: { bits: 8e6, frames: 0, burstMs: 500 }, tx: null });
+  assert.equal(isolated, "tenants");
+  assert.deepEqual(apart.receive().filter((frame) => frame[11] === 1), []);
+});

@@ -12,6 +12,7 @@ import {
   reservedDigit,
   reservedName,
 } from "../../switch/reserved.ts";
+import { RATE_BURST_MS } from "../../switch/policy/rate.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { OFFER_WORDS } from "../../vhost/features/bits.ts";
 import {
@@ -24,6 +25,7 @@ import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
 import { readGroup } from "./isolated_option.ts";
+import { LIMIT_FORM, readLimit } from "./limit_option.ts";
 import { readMac, readMacs } from "./policy_options.ts";
 import { BUDGET_FORM, BUDGET_MEANING, readBudget } from "./budget_option.ts";
 import { readStorm, STORM_FORM, STORM_MEANING } from "./storm_option.ts";
@@ -203,6 +205,19 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     meaning: `frames a second that may go to many ports at once, by kind: ${STORM_MEANING}; see ` +
       "[storm limits](policy.md#storm-limits)",
     read: (value) => ({ storm: readStorm(value) }),
+  },
+  limit: {
+    form: LIMIT_FORM,
+    brief: "bits and frames a second from the guest (rx) and to it (tx), such as rx:100M/50kpps",
+    meaning:
+      "[rates](policy.md#rates) of what comes from the guest (`rx:`) and goes to it (`tx:`, " +
+      "neither: both), in bits (`100Mbit`, `100M`) and frames (`50kpps`) a second; what is above " +
+      "one is dropped (`rxDroppedRate`, `txDroppedRate`). `200ms` beside them is the burst " +
+      `(${RATE_BURST_MS}ms); \`off\`: none`,
+    read: (value) => {
+      const limit = readLimit(value);
+      return limit === undefined ? {} : { limit };
+    },
   },
   isolated: {
     form: "GROUP",

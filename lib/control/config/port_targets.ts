@@ -63,7 +63,7 @@ function readNothing(what: string): string {
 /** Options that mean the same whatever is behind a port. */
 const VLAN_OPTIONS = ["access", "trunk", "native"];
 /** Those of who may send what, which are for whatever may be a guest. */
-const POLICY_OPTIONS = ["static", "lock", "storm", "isolated", "budget", ...VLAN_OPTIONS];
+const POLICY_OPTIONS = ["static", "lock", "storm", "isolated", "limit", "budget", ...VLAN_OPTIONS];
 
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {
@@ -96,7 +96,7 @@ export const PORT_TARGETS = {
     form: "",
     brief: "the internet by NAT, with DHCP and DNS for guests",
     meaning: "the internet by NAT, with DHCP and DNS for guests, see [NAT](nat.md)",
-    options: ["subnet", "mtu", "budget", ...VLAN_OPTIONS],
+    options: ["subnet", "mtu", "storm", "limit", "budget", ...VLAN_OPTIONS],
     read: readNothing,
   },
 } as const satisfies Record<string, PortTarget>;

@@ -8,6 +8,7 @@ import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { VID_MAX } from "../../switch/vlan/port_vlans.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../base/limits.ts";
+import type { RateLimit } from "../config/limit_option.ts";
 import { PROBLEM_ROWS } from "../vhost_port/problem_codes.ts";
 import {
   about,
@@ -18,6 +19,7 @@ import {
   maybe,
   named,
   record,
+  type Schema,
   text,
   time,
   whole,
@@ -101,6 +103,22 @@ const VLANS = record("its VLANs", {
   native: maybe("there are none", whole("of a trunk, that of frames without tags", 1, VID_MAX)),
 });
 
+function rates(way: string): Schema<RateLimit | null> {
+  return maybe(
+    "any",
+    record(`rates ${way}`, {
+      bits: whole("bits a second; 0: any number"),
+      frames: whole("frames a second, large ones as they are cut; 0: any number"),
+      burstMs: whole("what it may be ahead, ms", 1),
+    }),
+  );
+}
+
+const LIMITS = record("its rates, as in limit= of a port", {
+  rx: rates("from the guest"),
+  tx: rates("to the guest"),
+});
+
 const NO_FRONT_END = "no front-end is connected";
 
 /** Regions of guest memory that the front-end shared. */
@@ -157,6 +175,7 @@ const PORT_STATUS = named(
       text("a word, or the address' last byte"),
     ),
     vlans: maybe("it says nothing of VLANs", VLANS),
+    limit: maybe("it has none", LIMITS),
     isolated: maybe("it is in none", text("its isolation group, as in isolated= of a port")),
     connects: whole("front-ends that connected since the port was added"),
     connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),

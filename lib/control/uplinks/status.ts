@@ -5,6 +5,7 @@
  */
 import type { PortRelations } from "../served_port.ts";
 import { isSocketTarget, isUplink } from "../config/port_targets.ts";
+import { limitStatus } from "../config/limit_option.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
@@ -67,6 +68,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     forward: config.forward ?? [],
     vlans: vlanStatus(config),
     isolated: config.isolated ?? null,
+    limit: limitStatus(config.limit),
     ...history.status,
     counters: facts.counters,
     problems: [...uplink.problems, ...relations.problems],

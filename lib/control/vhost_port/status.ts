@@ -8,6 +8,7 @@ import { featureNames, protocolFeatureNames } from "../../vhost/features/bits.ts
 import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
 import { isUplink } from "../config/port_targets.ts";
+import { limitStatus } from "../config/limit_option.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
@@ -103,6 +104,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     forward: config.forward ?? [],
     vlans: vlanStatus(config),
     isolated: config.isolated ?? null,
+    limit: limitStatus(config.limit),
     ...history.status,
     counters: facts.counters,
     problems: [...facts.problems, ...facts.relations.problems],

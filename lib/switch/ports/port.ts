@@ -29,6 +29,8 @@ import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
 import type { FairShare } from "../policy/fair_share.ts";
 import { NOT_ISOLATED } from "../policy/isolation.ts";
+import type { SharedRate } from "../policy/limits.ts";
+import type { Rate } from "../policy/rate.ts";
 import type { Storm } from "../policy/storm.ts";
 import { ALL_VLANS, type PortVlans } from "../vlan/port_vlans.ts";
 
@@ -141,6 +143,10 @@ export abstract class Port {
   isLocked = false;
   /** Its isolation group, by its number. */
   isolation: number = NOT_ISOLATED;
+  /** Limits what comes from it; null: nothing does. */
+  rateFrom: Rate | null = null;
+  /** Limits what goes to it; null: nothing does. */
+  rateTo: SharedRate | null = null;
   /** Shares its room among senders; null: there is enough. */
   fairShare: FairShare | null = null;
   /** What it shares it by, once it had to. */

@@ -5,6 +5,8 @@
  */
 import { FDB_FULL, FDB_IN_USE, FDB_STATIC } from "../../switch/fdb.ts";
 import type { Datapath } from "../../switch/datapath.ts";
+import { SharedRate } from "../../switch/policy/limits.ts";
+import { Rate } from "../../switch/policy/rate.ts";
 import { Storm } from "../../switch/policy/storm.ts";
 import type { Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
@@ -12,7 +14,13 @@ import type { Place } from "./place.ts";
 /** Handlers of the commands about policies. */
 export function policyCommands(place: Place): Pick<
   Handlers,
-  "setStatic" | "unsetStatic" | "setIsolation" | "setLock" | "setStorm" | "setAddressesMax"
+  | "setStatic"
+  | "unsetStatic"
+  | "setIsolation"
+  | "setLock"
+  | "setRates"
+  | "setStorm"
+  | "setAddressesMax"
 > {
   const { fdb } = place.path;
   return {
@@ -30,6 +38,11 @@ export function policyCommands(place: Place): Pick<
       place.port(port).isolation = group;
     },
     setAddressesMax: ({ port, most }) => fdb.setEntriesMax(place.port(port).index, most),
+    setRates: ({ port, from, to }) => {
+      const one = place.port(port);
+      one.rateFrom = from && new Rate(from.bits, from.frames, from.burstMs);
+      one.rateTo = to && new SharedRate(new Rate(to.bits, to.frames, to.burstMs));
+    },
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;
       fdb.lock(port, on);

@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { staticMacs } from "../../../../lib/control/config/policy_options.ts";
 import { groupNumber } from "../../../../lib/control/config/isolated_option.ts";
+import { limitStatus, portLimits } from "../../../../lib/control/config/limit_option.ts";
 import { checkLinks } from "../../../../lib/control/config/names.ts";
 import { readConfigObject } from "../../../../lib/control/config/config.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
@@ -70,17 +71,40 @@ Deno.test("isolation groups are read the same everywhere, and those of one name 
     const read = parsePortSpec(`a,${spec}`, "/run");
     assert.equal(read.isolated, group, spec);
     assert.equal(fromFile({ isolated: value }).isolated, group, spec);
-    assert.equal(
-      fromFile(JSON.parse(JSON.stringify(read))).isolated,
-      group,
-      "as it goes to a switch",
-    );
+    // As it goes to a switch that runs.
+    const sent = JSON.parse(JSON.stringify({ isolated: read.isolated }));
+    assert.equal(fromFile(sent).isolated, group, spec);
   }
   const tap = parsePortSpec("t=tap:vsw0,uplink=off,isolated=tenants", "/run");
   assert.equal(groupNumber(tap.isolated), groupNumber("tenants"));
   assert.notEqual(groupNumber("tenants"), groupNumber("others"));
   assert.equal(groupNumber(undefined), NOT_ISOLATED);
   assert.notEqual(groupNumber("tenants"), NOT_ISOLATED);
+});
+
+Deno.test("rates are read in the units of tc, and the same everywhere", () => {
+  const rate = (bits: number, frames: number, burstMs = 20): unknown => ({ bits, frames, burstMs });
+  const cases: readonly [string, unknown, unknown][] = [
+    ["100M", rate(1e8, 0), rate(1e8, 0)],
+    ["100mbit", rate(1e8, 0), rate(1e8, 0)],
+    ["2.5Gbit/1Mpps/200ms", rate(2.5e9, 1e6, 200), rate(2.5e9, 1e6, 200)],
+    ["rx:100M/50kpps", rate(1e8, 50_000), null],
+    ["tx:800", null, rate(800, 0)],
+    ["rx:50kpps+tx:1G", rate(0, 50_000), rate(1e9, 0)],
+    ["tx:10kpps/5ms+rx:64kbit", rate(64_000, 0), rate(0, 10_000, 5)],
+    ["off", null, null],
+  ];
+  for (const [value, rx, tx] of cases) {
+    const read = parsePortSpec(`a,limit=${value},mtu=1500`, "/run");
+    assert.deepEqual(portLimits(read.limit), { rx, tx }, value);
+    const sent = JSON.parse(JSON.stringify({ limit: read.limit }));
+    for (const table of [{ limit: value }, sent]) {
+      assert.deepEqual(portLimits(fromFile(table).limit), { rx, tx }, value);
+    }
+  }
+  assert.equal(limitStatus(fromFile({ limit: false }).limit), null);
+  assert.deepEqual(limitStatus("tx:1k"), { rx: null, tx: rate(1000, 0) });
+  assert.equal(parsePortSpec("up=nat,limit=1G", "/run").limit, "1G");
 });
 
 Deno.test("ports of one group cannot be linked, those of two can", () => {
@@ -107,6 +131,20 @@ Deno.test("each fault gets a line that names the fix", () => {
     ["isolated=a b", /isolated "a b" must be the name of a group/],
     ["isolated=-", /must be the name of a group, .* such as tenants, or off/],
     ["isolated=a,uplink=on", /is an uplink, which isolated ports are to reach/],
+    ["limit=fast", /limit "fast" has "fast", which is no rate: rates are written 100Mbit/],
+    ["limit=100Mbps", /has "100Mbps", which is no rate/],
+    ["limit=100MB", /which is no rate/],
+    ["limit=0", /limit "0" is not from 1 to 1000000000000/],
+    ["limit=0pps", /is not from 1/],
+    ["limit=2Gpps", /is not from 1 to 1000000000/],
+    ["limit=-5M", /which is no rate/],
+    ["limit=200ms", /has no rate/],
+    ["limit=1M/0ms", /is not from 1 to 10000/],
+    ["limit=1M/2M", /says 2M besides another one of its kind/],
+    ["limit=1M+2M", /limits rx twice/],
+    ["limit=rx:1M+2kpps", /limits rx twice/],
+    ["limit=rx:", /which is no rate/],
+    ["limit=1M+", /which is no rate/],
     ["lock=maybe", /lock maybe must be on or off/],
     ["static=01:00:5e:00:00:01", /must be the address of one station/],
     [`static=${ONE}+`, /must be the address of one station/],
@@ -121,6 +159,7 @@ Deno.test("each fault gets a line that names the fix", () => {
   for (const [spec, fault] of faults) {
     assert.throws(() => parsePortSpec(`a,${spec}`, "/run"), fault, spec);
   }
+  assert.throws(() => fromFile({ limit: 100 }), /limit "100" must be a text/);
   assert.throws(() => parsePortSpec(`a{n},multi=2,static=${ONE}`, "/run"), /multi and static/);
   assert.throws(() => parsePortSpec(`a{n},multi=2,lock=on`, "/run"), /multi and lock/);
 });
