@@ -48,32 +48,41 @@ async function proposePorts(partial: string): Promise<string[]> {
   return (await portNames()).filter((name) => name.startsWith(partial));
 }
 
+/** How shells complete what is free text. */
+function completed({ words, isPort }: Pick<Argument, "words" | "isPort">): object {
+  if (isPort) return { proposeCompletions: proposePorts };
+  if (words === undefined) return {};
+  return {
+    proposeCompletions: async (partial: string) =>
+      (await words()).filter((word) => word.startsWith(partial)),
+  };
+}
+
 function buildArgument(argument: Argument): unknown {
-  const { placeholder, brief, optional, values, words, isPort } = argument;
+  const { placeholder, brief, optional, values } = argument;
   return {
     ...{ placeholder, brief, parse: values ? buildChoiceParser(values) : String },
     ...(optional ? { optional } : {}),
-    ...(isPort ? { proposeCompletions: proposePorts } : {}),
-    ...(words
-      ? {
-        proposeCompletions: async (partial: string) =>
-          (await words()).filter((word) => word.startsWith(partial)),
-      }
-      : {}),
+    ...completed(argument),
     ...(values
       ? { proposeCompletions: (partial: string) => values.filter((v) => v.startsWith(partial)) }
       : {}),
   };
 }
 
-function buildFlag({ brief, placeholder, values, otherwise, yes, many }: Flag): unknown {
+function buildFlag(flag: Flag): unknown {
+  const { brief, placeholder, values, otherwise, yes, many } = flag;
   if (yes) return { kind: "boolean", brief, default: false, withNegated: false };
   if (values) {
     const rest = otherwise === undefined ? { optional: true } : { default: otherwise };
     return { kind: "enum", values, brief, ...rest };
   }
   const variadic = many ? { variadic: true } : {};
-  return { kind: "parsed", parse: String, brief, placeholder, optional: true, ...variadic };
+  return {
+    ...{ kind: "parsed", parse: String, brief, placeholder, optional: true },
+    ...variadic,
+    ...completed(flag),
+  };
 }
 
 function build(row: CommandRow): Command<CommandContext> {

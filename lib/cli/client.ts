@@ -50,8 +50,11 @@ export async function ask(
   return await callSwitch(ctl, method, path, body, timeoutMs(flags));
 }
 
-interface Answer {
+/** What came back. */
+export interface Answer {
+  /** Of HTTP. */
   readonly status: number;
+  /** All of it. */
   readonly body: string;
 }
 
@@ -136,8 +139,8 @@ function foreign(ctl: string): CliError {
   );
 }
 
-/** @throws {ControlError} no socket can have that path */
-async function unreachable(ctl: string, error: unknown, limitMs: number): Promise<CliError> {
+/** Why nobody answers, for whoever typed. @throws {ControlError} no socket can have that path */
+export async function unreachable(ctl: string, error: unknown, limitMs: number): Promise<CliError> {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NoAnswer) {
     return error.why === "foreign" ? foreign(ctl) : await silent(ctl, limitMs);
@@ -179,7 +182,8 @@ async function silent(ctl: string, limitMs: number): Promise<CliError> {
   );
 }
 
-function refusal(ctl: string, answer: Answer): Error {
+/** What an answer other than a good one says. */
+export function refusal(ctl: string, answer: Answer): Error {
   try {
     const { title, detail, hint } = JSON.parse(answer.body);
     const kinds: readonly string[] = ["not-found", "conflict", "invalid", "failed"];

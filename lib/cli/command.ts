@@ -44,6 +44,10 @@ export interface Flag {
   readonly yes?: true;
   /** It may be given again; values are collected in order. */
   readonly many?: true;
+  /** Words that shells complete it with; it may be another one. */
+  readonly words?: () => Promise<readonly string[]>;
+  /** Shells complete it with the names of ports. */
+  readonly isPort?: true;
   /** One letter that means the same. */
   readonly alias?: string;
 }

@@ -6,6 +6,7 @@
  */
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
 import { EMIT_COMMANDS } from "./commands/emit.ts";
+import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
 import { FDB_COMMANDS } from "./commands/fdb.ts";
 import { LINK_COMMANDS } from "./commands/link.ts";
@@ -87,6 +88,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,
   ...WORKER_COMMANDS,
+  ...EVENTS_COMMANDS,
   ...EXPLAIN_COMMANDS,
   ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],

@@ -18,7 +18,14 @@ import {
   socketFolder,
 } from "../control/config/config.ts";
 import { parseMetricsAddress } from "../control/config/metrics_address.ts";
-import { createLogger, type LogFormat, type Logger, stderrWriter } from "../control/log.ts";
+import { EventStore } from "../control/events/store.ts";
+import {
+  createLogger,
+  type KeepEvent,
+  type LogFormat,
+  type Logger,
+  stderrWriter,
+} from "../control/log.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Pulse } from "../control/pulse.ts";
 import { confineCalls } from "../control/sandbox/sandbox.ts";
@@ -104,14 +111,16 @@ const API_CLOSE_MS_MAX = 200;
 /** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
 export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
-  const logger = createLogger(level, pickFormat(flags), stderrWriter());
+  const events = new EventStore();
+  const keep: KeepEvent = (...event) => events.add(...event);
+  const logger = createLogger(level, pickFormat(flags), stderrWriter(), Date.now, keep);
   const stop = untilSignal(logger);
   const service = new ServiceManager(logger);
   const config = await readConfig(flags);
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);
   const running = await Switch.start(config, logger);
-  const api = await startApi(running, controlPath, logger);
+  const api = await startApi(running, controlPath, logger, events);
   const metrics = await startMetrics(running, api, config, logger);
   await confine(config, running);
   announce(running, logger, controlPath, print);
@@ -147,9 +156,10 @@ async function startApi(
   running: Switch,
   path: string,
   logger: Logger,
-): Promise<ReturnType<typeof serveApi>> {
+  events: EventStore,
+): Promise<ControlApi> {
   try {
-    return serveApi(path, running, running.sockets, logger);
+    return serveApi(path, running, running.sockets, logger, events);
   } catch (error) {
     await running.close();
     throw error;

@@ -28,6 +28,16 @@ export type LogLevel = "error" | "warn" | "info" | "debug";
 /** `journal`: sd-daemon prefix, no time. */
 export type LogFormat = "text" | "json" | "journal";
 
+/** Keeps an event for those who ask later. */
+export type KeepEvent = (
+  level: LogLevel,
+  component: string,
+  event: string,
+  message: string,
+  fields: LogFields,
+  atMs: number,
+) => void;
+
 const LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
 const JOURNAL_PREFIX: Readonly<Record<LogLevel, string>> = {
   error: "<3>",
@@ -48,14 +58,17 @@ interface Window {
 /**
  * Makes a logger.
  * @param write takes a whole line, newline included, and must not block; false: the line is lost
+ * @param keep gets the same events, and those of level info also if `level` is quieter
  */
 export function createLogger(
   level: LogLevel,
   format: LogFormat,
   write: (line: string) => boolean | void,
   now: () => number = Date.now,
+  keep: KeepEvent = () => {},
 ): Logger {
   const most = LEVELS.indexOf(level);
+  const kept = Math.max(most, LEVELS.indexOf("info"));
   const windows = new Map<string, Window>();
   let lost = 0;
 
@@ -78,12 +91,14 @@ export function createLogger(
     message: string,
     fields: LogFields = {},
   ): void {
-    if (LEVELS.indexOf(at) > most) return;
+    if (LEVELS.indexOf(at) > kept) return;
     const suppressed = allowed(component, event);
     if (suppressed < 0) return;
+    const facts = { ...fields, ...(suppressed > 0 ? { suppressed } : {}) };
+    keep(at, component, event, message, facts, now());
+    if (LEVELS.indexOf(at) > most) return;
     const more = {
-      ...fields,
-      ...(suppressed > 0 ? { suppressed } : {}),
+      ...facts,
       ...(lost > 0 ? { lost } : {}),
     };
     const line = formatLine(format, new Date(now()), at, component, event, message, more);

@@ -43,6 +43,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "stats": [[], ...PORTS.map((name) => [name])],
   "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
   "worker show": [[]],
+  "events": [[]],
   "explain": [["no_buffer"], []],
   "protocol": [[]],
   "emit evpn": [["--vni", "100", "--local", "10.77.0.1", "--peer", "10.77.0.2"]],
@@ -61,6 +62,7 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
   "GET schema": [],
   "GET switch": [["/v1/switch", "stats"]],
   "GET workers": [["/v1/workers", "workers"]],
+  "GET events": [["/v1/events", "events"], ["/v1/events?type=nothing", "error"]],
   "GET ports": [
     ["/v1/ports", "ports"],
     ["/v1/ports/split", "port"],
@@ -165,8 +167,8 @@ function mutants(value: unknown): Mutant[] {
   return [...changed(value, (to) => to, "")];
 }
 
-/** What may be missing: counts by code that are there only if something happened. */
-const MAY_LACK = /\/(errors|refused) lacks |lacks (rates|lately)$/;
+/** What may be missing: counts by code that are there only if something happened, facts of an event. */
+const MAY_LACK = /\/(errors|refused|fields) lacks |lacks (rates|lately)$/;
 
 /** Plants faults in real output. @returns those that nobody noticed */
 function unnoticed({ document, value }: Seen): string[] {

@@ -11,6 +11,7 @@ import { delay } from "@std/async/delay";
 import { ControlError } from "../types.ts";
 import { Incoming } from "./incoming.ts";
 import { problem } from "./routes.ts";
+import { isStream, sendStream } from "./stream.ts";
 
 /** Connections at once. A command has one for as long as it runs, a browser six. */
 export const CONNECTIONS_MAX = 64;
@@ -29,8 +30,8 @@ export type Answer = (request: Request) => Promise<Response>;
 /** One connection. */
 interface Client {
   readonly connection: Deno.Conn;
-  /** What it does: is silent, sends a request, or is answered. */
-  state: "silent" | "asking" | "answered";
+  /** What it does: is silent, sends a request, is answered, or gets an answer without an end. */
+  state: "silent" | "asking" | "answered" | "follows";
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -127,20 +128,40 @@ export class HttpServer {
         more = false;
         response = problem(error);
       }
+      if (isStream(response) && response.body !== null) {
+        return await this.#follow(client, response, response.body);
+      }
       await writeAll(connection, await encode(response, more && !this.#closing, isHead));
       if (!more) await connection.closeWrite();
       else if (!incoming.hasMore) this.#await(client, "silent", IDLE_MS_MAX);
     }
   }
 
-  /** Takes nobody else, and ends when requests under way are answered. */
+  /** Sends an answer that goes on until one side ends, each piece of which is taken in time. */
+  async #follow(client: Client, response: Response, body: ReadableStream): Promise<void> {
+    const { connection } = client;
+    const write = async (piece: Uint8Array): Promise<void> => {
+      this.#await(client, "follows", ANSWER_MS_MAX);
+      await writeAll(connection, piece);
+      clearTimeout(client.timer);
+    };
+    await write(headOf(response, new Headers(response.headers), false));
+    await sendStream(connection, body, write);
+  }
+
+  /**
+   * Takes nobody else, and ends when requests under way are answered. Those without an end are ended
+   * by whoever answers them.
+   */
   async shutdown(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;
       this.#listener.close();
       this.#closed();
     }
-    for (const client of [...this.#clients]) if (client.state !== "answered") this.#drop(client);
+    for (const client of [...this.#clients]) {
+      if (client.state === "silent" || client.state === "asking") this.#drop(client);
+    }
     await Promise.all(this.#serving);
   }
 }
@@ -151,15 +172,19 @@ async function encode(response: Response, keeps: boolean, isHead: boolean): Prom
   const headers = new Headers(response.headers);
   const hasBody = response.status !== 204 && response.status !== 304;
   if (hasBody) headers.set("content-length", String(body.length));
-  headers.set("connection", keeps ? "keep-alive" : "close");
-  const reason = REASONS[response.status] ?? "";
-  const lines = [`HTTP/1.1 ${response.status} ${reason}`];
-  for (const [name, value] of headers) lines.push(`${name}: ${value}`);
-  const head = new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
+  const head = headOf(response, headers, keeps);
   const all = new Uint8Array(head.length + (hasBody && !isHead ? body.length : 0));
   all.set(head);
   if (all.length > head.length) all.set(body, head.length);
   return all;
+}
+
+/** Everything in front of a body. @param headers changed */
+function headOf({ status }: Response, headers: Headers, keeps: boolean): Uint8Array {
+  headers.set("connection", keeps ? "keep-alive" : "close");
+  const lines = [`HTTP/1.1 ${status} ${REASONS[status] ?? ""}`];
+  for (const [name, value] of headers) lines.push(`${name}: ${value}`);
+  return new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -5,6 +5,7 @@
  * ```
  * GET  /healthz  /readyz  /metrics
  * GET  /v1/version  /v1/switch  /v1/workers  /v1/schema[/NAME]
+ * GET  /v1/events[?port=NAME&type=EVENT&last=N]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/{vrings,limits}
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
@@ -25,6 +26,7 @@
 import type { JsonSchema } from "../schema/builder.ts";
 import { allSchemas, documentSchema } from "../schema/mod.ts";
 import { ControlError } from "../types.ts";
+import { EventStore } from "../events/store.ts";
 import { plainRoute } from "./plain_routes.ts";
 import { type Route, ROUTES, type SwitchControl } from "./table.ts";
 
@@ -57,16 +59,24 @@ export function problem(error: unknown): Response {
   });
 }
 
-/** Answers one request. */
-export async function handle(request: Request, control: SwitchControl): Promise<Response> {
+/** Answers one request. @param events what happened, if somebody asks */
+export async function handle(
+  request: Request,
+  control: SwitchControl,
+  events: EventStore = new EventStore(),
+): Promise<Response> {
   try {
-    return await route(request, control);
+    return await route(request, control, events);
   } catch (error) {
     return problem(error);
   }
 }
 
-async function route(request: Request, control: SwitchControl): Promise<Response> {
+async function route(
+  request: Request,
+  control: SwitchControl,
+  events: EventStore,
+): Promise<Response> {
   const url = new URL(request.url);
   const [first, ...words] = pathWords(url.pathname);
   const plain = plainRoute(request);
@@ -78,7 +88,9 @@ async function route(request: Request, control: SwitchControl): Promise<Response
   const found = first === "v1" ? findRoute(request.method, words) : null;
   if (found === null) throw notFound(url.pathname);
   const { answer, status } = found.route;
-  const value = await answer({ control, request, query: url.searchParams, names: found.names });
+  const { names } = found;
+  const value = await answer({ control, events, request, query: url.searchParams, names });
+  if (value instanceof Response) return value;
   return value === undefined ? new Response(null, { status: 204 }) : json(value, status);
 }
 

@@ -6,6 +6,7 @@
  */
 import { closeFd, nameFile } from "../../../ffi/mod.ts";
 import { HttpServer } from "./http.ts";
+import { EventStore } from "../events/store.ts";
 import { handle } from "./routes.ts";
 import {
   bindError,
@@ -34,20 +35,29 @@ export function serveApi(
   control: SwitchControl,
   watch: SocketWatch,
   logger: Logger,
+  events: EventStore = new EventStore(),
 ): ControlApi {
-  return new ApiServer(path, control, watch, logger);
+  return new ApiServer(path, control, watch, logger, events);
 }
 
 /** The server, bound anew when its file is gone. */
 class ApiServer implements ControlApi {
   readonly #path: string;
   readonly #control: SwitchControl;
+  readonly #events: EventStore;
   readonly #file: SocketFile;
   #server: HttpServer | null = null;
 
-  constructor(path: string, control: SwitchControl, watch: SocketWatch, logger: Logger) {
+  constructor(
+    path: string,
+    control: SwitchControl,
+    watch: SocketWatch,
+    logger: Logger,
+    events: EventStore,
+  ) {
     this.#path = path;
     this.#control = control;
+    this.#events = events;
     this.#file = new SocketFile(path, this.#serve(), watch, {
       bindAgain: () => this.#serve(),
       log: (level, event, message) => logger[level]("switch", event, message),
@@ -58,7 +68,7 @@ class ApiServer implements ControlApi {
   #serve(): string {
     const { server, identity } = bindServer(
       this.#path,
-      (request) => handle(request, this.#control),
+      (request) => handle(request, this.#control, this.#events),
     );
     const old = this.#server;
     this.#server = server;
@@ -69,6 +79,7 @@ class ApiServer implements ControlApi {
   /** Answers what is under way, and ends. */
   async close(): Promise<void> {
     this.#file.remove();
+    this.#events.close();
     await this.#server?.shutdown();
   }
 }

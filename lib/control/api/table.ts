@@ -7,6 +7,8 @@
  */
 import { WORD_KINDS, type WordKind } from "../word_kinds.ts";
 import { VERSION } from "../../version.ts";
+import { eventsAnswer } from "../events/answer.ts";
+import type { EventStore } from "../events/store.ts";
 import type { LogLevel } from "../log.ts";
 import {
   about,
@@ -63,6 +65,18 @@ const LOG_LEVEL: Schema<LogLevel> = code("how bad it is", [
   ["info", "something happened"],
   ["debug", "a detail"],
 ]);
+
+/** Something that happened. */
+const EVENT = record("an event", {
+  id: text("stable, for Last-Event-ID", /^[a-z0-9]+-[0-9]+$/),
+  ts: time("when"),
+  level: LOG_LEVEL,
+  component: text("switch, or port NAME"),
+  port: maybe("it is about none", text("the port that it is about", NAME_OR_TEMPLATE)),
+  event: text("stable name of what happened", /^[a-z0-9]+(-[a-z0-9]+)*$/),
+  msg: text("for people"),
+  fields: moreFields(record("further facts of it", {}), scalar("depends on the event")),
+});
 
 /** Documents by name. */
 export const DOCUMENTS = {
@@ -130,6 +144,8 @@ export const DOCUMENTS = {
     type: choice("kind of device", { net: "a network device" }),
     features: list("what management software may ask for", text("a word")),
   }),
+  "events": list("events; GET /v1/events: what happened lately, oldest first", EVENT),
+  "event": about("a line of events --follow -o json, and of the stream of GET /v1/events", EVENT),
   "log-line": moreFields(
     record("a line of run --log-format json", {
       ts: time("when"),
@@ -188,6 +204,8 @@ export interface SwitchControl {
 export interface Asked {
   /** The switch that answers. */
   readonly control: SwitchControl;
+  /** What happened lately. */
+  readonly events: EventStore;
   /** The request itself; its body is not read yet. */
   readonly request: Request;
   /** Parameters behind `?`. */
@@ -198,7 +216,7 @@ export interface Asked {
 
 /** What a route does. */
 export interface Route {
-  /** Returns what it answers with; undefined: nothing. @throws {ControlError} */
+  /** Returns what it answers with, or the answer itself; undefined: nothing. @throws {ControlError} */
   readonly answer: (asked: Asked) => unknown;
   /** HTTP status of the answer; 200, and 204 where there is nothing to say, if not given. */
   readonly status?: number;
@@ -211,6 +229,9 @@ export interface Route {
 export const ROUTES: Readonly<Record<string, Route>> = {
   "GET version": { answer: () => ({ version: VERSION, deno: Deno.version.deno }) },
   "GET switch": { answer: ({ control }) => control.status() },
+  "GET events": {
+    answer: ({ events, request, query }) => eventsAnswer(request, query, events),
+  },
   "GET workers": { answer: ({ control }) => control.workers() },
   "GET ports": { answer: ({ control }) => control.ports() },
   "POST ports": {
