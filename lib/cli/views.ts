@@ -92,6 +92,13 @@ function limitFacts({ limit }: PortStatus): [string, string][] {
   return [["limit", `from guest ${rateText(limit.rx)}; to guest ${rateText(limit.tx)}`]];
 }
 
+function guardFacts({ guard, ip }: PortStatus): [string, string][] {
+  return [
+    ...guard.length === 0 ? [] : [["guard", guard.join(", ")] as [string, string]],
+    ...ip.length === 0 ? [] : [["addresses", ip.join(", ")] as [string, string]],
+  ];
+}
+
 /** A name and what there is to say, a line each. */
 function facts(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -201,6 +208,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ...vlanFacts(port),
     ...limitFacts(port),
     ...port.isolated === null ? [] : [["isolated", `from others of ${port.isolated}`] as const],
+    ...guardFacts(port),
     ["ring", ringText(port)],
     ["features", `${port.features ?? "-"} ${port.featureNames.join(" ")}`.trimEnd()],
     [

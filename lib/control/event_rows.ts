@@ -45,6 +45,18 @@ export const EVENT_ROWS = [
     "a port sends from an address of another, or with `lock=on` from none of its own; once a minute",
   ],
   ["storm", "warn", "a port sends more frames to many than `storm=` allows; once a minute"],
+  ["guard-dhcp", "warn", "a port with `guard=dhcp` speaks as a DHCP server; once a minute"],
+  ["guard-ra", "warn", "a port with `guard=ra` speaks as a router; once a minute"],
+  [
+    "ip-spoof",
+    "warn",
+    "a port uses or claims an IP address that is none of its `ip=`; once a minute",
+  ],
+  [
+    "guard-hidden",
+    "warn",
+    "a port with `guard=` or `ip=` sends frames that may hide what is looked for; once a minute",
+  ],
   ["memory-shared", "info", "guest memory that was not shared with the switch is now"],
   [
     "iommu-not-offered",

@@ -7,6 +7,7 @@ import { present } from "../base/assert.ts";
 import { parseMac } from "../base/mac.ts";
 import { reservedMask } from "../switch/reserved.ts";
 import type { DataPlane } from "../worker/wire.ts";
+import { guardOf } from "./config/guard_options.ts";
 import { isUplink } from "./config/port_targets.ts";
 import { groupNumber } from "./config/isolated_option.ts";
 import { portLimits } from "./config/limit_option.ts";
@@ -61,5 +62,8 @@ export function applyPolicy(placed: Placed, config: PortConfig): void {
   if (most !== undefined) commands.setAddressesMax({ port: placed.number, most });
   const { rx, tx } = portLimits(config.limit);
   if (rx !== null || tx !== null) commands.setRates({ port: placed.number, from: rx, to: tx });
+  if (config.guard !== undefined || config.ip !== undefined) {
+    commands.setGuard({ port: placed.number, ...guardOf(config) });
+  }
   if (config.lock) commands.setLock({ port: placed.number, on: true });
 }

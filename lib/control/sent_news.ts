@@ -1,11 +1,12 @@
 /**
  * What the data plane tells of what ports send, for operators: MAC addresses that flap, those that are
- * used by a port whose they are not, and storms.
+ * used by a port whose they are not, storms, and what guards drop.
  *
  * @module
  */
 import { PORTS_MAX } from "../base/limits.ts";
 import { formatMac, macOfNumber } from "../base/mac.ts";
+import { GUARD_REASONS } from "../switch/guard/guard.ts";
 import { STORM_KINDS } from "../switch/policy/storm.ts";
 import { type DataPlaneEvent, EVENT } from "../worker/events.ts";
 import { Episodes } from "./episodes.ts";
@@ -13,6 +14,30 @@ import type { Logger } from "./log.ts";
 import { MacFlaps } from "./mac_flaps.ts";
 import type { Planes } from "./planes.ts";
 import type { PortProblem } from "./types.ts";
+
+/** What operators hear of frames that a guard drops: the problem, its text, a hint. */
+const GUARDED = {
+  dhcp: [
+    "guard-dhcp",
+    "what it says as a DHCP server is dropped",
+    "if it is to be one, leave dhcp out of its guard=",
+  ],
+  router: [
+    "guard-ra",
+    "what it says as a router is dropped",
+    "if it is to be one, leave ra out of its guard=",
+  ],
+  ip: [
+    "ip-spoof",
+    "frames that use or claim an IP address which is none of its own are dropped",
+    "if it is to have more addresses, name them in its ip=",
+  ],
+  hidden: [
+    "guard-hidden",
+    "frames that may hide what a guard looks for are dropped",
+    "three VLAN tags, headers that are cut off: no usual guest sends any of that",
+  ],
+} as const satisfies Record<(typeof GUARD_REASONS)[number], readonly [string, string, string]>;
 
 /** News of what a switch's ports send. Control thread only; close it. */
 export class SentNews {
@@ -53,7 +78,8 @@ export class SentNews {
       this.#foreign(port, value, number === event.port ? undefined : nameOf(number));
     }
     if (kind === EVENT.storm && port !== undefined) this.#storm(port, number);
-    return kind === EVENT.macForeign || kind === EVENT.storm;
+    if (kind === EVENT.guarded && port !== undefined) this.#guarded(port, number);
+    return kind === EVENT.macForeign || kind === EVENT.storm || kind === EVENT.guarded;
   }
 
   #foreign(port: string, address: number, owner: string | undefined): void {
@@ -82,6 +108,13 @@ export class SentNews {
     const hint = `look for a loop or a scan in its guest; storm=${kind}:N of the port allows more`;
     if (!this.#episodes.goesOn(port, "storm", text, hint)) return;
     this.#logger.warn(`port ${port}`, "storm", text, { kind });
+  }
+
+  #guarded(port: string, number: number): void {
+    const reason = GUARD_REASONS[number] ?? "hidden";
+    const [code, text, hint] = GUARDED[reason];
+    if (!this.#episodes.goesOn(port, code, text, hint)) return;
+    this.#logger.warn(`port ${port}`, code, text);
   }
 
   /** What is wrong with what a port sends now. */

@@ -8,6 +8,7 @@
 import type { OfferWord, OffloadWord } from "../vhost/features/rows.ts";
 import type { BudgetOption } from "./config/budget_option.ts";
 import type { StormOption } from "./config/storm_option.ts";
+import type { GuardWord } from "./config/guard_options.ts";
 import type { PortTargetKind } from "./config/port_targets.ts";
 import type { Of } from "./schema/builder.ts";
 import type { LIMIT_SCHEMAS } from "./schema/limits.ts";
@@ -56,6 +57,10 @@ export interface PortConfig {
   readonly storm?: StormOption;
   /** Limits other than the usual ones. */
   readonly budget?: BudgetOption;
+  /** What its frames may not say; nothing is looked at if not given. */
+  readonly guard?: readonly GuardWord[];
+  /** IP addresses and prefixes that it may speak with; any if not given. */
+  readonly ip?: readonly string[];
   /** Only static addresses and `mac` may be sources of its frames. */
   readonly lock?: boolean;
   /** Its isolation group: it gets no frame of another port that is in it, and they none of its. */

@@ -121,6 +121,28 @@ export const PORT_ROWS = [
     "to an address that nobody has, above the port's storm limit",
   ],
   [
+    "rxDroppedDhcp",
+    "frames",
+    "a DHCP server's words, from a port with `guard=dhcp`",
+  ],
+  [
+    "rxDroppedRouter",
+    "frames",
+    "a router's words, an advertisement or a redirect, from a port with `guard=ra`",
+  ],
+  [
+    "rxDroppedIp",
+    "frames",
+    "speaks with an IP address that is none of the port's `ip=`, or claims it by ARP or neighbour " +
+    "discovery",
+  ],
+  [
+    "rxDroppedHidden",
+    "frames",
+    "from a port with `guard=` or `ip=`, and what it says cannot be told: three VLAN tags, headers " +
+    "that are cut off, or a first fragment without them",
+  ],
+  [
     "rxDroppedSlow",
     "frames",
     "its pages, or those of frames before it, took the guest's share of a visit to come: punched, " +

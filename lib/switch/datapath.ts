@@ -57,6 +57,7 @@ import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import { decide } from "./decide.ts";
 import { deliverListed, hand } from "./deliver_listed.ts";
 import type { Fdb } from "./fdb.ts";
+import { guardBurst } from "./guard/guard.ts";
 import { listLinked } from "./link.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
@@ -86,6 +87,8 @@ export interface DatapathHost {
   macFlap?(macLo: number, macHi: number, from: number, to: number): void;
   /** A port sends more to many than it may. @param kind of STORM_KINDS */
   storm?(port: number, kind: number): void;
+  /** A guard of a port drops a frame. @param reason of GUARD_REASONS */
+  guarded?(port: number, reason: number): void;
   /** A port speaks with an address that is not its own. @param owner whose it is; itself: nobody's */
   macForeign?(macLo: number, macHi: number, owner: number, port: number): void;
 }
@@ -233,6 +236,7 @@ export function forward(path: Datapath, port: Port, count: number): void {
   if (burstHasOffloads()) beginAdapting();
   if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
   if (port.rateFrom !== null) limitFrom(port.rateFrom, count);
+  if (port.guard !== null) guardBurst(path, port, port.guard, count);
   const { linkedTo } = port;
   if (linkedTo === NOT_LINKED) {
     if (path.hasVlans) classifyVlans(path, port, count);

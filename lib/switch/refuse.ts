@@ -6,6 +6,7 @@
  */
 import {
   FRAME_BAD_OFFLOAD,
+  FRAME_GUARDED,
   FRAME_LIMITED,
   FRAME_RUNT,
   FRAME_SLOW,
@@ -29,6 +30,7 @@ export function cutFits(frame: number, most: number): boolean {
 export function refuses({ counters }: Datapath, port: Port, frame: number): boolean {
   const bytes = frameBytes[frame] ?? FRAME_RUNT;
   if (bytes >= 0 && cutFits(frame, port.frameBytesMax)) return false;
+  if (bytes === FRAME_GUARDED) return true;
   const counter = port.counterBase + reasonOf(bytes);
   counters[counter] = (counters[counter] ?? 0) + 1;
   return true;

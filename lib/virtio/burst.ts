@@ -98,6 +98,8 @@ export const FRAME_BAD_OFFLOAD: number = -3;
 export const FRAME_SLOW: number = -4;
 /** Instead: its port sends more than it may. */
 export const FRAME_LIMITED: number = -5;
+/** `frameBytes` of a frame that a guard of its port drops, counted there: see lib/switch/guard. */
+export const FRAME_GUARDED: number = -6;
 
 const headBytes = new Uint8Array(frameHead.buffer);
 /** Heads, two words at a time: half the loads and stores; no BigInt comes into being. */

@@ -45,7 +45,7 @@ import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { Crowding } from "./crowding.ts";
-import { FlapNews, FOREIGN_PER_SECOND } from "./flap_news.ts";
+import { newsOfPorts } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { LostPages } from "./lost_pages.ts";
 import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
@@ -115,9 +115,6 @@ class DataPlaneLoop {
     // Ages and sleep are told by one clock, the control thread's.
     const offsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
-    const flapNews = new FlapNews(this.#events);
-    const foreign = new FlapNews(this.#events, EVENT.macForeign, FOREIGN_PER_SECOND);
-    const storms = new FlapNews(this.#events, EVENT.storm, FOREIGN_PER_SECOND);
     const counters = new Float64Array(start.counters);
     this.#meter = new WorkMeter(counters, () => performance.now() + offsetMs, threadRanMs);
     this.#lostPages = new LostPages(start.guard === 0 ? null : new GuardTable(start.guard));
@@ -132,10 +129,7 @@ class DataPlaneLoop {
         void this.#tell(EVENT.accessFail, vring, page + permission),
       laneFailed: ({ port, number }, code) =>
         this.#events.write(EVENT.laneFailed, port.index, number, code),
-      macFlap: (...flap) => flapNews.tell(...flap, this.#path.now),
-      storm: (port, kind) => storms.tell(0, 0, kind, port, this.#path.now),
-      macForeign: (macLo, macHi, owner, port) =>
-        foreign.tell(macLo, macHi, owner, port, this.#path.now),
+      ...newsOfPorts(this.#events, () => this.#path.now),
     });
     // Where others had the processor in between, no time went by.
     const ready = new ReadyTime();

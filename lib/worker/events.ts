@@ -63,6 +63,8 @@ export const EVENT = {
   storm: 10,
   /** A port has taken too much of the thread's time: see time_watch.ts. */
   tooSlow: 11,
+  /** A guard of a port drops its frames; `vring` is why, of GUARD_REASONS. */
+  guarded: 12,
 } as const;
 
 /** Makes the shared memory of a ring. */

@@ -6,8 +6,15 @@
  * @module
  */
 import { macNumber } from "../base/mac.ts";
+import type { DatapathHost } from "../switch/datapath.ts";
+import { GUARD_REASONS } from "../switch/guard/guard.ts";
 import { EVENT, type EventWriter } from "./events.ts";
 import { PORTS_MAX } from "../base/limits.ts";
+
+/** What a datapath tells of what its ports send. */
+export type NewsOfPorts = Required<
+  Pick<DatapathHost, "macFlap" | "macForeign" | "storm" | "guarded">
+>;
 
 /** Events of flaps of one port in one second. */
 export const FLAPS_PER_SECOND = 32;
@@ -44,4 +51,21 @@ export class FlapNews {
     const vid = macHi >>> 16;
     this.#events.write(this.#kind, to, from + PORTS_MAX * vid, macNumber(macLo, macHi));
   }
+}
+
+/** What a datapath's ports send that operators hear of. @param now seconds of this thread */
+export function newsOfPorts(
+  events: Pick<EventWriter, "write">,
+  now: () => number,
+): NewsOfPorts {
+  const flaps = new FlapNews(events);
+  const foreign = new FlapNews(events, EVENT.macForeign, FOREIGN_PER_SECOND);
+  const storms = new FlapNews(events, EVENT.storm, FOREIGN_PER_SECOND);
+  const guarded = GUARD_REASONS.map(() => new FlapNews(events, EVENT.guarded, FOREIGN_PER_SECOND));
+  return {
+    macFlap: (...flap) => flaps.tell(...flap, now()),
+    macForeign: (...foreigner) => foreign.tell(...foreigner, now()),
+    storm: (port, kind) => storms.tell(0, 0, kind, port, now()),
+    guarded: (port, reason) => guarded[reason]?.tell(0, 0, reason, port, now()),
+  };
 }

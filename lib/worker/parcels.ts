@@ -5,6 +5,7 @@
  */
 import { PORTS_MAX, VRINGS_PER_PORT } from "../base/limits.ts";
 import { BIT_RATE_MAX, FRAME_RATE_MAX, RATE_BURST_MS_MAX } from "../switch/policy/rate.ts";
+import { PREFIXES_MAX, V6_WORDS } from "../switch/guard/addresses.ts";
 import { STORM_RATE_MAX } from "../switch/policy/storm.ts";
 import { VID_MAX, VLAN_WORDS } from "../switch/vlan/port_vlans.ts";
 import { VIRTIO_NET_HDR_BYTES, VIRTIO_NET_HDR_MRG_RXBUF_BYTES } from "../virtio/net_header.ts";
@@ -144,6 +145,17 @@ export const VLANS = {
   /** What is in its frames is the matter of who is behind it. */
   access: flag,
 } as const;
+/** What a port may not say, see lib/switch/guard/guard.ts. */
+export const GUARDS = {
+  /** A DHCP server's words. */
+  dhcp: flag,
+  /** A router's words. */
+  ra: flag,
+  /** IP addresses that it may have, those of IPv4 one word, of IPv6 four; null: any. */
+  addresses: maybe(
+    list(record({ words: list(WORD, V6_WORDS), bits: whole(0, 128) }), PREFIXES_MAX),
+  ),
+} as const;
 /** A MAC address known on a port, as lib/base/mac.ts has them. */
 export const LEARNED_MAC = {
   /** Address bytes 0-3. */
@@ -164,5 +176,7 @@ export type VringStart = Values<typeof VRING_START>;
 export type PlacedLog = Values<typeof LOG>;
 /** A value of {@linkcode VLANS}. */
 export type Vlans = Values<typeof VLANS>;
+/** A value of {@linkcode GUARDS}. */
+export type Guards = Values<typeof GUARDS>;
 /** A value of {@linkcode LEARNED_MAC}. */
 export type LearnedMac = Values<typeof LEARNED_MAC>;

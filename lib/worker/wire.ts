@@ -35,6 +35,7 @@ import {
   COUNT,
   FD,
   FRAMES,
+  GUARDS,
   LEARNED_MAC,
   LOG,
   LOG_GUEST_ADDR,
@@ -53,6 +54,7 @@ import {
 
 export { IN_BAND, MACS_PER_COMMAND } from "./parcels.ts";
 export type {
+  Guards,
   LearnedMac,
   PlacedLog,
   PlacedRegion,
@@ -216,6 +218,8 @@ export const COMMANDS = {
   setIsolation: command({ port: PORT, group: COUNT }),
   /** Rates of what comes from a port and goes to it, null: none, as at first. */
   setRates: command({ port: PORT, from: maybe(record(RATE)), to: maybe(record(RATE)) }),
+  /** What a port may not say; at first it may say anything. */
+  setGuard: command({ port: PORT, ...GUARDS }),
   /** Of a locked port only static addresses are taken; at first none is. */
   setLock: command({ port: PORT, on: flag }),
   /** Addresses that a port may learn; at first those of `--fdb-port-entries`. */

@@ -24,6 +24,7 @@ import {
 import { readSubnet, subnetText } from "../nat/subnet.ts";
 import { groupId, userId } from "../sockets/accounts.ts";
 import { ControlError, type PortConfig, type SocketOwner } from "../types.ts";
+import { GUARD_FORM, GUARD_MEANING, readGuard, readIps } from "./guard_options.ts";
 import { readGroup } from "./isolated_option.ts";
 import { LIMIT_FORM, readLimit } from "./limit_option.ts";
 import { readMac, readMacs } from "./policy_options.ts";
@@ -234,6 +235,22 @@ export const PORT_OPTIONS: Readonly<Record<string, PortOption>> = {
     brief: "how much of memory, regions and addresses it may have, see port show --limits",
     meaning: `how much it may have: ${BUDGET_MEANING}; see [limits](reference.md#limits-of-a-port)`,
     read: (value) => ({ budget: readBudget(value) }),
+  },
+  guard: {
+    form: GUARD_FORM,
+    brief: "drop what DHCP servers or routers say",
+    meaning: `what the port may not say: ${GUARD_MEANING}; \`on\`: all of it. See ` +
+      "[guards](guards.md)",
+    read: (value) => ({ guard: readGuard(value) }),
+  },
+  ip: {
+    form: "ADDRESS+…",
+    brief: "IP addresses and prefixes that it may speak with",
+    meaning:
+      "the IP addresses, and prefixes such as `2001:db8::/64`, that the port may send from and " +
+      "claim by ARP and neighbour discovery; others are dropped (`rxDroppedIp`). See " +
+      "[guards](guards.md#addresses)",
+    read: (value) => ({ ip: readIps(value) }),
   },
   announce: {
     form: "on|off",

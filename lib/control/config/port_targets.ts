@@ -63,7 +63,17 @@ function readNothing(what: string): string {
 /** Options that mean the same whatever is behind a port. */
 const VLAN_OPTIONS = ["access", "trunk", "native"];
 /** Those of who may send what, which are for whatever may be a guest. */
-const POLICY_OPTIONS = ["static", "lock", "storm", "isolated", "limit", "budget", ...VLAN_OPTIONS];
+const POLICY_OPTIONS = [
+  "static",
+  "lock",
+  "storm",
+  "isolated",
+  "limit",
+  "budget",
+  "guard",
+  "ip",
+  ...VLAN_OPTIONS,
+];
 
 /** Kinds by the word in front of the colon. */
 export const PORT_TARGETS = {

@@ -177,6 +177,11 @@ const PORT_STATUS = named(
     vlans: maybe("it says nothing of VLANs", VLANS),
     limit: maybe("it has none", LIMITS),
     isolated: maybe("it is in none", text("its isolation group, as in isolated= of a port")),
+    guard: list("what it may not say, as in guard= of a port", text("a word")),
+    ip: list(
+      "IP addresses and prefixes that it may speak with; none: any",
+      text("such as 10.0.0.5 or 2001:db8::/64", /^[0-9a-f.:]+(\/[0-9]{1,3})?$/),
+    ),
     connects: whole("front-ends that connected since the port was added"),
     connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),
     linkSince: time("since when the link is what it is"),

@@ -6,6 +6,7 @@
 import type { PortRelations } from "../served_port.ts";
 import { isSocketTarget, isUplink } from "../config/port_targets.ts";
 import { limitStatus } from "../config/limit_option.ts";
+import { guardStatus } from "../config/guard_options.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
@@ -69,6 +70,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     vlans: vlanStatus(config),
     isolated: config.isolated ?? null,
     limit: limitStatus(config.limit),
+    ...guardStatus(config),
     ...history.status,
     counters: facts.counters,
     problems: [...uplink.problems, ...relations.problems],

@@ -9,6 +9,7 @@ import type { MemoryRegion } from "../../vhost/host.ts";
 import type { Device } from "../../vhost/device.ts";
 import { isUplink } from "../config/port_targets.ts";
 import { limitStatus } from "../config/limit_option.ts";
+import { guardStatus } from "../config/guard_options.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
@@ -105,6 +106,7 @@ export function portStatus(facts: PortFacts): PortStatus {
     vlans: vlanStatus(config),
     isolated: config.isolated ?? null,
     limit: limitStatus(config.limit),
+    ...guardStatus(config),
     ...history.status,
     counters: facts.counters,
     problems: [...facts.problems, ...facts.relations.problems],

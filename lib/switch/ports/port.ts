@@ -27,6 +27,7 @@
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { Datapath } from "../datapath.ts";
+import type { Guard } from "../guard/guard.ts";
 import type { FairShare } from "../policy/fair_share.ts";
 import { NOT_ISOLATED } from "../policy/isolation.ts";
 import type { SharedRate } from "../policy/limits.ts";
@@ -153,6 +154,8 @@ export abstract class Port {
   ownShare: FairShare | null = null;
   /** Limits what it sends to many; null: nothing does. */
   storm: Storm | null = null;
+  /** What its frames may not say; null: nothing is looked at. */
+  guard: Guard | null = null;
   /** VLANs that it is in; they say nothing while nobody has any (Datapath.hasVlans). */
   vlans: PortVlans = ALL_VLANS;
   /** Reserved addresses that pass between ports which both have them; see reserved.ts. */

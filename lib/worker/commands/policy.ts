@@ -5,6 +5,7 @@
  */
 import { FDB_FULL, FDB_IN_USE, FDB_STATIC } from "../../switch/fdb.ts";
 import type { Datapath } from "../../switch/datapath.ts";
+import { AddressSet } from "../../switch/guard/addresses.ts";
 import { SharedRate } from "../../switch/policy/limits.ts";
 import { Rate } from "../../switch/policy/rate.ts";
 import { Storm } from "../../switch/policy/storm.ts";
@@ -21,6 +22,7 @@ export function policyCommands(place: Place): Pick<
   | "setRates"
   | "setStorm"
   | "setAddressesMax"
+  | "setGuard"
 > {
   const { fdb } = place.path;
   return {
@@ -42,6 +44,11 @@ export function policyCommands(place: Place): Pick<
       const one = place.port(port);
       one.rateFrom = from && new Rate(from.bits, from.frames, from.burstMs);
       one.rateTo = to && new SharedRate(new Rate(to.bits, to.frames, to.burstMs));
+    },
+    setGuard: ({ port, dhcp, ra, addresses }) => {
+      place.port(port).guard = dhcp || ra || addresses !== null
+        ? { dhcp, ra, addresses: addresses === null ? null : new AddressSet(addresses) }
+        : null;
     },
     setLock: ({ port, on }) => {
       place.port(port).isLocked = on;

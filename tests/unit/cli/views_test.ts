@@ -37,7 +37,7 @@ Deno.test("vring show says how many chains were bad, beside what became of the r
 function port(problems: readonly string[], more: Partial<PortStatus> = {}): PortStatus {
   return {
     ...{ name: "vm1", link: "up", admin: "up", linkedTo: null, mode: "listen", queuePairs: 1 },
-    ...{ kind: "vhost", device: null, vlans: null, isolated: null, limit: null },
+    ...{ kind: "vhost", device: null, vlans: null, isolated: null, limit: null, guard: [], ip: [] },
     ...{ ring: "split/256", mtu: null, counters: {}, peer: null, socket: "vm1.sock", retry: null },
     ...{ lastError: null, errors: {}, featureNames: [], protocolFeatureNames: [], memory: [] },
     problems: problems.map((code) => ({ code, text: "a guest", hint: "mend it (both)" })),

@@ -1,5 +1,6 @@
 /** Options of who may send what: the same in a specification and in a file, and what each fault says. */
 import { strict as assert } from "node:assert";
+import { guardOf, guardStatus } from "../../../../lib/control/config/guard_options.ts";
 import { staticMacs } from "../../../../lib/control/config/policy_options.ts";
 import { groupNumber } from "../../../../lib/control/config/isolated_option.ts";
 import { limitStatus, portLimits } from "../../../../lib/control/config/limit_option.ts";
@@ -125,6 +126,39 @@ Deno.test("ports of one group cannot be linked, those of two can", () => {
   assert.throws(() => checkLinks(two, [listener]), /Cannot link "m0" with "m1"/);
 });
 
+Deno.test("guards and addresses are read the same everywhere, and each once", () => {
+  const cases: readonly [string, Record<string, unknown>, readonly string[], readonly string[]][] =
+    [
+      ["mtu=1500", {}, [], []],
+      ["guard=on", { guard: true }, ["dhcp", "ra"], []],
+      ["guard=off", { guard: false }, [], []],
+      ["guard=ra+dhcp+ra", { guard: ["ra", "dhcp"] }, ["ra", "dhcp"], []],
+      ["ip=10.0.0.5+10.0.0.5", { ip: "10.0.0.5" }, [], ["10.0.0.5"]],
+      ["ip=10.0.0.5/32+0.0.0.0/0", { ip: ["10.0.0.5", "0.0.0.0/0"] }, [], [
+        "10.0.0.5",
+        "0.0.0.0/0",
+      ]],
+      [
+        "ip=2001:DB8:0:0::A+2001:db8::/32+FE80::/64+::ffff:10.0.0.1",
+        { ip: ["2001:db8::a", "2001:db8::/32", "fe80::/64", "::ffff:a00:1"] },
+        [],
+        ["2001:db8::a", "2001:db8::/32", "fe80::/64", "::ffff:a00:1"],
+      ],
+    ];
+  for (const [spec, table, guard, ip] of cases) {
+    assert.deepEqual(guardStatus(parsePortSpec(`a,${spec}`, "/run")), { guard, ip }, spec);
+    assert.deepEqual(guardStatus(fromFile(table)), { guard, ip }, spec);
+  }
+  assert.deepEqual(guardOf({ guard: ["ra"], ip: ["10.0.0.0/8", "2001:db8::1:2"] }), {
+    ...{ dhcp: false, ra: true },
+    addresses: [
+      { words: [0x0a000000], bits: 8 },
+      { words: [0x20010db8, 0, 0, 0x00010002], bits: 128 },
+    ],
+  });
+  assert.equal(guardOf({ guard: [] }).addresses, null);
+});
+
 Deno.test("each fault gets a line that names the fix", () => {
   const faults: readonly [string, RegExp][] = [
     ["lock=on", /lock=on and no address: name those it may have with mac= or static=/],
@@ -148,6 +182,17 @@ Deno.test("each fault gets a line that names the fix", () => {
     ["lock=maybe", /lock maybe must be on or off/],
     ["static=01:00:5e:00:00:01", /must be the address of one station/],
     [`static=${ONE}+`, /must be the address of one station/],
+    ["guard=dhpc", /did you mean.*dhcp/],
+    ["guard=on+ra", /guard "on" is unknown; known: dhcp, ra, on, off/],
+    ["ip=10.0.0", /ip 10.0.0 must be an IPv4 or IPv6 address or a prefix/],
+    ["ip=10.0.0.5+", /ip {2}must be/],
+    ["ip=10.0.0.5/33", /must be/],
+    ["ip=10.0.0.5/", /must be/],
+    ["ip=10.0.0.5/8/8", /must be/],
+    ["ip=fe80::1%eth0", /must be/],
+    ["ip=10.0.0.5/24", /ip 10.0.0.5\/24 goes on behind its prefix: 10.0.0.5 is the address alone/],
+    ["ip=2001:db8::1/64", /2001:db8::1 is the address alone/],
+    [`ip=${Array.from({ length: 65 }, (_, i) => `10.0.0.${i}`).join("+")}`, /more than 64/],
     ["storm=5", /storm "5" is unknown; known: broadcast, multicast, unknown/],
     ["storm=brodcast:5", /did you mean.*broadcast/],
     ["storm=broadcast:-1", /storm broadcast:-1 must be off or 1 to 1000000000 frames a second/],
