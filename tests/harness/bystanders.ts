@@ -46,30 +46,45 @@ class Flow {
   }
 }
 
+/** How long nothing was heard, ms. */
+export interface Gap {
+  readonly gapMs: number;
+  /** By the pair's clock. */
+  readonly ownMs: number;
+}
+
 /** The pair. Frames flow all the time until {@linkcode check} or disposal. */
 export class Bystanders implements Disposable {
   readonly #flows: readonly [Flow, Flow];
   readonly #timer: ReturnType<typeof setInterval>;
   #error: unknown = null;
   #heard = 0;
+  readonly #clock: () => number;
   #heardAt = performance.now();
-  #gap = 0;
+  #ownAt: number;
+  #gap: Gap = { gapMs: 0, ownMs: 0 };
 
-  private constructor(one: NetGuest, two: NetGuest) {
+  private constructor(one: NetGuest, two: NetGuest, clock: () => number) {
+    this.#clock = clock;
+    this.#ownAt = clock();
     this.#flows = [new Flow(one, two), new Flow(two, one)];
     this.#timer = setInterval(() => this.#tick(true), 2);
   }
 
-  /** Attaches a guest with split rings and one with packed rings. */
+  /**
+   * Attaches a guest with split rings and one with packed rings.
+   * @param clock what gaps are told by as well, ms
+   */
   static async attach(
     socketA: string,
     socketB: string,
     macs: readonly [number, number] = [0xb1, 0xb2],
+    clock: () => number = () => performance.now(),
   ): Promise<Bystanders> {
     const one = await NetGuest.start({ socket: socketA, mac: macOf(macs[0]) });
     const two = await NetGuest.start({ socket: socketB, mac: macOf(macs[1]), packed: true });
     await introduce(one, two);
-    return new Bystanders(one, two);
+    return new Bystanders(one, two, clock);
   }
 
   /** Frames that arrived so far, both ways. @throws if one was lost, changed or reordered */
@@ -78,19 +93,26 @@ export class Bystanders implements Disposable {
     return this.#flows[0].arrived + this.#flows[1].arrived;
   }
 
-  /** Longest time in which no frame came, since this was asked last, ms. */
-  takeGap(): number {
-    const gap = Math.max(this.#gap, performance.now() - this.#heardAt);
-    this.#gap = 0;
+  /** Longest times in which no frame came, since this was asked last. */
+  takeGap(): Gap {
+    const gap = this.#longer();
+    this.#gap = { gapMs: 0, ownMs: 0 };
     return gap;
+  }
+
+  #longer(): Gap {
+    return {
+      gapMs: Math.max(this.#gap.gapMs, performance.now() - this.#heardAt),
+      ownMs: Math.max(this.#gap.ownMs, this.#clock() - this.#ownAt),
+    };
   }
 
   #hear(): void {
     const arrived = this.#flows[0].arrived + this.#flows[1].arrived;
     if (arrived === this.#heard) return;
-    const now = performance.now();
-    this.#gap = Math.max(this.#gap, now - this.#heardAt);
-    this.#heardAt = now;
+    this.#gap = this.#longer();
+    this.#heardAt = performance.now();
+    this.#ownAt = this.#clock();
     this.#heard = arrived;
   }
 

@@ -146,7 +146,8 @@ export class Siege implements AsyncDisposable {
     this.#own = name;
     const before = this.#before;
     try {
-      this.recount();
+      // Its listening socket.
+      this.#before = { ...before, fds: before.fds + 1 };
       await this.attack(reason, attack);
     } finally {
       this.#own = null;

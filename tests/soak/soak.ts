@@ -7,10 +7,10 @@
  */
 import { strict as assert } from "node:assert";
 import { type Held, held } from "../harness/bystanders.ts";
+import { FarPair, type News } from "../harness/far_pair.ts";
 import { Siege } from "../harness/siege.ts";
 import { until } from "../harness/until.ts";
 import { DEEDS } from "./deeds.ts";
-import type { PairNews, PairStart } from "./pair.ts";
 
 /** How long the pair is left alone at the start, seconds: that is the rate it has to keep. */
 const QUIET_SECONDS = 5;
@@ -32,6 +32,8 @@ export interface SoakReport {
   readonly rate: { readonly quiet: number; readonly median: number; readonly lowest: number };
   /** Longest time in which the pair heard nothing, ms: quiet, and under siege. */
   readonly gapMs: { readonly quiet: number; readonly siege: number };
+  /** The same without time in which others had the processors, and the deed of the longest. */
+  readonly ownGapMs: { readonly quiet: number; readonly siege: number; readonly deed: string };
   readonly before: Held;
   readonly after: Held;
 }
@@ -60,49 +62,11 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-/** The pair's thread, and all it told. */
-class Pair implements Disposable {
-  readonly #worker = new Worker(new URL("./pair.ts", import.meta.url), { type: "module" });
-  readonly #news: Exclude<PairNews, { error: string }>[] = [];
-  #error: string | null = null;
-
-  constructor(start: PairStart) {
-    this.#worker.onmessage = ({ data }: MessageEvent<PairNews>) => {
-      if ("error" in data) this.#error ??= data.error;
-      else this.#news.push(data);
-    };
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#error ??= event.message;
-    };
-    this.#worker.postMessage(start);
-  }
-
-  /** What was told since the last time. @throws a frame was lost, changed or reordered */
-  take(): Exclude<PairNews, { error: string }>[] {
-    if (this.#error !== null) throw new Error(this.#error);
-    return this.#news.splice(0);
-  }
-
-  /** Waits until so many periods have been told, and takes them. */
-  async wait(periods: number): Promise<Exclude<PairNews, { error: string }>[]> {
-    await until("the pair", () => {
-      if (this.#error !== null) throw new Error(this.#error);
-      return this.#news.length >= periods;
-    });
-    return this.take();
-  }
-
-  [Symbol.dispose](): void {
-    this.#worker.terminate();
-  }
-}
-
 /** Lays siege. @throws if somebody lost a frame, a deed ended otherwise, or something was kept */
 export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakReport> {
   const random = randomOf(seed);
   await using siege = await Siege.lay(2);
-  using pair = new Pair({ sockets: [siege.spare(0), siege.spare(1)] });
+  using pair = new FarPair({ sockets: [siege.spare(0), siege.spare(1)], pid: siege.process.pid });
   const perSecond = (news: { frames: number; seconds: number }): number =>
     news.frames / news.seconds;
   await pair.wait(2);
@@ -113,15 +77,19 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
   let before: Held | null = null;
   const begin = performance.now();
   const passed = (): number => (performance.now() - begin) / 1000;
-  const news: Exclude<PairNews, { error: string }>[] = [];
+  const news: News[] = [];
   let deeds = 0;
+  let longest = { gapMs: 0, name: "" };
   while (before === null || passed() < seconds) {
     for (const { name, reason, rests, run } of DEEDS.toSorted(() => random() - 0.5)) {
       if (passed() >= seconds && before !== null) break;
       try {
         const deed = (): Promise<void> => run(siege, random);
         await (rests ? siege.attackAlone(reason, deed) : siege.attack(reason, deed));
-        news.push(...pair.take());
+        const latest = pair.take();
+        news.push(...latest);
+        const gapMs = Math.max(0, ...latest.map(({ ownMs }) => ownMs));
+        if (gapMs > longest.gapMs) longest = { gapMs, name };
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         const log = siege.process.log.trimEnd().split("\n").slice(-LOG_LINES).join("\n");
@@ -139,14 +107,20 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
   const after = held(siege.process.pid);
   checkHeld(before, after);
   const rates = news.map(perSecond);
-  const gap = (list: readonly { gapMs: number }[]): number =>
-    Math.max(...list.map(({ gapMs }) => gapMs));
+  const longestOf = (gaps: readonly number[]): number => Math.max(...gaps);
   return {
     ...{ seconds: passed(), deeds, before, after },
     passes: Math.floor(deeds / DEEDS.length),
     frames: news.reduce((sum, { frames }) => sum + frames, 0),
     rate: { quiet: rate, median: median(rates) / rate, lowest: Math.min(...rates) / rate },
-    gapMs: { quiet: gap(quiet), siege: gap(news) },
+    gapMs: {
+      quiet: longestOf(quiet.map(({ gapMs }) => gapMs)),
+      siege: longestOf(news.map(({ gapMs }) => gapMs)),
+    },
+    ownGapMs: {
+      quiet: longestOf(quiet.map(({ ownMs }) => ownMs)),
+      ...{ siege: longest.gapMs, deed: longest.name },
+    },
   };
 }
 

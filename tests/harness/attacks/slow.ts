@@ -8,6 +8,7 @@ import { strict as assert } from "node:assert";
 import { closeFd, createEventFd, EPOLLIN, F_SETFL } from "../../../ffi/mod.ts";
 import { libc } from "../../../ffi/symbols.ts";
 import { type NetGuest, RX } from "../../../lib/guest/net_guest.ts";
+import type { Segment } from "../../../lib/guest/driver.ts";
 import * as id from "../../../lib/vhost/wire/message.ts";
 import { fullEventFd } from "../fds.ts";
 import { bytesOf, type Siege } from "../siege.ts";
@@ -24,7 +25,8 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 const PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 /** Of the punched memory, behind the rings. */
 const START = 2 ** 22;
-/** A transmit chain of so many buffers of one byte. */
+/** Chains in a ring, and buffers of one byte in a chain. */
+const RING_SIZE = 256;
 const CRUMBS = 128;
 
 const { symbols: punching } = Deno.dlopen("libc.so.6", {
@@ -108,14 +110,31 @@ export async function punchedMemory(siege: Siege, bytes: number): Promise<void> 
   }
 }
 
-/** Chains of one byte of each punched page, until the deed's end: a page for each byte. */
-export async function crumbs(siege: Siege, packed: boolean, chains: number): Promise<void> {
-  using guest = await siege.guest({ packed, memoryBytes: 2 * CRUMBS * 4096 + START });
-  for (let i = 0; i < chains; i++) {
-    await punching.fallocate(guest.memoryFd, PUNCH, BigInt(START), BigInt(CRUMBS * 4096));
-    const chain = Array.from({ length: CRUMBS }, (_, page) => START + 4096 * page);
-    guest.reapTransmit();
-    guest.sendChain(chain.map((address) => ({ address, bytes: 1 })));
+/**
+ * Rings full of chains that have one byte of each of many pages, all punched out: no page of them is
+ * there, and each byte needs one. @param rings how many full rings, one after the other
+ */
+export async function crumbs(siege: Siege, packed: boolean, rings: number): Promise<void> {
+  const pages = RING_SIZE * CRUMBS;
+  using guest = await siege.guest({
+    ...{ packed, ringSize: RING_SIZE, memoryBytes: START + 4096 * pages + 2 ** 24 },
+  });
+  // Asking for nothing fails once the switch has hung up.
+  const isClosed = (): boolean => guest.frontEnd.message(id.VHOST_USER_SET_OWNER) < 0;
+  for (let ring = 0; ring < rings && !isClosed(); ring++) {
+    await punching.fallocate(guest.memoryFd, PUNCH, BigInt(START), BigInt(4096 * pages));
+    for (let chain = 0; chain < RING_SIZE; chain++) {
+      const first = START + 4096 * CRUMBS * chain;
+      const crumb = (_: unknown, page: number): Segment => ({
+        ...{ address: first + 4096 * page, bytes: 1 },
+      });
+      guest.tx.add(Array.from({ length: CRUMBS }, crumb), false, true);
+    }
+    guest.kickTransmit();
+    await until("the ring to come back", () => {
+      guest.reapTransmit();
+      return guest.tx.free === guest.tx.size || isClosed();
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import { EAGAIN, SystemError } from "../../../ffi/mod.ts";
 import { formatMac } from "../../../lib/base/mac.ts";
 import { ethernet } from "../../../lib/guest/frames.ts";
 import { TX } from "../../../lib/guest/net_guest.ts";
+import * as id from "../../../lib/vhost/wire/message.ts";
 import { introduce, macOf, numberedFrame } from "../../harness/traffic.ts";
 import { type Deed, storm } from "./deed.ts";
 
@@ -31,6 +32,21 @@ export const FLOODS: readonly Deed[] = [
     run: async (siege) => {
       using guest = await siege.guest();
       for (let i = 0; i < 100; i++) assert.equal(await guest.setMemory(), 0n);
+      await introduce(guest, siege.witness);
+    },
+  },
+  {
+    name: "inflight areas without end",
+    reason: null,
+    run: async (siege) => {
+      using guest = await siege.guest();
+      const asked = new DataView(new ArrayBuffer(24));
+      asked.setUint16(16, 2, true);
+      asked.setUint16(18, 256, true);
+      for (let i = 0; i < 100; i++) {
+        guest.frontEnd.message(id.VHOST_USER_GET_INFLIGHT_FD, new Uint8Array(asked.buffer));
+        await guest.frontEnd.reply();
+      }
       await introduce(guest, siege.witness);
     },
   },

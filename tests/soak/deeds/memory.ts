@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { closeFd } from "../../../ffi/mod.ts";
+import { closeFd, truncateFd } from "../../../ffi/mod.ts";
 import {
   gone,
   receives,
@@ -12,10 +12,10 @@ import {
   truncatedRings,
 } from "../../harness/attacks/pages.ts";
 import { blockingCall, crumbs, punchedMemory, watchedCall } from "../../harness/attacks/slow.ts";
-import { addRegion, type BadFile, truncated } from "../../harness/bad_pages.ts";
+import { addRegion, type BadFile, hugeTruncated, truncated } from "../../harness/bad_pages.ts";
 import { introduce } from "../../harness/traffic.ts";
 import type { Siege } from "../../harness/siege.ts";
-import type { Deed } from "./deed.ts";
+import { type Deed, storm } from "./deed.ts";
 
 const PUNCHED_BYTES = 2 ** 28;
 
@@ -59,6 +59,33 @@ export const LOST: readonly Deed[] = [
     run: (siege, random) => manySent(siege, random() < 0.5),
   },
   {
+    name: "a frame sent from a huge page that is gone",
+    reason: "bad-page",
+    run: async (siege, random) => {
+      const file = hugeTruncated() ?? truncated();
+      try {
+        await sends(siege, file, random() < 0.5);
+      } finally {
+        closeFd(file.fd);
+      }
+    },
+  },
+  {
+    name: "a file that shrinks and grows",
+    reason: { anyOf: ["bad-page"], least: 0 },
+    run: (siege, random) =>
+      withTruncated(async (file) => {
+        using guest = await siege.guest({ packed: random() < 0.5 });
+        const at = await addRegion(guest, file);
+        await storm(() => {
+          truncateFd(file.fd, 0);
+          truncateFd(file.fd, file.sizeBytes);
+          guest.reapTransmit();
+          guest.sendChain([{ address: at + 4096, bytes: 400 }]);
+        });
+      }),
+  },
+  {
     name: "rings and buffers truncated under traffic",
     reason: "bad-page",
     run: (siege, random) => truncatedRings(siege, random() < 0.5),
@@ -76,7 +103,7 @@ export const SLOW: readonly Deed[] = [
     name: "chains of one byte of each punched page",
     reason: { anyOf: ["too-slow"], least: 0 },
     rests: true,
-    run: (siege, random) => crumbs(siege, random() < 0.5, 50),
+    run: (siege, random) => crumbs(siege, random() < 0.5, 1),
   },
   {
     name: "memory punched as a whole, again and again",

@@ -4,16 +4,19 @@
  *
  * @module
  */
-import { Bystanders } from "../harness/bystanders.ts";
+import { Bystanders, type Gap } from "./bystanders.ts";
+import { ownClock } from "./own_time.ts";
 
 /** What the pair is asked to do first. */
 export interface PairStart {
   readonly sockets: readonly [string, string];
+  /** Process of the switch. */
+  readonly pid: number;
 }
 
 /** What it tells, once a period. */
 export type PairNews =
-  | { readonly frames: number; readonly seconds: number; readonly gapMs: number }
+  | (Gap & { readonly frames: number; readonly seconds: number })
   | { readonly error: string };
 
 const PERIOD_MS = 500;
@@ -29,16 +32,16 @@ const thread = self as unknown as {
   postMessage(news: PairNews): void;
 };
 
-thread.onmessage = async ({ data: { sockets } }) => {
+thread.onmessage = async ({ data: { sockets, pid } }) => {
   try {
-    const pair = await Bystanders.attach(sockets[0], sockets[1], MACS);
+    const pair = await Bystanders.attach(sockets[0], sockets[1], MACS, ownClock(pid));
     let [before, at] = [pair.arrived, performance.now()];
     pair.takeGap();
     setInterval(() => {
       try {
         const [now, arrived] = [performance.now(), pair.arrived];
         const seconds = (now - at) / 1000;
-        thread.postMessage({ frames: arrived - before, seconds, gapMs: pair.takeGap() });
+        thread.postMessage({ frames: arrived - before, seconds, ...pair.takeGap() });
         [before, at] = [arrived, now];
       } catch (error) {
         thread.postMessage({ error: `the pair: ${firstLine(error)}` });
