@@ -16,6 +16,20 @@ export const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // The same on Deno's blocking pool: a tenant's descriptor may block in close() for ever.
   close_off_thread: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
+  // The same as an address, for a thread to begin with.
+  close_address: { name: "close", type: "pointer" },
+  // int pthread_attr_init(pthread_attr_t *attr)
+  pthread_attr_init: { parameters: ["buffer"], result: "i32", optional: true },
+  // int pthread_attr_setstacksize(pthread_attr_t *attr, size_t stacksize)
+  pthread_attr_setstacksize: { parameters: ["buffer", "usize"], result: "i32", optional: true },
+  // int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+  pthread_create: {
+    parameters: ["buffer", "buffer", "pointer", "usize"],
+    result: "i32",
+    optional: true,
+  },
+  // int pthread_tryjoin_np(pthread_t thread, void **retval)
+  pthread_tryjoin_np: { parameters: ["u64", "pointer"], result: "i32", optional: true },
   // int open(const char *path, int flags)
   open: { parameters: ["buffer", "i32"], result: "i32" },
   // The same on Deno's blocking pool: the path may lead through a tenant's file system.

@@ -6,7 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import { callSwitch } from "../../lib/cli/client.ts";
-import type { PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
+import type { PortLimits, PortStatus, SwitchStatus, VringStatus } from "../../lib/control/types.ts";
 import type { QemuGuest } from "../../lib/demo/qemu.ts";
 import { NetGuest, type NetGuestOptions } from "../../lib/guest/net_guest.ts";
 import { type GuestChoice, startGuests, stopGuests } from "./guests.ts";
@@ -138,6 +138,11 @@ export class Bed implements AsyncDisposable {
   /** What it says of a port of any name. */
   async portNamed(name: string): Promise<PortStatus> {
     return await this.#get(`/v1/ports/${name}`) as PortStatus;
+  }
+
+  /** What it says of a port's limits. */
+  async limits(number: number): Promise<PortLimits> {
+    return await this.#get(`/v1/ports/vm${number}/limits`) as PortLimits;
   }
 
   /** What it says of a port's virtqueues. */

@@ -3,18 +3,34 @@
  * ever: close() of a socket that lingers or of a file on a silent FUSE mount, a write to an eventfd
  * whose counter is full.
  *
- * Both go to the runtime's blocking pool. That has 32 threads, and the reactor needs one of them,
- * so each port has at most one such call under way and all ports together a bounded number: a
- * tenant that blocks its own lane keeps nobody else waiting. A lane is first in, first out: a
- * descriptor is never closed, and its number never reused, before the signal sent to it went out.
+ * Both go to the runtime's blocking pool, which has 32 threads: the reactor needs one of them, and each
+ * port has at most one such call under way. Closes, which a tenant can block for ever, never take more
+ * than a part of it: one more is a thread of its own (ffi/close_thread.ts). So each port has a place for
+ * its closes whatever the others hold, and what else there is finds the rest of the pool. A lane is
+ * first in, first out: a descriptor is never closed, and its number never reused, before the signal sent
+ * to it went out.
  *
  * @module
  */
+import { PORTS_MAX } from "../../base/limits.ts";
 import { LIMITS } from "../../base/port_limits.ts";
-import { closeFd, closeTenantFd, fdKind, signalTenantEventFd } from "../../../ffi/mod.ts";
+import {
+  closeFd,
+  closeTenantFd,
+  fdKind,
+  signalTenantEventFd,
+  startCloseThread,
+} from "../../../ffi/mod.ts";
 
-/** Calls under way at once, all ports together; the pool has 32 threads. */
+/** Calls under way at once in the runtime's pool, all ports together; it has 32 threads. */
 export const CALLS_MAX = 24;
+/** Of these, closes: what else there is comes to an end, and finds room. */
+export const POOL_CLOSES_MAX = 12;
+/** Closes on threads of their own: each port and listening socket has one at a time, and some went. */
+export const OWN_THREADS_MAX: number = 2 * PORTS_MAX;
+/** Between two looks whether such a one has ended, ms: soon at first, as few block. */
+const LOOK_MS_MIN = 1;
+const LOOK_MS_MAX = 50;
 /** With more of a front-end's descriptors still to close, its port accepts no other one. */
 const CLOSING_FDS_MAX = LIMITS.closing.most;
 
@@ -22,20 +38,41 @@ const CLOSING_FDS_MAX = LIMITS.closing.most;
 export interface BlockingCalls {
   /** Closes a tenant's descriptor. */
   close(fd: number): Promise<void>;
+  /** The same on a thread of its own; null: there is none to be had. */
+  closeAlone(fd: number): Promise<void> | null;
   /** Adds 1 to a tenant's eventfd. */
   signal(fd: number): Promise<void>;
 }
 
-const CALLS: BlockingCalls = { close: closeTenantFd, signal: signalTenantEventFd };
+const CALLS: BlockingCalls = {
+  close: closeTenantFd,
+  closeAlone,
+  signal: signalTenantEventFd,
+};
 
-/** One blocking call to be made. It must not reject. */
-export type Job = () => Promise<void>;
+function closeAlone(fd: number): Promise<void> | null {
+  const thread = startCloseThread(fd);
+  if (thread === null) return null;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const look = (waitMs: number): void => {
+    if (thread.ended()) resolve();
+    else setTimeout(() => look(Math.min(2 * waitMs, LOOK_MS_MAX)), waitMs);
+  };
+  look(LOOK_MS_MIN);
+  return promise;
+}
+
+/** One blocking call to be made: a descriptor to be closed, or what must not reject. */
+export type Job = number | (() => Promise<void>);
 
 /** Shares the blocking pool between ports, in turn. */
 export class BlockingPool {
   /** The calls themselves. */
   readonly calls: BlockingCalls;
-  #running = 0;
+  /** Calls in the pool, those of them that close, and closes on threads of their own. */
+  #pooled = 0;
+  #pooledCloses = 0;
+  #alone = 0;
   /** Lanes with work and no call under way. */
   readonly #ready: Lane[] = [];
   /** Who waits for the last call to end. */
@@ -48,7 +85,7 @@ export class BlockingPool {
 
   /** Calls under way. */
   get running(): number {
-    return this.#running;
+    return this.#pooled + this.#alone;
   }
 
   /**
@@ -56,7 +93,7 @@ export class BlockingPool {
    * @returns whether none is
    */
   idle(msMax: number): Promise<boolean> {
-    if (this.#running === 0) return Promise.resolve(true);
+    if (this.running === 0) return Promise.resolve(true);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     let timer: ReturnType<typeof setTimeout> | undefined = undefined;
     this.#idlers.push(() => {
@@ -65,7 +102,7 @@ export class BlockingPool {
     });
     // Not before: the first timer of a process takes long to set, and calls may end meanwhile.
     timer = setTimeout(() => resolve(false), msMax);
-    if (this.#running === 0) clearTimeout(timer);
+    if (this.running === 0) clearTimeout(timer);
     return promise;
   }
 
@@ -75,20 +112,47 @@ export class BlockingPool {
     this.#next();
   }
 
+  /** Begins what can be begun; a lane whose turn it is not keeps no other one waiting. */
   #next(): void {
-    while (this.#running < CALLS_MAX) {
-      const lane = this.#ready.shift();
-      const job = lane?.jobs[0];
-      if (!lane || !job) return;
-      this.#running++;
-      job().then(() => {
-        this.#running--;
+    for (let i = 0; i < this.#ready.length;) {
+      const lane = this.#ready[i] as Lane;
+      const call = this.#begin(lane.jobs[0] as Job);
+      if (call === null) {
+        i++;
+        continue;
+      }
+      this.#ready.splice(i, 1);
+      call.then(() => {
         lane.jobs.shift();
         if (lane.jobs.length > 0) this.#ready.push(lane);
         this.#next();
-        if (this.#running === 0) { for (const idler of this.#idlers.splice(0)) idler(); }
+        if (this.running === 0) { for (const idler of this.#idlers.splice(0)) idler(); }
       });
     }
+  }
+
+  /** Begins a call where there is a place for it; null: there is none. */
+  #begin(job: Job): Promise<void> | null {
+    if (typeof job !== "number") return this.#pooled < CALLS_MAX ? this.#inPool(job) : null;
+    if (this.#pooled < CALLS_MAX && this.#pooledCloses < POOL_CLOSES_MAX) {
+      this.#pooledCloses++;
+      return this.#inPool(() => this.calls.close(job)).then(() => {
+        this.#pooledCloses--;
+      });
+    }
+    const call = this.#alone < OWN_THREADS_MAX ? this.calls.closeAlone(job) : null;
+    if (call === null) return null;
+    this.#alone++;
+    return call.then(() => {
+      this.#alone--;
+    });
+  }
+
+  #inPool(call: () => Promise<void>): Promise<void> {
+    this.#pooled++;
+    return call().then(() => {
+      this.#pooled--;
+    });
   }
 }
 
@@ -122,7 +186,7 @@ export class TenantFds {
   close(fd: number): void {
     // Closing an eventfd never blocks, and most descriptors are eventfds.
     if (this.waiting === 0 && fdKind(fd) === "eventfd") closeFd(fd);
-    else this.#add(() => this.#pool.calls.close(fd));
+    else this.#add(fd);
   }
 
   /** Signals an eventfd that stays open until it is closed here. */

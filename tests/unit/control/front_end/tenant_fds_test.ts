@@ -13,10 +13,13 @@ import { Reactor } from "../../../../lib/control/reactor.ts";
 import {
   BlockingPool,
   CALLS_MAX,
+  OWN_THREADS_MAX,
+  POOL_CLOSES_MAX,
   TenantFds,
 } from "../../../../lib/control/front_end/tenant_fds.ts";
 import { WAIT_MS_MAX } from "../../../harness/until.ts";
 import { held, untilHeld, untilIdle } from "../support.ts";
+import { LingeringSocket } from "../../../harness/linger.ts";
 import { fullEventFd } from "../../../harness/fds.ts";
 import { until } from "../../../harness/until.ts";
 
@@ -41,7 +44,11 @@ Deno.test("TenantFds signals an eventfd before it closes it", async () => {
     order.push(`${what} ${fd}`);
     return new Promise((resolve) => releases.push(resolve));
   };
-  const pool = new BlockingPool({ close: call("close"), signal: call("signal") });
+  const pool = new BlockingPool({
+    close: call("close"),
+    closeAlone: () => null,
+    signal: call("signal"),
+  });
   const fds = new TenantFds(pool);
   fds.signal(1001);
   fds.close(1001);
@@ -63,6 +70,7 @@ Deno.test("BlockingPool bounds calls under way and gives ports turns", async () 
       calls.push(fd);
       return new Promise((resolve) => releases.push(resolve));
     },
+    closeAlone: () => null,
     signal: () => Promise.resolve(),
   });
   // No descriptors of this process: numbers far beyond them.
@@ -70,16 +78,16 @@ Deno.test("BlockingPool bounds calls under way and gives ports turns", async () 
   for (let round = 0; round < 3; round++) {
     ports.forEach((port, i) => port.close(10_000 + 100 * i + round));
   }
-  assert.equal(pool.running, CALLS_MAX);
+  assert.equal(pool.running, POOL_CLOSES_MAX);
   assert.equal(
     new Set(calls.map((fd) => Math.floor(fd / 100))).size,
-    CALLS_MAX,
+    POOL_CLOSES_MAX,
     "one call per port",
   );
   while (releases.length > 0) {
     releases.shift()?.();
     await delay(0);
-    assert(pool.running <= CALLS_MAX);
+    assert(pool.running <= POOL_CLOSES_MAX);
   }
   assert.equal(calls.length, 3 * ports.length);
   for (const [i, port] of ports.entries()) {
@@ -131,7 +139,7 @@ Deno.test("a tenant that blocks every call on its descriptors keeps the reactor 
 Deno.test("BlockingPool tells when the last call has ended, and waits no longer than is allowed", async () => {
   const releases: (() => void)[] = [];
   const blocked = (): Promise<void> => new Promise((resolve) => releases.push(resolve));
-  const pool = new BlockingPool({ close: blocked, signal: blocked });
+  const pool = new BlockingPool({ close: blocked, closeAlone: () => null, signal: blocked });
   assert.equal(await pool.idle(0), true, "nothing was begun");
   const [one, two] = [new TenantFds(pool), new TenantFds(pool)];
   for (const fds of [one, one, two]) fds.signal(10_000);
@@ -146,4 +154,55 @@ Deno.test("BlockingPool tells when the last call has ended, and waits no longer 
   }
   await over;
   assert.deepEqual([idle, one.waiting, two.waiting], [true, 0, 0]);
+});
+
+Deno.test("however many ports have closes that block, others close and signal at once", async () => {
+  const before = held();
+  const pool = new BlockingPool();
+  const lingering = Array.from({ length: 40 }, () => new LingeringSocket(600));
+  const hostile = lingering.map(({ fd }) => {
+    const fds = new TenantFds(pool);
+    fds.close(fd);
+    return fds;
+  });
+  try {
+    assert.equal(pool.running, 40, "each has a place of its own");
+    const honest = new TenantFds(pool);
+    for (const fd of socketPair()) honest.close(fd);
+    const eventFd = createEventFd();
+    honest.signal(eventFd);
+    honest.close(eventFd);
+    await until("another port's are closed", () => honest.waiting === 0);
+    assert.deepEqual(hostile.map(({ waiting }) => waiting), hostile.map(() => 1));
+  } finally {
+    for (const each of lingering) each[Symbol.dispose]();
+  }
+  await untilIdle(pool);
+  await untilHeld(before);
+});
+
+Deno.test("where no thread is to be had a close waits for a place, and what is no close does not", async () => {
+  const releases: (() => void)[] = [];
+  const blocked = (): Promise<void> => new Promise((resolve) => releases.push(resolve));
+  let alone = 0;
+  const pool = new BlockingPool({
+    close: blocked,
+    closeAlone: () => ++alone <= 3 ? blocked() : null,
+    signal: () => Promise.resolve(),
+  });
+  const ports = Array.from({ length: POOL_CLOSES_MAX + 4 }, () => new TenantFds(pool));
+  // No descriptors of this process.
+  ports.forEach((port, i) => port.close(100_000 + i));
+  assert.equal(pool.running, POOL_CLOSES_MAX + 3);
+  const other = new TenantFds(pool);
+  other.signal(100_100);
+  await until("the signal went out", () => other.waiting === 0);
+  releases.shift()?.();
+  await until("the last close has the place", () => releases.length === POOL_CLOSES_MAX + 3);
+  while (releases.length > 0) {
+    releases.shift()?.();
+    await delay(0);
+  }
+  await until("all are closed", () => ports.every((port) => port.waiting === 0));
+  assert(OWN_THREADS_MAX >= 256 + 8);
 });

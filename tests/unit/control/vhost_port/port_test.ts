@@ -290,6 +290,7 @@ Deno.test("SwitchPort that waits for descriptors to close says so, and goes on w
         await gate;
         closeFd(fd);
       },
+      closeAlone: () => null,
       signal: () => gate,
     });
     const path = `${b.path}-choked`;
