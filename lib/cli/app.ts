@@ -70,6 +70,22 @@ function buildArgument(argument: Argument): unknown {
   };
 }
 
+/** The framework has many of one kind of argument or some of several: both kinds are one here. */
+function buildPositional(all: readonly Argument[]): unknown {
+  if (!all.at(-1)?.many) return { kind: "tuple", parameters: all.map(buildArgument) };
+  const proposing = all.map((each) =>
+    buildArgument(each) as { proposeCompletions?: (partial: string) => Promise<string[]> }
+  );
+  const parameter = {
+    placeholder: all.map(({ placeholder }) => placeholder).join(" "),
+    brief: all.map(({ placeholder, brief }) => `${placeholder}: ${brief}`).join("; "),
+    parse: String,
+    proposeCompletions: async (partial: string): Promise<string[]> =>
+      (await Promise.all(proposing.map((each) => each.proposeCompletions?.(partial) ?? []))).flat(),
+  };
+  return { kind: "array", parameter, minimum: all.length };
+}
+
 function buildFlag(flag: Flag): unknown {
   const { brief, placeholder, values, otherwise, yes, many } = flag;
   if (yes) return { kind: "boolean", brief, default: false, withNegated: false };
@@ -96,7 +112,7 @@ function build(row: CommandRow): Command<CommandContext> {
     parameters: {
       flags: Object.fromEntries(flags.map(([name, flag]) => [name, buildFlag(flag)])),
       aliases: Object.fromEntries(aliases),
-      positional: { kind: "tuple", parameters: row.arguments.map(buildArgument) },
+      positional: buildPositional(row.arguments),
       // deno-lint-ignore no-explicit-any
     } as any,
     docs: { brief: row.brief, fullDescription: description(row.brief, row.examples) },

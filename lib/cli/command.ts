@@ -22,6 +22,8 @@ export interface Argument {
   readonly brief: string;
   /** It may be left out. */
   readonly optional?: true;
+  /** It may be given again; the last one alone. */
+  readonly many?: true;
   /** What it may be; any text if not given. */
   readonly values?: readonly string[];
   /** Words that shells complete it with; it may be another one. */

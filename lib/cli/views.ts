@@ -43,10 +43,17 @@ function modeText({ kind, mode }: PortStatus): string {
   return kind === "tap" || kind === "nat" ? kind : mode;
 }
 
+/** The VLAN of an access port, or those of a trunk, with that of frames without tags. */
+function vlanCell({ vlans }: PortStatus): string {
+  if (vlans === null) return "-";
+  if (vlans.access !== null) return String(vlans.access);
+  return `trunk ${vlans.trunk}${vlans.native === null ? "" : ` native ${vlans.native}`}`;
+}
+
 function listenerRow(listener: ListenerStatus): string[] {
   const link = `${listener.ports.length} of ${listener.multi}`;
   const down = listener.admin === "down";
-  const dashes = ["-", "-", "-", "-", "-", "-"];
+  const dashes = ["-", "-", "-", "-", "-", "-", "-"];
   return [listener.name, down ? "admin-down" : link, "listen", ...dashes, listener.socket];
 }
 
@@ -58,6 +65,7 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
     modeText(port),
     String(port.queuePairs),
     port.ring ?? "-",
+    vlanCell(port),
     shortNumber(port.counters.rxFrames ?? 0),
     shortNumber(port.counters.txFrames ?? 0),
     shortNumber(dropSum(port)),
@@ -67,7 +75,7 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
   const from = "RX (from guest)";
   const to = "TX (to guest)";
   return formatTable(
-    ["NAME", "LINK", "MODE", "QUEUES", "RING", from, to, "DROPS", "PEER", "SOCKET"],
+    ["NAME", "LINK", "MODE", "QUEUES", "RING", "VLAN", from, to, "DROPS", "PEER", "SOCKET"],
     [...rows, ...listeners.map(listenerRow)],
   );
 }

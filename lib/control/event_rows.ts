@@ -72,6 +72,7 @@ export const EVENT_ROWS = [
   ["closed", "warn", "the switch ended its connection; `reason` is a code below"],
   ["admin-up", "info", "`port up`"],
   ["admin-down", "info / warn", "`port down` / a front-end was refused, because the port is down"],
+  ["set", "info", "`port set`: which options, and to what"],
   ["vring-started", "debug", "a ring runs"],
   ["back-end-channel", "debug", "the front-end closed its back-end channel"],
   ["recovered", "info", "a ring goes on where a switch before this one stood"],

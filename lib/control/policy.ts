@@ -44,26 +44,61 @@ export function unsetStatic(commands: DataPlane, mac: string): boolean {
   return commands.unsetStatic({ macLo: low, macHi: high });
 }
 
-/** Puts in force what a new port's options say. @throws {ControlError} what it says cannot be */
-export function applyPolicy(placed: Placed, config: PortConfig): void {
+/** Addresses that are static at a port from now on. @throws {ControlError} none of them is, then */
+function addStatics(placed: Placed, macs: readonly string[]): void {
   const { commands } = placed.plane.thread;
-  const vlans = vlansOf(config);
-  if (vlans !== null) commands.setVlans({ port: placed.number, vlans });
-  for (const mac of staticMacs(config)) setStatic(placed, mac);
-  if (isUplink(config)) commands.setUplink({ port: placed.number, on: true });
-  commands.setStorm({ port: placed.number, ...stormRates(config) });
-  if (config.forward) {
-    commands.setReserved({ port: placed.number, mask: reservedMask(config.forward) });
+  for (const [index, mac] of macs.entries()) {
+    try {
+      setStatic(placed, mac);
+    } catch (error) {
+      for (const done of macs.slice(0, index)) unsetStatic(commands, done);
+      throw error;
+    }
   }
-  if (config.isolated !== undefined) {
-    commands.setIsolation({ port: placed.number, group: groupNumber(config.isolated) });
-  }
-  const most = config.budget?.addresses;
-  if (most !== undefined) commands.setAddressesMax({ port: placed.number, most });
-  const { rx, tx } = portLimits(config.limit);
-  if (rx !== null || tx !== null) commands.setRates({ port: placed.number, from: rx, to: tx });
-  if (config.guard !== undefined || config.ip !== undefined) {
-    commands.setGuard({ port: placed.number, ...guardOf(config) });
-  }
-  if (config.lock) commands.setLock({ port: placed.number, on: true });
+}
+
+/**
+ * Puts in force what a port's options say. @param before what they said; null: it is new
+ * @throws {ControlError} what they say cannot be, and nothing has changed
+ */
+export function applyPolicy(
+  placed: Placed,
+  config: PortConfig,
+  before: PortConfig | null = null,
+): void {
+  const { commands } = placed.plane.thread;
+  const port = placed.number;
+  const was: PortConfig = before ?? { name: config.name, path: config.path };
+  const [macs, had] = [staticMacs(config), staticMacs(was)];
+  // First, for this alone can fail.
+  addStatics(placed, macs.filter((mac) => !had.includes(mac)));
+  const apply = <T>(of: (config: PortConfig) => T, put: (now: T) => void): void => {
+    const now = of(config);
+    if (JSON.stringify(now) !== JSON.stringify(of(was))) put(now);
+  };
+  if (before === null) commands.setStorm({ port, ...stormRates(config) });
+  else apply(stormRates, (rates) => commands.setStorm({ port, ...rates }));
+  apply(isUplink, (on) => commands.setUplink({ port, on }));
+  apply(
+    ({ forward }) => reservedMask(forward ?? []),
+    (mask) => commands.setReserved({ port, mask }),
+  );
+  apply(
+    ({ isolated }) => groupNumber(isolated),
+    (group) => commands.setIsolation({ port, group }),
+  );
+  apply(vlansOf, (vlans) => commands.setVlans({ port, vlans }));
+  apply(
+    ({ budget }) => budget?.addresses,
+    (most) => {
+      if (most !== undefined) commands.setAddressesMax({ port, most });
+    },
+  );
+  apply(
+    ({ limit }) => portLimits(limit),
+    ({ rx, tx }) => commands.setRates({ port, from: rx, to: tx }),
+  );
+  apply(guardOf, (guards) => commands.setGuard({ port, ...guards }));
+  apply(({ lock }) => lock === true, (on) => commands.setLock({ port, on }));
+  for (const mac of had) if (!macs.includes(mac)) unsetStatic(commands, mac);
 }

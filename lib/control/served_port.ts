@@ -21,8 +21,8 @@ export interface PortRelations {
 
 /** One port of the running switch. Control thread only. */
 export interface ServedPort {
-  /** As the operator wrote it; of a listener's port, with its number. */
-  readonly config: PortConfig;
+  /** As the operator wrote it, and set it since; of a listener's port, with its number. */
+  config: PortConfig;
   /** The data plane that serves it. */
   readonly plane: PortPlane;
   /** Its number there. */

@@ -17,11 +17,13 @@ import { SentNews } from "./sent_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
 import { checkLinked } from "./config/isolated_option.ts";
+import { optionsText } from "./config/live_options.ts";
 import { saysVlans } from "./config/port_vlans.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
 import { now } from "./vhost_port/history.ts";
+import { setOptions } from "./set_port.ts";
 import { setStatic, unsetStatic } from "./policy.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
@@ -369,6 +371,16 @@ export class Switch implements SwitchControl {
     this.#ports.delete(name);
     // Its number may be another port's soon: events about it are taken, and dropped, now.
     for (const plane of this.#planes.all) this.#takeNews(plane);
+  }
+
+  setPort(name: string, options: Readonly<Record<string, unknown>>): PortStatus | ListenerStatus {
+    const listener = this.#listeners.get(name) ?? null;
+    const peerOf = (port: string): PortConfig | undefined =>
+      this.#ports.get(this.#links.peerOf(port) ?? "")?.config;
+    setOptions(listener?.members ?? [this.#port(name)], listener, options, peerOf);
+    this.#useVlans();
+    this.#context.logger.info(`port ${name}`, "set", `set: ${optionsText(options)}`);
+    return this.portOrListener(name);
   }
 
   setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus {

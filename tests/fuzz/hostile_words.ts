@@ -19,6 +19,7 @@ import {
   readConfigFile,
 } from "../../lib/control/config/config.ts";
 import { parsePortSpec } from "../../lib/control/config/port_spec.ts";
+import { changeConfig } from "../../lib/control/config/live_options.ts";
 import {
   ControlError,
   type LinkStatus,
@@ -221,6 +222,10 @@ const CONTROL: SwitchControl = {
     return PORT;
   },
   removePort: (port) => void known(port),
+  setPort: (port, options) => {
+    changeConfig({ name: known(port).name, path: "/run/vm1" }, options);
+    return PORT;
+  },
   setAdmin: known,
   addLink: (ports) => {
     ports.forEach(known);
@@ -237,7 +242,13 @@ function known(port: string): PortStatus {
 /** Words of a command line that starts nothing. */
 const args = fc.tuple(
   often<readonly string[]>(
-    [3, fc.constantFrom(["port", "list"], ["port", "show"], ["port", "add"], ["port", "del"])],
+    [
+      3,
+      fc.constantFrom(["port", "list"], ["port", "show"], ["port", "add"], ["port", "del"], [
+        "port",
+        "set",
+      ]),
+    ],
     [
       2,
       fc.constantFrom(["fdb", "show"], ["fdb", "flush"], ["stats"], ["vring", "show"], [

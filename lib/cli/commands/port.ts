@@ -3,9 +3,12 @@
  *
  * @module
  */
-import { parsePortSpec } from "../../control/config/port_spec.ts";
+import { LIVE_OPTIONS } from "../../control/config/live_options.ts";
+import { optionForm } from "../../control/config/port_options.ts";
+import { parsePortSpec, splitOptions } from "../../control/config/port_spec.ts";
 import type { ListenerStatus, PortStatus } from "../../control/types.ts";
 import {
+  type Argument,
   ask,
   asking,
   CLIENT_FLAGS,
@@ -19,6 +22,14 @@ import {
 } from "../command.ts";
 import type { View } from "../view.ts";
 import { limitTable, portTable, portView } from "../views.ts";
+
+/** Options and their values. */
+const SETTINGS: Argument = {
+  placeholder: "OPTION=VALUE",
+  brief: `as with port add: ${LIVE_OPTIONS.map(optionForm).join(", ")}`,
+  many: true,
+  words: () => Promise.resolve(LIVE_OPTIONS.map((name) => `${name}=`)),
+};
 
 function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {
   return asking(
@@ -122,6 +133,28 @@ export const PORT_COMMANDS: readonly CommandRow[] = [
       return { removed: name };
     },
     ({ removed }) => `port ${removed} removed\n`,
+  ),
+  asking(
+    {
+      words: ["port", "set"],
+      brief: "set options of a port that is there, all of them or none; default takes one back",
+      arguments: [PORT, SETTINGS],
+      examples: [
+        "vuswitch port set vm1 limit=rx:100M/50kpps",
+        "vuswitch port set vm1 mac=52:54:00:00:00:01 lock=on isolated=tenants",
+        "vuswitch port set vm1 access=20",
+        "vuswitch port set vm1 limit=default",
+      ],
+    },
+    "port",
+    (flags, name = "", ...settings) =>
+      ask(
+        flags,
+        "PATCH",
+        portPath(name),
+        splitOptions(settings.flatMap((each) => each.split(","))),
+      ),
+    (port) => portView(port),
   ),
   setAdmin("down", "take a port out of service; its front-end sees it"),
   setAdmin("up", "take a port back into service"),

@@ -44,6 +44,11 @@ export async function readPort(request: Request, socketDir = "."): Promise<PortC
   return checkPort({ name, ...target, ...readOptions(body, target.kind) });
 }
 
+/** Options by their names; what they mean is checked by who sets them. @throws {ControlError} */
+export async function readOptionsToSet(request: Request): Promise<Record<string, unknown>> {
+  return await readBody(request);
+}
+
 /** In service or not. @throws {ControlError} */
 export async function readAdmin(request: Request): Promise<"up" | "down"> {
   const { admin } = await readBody(request);

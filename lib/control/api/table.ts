@@ -45,7 +45,7 @@ import type {
   WorkerStatus,
 } from "../types.ts";
 import { readMac } from "../config/policy_options.ts";
-import { readAdmin, readPair, readPort, readStatic } from "./bodies.ts";
+import { readAdmin, readOptionsToSet, readPair, readPort, readStatic } from "./bodies.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
 const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS, WORKER_STATUS } =
@@ -85,7 +85,8 @@ export const DOCUMENTS = {
     deno: text("of the Deno in it"),
   }),
   "port": either(
-    "port show, add, up and down; GET /v1/ports/NAME, POST /v1/ports: a port, or a listener",
+    "port show, add, set, up and down; GET and PATCH /v1/ports/NAME, POST /v1/ports: a port, or a " +
+      "listener",
     PORT_STATUS,
     LISTENER_STATUS,
   ),
@@ -192,6 +193,11 @@ export interface SwitchControl {
   addPort(port: PortConfig): PortStatus | ListenerStatus;
   /** Removes a port, or a listener with all its ports. */
   removePort(name: string): void;
+  /** Sets options of a port, or of a listener and its ports, by their names: all, or none. */
+  setPort(
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+  ): PortStatus | ListenerStatus;
   /** Takes a port or a listener out of service, or back into it. */
   setAdmin(name: string, admin: "up" | "down"): PortStatus | ListenerStatus;
   /** Links two ports that are there. */
@@ -241,6 +247,10 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   },
   "GET ports/NAME": { answer: ({ control, names: [name = ""] }) => control.portOrListener(name) },
   "DELETE ports/NAME": { answer: ({ control, names: [name = ""] }) => control.removePort(name) },
+  "PATCH ports/NAME": {
+    answer: async ({ control, request, names: [name = ""] }) =>
+      control.setPort(name, await readOptionsToSet(request)),
+  },
   "GET ports/NAME/vrings": { answer: ({ control, names: [name = ""] }) => control.vrings(name) },
   "GET ports/NAME/limits": { answer: ({ control, names: [name = ""] }) => control.limits(name) },
   "POST ports/NAME/link": {

@@ -104,7 +104,8 @@ function joinLists(options: readonly string[]): string[] {
   return joined;
 }
 
-function splitOptions(options: readonly string[]): Record<string, string> {
+/** Options by their names, as they are typed: `limit=100M`. @throws {ControlError} */
+export function splitOptions(options: readonly string[]): Record<string, string> {
   const table: Record<string, string> = {};
   for (const option of joinLists(options)) {
     const [name = "", ...values] = option.split("=");

@@ -36,7 +36,7 @@ export interface ListenerHost {
 /** A listener and its ports. Control thread only. */
 export class PortListener {
   /** Its name is the template. */
-  readonly config: PortConfig;
+  config: PortConfig;
   readonly #context: PortContext;
   readonly #host: ListenerHost;
   readonly #multi: number;
@@ -165,6 +165,11 @@ export class PortListener {
     if (lastError !== null && lastError.at >= (this.#lastError?.at ?? "")) {
       this.#lastError = lastError;
     }
+  }
+
+  /** Its ports of now. */
+  get members(): SwitchPort[] {
+    return [...this.#ports.values()];
   }
 
   #removeAll(): void {

@@ -29,7 +29,7 @@ import type { Uplink, UplinkFacts, UplinkHost } from "./uplink.ts";
 
 /** One port. Control thread only. */
 export class UplinkPort implements ServedPort {
-  readonly config: PortConfig;
+  config: PortConfig;
   readonly plane: PortPlane;
   readonly number: number;
   readonly isAdopted = false;

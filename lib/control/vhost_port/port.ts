@@ -54,7 +54,7 @@ import { Visit, Visits } from "../sockets/visits.ts";
 /** One port. Control thread only. */
 export class SwitchPort implements ServedPort {
   /** As the operator wrote it; of an adopted port, with its number. */
-  readonly config: PortConfig;
+  config: PortConfig;
   /** The data plane that serves it. */
   readonly plane: PortPlane;
   /** Its number there. */
@@ -172,7 +172,7 @@ export class SwitchPort implements ServedPort {
 
   #attach(fd: number): null {
     const records = this.#makeRecords();
-    const session = new Session(this.#sessionHost(records), this.#offer);
+    const session = new Session(this.#sessionHost(records), makeOffer(this.config));
     const connection = new Connection(fd, this.#context.reactor, {
       handle: (message) => {
         arrival.announce();

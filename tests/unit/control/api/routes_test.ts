@@ -37,6 +37,7 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
     ["GET /v1/ports/vm%20%2F1", 200, ["portOrListener", "vm /1"]],
     ["GET /v1/ports/NAME", 200, ["portOrListener", "NAME"]],
     ["DELETE /v1/ports/vm1", 204, ["removePort", "vm1"]],
+    ["PATCH /v1/ports/vm1", 200, ["setPort", "vm1", { limit: "1M" }], { limit: "1M" }],
     ["GET /v1/ports/vm1/vrings", 200, ["vrings", "vm1"]],
     ["POST /v1/ports/vm1/link", 200, ["setAdmin", "vm1", "down"], { admin: "down" }],
     ["POST /v1/ports", 201, ["addPort", { name: "a", path: "/run/x/a.sock" }], { name: "a" }],
