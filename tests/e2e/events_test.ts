@@ -73,6 +73,10 @@ Deno.test("events are listed and followed, by port and name, until the switch en
   assert.deepEqual(events, ["connected", "link-up"]);
   const { stdout } = await vuswitch("events", ...ctl, "--type", "disconnected");
   assert.match(stdout, /^\S+ \S+ info {2}port vm1: disconnected: /);
+  const counted = await vuswitch("events", "--follow", "--count", "2", ...ctl, "-o", "json");
+  assert.deepEqual([counted.code, counted.stdout.trimEnd().split("\n").length], [0, 2]);
+  const none = await vuswitch("events", "--follow", "--count", "0", ...ctl);
+  assert.equal(none.code, 2, none.stderr);
   const wrong = await vuswitch("events", ...ctl, "--type", "link-upp", "--follow");
   assert.equal(wrong.code, 2, wrong.stderr);
   assert.match(wrong.stderr, /No event is called "link-upp" \(did you mean link-up\?\)/);

@@ -4,6 +4,7 @@
  * @module
  */
 import { plainText } from "../../base/plain_text.ts";
+import { checkRange } from "../../control/config/config.ts";
 import type { DocumentOf } from "../../control/schema/mod.ts";
 import {
   ask,
@@ -19,6 +20,7 @@ import { printing } from "../command.ts";
 export const EVENTS_FLAGS = {
   ...CLIENT_FLAGS,
   follow: { brief: "print what happens from now on as well, until Ctrl-c", yes: true, alias: "f" },
+  count: { brief: "with --follow: end after so many", placeholder: "N" },
   port: { brief: "of this port alone", placeholder: "PORT", isPort: true },
   type: {
     brief: "of this name alone, such as link-up; may be given again",
@@ -43,6 +45,9 @@ function pathOf({ port, type, last }: EventsFlags, otherwise: string | null): st
   if (count !== null) query.set("last", count);
   return `/v1/events${query.size === 0 ? "" : `?${query}`}`;
 }
+
+/** More than anybody waits for. */
+const COUNT_MAX = 1_000_000;
 
 /** A line of the log, with its date, in this host's time. */
 function eventLine({ ts, level, component, event, msg, fields }: Event): string {
@@ -70,11 +75,14 @@ async function follow(flags: EventsFlags, print: Print): Promise<void> {
   const { timeoutMs } = await import("../client.ts");
   const { trustedControlPath } = await import("../control_path.ts");
   const ctl = flags.ctl ?? trustedControlPath();
+  let left = flags.count === undefined
+    ? Infinity
+    : checkRange("--count", flags.count, 1, COUNT_MAX);
   await followSwitch(ctl, pathOf(flags, "10"), timeoutMs(flags), ({ word, data }) => {
     if (word === "lost") return print(lostText(flags.output, data)) !== false;
     const event: Event = JSON.parse(data);
     const text = flags.output === "json" ? `${JSON.stringify(event)}\n` : eventLines([event]);
-    return print(text) !== false;
+    return print(text) !== false && --left > 0;
   });
 }
 
@@ -85,6 +93,7 @@ const ONCE = printing({
     "vuswitch events",
     "vuswitch events --follow",
     "vuswitch events --follow --port vm1 --type link-up --type link-down",
+    "vuswitch events --follow --last 0 --count 1 --port vm1 --type link-up",
     "vuswitch events --last 20 -o json",
   ],
   flags: EVENTS_FLAGS,
