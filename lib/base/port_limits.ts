@@ -71,7 +71,9 @@ export const LIMITS = {
     ...{ unit: "bytes", most: GIB, scope: "port" },
     beyond: "the log is refused",
     reason: "bad-log",
-    meaning: "the dirty log of a migration",
+    meaning:
+      "the dirty log of a migration: twice what memory up to its highest address needs, a bit " +
+      "for each 4 KiB, and 2 MiB",
   },
   "inflight": {
     ...{ unit: "bytes", most: GIB, scope: "port" },

@@ -6,6 +6,7 @@
  */
 import { LIMIT_NAMES, type LimitName, limitRow, LIMITS } from "../../base/port_limits.ts";
 import type { Device } from "../../vhost/device.ts";
+import { logBytesMax } from "../../vhost/device/migration.ts";
 import type { ReasonCode } from "../../vhost/reasons.ts";
 import type { Budget } from "../config/budget_option.ts";
 import type { Brought } from "../front_end/brought.ts";
@@ -105,7 +106,10 @@ function frontEndLimits({ frontEnd, queuePairs, brought }: PortUse): LimitUses {
   const load = frontEnd?.connection.load;
   const fdsMax = LIMITS.descriptors.most - 3 * (LIMITS.vrings.most - 2 * queuePairs);
   return {
-    "dirty-log": { used: brought.dirtyLog.sizeBytes },
+    "dirty-log": {
+      limit: logBytesMax(brought.memory.regions),
+      used: brought.dirtyLog.sizeBytes,
+    },
     "inflight": { used: frontEnd?.records.areaBytes ?? 0 },
     "vrings": { limit: 2 * queuePairs, used: sizes.filter((size) => size > 0).length },
     "ring-size": { used: Math.max(0, ...sizes) },

@@ -5,6 +5,7 @@
  * @module
  */
 import { formatMac, type Mac } from "../../base/mac.ts";
+import { LIMITS } from "../../base/port_limits.ts";
 import { BIT, hasFeature } from "../features/bits.ts";
 import type {
   DescriptorHost,
@@ -25,6 +26,9 @@ export type MigrationHost =
 
 /** Guest memory one byte of the log stands for, bytes: 8 pages of 4096. */
 const LOG_BYTE_SPAN = 8 * 4096;
+/** A log may be longer than its memory needs: for what is to be plugged in, in whole huge pages. */
+const LOG_TIMES = 2;
+const LOG_SPARE_BYTES = 2 ** 21;
 
 /** One session's migration state. Control thread only. */
 export class Migration {
@@ -67,7 +71,7 @@ export class Migration {
     regions: readonly MemoryRegion[],
     missed: boolean,
   ): Refusal | null {
-    const refusal = refuseShort(area, regions);
+    const refusal = refuseShort(area, regions) ?? refuseLong(area, regions);
     if (refusal) {
       this.#host.closeFd(fd);
       return refusal;
@@ -131,10 +135,30 @@ export class Migration {
 }
 
 /** vhost-user.rst «Migration»: a log covers all known guest addresses. */
+/** The guest address behind the last region. */
+function endOf(regions: readonly MemoryRegion[]): number {
+  return regions.reduce(
+    (most, { guestAddr, sizeBytes }) => Math.max(most, guestAddr + sizeBytes),
+    0,
+  );
+}
+
+/** Longest log of a port with such regions, bytes; before they come, of one with all it may have. */
+export function logBytesMax(regions: readonly MemoryRegion[]): number {
+  const end = regions.length === 0 ? LIMITS.memory.most : endOf(regions);
+  const needed = Math.ceil(end / LOG_BYTE_SPAN);
+  return Math.min(LOG_TIMES * needed + LOG_SPARE_BYTES, LIMITS["dirty-log"].most);
+}
+
+function refuseLong(log: LogArea, regions: readonly MemoryRegion[]): Refusal | null {
+  const most = logBytesMax(regions);
+  if (log.sizeBytes <= most) return null;
+  const detail = `a log of ${log.sizeBytes} bytes, at most ${most} for its memory`;
+  return { code: "bad-log", detail };
+}
+
 function refuseShort(log: LogArea, regions: readonly MemoryRegion[]): Refusal | null {
-  const end = regions.reduce((most, { guestAddr, sizeBytes }) => {
-    return Math.max(most, guestAddr + sizeBytes);
-  }, 0);
+  const end = endOf(regions);
   if (log.sizeBytes >= Math.ceil(end / LOG_BYTE_SPAN)) return null;
   const detail = `${log.sizeBytes} bytes for guest addresses up to 0x${end.toString(16)}`;
   return { code: "log-too-short", detail };

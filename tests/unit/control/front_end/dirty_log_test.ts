@@ -153,3 +153,30 @@ Deno.test("PortDirtyLog may be cut short by its owner only while nobody has it m
     assert.equal(bitsOf(plane)[2], 0xff);
   });
 });
+
+Deno.test("PortDirtyLog inherits each bit of its regions' bytes and no other, however a log lies in its file", () => {
+  const regions = [[5, 1000], [2001, 77], [2200, 1]].map(([first = 0, pages = 0]) => ({
+    ...{ guestAddr: first * PAGE, sizeBytes: pages * PAGE, userAddr: 0, mmapOffset: 0 },
+  }));
+  const sizeBytes = 300;
+  for (const mmapOffset of [0, 1, 2, 4, 4095]) {
+    for (const every of [1, 7, 64]) {
+      const plane = new FakePlane();
+      const pool = new MappingPool(plane.commands, new TestArena());
+      const host = new PortDirtyLog(plane.commands, pool, { regions }, plane.addPort())
+        .sessionHost(closeFd);
+      assert.equal(host.setLog({ sizeBytes, mmapOffset }, memoryFile(0x4000), false), null);
+      const old = bitsOf(plane).map((_, i) => i % every === 0 ? (i * 37 % 255) + 1 : 0);
+      bitsOf(plane).set(old);
+      assert.equal(host.setLog({ sizeBytes, mmapOffset: 8 }, memoryFile(0x4000), false), null);
+      const wanted = old.map((bits, byte) => {
+        const inRegion = regions.some(({ guestAddr, sizeBytes: bytes }) =>
+          8 * byte + 8 > guestAddr / PAGE && 8 * byte < (guestAddr + bytes) / PAGE
+        );
+        return inRegion ? bits : 0;
+      });
+      assert.deepEqual([...bitsOf(plane)], [...wanted], `${mmapOffset}, one of ${every}`);
+      host.dropLog();
+    }
+  }
+});

@@ -212,6 +212,26 @@ Deno.test("session refuses a log that is too short for guest memory", () => {
   }
 });
 
+Deno.test("session refuses a log that is far longer than guest memory needs, with and without memory", () => {
+  const most = 2 * LOG_BYTES + 2 ** 21;
+  for (const [bytes, code] of [[most, undefined], [most + 1, "bad-log"]] as const) {
+    const { host, session } = started();
+    const given = message(id.VHOST_USER_SET_LOG_BASE, words(bytes, 0), [host.fd("other")]);
+    assert.equal(session.handle(given).close?.code, code);
+    finish(session, host);
+  }
+  // A TiB may come.
+  const first = 2 * 2 ** 25 + 2 ** 21;
+  for (const [bytes, code] of [[first, undefined], [first + 1, "bad-log"]] as const) {
+    const host = new FakeHost();
+    const session = new Session(host);
+    qemuConnect(session, host);
+    const given = message(id.VHOST_USER_SET_LOG_BASE, words(bytes, 0), [host.fd("other")]);
+    assert.equal(session.handle(given).close?.code, code);
+    finish(session, host);
+  }
+});
+
 Deno.test("session takes no memory that its log is too short for, while it logs", () => {
   const more = words(0, QEMU_BYTES, 4096, QEMU_HVA + QEMU_BYTES, QEMU_BYTES);
   for (const logging of [true, false]) {
