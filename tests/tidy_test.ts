@@ -80,7 +80,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     "lib/cli/",
     [
       ...["lib/cli/", "lib/control/", "lib/demo/", "lib/vhost/inventory/", "lib/version.ts"],
-      ...["lib/switch/counter_rows.ts", "lib/emit/", "lib/base/"],
+      ...["lib/switch/counter_rows.ts", "lib/switch/capture/fields.ts", "lib/emit/", "lib/base/"],
     ],
   ],
   ["lib/guest/", ["lib/guest/", "lib/vhost/wire/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],

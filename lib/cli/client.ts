@@ -59,9 +59,11 @@ export interface Answer {
 }
 
 /** Why there is no answer: nobody there, nothing in time, or not what a switch says. */
-class NoAnswer extends Error {
+export class NoAnswer extends Error {
+  /** Which of them. */
   readonly why: "late" | "foreign";
 
+  /** One of the two. */
   constructor(why: NoAnswer["why"]) {
     super(why);
     this.why = why;

@@ -5,6 +5,7 @@
  * @module
  */
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
+import { CAPTURE_COMMANDS } from "./commands/capture.ts";
 import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
@@ -90,6 +91,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...WORKER_COMMANDS,
   ...EVENTS_COMMANDS,
   ...EXPLAIN_COMMANDS,
+  ...CAPTURE_COMMANDS,
   ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],
 ];

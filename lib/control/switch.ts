@@ -10,9 +10,12 @@ import { PORTS_MAX } from "../base/limits.ts";
 import type { SwitchControl } from "./api/table.ts";
 import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
+import { Captures } from "./capture/captures.ts";
+import type { CaptureWanted } from "./capture/wanted.ts";
 import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
+import { type MemoryUsers, memoryUsers, sharersOf } from "./memory_users.ts";
 import { SentNews } from "./sent_news.ts";
 import { targetPath } from "./config/port_targets.ts";
 import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
@@ -66,6 +69,7 @@ export class Switch implements SwitchControl {
   readonly sockets = new SocketWatch();
   readonly #callWatches: ReadonlyMap<Plane, CallWatch>;
   readonly #sent: SentNews;
+  readonly #captures = new Captures();
   readonly #startMs = performance.now();
   readonly #startedAt = now();
   readonly #fdLimit: number;
@@ -202,7 +206,7 @@ export class Switch implements SwitchControl {
   }
 
   ports(): PortStatus[] {
-    const users = this.#memoryUsers();
+    const users = memoryUsers(this.#ports.values());
     return Array.from(this.#ports.values(), (port) => port.status(this.#relations(port, users)));
   }
 
@@ -212,7 +216,7 @@ export class Switch implements SwitchControl {
 
   port(name: string): PortStatus {
     const port = this.#port(name);
-    return port.status(this.#relations(port, this.#memoryUsers()));
+    return port.status(this.#relations(port, memoryUsers(this.#ports.values())));
   }
 
   listeners(): ListenerStatus[] {
@@ -223,24 +227,11 @@ export class Switch implements SwitchControl {
     return this.#links.list();
   }
 
-  /** Names of ports by the memory files they brought. */
-  #memoryUsers(): Map<string, string[]> {
-    const users = new Map<string, string[]>();
-    for (const port of this.#ports.values()) {
-      for (const file of port.memoryFiles) {
-        users.set(file, [...users.get(file) ?? [], port.config.name]);
-      }
-    }
-    return users;
-  }
-
-  #relations(port: ServedPort, users: ReadonlyMap<string, string[]>): PortRelations {
+  #relations(port: ServedPort, users: MemoryUsers): PortRelations {
     const { name } = port.config;
-    const sharing = new Set(port.memoryFiles.flatMap((file) => users.get(file) ?? []));
-    sharing.delete(name);
     return {
       linkedTo: this.#links.peerOf(name),
-      sharesMemoryWith: [...sharing],
+      sharesMemoryWith: sharersOf(port, users),
       problems: this.#sent.problems(name),
     };
   }
@@ -366,6 +357,7 @@ export class Switch implements SwitchControl {
   #remove(port: ServedPort): void {
     const { name } = port.config;
     this.#links.portRemoved(name);
+    this.#captures.portRemoved(name);
     this.#sent.forget(name);
     port.close();
     this.#ports.delete(name);
@@ -398,6 +390,12 @@ export class Switch implements SwitchControl {
     this.#links.remove(ports);
   }
 
+  capture(wanted: CaptureWanted, signal: AbortSignal): ReadableStream<Uint8Array> {
+    const named = (name: string): readonly string[] =>
+      this.#listeners.get(name)?.status().ports ?? [name];
+    return this.#captures.start(wanted, named, (name) => this.#port(name), signal);
+  }
+
   #close(name: string): void {
     if (this.#listeners.has(name) || this.#ports.has(name)) this.removePort(name);
   }
@@ -407,6 +405,7 @@ export class Switch implements SwitchControl {
    * but for calls that a tenant blocks.
    */
   async close(): Promise<void> {
+    this.#captures.close();
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
     for (const watch of this.#callWatches.values()) watch.close();
     this.#sent.close();

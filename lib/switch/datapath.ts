@@ -20,8 +20,8 @@
  *                      segment segmentWindow segmentOffset <---+     copyBytes, flowHash
  *                              segmentBytes, from TAKEN_SEGMENTS on
  *        |
- *   classify           port    list, listCount: frames for it        deliverListed
- *     (or listLinked)          touched: ports in turn                forward
+ *   sort               port    list, listCount: frames for it        deliverListed
+ *     (classify, …)            touched: ports in turn                forward
  *        |
  *   deliverListed      port    list, without what its MTU forbids (deliver_listed.ts)
  *     (keepInVlans)    frame   its tag comes or goes, if there are VLANs (vlan/ways.ts)
@@ -52,10 +52,11 @@ import {
 } from "../virtio/burst.ts";
 import { beginAdapting, beginHanding } from "./adapt.ts";
 import { Announcer } from "./announcer.ts";
+import { forwardTapped, tapReceivers } from "./capture/tapped.ts";
 import { isCrumbled, readFirst, UNWATCHED, type VisitWatch } from "./closely.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
 import { decide } from "./decide.ts";
-import { deliverListed, hand } from "./deliver_listed.ts";
+import { deliverListed } from "./deliver_listed.ts";
 import type { Fdb } from "./fdb.ts";
 import { guardBurst } from "./guard/guard.ts";
 import { listLinked } from "./link.ts";
@@ -120,6 +121,8 @@ export class Datapath {
   unknownToUplinks = false;
   /** A port says something of VLANs: every frame is in one. See {@linkcode setVlans}. */
   hasVlans = false;
+  /** Somebody watches a port: every burst goes the way of capture/tapped.ts. */
+  hasTaps = false;
   /** Tells uplinks of local addresses. */
   readonly announcer: Announcer = new Announcer(this, (to) => deliverListed(this, to, null));
   /** Monotonic time in whole seconds, kept by the thread's loop. */
@@ -165,10 +168,15 @@ export class Datapath {
     this.deliverableCount = 0;
     this.uplinkCount = 0;
     this.sources.length = 0;
+    this.hasTaps = false;
     for (const port of this.ports) {
       if (port === null) continue;
       if (port.isUplink) this.uplinkCount++;
       port.refresh();
+      if (port.tap !== null) {
+        this.hasTaps = true;
+        tapReceivers(port);
+      }
       port.appendSources(this.sources);
     }
     this.#listDeliverable(false);
@@ -204,9 +212,6 @@ export class Datapath {
   }
 }
 
-/** The numbers of all frames that a burst can have. */
-const WHOLE_BURST = Uint16Array.from({ length: BURST_FRAMES }, (_, frame) => frame);
-
 /** Serves one source once. @returns frames taken */
 export function pollSource(path: Datapath, source: Source): number {
   const { counters, isWatched } = path;
@@ -234,22 +239,30 @@ export function pollSource(path: Datapath, source: Source): number {
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forward(path: Datapath, port: Port, count: number): void {
   if (burstHasOffloads()) beginAdapting();
-  if (port.tap !== null) hand(path, port.tap, WHOLE_BURST, 0, count);
-  if (port.rateFrom !== null) limitFrom(port.rateFrom, count);
-  if (port.guard !== null) guardBurst(path, port, port.guard, count);
-  const { linkedTo } = port;
-  if (linkedTo === NOT_LINKED) {
-    if (path.hasVlans) classifyVlans(path, port, count);
-    else classify(path, port, count);
-  } else if (path.hasVlans && !isPlainLink(port, path.ports[linkedTo])) {
-    listLinkedVlans(path, port, count);
-  } else listLinked(path, port, count);
+  if (path.hasTaps) {
+    forwardTapped(path, port, count, sort);
+    return;
+  }
+  sort(path, port, 0, count);
   for (let i = 0; i < path.touchedCount; i++) deliverListed(path, path.touched[i]!, port);
   path.touchedCount = 0;
 }
 
-/** Decides for each frame of the burst where it goes, and sorts them by destination. */
-function classify(path: Datapath, port: Port, count: number): void {
+/** Decides for frames `first` to `end` of the burst where they go, and sorts them by destination. */
+function sort(path: Datapath, port: Port, first: number, end: number): void {
+  if (port.rateFrom !== null) limitFrom(port.rateFrom, first, end);
+  if (port.guard !== null) guardBurst(path, port, port.guard, first, end);
+  const { linkedTo } = port;
+  if (linkedTo === NOT_LINKED) {
+    if (path.hasVlans) classifyVlans(path, port, first, end);
+    else classify(path, port, first, end);
+  } else if (path.hasVlans && !isPlainLink(port, path.ports[linkedTo])) {
+    listLinkedVlans(path, port, first, end);
+  } else listLinked(path, port, first, end);
+}
+
+/** The same where there are neither links nor VLANs. */
+function classify(path: Datapath, port: Port, first: number, end: number): void {
   const { fdb, counters, list, now } = path;
   const ingress = port.index;
   const base = port.counterBase;
@@ -263,7 +276,7 @@ function classify(path: Datapath, port: Port, count: number): void {
   let word0 = 0;
   let word1 = 0;
   let word2 = 0;
-  for (let frame = 0; frame < count; frame++) {
+  for (let frame = first; frame < end; frame++) {
     const size = frameBytes[frame]!;
     if ((size < 0 || size > frameMax) && refuses(path, port, frame)) continue;
     bytes += size;

@@ -41,7 +41,6 @@ export function deliverListed(path: Datapath, destination: number, from: Port | 
     : keepFitting(path, port, start, listed);
   if (port.rateTo !== null) count = limitTo(path, port, port.rateTo, start, count, from);
   if (count === 0) return;
-  if (port.tap !== null) hand(path, port.tap, path.list, start, count);
   const without = path.counters[port.counterBase + PORT.txDroppedNoBuffer];
   if (port.receivers.length === 1) {
     handShared(path, port.receivers[0]!, path.list, start, count, from);
@@ -64,7 +63,7 @@ function isApart(path: Datapath, to: Port, from: Port, listed: number): boolean 
 }
 
 /** Frames for one sink, in a form that it takes: see {@linkcode Sink.deliver}. */
-export function hand(
+function hand(
   path: Datapath,
   sink: Sink,
   list: Uint16Array,

@@ -13,16 +13,17 @@ import { maySend } from "./policy/foreign.ts";
 import type { Port } from "./ports/port.ts";
 import { refuses } from "./refuse.ts";
 
-/** Lists the opened burst of a linked port for its peer; without a peer, drops it. */
-export function listLinked(path: Datapath, port: Port, count: number): void {
+/** Lists frames `first` to `end` of a linked port for its peer; without a peer, drops them. */
+export function listLinked(path: Datapath, port: Port, first: number, end: number): void {
   const { list, counters } = path;
   const base = port.counterBase;
   const frameMax = port.frameBytesMax;
   const to = port.linkedTo;
-  const start = to < 0 ? 0 : to * BURST_FRAMES;
+  const before = to < 0 ? 0 : path.listCount[to]!;
+  const start = to < 0 ? 0 : to * BURST_FRAMES + before;
   let good = 0;
   let bytes = 0;
-  for (let frame = 0; frame < count; frame++) {
+  for (let frame = first; frame < end; frame++) {
     const size = frameBytes[frame]!;
     if ((size < 0 || size > frameMax) && refuses(path, port, frame)) continue;
     if (port.isLocked && !maySend(path, port, frame)) continue;
@@ -41,6 +42,6 @@ export function listLinked(path: Datapath, port: Port, count: number): void {
     counters[base + PORT.rxDroppedNoPort]! += good;
     return;
   }
-  path.listCount[to] = good;
-  path.touched[path.touchedCount++] = to;
+  if (before === 0) path.touched[path.touchedCount++] = to;
+  path.listCount[to] = before + good;
 }

@@ -152,3 +152,22 @@ export const nothing: Field<void> = {
   write: () => {},
   read: () => {},
 };
+
+/** What a command is given and answers; see wire.ts. */
+export interface CommandRow<S extends Shape, R> {
+  /** In the order in which it is written. */
+  readonly given: Field<Values<S>>;
+  /** Likewise. */
+  readonly result: Field<R>;
+}
+
+/** A command that answers nothing. */
+export function command<S extends Shape>(shape: S): CommandRow<S, void>;
+/** One that answers a result. */
+export function command<S extends Shape, R>(shape: S, result: Field<R>): CommandRow<S, R>;
+export function command<S extends Shape>(
+  shape: S,
+  result: Field<unknown> = nothing,
+): CommandRow<S, unknown> {
+  return { given: record(shape), result };
+}

@@ -17,16 +17,14 @@ import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { ALL_OFFLOADS } from "../virtio/offloads.ts";
 import {
   choice,
+  command,
   type Field,
   flag,
   list,
   maybe,
-  nothing,
   Numbers,
   record,
-  type Shape,
   type Value,
-  type Values,
   whole,
 } from "./fields.ts";
 import {
@@ -51,6 +49,7 @@ import {
   VRING_START,
   WORD,
 } from "./parcels.ts";
+import { TAP_COMMANDS } from "./wire_taps.ts";
 
 export { IN_BAND, MACS_PER_COMMAND } from "./parcels.ts";
 export type {
@@ -63,17 +62,6 @@ export type {
   VringRecord,
   VringStart,
 } from "./parcels.ts";
-
-interface Row<S extends Shape, R> {
-  readonly given: Field<Values<S>>;
-  readonly result: Field<R>;
-}
-
-function command<S extends Shape>(shape: S): Row<S, void>;
-function command<S extends Shape, R>(shape: S, result: Field<R>): Row<S, R>;
-function command<S extends Shape>(shape: S, result: Field<unknown> = nothing): Row<S, unknown> {
-  return { given: record(shape), result };
-}
 
 const portCommand = { port: PORT };
 /** Descriptors that one message can bring (SCM_MAX_FD): the first one that does ends its lane. */
@@ -226,6 +214,7 @@ export const COMMANDS = {
   setAddressesMax: command({ port: PORT, most: whole(1, 2 ** 20) }),
   /** Adds to the counters of a port, in the order of PORT_COUNTERS. */
   addPortCounters: command({ port: PORT, counts: list(ANY_U64, PORT_COUNTERS.length) }),
+  ...TAP_COMMANDS,
   /** Ends the thread. */
   shutdown: command({}),
 } as const;

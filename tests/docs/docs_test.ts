@@ -57,6 +57,7 @@ function missingPackages(text: string): string[] {
   const missing = /qemu-system|guest-image/.test(text) ? missingQemuPackages() : [];
   if (text.includes("dpdk-testpmd") && !hasProgram("dpdk-testpmd")) missing.push("dpdk");
   if (text.includes("vtysh ") && !hasProgram("vtysh")) missing.push("frr");
+  if (text.includes("tcpdump -n") && !hasProgram("tcpdump")) missing.push("tcpdump");
   if (text.includes("curl ") && !hasProgram("curl")) missing.push("curl");
   for (const program of ["passt", "slirp4netns"]) {
     if (new RegExp(`^${program} `, "m").test(text) && !hasProgram(program)) missing.push(program);

@@ -232,6 +232,10 @@ const CONTROL: SwitchControl = {
     return {} as unknown as LinkStatus;
   },
   removeLink: (ports) => void ports.forEach(known),
+  capture: ({ ports }) => {
+    ports.forEach(known);
+    return new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+  },
 };
 
 function known(port: string): PortStatus {

@@ -11,7 +11,7 @@ import { delay } from "@std/async/delay";
 import { ControlError } from "../types.ts";
 import { Incoming } from "./incoming.ts";
 import { problem } from "./routes.ts";
-import { isStream, sendStream } from "./stream.ts";
+import { endsBySignal, isStream, sendStream } from "./stream.ts";
 
 /** Connections at once. A command has one for as long as it runs, a browser six. */
 export const CONNECTIONS_MAX = 64;
@@ -33,6 +33,8 @@ interface Client {
   /** What it does: is silent, sends a request, is answered, or gets an answer without an end. */
   state: "silent" | "asking" | "answered" | "follows";
   timer: ReturnType<typeof setTimeout> | undefined;
+  /** Aborted when it has heard enough of an answer without an end. */
+  readonly enough: AbortController;
 }
 
 /** A server at one listening socket, which it owns. Control thread only. */
@@ -82,7 +84,8 @@ export class HttpServer {
   }
 
   #take(connection: Deno.Conn): void {
-    const client: Client = { connection, state: "silent", timer: undefined };
+    const enough = new AbortController();
+    const client: Client = { connection, state: "silent", timer: undefined, enough };
     const served = this.#serve(client).catch(() => {}).finally(() => {
       this.#drop(client);
       this.#serving.delete(served);
@@ -112,7 +115,8 @@ export class HttpServer {
   async #serve(client: Client): Promise<void> {
     const { connection } = client;
     this.#await(client, "silent", IDLE_MS_MAX);
-    const incoming = new Incoming(connection, () => this.#await(client, "asking", REQUEST_MS_MAX));
+    const began = (): void => this.#await(client, "asking", REQUEST_MS_MAX);
+    const incoming = new Incoming(connection, began, client.enough.signal);
     for (let more = true; more && !this.#closing;) {
       let response: Response;
       let isHead = false;
@@ -137,16 +141,21 @@ export class HttpServer {
     }
   }
 
-  /** Sends an answer that goes on until one side ends, each piece of which is taken in time. */
+  /**
+   * Sends an answer that goes on until one side ends, each piece of which is taken in time; but for
+   * captures, whose readers lose what they do not take.
+   */
   async #follow(client: Client, response: Response, body: ReadableStream): Promise<void> {
-    const { connection } = client;
+    const { connection, enough } = client;
+    const isCapture = endsBySignal(response);
     const write = async (piece: Uint8Array): Promise<void> => {
       this.#await(client, "follows", ANSWER_MS_MAX);
+      if (isCapture) clearTimeout(client.timer);
       await writeAll(connection, piece);
       clearTimeout(client.timer);
     };
-    await write(headOf(response, new Headers(response.headers), false));
-    await sendStream(connection, body, write);
+    const head = headOf(response, new Headers(response.headers), false);
+    await sendStream(connection, head, body, write, isCapture ? () => enough.abort() : null);
   }
 
   /**

@@ -33,14 +33,23 @@ function bad(message: string): ControlError {
 export class Incoming {
   readonly #connection: Pick<Deno.Conn, "read" | "write">;
   readonly #began: () => void;
+  readonly #signal: AbortSignal | null;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(4096));
   #start = 0;
   #end = 0;
 
-  /** Reads nothing yet. @param began called when the first byte of a request is there */
-  constructor(connection: Pick<Deno.Conn, "read" | "write">, began: () => void) {
+  /**
+   * Reads nothing yet. @param began called when the first byte of a request is there
+   * @param signal of all its requests
+   */
+  constructor(
+    connection: Pick<Deno.Conn, "read" | "write">,
+    began: () => void,
+    signal: AbortSignal | null = null,
+  ) {
     this.#connection = connection;
     this.#began = began;
+    this.#signal = signal;
   }
 
   /** The next request has begun already. */
@@ -63,7 +72,7 @@ export class Incoming {
     const body = await this.#body(headers);
     const wish = (headers.get("connection") ?? "").toLowerCase();
     const keepsAlive = minor === "1" ? !/\bclose\b/.test(wish) : /\bkeep-alive\b/.test(wish);
-    return { request: makeRequest(url, method, headers, body), keepsAlive };
+    return { request: makeRequest(url, method, headers, body, this.#signal), keepsAlive };
   }
 
   async #headers(bytesMax: number): Promise<Headers> {
@@ -186,11 +195,12 @@ function makeRequest(
   method: string,
   headers: Headers,
   body: Uint8Array<ArrayBuffer> | null,
+  signal: AbortSignal | null,
 ): Request {
   try {
     // A body of a GET means nothing (RFC 9110 §9.3.1).
     const isBare = method === "GET" || method === "HEAD";
-    return new Request(url, { method, headers, body: isBare ? null : body });
+    return new Request(url, { method, headers, body: isBare ? null : body, signal });
   } catch {
     throw bad(`Nothing here has the method ${method.slice(0, 40)}`);
   }

@@ -11,6 +11,7 @@
  * POST /v1/ports/NAME/link {"admin": "up" | "down"}
  * GET  /v1/listeners
  * GET  /v1/links    POST /v1/links {"ports": [NAME, NAME]}    DELETE /v1/links/NAME/NAME
+ * GET  /v1/capture?port=NAME[&port=NAME…][&filter=…][&drops=1][&count=N][&snap=N][&ring=SIZE]
  * GET  /v1/fdb      DELETE /v1/fdb[?port=NAME]
  * ```
  *

@@ -26,6 +26,7 @@ import {
   text,
   time,
 } from "../schema/builder.ts";
+import { CAPTURED_FRAME } from "../schema/capture.ts";
 import { ALERTS, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { LIMIT_SCHEMAS } from "../schema/limits.ts";
@@ -45,7 +46,9 @@ import type {
   WorkerStatus,
 } from "../types.ts";
 import { readMac } from "../config/policy_options.ts";
+import { type CaptureWanted, readWanted } from "../capture/wanted.ts";
 import { readAdmin, readOptionsToSet, readPair, readPort, readStatic } from "./bodies.ts";
+import { PCAPNG } from "./stream.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
 const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS, WORKER_STATUS } =
@@ -118,6 +121,7 @@ export const DOCUMENTS = {
   "vrings": list("GET /v1/ports/NAME/vrings: the virtqueues of a port", VRING_STATUS),
   "vring-list": VRING_LIST,
   "port-limits": LIMIT_SCHEMAS.PORT_LIMITS,
+  "captured-frame": CAPTURED_FRAME,
   "protocol": PROTOCOL,
   "evpn": EVPN,
   "systemd": SYSTEMD,
@@ -204,6 +208,11 @@ export interface SwitchControl {
   addLink(ports: readonly [string, string]): LinkStatus;
   /** Ends a link; its ports are named in either order. */
   removeLink(ports: readonly [string, string]): void;
+  /**
+   * Begins to capture. @param signal ends it in order
+   * @returns pcapng; cancel it, or read it to its end
+   */
+  capture(wanted: CaptureWanted, signal: AbortSignal): ReadableStream<Uint8Array>;
 }
 
 /** A request, taken apart. */
@@ -265,6 +274,12 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   },
   "DELETE links/NAME/NAME": {
     answer: ({ control, names: [one = "", other = ""] }) => control.removeLink([one, other]),
+  },
+  "GET capture": {
+    answer: ({ control, query, request }) =>
+      new Response(control.capture(readWanted(query), request.signal), {
+        headers: { "content-type": PCAPNG, "cache-control": "no-store" },
+      }),
   },
   "GET fdb": { answer: ({ control }) => control.fdb() },
   "POST fdb": {

@@ -100,9 +100,18 @@ const DHCP_CLIENT = 68;
 const DHCPV6_CLIENT = 546;
 const DHCPV6_SERVER = 547;
 
-/** Judges the frames of the opened burst: those that must not pass are no frames from now on. */
-export function guardBurst(path: Datapath, port: Port, guard: Guard, count: number): void {
-  for (let frame = 0; frame < count; frame++) {
+/**
+ * Judges frames `first` to `end` of the opened burst: those that must not pass are no frames from now
+ * on.
+ */
+export function guardBurst(
+  path: Datapath,
+  port: Port,
+  guard: Guard,
+  first: number,
+  end: number,
+): void {
+  for (let frame = first; frame < end; frame++) {
     // What is longer than the port allows is refused in its turn.
     if (frameBytes[frame]! < 0) continue;
     const reason = judge(guard, frame);

@@ -56,10 +56,10 @@ function takeFrame(rate: Rate, frame: number, sparing: boolean, accepts: number)
   return rate.take(bytes + more, segments, sparing);
 }
 
-/** Marks those of the opened burst that a port may not send now: they are refused later. */
-export function limitFrom(rate: Rate, count: number): void {
+/** Marks those of frames `first` to `end` that a port may not send now: they are refused later. */
+export function limitFrom(rate: Rate, first: number, end: number): void {
   rate.fill();
-  for (let frame = 0; frame < count; frame++) {
+  for (let frame = first; frame < end; frame++) {
     if (frameBytes[frame]! < 0 || takeFrame(rate, frame, false, ~0)) continue;
     frameBytes[frame] = FRAME_LIMITED;
   }

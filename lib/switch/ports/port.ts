@@ -26,6 +26,7 @@
  * @module
  */
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
+import type { PortTap } from "../capture/capture.ts";
 import type { Datapath } from "../datapath.ts";
 import type { Guard } from "../guard/guard.ts";
 import type { FairShare } from "../policy/fair_share.ts";
@@ -130,11 +131,8 @@ export abstract class Port {
   protected first: Source | null = null;
   /** The one port its frames go to, or one of the two above. */
   linkedTo: number = NOT_LINKED;
-  /**
-   * Also gets every burst from and to it, in the order of events, and changes none: a capture. What
-   * its source brings comes unchecked: `frameBytes` below 0 is no frame.
-   */
-  tap: Sink | null = null;
+  /** Who watches it; null: nobody. Refresh the datapath after a change. */
+  tap: PortTap | null = null;
   /**
    * Behind it is not a guest but the outside: frames of other uplinks never go there, and what is
    * local is announced there.

@@ -42,8 +42,11 @@ export function isPlainLink(from: Port | null, to: Port | null | undefined): boo
   return from.vlans === ALL_VLANS && to.vlans === ALL_VLANS;
 }
 
-/** Decides for each frame of the burst where it goes in its VLAN, and sorts them by destination. */
-export function classifyVlans(path: Datapath, port: Port, count: number): void {
+/**
+ * Decides for frames `first` to `end` of the burst where they go in their VLANs, and sorts them by
+ * destination.
+ */
+export function classifyVlans(path: Datapath, port: Port, first: number, end: number): void {
   const { fdb, counters, now } = path;
   const ingress = port.index;
   let bytes = 0;
@@ -54,7 +57,7 @@ export function classifyVlans(path: Datapath, port: Port, count: number): void {
   let word1 = 0;
   let word2 = 0;
   let known = IN_NONE;
-  for (let frame = 0; frame < count; frame++) {
+  for (let frame = first; frame < end; frame++) {
     const size = frameBytes[frame]!;
     const vid = admit(path, port, frame);
     if (vid === NO_FRAME) continue;
@@ -79,13 +82,13 @@ export function classifyVlans(path: Datapath, port: Port, count: number): void {
 }
 
 /** Lists frames of a linked port for its peer; those of none of its VLANs are dropped. */
-export function listLinkedVlans(path: Datapath, port: Port, count: number): void {
+export function listLinkedVlans(path: Datapath, port: Port, first: number, end: number): void {
   const { counters } = path;
   const base = port.counterBase;
   const to = port.linkedTo;
   let bytes = 0;
   let good = 0;
-  for (let frame = 0; frame < count; frame++) {
+  for (let frame = first; frame < end; frame++) {
     const size = frameBytes[frame]!;
     const vid = admit(path, port, frame);
     if (vid === NO_FRAME) continue;

@@ -14,6 +14,7 @@ import {
   type Result,
   writeResult,
 } from "../wire.ts";
+import { captureCommands } from "./captures.ts";
 import { iotlbCommands } from "./iotlb.ts";
 import { laneCommands } from "./lanes.ts";
 import { memoryCommands } from "./memory.ts";
@@ -42,6 +43,7 @@ export class Commands {
       ...iotlbCommands(place),
       ...laneCommands(place),
       ...stateCommands(place),
+      ...captureCommands(place),
       shutdown: () => host.stop(),
     };
   }

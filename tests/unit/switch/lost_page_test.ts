@@ -4,6 +4,7 @@ import type { Sink } from "../../../lib/switch/ports/port.ts";
 import type { Vring } from "../../../lib/switch/ports/vring.ts";
 import { RING_BAD_PAGE } from "../../../lib/virtio/ring.ts";
 import { makeDatapath } from "../../harness/datapath.ts";
+import { ScriptPort } from "../../harness/script_port.ts";
 import { Bench, frameOf, poll } from "../../model/two_ports.ts";
 
 for (const packed of [false, true]) {
@@ -11,20 +12,17 @@ for (const packed of [false, true]) {
     const shape = { packed, size: 16, mergeable: true, eventIdx: false, start: 0 };
     const [liar, other] = [new Bench(0, shape, 0), new Bench(1, shape, 0)];
     const broken: Vring[] = [];
-    const path = makeDatapath([liar.port, other.port], {
+    // An uplink that finds no page where the frames of one port are.
+    const uplink = new ScriptPort(2);
+    const path = makeDatapath([liar.port, other.port, uplink], {
       host: { ringBroken: (vring) => broken.push(vring) },
     });
     let taken = 0;
-    // An uplink that finds no page where the frames of one port are.
-    const uplink: Sink = {
-      ...{ port: other.port, accepts: 0 },
-      deliver: ({ sender }, _list, _start, count) => {
-        taken += count;
-        if (sender?.port === liar.port) { for (let i = 0; i < count; i++) sender.losePage?.(); }
-      },
+    const deliver: Sink["deliver"] = ({ sender }, _list, _start, count) => {
+      taken += count;
+      if (sender?.port === liar.port) { for (let i = 0; i < count; i++) sender.losePage?.(); }
     };
-    liar.port.tap = uplink;
-    other.port.tap = uplink;
+    uplink.deliver = deliver;
     for (const bench of [liar, other]) {
       for (let i = 0; i < 3; i++) assert(bench.send(frameOf(100, i, false), [], false));
       assert.equal(poll(path, bench), 3);
@@ -38,5 +36,6 @@ for (const packed of [false, true]) {
     assert.equal(poll(path, liar), 0);
     assert.equal(poll(path, other), 1);
     assert(taken >= 7);
+    uplink.release();
   });
 }

@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { CONNECTIONS_MAX, HttpServer } from "../../../../lib/control/api/http.ts";
 import { HEAD_BYTES_MAX } from "../../../../lib/control/api/incoming.ts";
+import { PCAPNG } from "../../../../lib/control/api/stream.ts";
 import { TempFolder } from "../../../harness/temp.ts";
 import { until } from "../../../harness/until.ts";
 
@@ -14,9 +15,36 @@ class Bench implements AsyncDisposable {
     async (request) => {
       const { pathname, search } = new URL(request.url);
       if (pathname === "/none") return new Response(null, { status: 204 });
+      if (pathname === "/stream") return this.#stream(request.signal);
       return Response.json([request.method, pathname + search, await request.text()]);
     },
   );
+
+  /** Streams under way. */
+  streams = 0;
+
+  /** An answer that ends when somebody says so. */
+  #stream(signal: AbortSignal): Response {
+    this.streams++;
+    let isOver = false;
+    const over = (): void => {
+      if (!isOver) this.streams--;
+      isOver = true;
+    };
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(new TextEncoder().encode("begun;"));
+        signal.addEventListener("abort", () => {
+          if (isOver) return;
+          controller.enqueue(new TextEncoder().encode("ended"));
+          controller.close();
+          over();
+        });
+      },
+      cancel: over,
+    });
+    return new Response(body, { headers: { "content-type": PCAPNG } });
+  }
 
   connect(): Promise<Deno.UnixConn> {
     return Deno.connect({ transport: "unix", path: this.path });
@@ -137,4 +165,21 @@ Deno.test("silent and slow ones make room for who comes, and all end with the se
     connection.close();
   }
   assert.equal(bench.server.connections, 0);
+});
+
+Deno.test("what is streamed ends when its reader has enough, and with a reader that is gone", async () => {
+  await using bench = new Bench();
+  const stream = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
+  assert.match(await bench.say(stream), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nbegun;ended$/);
+  assert.doesNotMatch(await bench.say(stream), /content-length/i);
+  for (const reads of [false, true]) {
+    const gone = await bench.connect();
+    await gone.write(new TextEncoder().encode(stream));
+    if (reads) await gone.read(new Uint8Array(4096));
+    gone.close();
+    await until(
+      "nobody is streamed to",
+      () => bench.streams === 0 && bench.server.connections === 0,
+    );
+  }
 });

@@ -60,9 +60,26 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
   }
   const tried = new Set(cases.map(([what]) => what.split("?")[0]));
   assert(
-    tried.size >= Object.keys(ROUTES).length - 2,
-    "all but the version's and the events' are tried",
+    tried.size >= Object.keys(ROUTES).length - 3,
+    "all but the version's, and what is streamed, are tried",
   );
+});
+
+Deno.test("a capture is asked for with all it wants, and answered with what comes", async () => {
+  const asked: unknown[] = [];
+  const capture: SwitchControl["capture"] = (wanted, signal) => {
+    asked.push(wanted, signal.aborted);
+    return new Blob(["pcapng"]).stream();
+  };
+  const query = "port=a&port=b&port=a&drops=1&count=2&snap=96&ring=1M&filter=ip6";
+  const request = new Request(`http://x/v1/capture?${query}`);
+  const answer = await handle(request, { capture } as SwitchControl);
+  assert.equal(answer.headers.get("content-type"), "application/x-pcapng");
+  assert.equal(await answer.text(), "pcapng");
+  assert.deepEqual(asked, [{
+    ...{ ports: ["a", "b"], drops: true, count: 2, snap: 96, ringBytes: 2 ** 20 },
+    ...{ filter: "ip6", program: [6, 6] },
+  }, false]);
 });
 
 Deno.test("what is on no route is not there, whatever stands around it", async () => {

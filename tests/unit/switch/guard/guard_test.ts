@@ -268,7 +268,7 @@ function judge(
   const path = makeDatapath([port], { host: { guarded: (_, reason) => void told.push(reason) } });
   memory.bytes.fill(around);
   putFrames(frames.map((bytes) => ({ bytes, cuts })), memory);
-  guardBurst(path, port, given, frames.length);
+  guardBurst(path, port, given, 0, frames.length);
   const at = (reason: number): number =>
     path.counters[port.counterBase + PORT.rxDroppedDhcp + reason]!;
   GUARD_REASONS.forEach((_, reason) =>
@@ -387,7 +387,7 @@ Deno.test("frames of a burst are judged each by itself, and a plain burst may st
   const port = new NullPort(0, portBase(0, 2));
   const path = makeDatapath([port]);
   putPlainFrames(frames);
-  guardBurst(path, port, BOTH, frames.length);
+  guardBurst(path, port, BOTH, 0, frames.length);
   assert.equal(isPlainBurst(), false);
   const passed = cases.flatMap(({ reason }, frame) => reason === null ? [frame] : []);
   assert.deepEqual(frames.flatMap((_, i) => frameBytes[i]! >= 0 ? [i] : []), passed);
@@ -400,7 +400,7 @@ Deno.test("frames of a burst are judged each by itself, and a plain burst may st
   // Nothing of these is looked at but the head, which is private in any burst.
   const dull = Array.from({ length: 5 }, () => ethernet(0x88b5, new Uint8Array(60)));
   putPlainFrames(dull);
-  guardBurst(path, port, BOTH, dull.length);
+  guardBurst(path, port, BOTH, 0, dull.length);
   assert.equal(isPlainBurst(), true);
 });
 
