@@ -26,6 +26,7 @@ import {
   type Logger,
   stderrWriter,
 } from "../control/log.ts";
+import { isJournal, journalTakes, journalWriter } from "../control/journal.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Pulse } from "../control/pulse.ts";
 import { confineCalls } from "../control/sandbox/sandbox.ts";
@@ -97,8 +98,11 @@ function prepareControlFolder(flags: RunFlags, path: string): void {
   if (flags.ctl === undefined && path === defaultControlPath()) makeControlFolder();
 }
 
+/** Where stderr is the journal's, it gets fields; prefixes, where only somebody says that it is. */
 function pickFormat(flags: RunFlags): LogFormat {
-  return flags.logFormat ?? (Deno.env.has("JOURNAL_STREAM") ? "journal" : "text");
+  if (flags.logFormat === undefined && !Deno.env.has("JOURNAL_STREAM")) return "text";
+  const format = flags.logFormat ?? "journal";
+  return format === "journal" && isJournal() && journalTakes() ? "journald" : format;
 }
 
 /**
@@ -113,7 +117,9 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
   const events = new EventStore();
   const keep: KeepEvent = (...event) => events.add(...event);
-  const logger = createLogger(level, pickFormat(flags), stderrWriter(), Date.now, keep);
+  const format = pickFormat(flags);
+  const write = format === "journald" ? journalWriter() : stderrWriter();
+  const logger = createLogger(level, format, write, Date.now, keep);
   const stop = untilSignal(logger);
   const service = new ServiceManager(logger);
   const config = await readConfig(flags);

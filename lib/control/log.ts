@@ -1,11 +1,13 @@
 /**
  * The log: one line an event on stderr, as text for people, JSON lines, or with the `<N>` prefix
- * that systemd's journal reads. Lines a tenant can cause are limited per component and event.
+ * that systemd's journal reads; or fields in that journal. Lines a tenant can cause are limited per
+ * component and event.
  *
  * @module
  */
 import { Epoll, EPOLLOUT } from "../../ffi/mod.ts";
 import { plainText } from "../base/plain_text.ts";
+import { journalText } from "./journal.ts";
 
 const STDERR = 2;
 
@@ -25,8 +27,8 @@ export interface Logger {
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
 /** Levels from quiet to talkative. */
 export type LogLevel = "error" | "warn" | "info" | "debug";
-/** `journal`: sd-daemon prefix, no time. */
-export type LogFormat = "text" | "json" | "journal";
+/** `journal`: sd-daemon prefix, no time. `journald`: fields, see journal.ts. */
+export type LogFormat = "text" | "json" | "journal" | "journald";
 
 /** Keeps an event for those who ask later. */
 export type KeepEvent = (
@@ -132,6 +134,7 @@ function formatLine(
       ...fields,
     });
   }
+  if (format === "journald") return journalText(level, component, event, message, fields);
   // A tenant's text must neither break the line nor steer the terminal that shows it.
   const plain = plainText(message);
   const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
