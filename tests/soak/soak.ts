@@ -6,6 +6,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { callSwitch } from "../../lib/cli/client.ts";
+import type { PortStatus } from "../../lib/control/types.ts";
 import { type Held, held } from "../harness/bystanders.ts";
 import { FarPair, type News } from "../harness/far_pair.ts";
 import { Siege } from "../harness/siege.ts";
@@ -62,6 +64,23 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
+/** The attacked port and the witness's as they stand, for who looks into a fault. */
+async function state(siege: Siege): Promise<string> {
+  const counted = (
+    { counters, ...rest }: { counters?: Readonly<Record<string, number>> },
+  ): object => ({
+    ...rest,
+    counters: Object.fromEntries(Object.entries(counters ?? {}).filter(([, count]) => count > 0)),
+  });
+  try {
+    const shown = [await siege.port(), await siege.vring(0), await siege.vring(1)];
+    const ports = await callSwitch(siege.process.ctl, "GET", "/v1/ports/vm4") as PortStatus;
+    return JSON.stringify([...shown, ports].map((each) => counted(each)), null, 1);
+  } catch (error) {
+    return `${error}`;
+  }
+}
+
 /** Lays siege. @throws if somebody lost a frame, a deed ended otherwise, or something was kept */
 export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakReport> {
   const random = randomOf(seed);
@@ -93,7 +112,7 @@ export async function soak({ seconds, seed, tell }: SoakOptions): Promise<SoakRe
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         const log = siege.process.log.trimEnd().split("\n").slice(-LOG_LINES).join("\n");
-        const text = `seed ${seed}, deed ${deeds}, ${name}: ${why}\n${log}`;
+        const text = `seed ${seed}, deed ${deeds}, ${name}: ${why}\n${log}\n${await state(siege)}`;
         throw new Error(text, { cause: error });
       }
       deeds++;
