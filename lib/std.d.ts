@@ -67,3 +67,11 @@ declare module "@std/text/levenshtein-distance" {
   /** Letters to change, add or drop to make one word of the other. */
   export function levenshteinDistance(str1: string, str2: string): number;
 }
+
+declare module "@std/yaml/parse" {
+  export interface ParseOptions {
+    allowDuplicateKeys?: boolean;
+  }
+  /** The document in a text of YAML; throws a `SyntaxError` that says where it is none. */
+  export function parse(content: string, options?: ParseOptions): unknown;
+}

@@ -6,6 +6,7 @@
  */
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
 import { CAPTURE_COMMANDS } from "./commands/capture.ts";
+import { ATTACH_COMMANDS } from "./commands/attach.ts";
 import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
@@ -92,6 +93,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...EVENTS_COMMANDS,
   ...EXPLAIN_COMMANDS,
   ...CAPTURE_COMMANDS,
+  ...ATTACH_COMMANDS,
   ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],
 ];

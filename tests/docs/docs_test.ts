@@ -133,7 +133,7 @@ const ROTTEN: readonly (readonly [string, string, RegExp])[] = [
     '```toml\n[[port]]\nname = "vm1"\nspeed = 1\n```',
     /unknown key "speed"/,
   ],
-  ["XML that is not closed", "```xml\n<interface>\n```", /<interface> is not closed/],
+  ["JSON that is not closed", "```json\n{\n```", /JSON/],
 ];
 
 Deno.test({

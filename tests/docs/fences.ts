@@ -5,14 +5,14 @@
  * - `sh terminal=NAME until="WORDS"`: runs on in a terminal of its own, and has said WORDS.
  * - `console`: lines behind `$ ` run as `sh`, and print the lines below them.
  * - `console terminal=NAME`: lines behind another prompt are typed into that terminal.
- * - `toml`: a configuration that a switch starts with. `xml`, `json`: read, and their values checked.
+ * - `toml`: a configuration that a switch starts with. `json`: read.
  * - `text`: a picture; no commands.
  *
  * @module
  */
 
 /** Kinds of blocks that a test knows what to do with. */
-export const FENCE_KINDS = ["sh", "console", "toml", "xml", "json", "text"] as const;
+export const FENCE_KINDS = ["sh", "console", "toml", "json", "text"] as const;
 /** One of them. */
 export type FenceKind = typeof FENCE_KINDS[number];
 
@@ -36,7 +36,6 @@ const WORDS: Readonly<Record<FenceKind, readonly string[]>> = {
   sh: ["terminal", "until"],
   console: ["terminal"],
   toml: [],
-  xml: [],
   json: [],
   text: [],
 };

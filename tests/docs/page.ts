@@ -8,7 +8,6 @@
 import { delay } from "@std/async/delay";
 import { type Fence, fencesOf, firstMissing, type Step, stepsOf } from "./fences.ts";
 import { Terminal } from "./terminal.ts";
-import { checkValues } from "./values.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const [path = "README.md", scratch = "/nonexistent"] = Deno.args;
@@ -148,7 +147,7 @@ async function runFence(fence: Fence): Promise<void> {
   if (fence.kind === "sh") return await runSh(fence);
   if (fence.kind === "console") return await runConsole(fence);
   if (fence.kind === "toml") return await runToml(fence);
-  checkValues(fence);
+  if (fence.kind === "json") JSON.parse(fence.body);
 }
 
 for (const fence of fencesOf(path, Deno.readTextFileSync(new URL(path, `file://${ROOT}`)))) {

@@ -27,7 +27,7 @@ import {
   time,
 } from "../schema/builder.ts";
 import { CAPTURED_FRAME } from "../schema/capture.ts";
-import { ALERTS, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
+import { ALERTS, ATTACHMENT, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { LIMIT_SCHEMAS } from "../schema/limits.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
@@ -127,6 +127,7 @@ export const DOCUMENTS = {
   "systemd": SYSTEMD,
   "grafana": GRAFANA,
   "alerts": ALERTS,
+  "attachment": ATTACHMENT,
   "explanations": record("explain: what words of counters, logs and metrics mean", {
     asked: maybe("all were asked for", text("the word, as it was typed")),
     words: list(

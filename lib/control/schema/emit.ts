@@ -4,6 +4,7 @@
  * @module
  */
 import type { EmittedAlerts } from "../../emit/alerts.ts";
+import type { EmittedAttachment } from "../../emit/attachment.ts";
 import type { EmittedDashboard } from "../../emit/grafana.ts";
 import type { EmittedUnit } from "../../emit/systemd.ts";
 import type { Emitted } from "../../emit/evpn.ts";
@@ -70,3 +71,17 @@ export const ALERTS: Schema<EmittedAlerts> = record("emit alerts: rules for Prom
   ),
   file: list("the file, as Prometheus loads it", line),
 });
+
+/** `emit qemu`, and the others that attach a guest. */
+export const ATTACHMENT: Schema<EmittedAttachment> = record(
+  "emit qemu, qemu-json, libvirt, cloud-hypervisor, testpmd, kubernetes: how to attach to a port",
+  {
+    port: text("its name"),
+    socket: text("path of its socket"),
+    mac: text("address of the NIC"),
+    queues: whole("queue pairs", 1),
+    mtu: maybe("what the program takes by itself", whole("of the NIC, bytes")),
+    words: list("of the program's command line; none where it takes a file", text("a word")),
+    file: list("a file; none where it takes words", line),
+  },
+);

@@ -121,6 +121,17 @@ const LIMITS = record("its rates, as in limit= of a port", {
 
 const NO_FRONT_END = "no front-end is connected";
 
+/** What front-ends are offered, as the operator wrote it. */
+const OFFERED = record("what front-ends are offered", {
+  queuePairs: maybe(
+    "nobody named a number, all that there can be",
+    whole("queue pairs at most", 1),
+  ),
+  mtu: maybe("nobody named one", whole("MTU of a guest at most", MTU_MIN, MTU_MAX)),
+  mac: maybe("nobody named one", text("address of the guest's NIC, of mac= or static=")),
+  words: list("what is off by default, as in offer= of a port", text("a word")),
+});
+
 /** Regions of guest memory that the front-end shared. */
 const MEMORY = list("guest memory that the front-end shared", MEMORY_REGION);
 /** Negotiated virtio features. */
@@ -195,6 +206,7 @@ const PORT_STATUS = named(
       "ports that brought one of the same memory files: as a rule, of the same machine",
       portName("name"),
     ),
+    offered: maybe("it is for no front-end", OFFERED),
   }),
 );
 
@@ -236,4 +248,4 @@ const VRING_LIST = record("vring show: the virtqueues of a port", {
 });
 
 /** Schemas of ports, of what may be wrong with one, and of their virtqueues. */
-export const PORT_SCHEMAS = { PORT_STATUS, PROBLEM, VRING_LIST, VRING_STATUS } as const;
+export const PORT_SCHEMAS = { OFFERED, PORT_STATUS, PROBLEM, VRING_LIST, VRING_STATUS } as const;

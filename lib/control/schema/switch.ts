@@ -39,7 +39,7 @@ import {
 } from "./parts.ts";
 import { PORT_SCHEMAS } from "./port.ts";
 
-const { PORT_STATUS, PROBLEM } = PORT_SCHEMAS;
+const { OFFERED, PORT_STATUS, PROBLEM } = PORT_SCHEMAS;
 
 /** A listening socket that takes many front-ends. */
 const LISTENER_STATUS = named(
@@ -57,6 +57,7 @@ const LISTENER_STATUS = named(
     refused: reasonCounts("why front-ends were not taken, and how often"),
     errors: reasonCounts("why connections of its ended ports were closed by the switch"),
     problems: list("what is wrong with its socket now", PROBLEM),
+    offered: OFFERED,
   }),
 );
 

@@ -12,6 +12,7 @@ import { ListeningSocket } from "./listen_mode.ts";
 import { budgetOf } from "../config/budget_option.ts";
 import { addressSpaceLimit, portLimits } from "../vhost_port/limits.ts";
 import { now } from "../vhost_port/history.ts";
+import { offeredBy } from "../vhost_port/offered.ts";
 import type { TurnedAway } from "./port_socket.ts";
 import { numberedName } from "../config/port_spec.ts";
 import type { MemoryAccount } from "../front_end/memory_shares.ts";
@@ -212,6 +213,7 @@ export class PortListener {
       refused: Object.fromEntries(this.#refused),
       errors: Object.fromEntries(this.#errors),
       problems: this.#socket.problem === null ? [] : [this.#socket.problem],
+      offered: offeredBy(this.config),
     };
   }
 

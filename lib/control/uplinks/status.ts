@@ -76,6 +76,7 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     problems: [...uplink.problems, ...relations.problems],
     memory: [],
     sharesMemoryWith: [],
+    offered: null,
   };
   return { ...status, verdict: verdict(status) };
 }

@@ -13,6 +13,7 @@ import { guardStatus } from "../config/guard_options.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortRelations } from "../served_port.ts";
 import type { PortHistory } from "./history.ts";
+import { offeredBy } from "./offered.ts";
 import { portVerdict } from "./verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "../types.ts";
 
@@ -116,6 +117,7 @@ export function portStatus(facts: PortFacts): PortStatus {
       userAddr: `0x${region.userAddr.toString(16)}`,
     })),
     sharesMemoryWith: facts.relations.sharesMemoryWith,
+    offered: offeredBy(config),
   };
   const broken = (device?.vrings ?? [])
     .flatMap((vring, index) => vring.broken === null ? [] : [{ index, error: vring.broken }]);
