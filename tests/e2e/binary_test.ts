@@ -71,6 +71,7 @@ peerTest("binary: two testpmd ports through it", hasTestpmd() ? [] : ["dpdk-dev"
   });
   await t.step("goes on when a guest's memory is cut", () => cut(running, folder));
   assert.equal(await running.stop(), 0, running.log);
+  await t.step("in a sandbox, which leaves it no cache", () => sandboxed(binary, folder));
   await t.step(
     "without any privilege, in a file system that is read-only but for its folder",
     () => confined(binary, folder),
@@ -91,6 +92,30 @@ async function cut(running: SwitchProcess, folder: TempFolder): Promise<void> {
   assert(!running.log.includes("no-guard"));
   using next = await NetGuest.start({ socket, mac: macOf(1) });
   assert(next.send(numberedFrame(macOf(2), macOf(1), 1, 100)));
+}
+
+/** It writes where its sockets are, and nowhere else: not where a runtime keeps what it compiled. */
+async function sandboxed(binary: string, folder: TempFolder): Promise<void> {
+  using home = new TempFolder();
+  const cache = home.file(".cache");
+  Deno.mkdirSync(cache);
+  const ports = ["vm5", "vm6"].flatMap((name) => ["-p", `${name}=${folder.file(name)}.sock`]);
+  const env = ["env", "-u", "DENO_DIR", "-u", "XDG_CACHE_HOME", `HOME=${home.path}`];
+  const words = [...env, binary];
+  await using running = await SwitchProcess.start(folder.path, ["--sandbox", ...ports], words);
+  const add = async (path: string): Promise<string> => {
+    const args = ["port", "add", `more=${path}`, "--ctl", running.ctl];
+    const { stderr } = await new Deno.Command(binary, { args }).output();
+    return new TextDecoder().decode(stderr);
+  };
+  for (const path of [`${cache}/more.sock`, home.file("more.sock")]) {
+    assert.match(await add(path), /no permission to write in .*--sandbox/);
+  }
+  assert.equal(await add(folder.file("more.sock")), "");
+  using bystanders = await Bystanders.attach(folder.file("vm5.sock"), folder.file("vm6.sock"));
+  await bystanders.check();
+  assert.equal(await running.stop(), 0, running.log);
+  assert.deepEqual(Array.from(Deno.readDirSync(cache)), []);
 }
 
 /** As `emit systemd` has it run, as far as that goes without systemd. */

@@ -27,8 +27,9 @@ export type SandboxConfig = Pick<SwitchConfig, "sandbox" | "ports" | "socketDir"
 /** Written to by whoever has devices; not by name elsewhere. */
 const DEVICES = [TUN_PATH, "/dev/null"];
 
-/** Where a runtime that runs from sources keeps what it compiled. */
+/** Where a runtime that runs from sources keeps what it compiled. The single binary keeps nothing. */
 function caches(): string[] {
+  if (Deno.build.standalone) return [];
   const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
   const own = XDG_CACHE_HOME ?? (HOME === undefined ? undefined : `${HOME}/.cache`);
   return [DENO_DIR, own].filter((path) => path !== undefined && path.startsWith("/")) as string[];
