@@ -63,6 +63,8 @@ export function formatFor(accept: string | null): Format {
 }
 
 function escapeLabel(value: string): string {
+  // Nearly all: a page has as many as a switch has ports, queues and reasons.
+  if (!/[\\\n"]/.test(value)) return value;
   return value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
 }
 
@@ -74,8 +76,11 @@ function escapeHelp(help: string, format: Format): string {
 
 function labelText(names: readonly string[], values: readonly string[]): string {
   if (names.length === 0) return "";
-  const pairs = names.map((name, i) => `${name}="${escapeLabel(values[i] ?? "")}"`);
-  return `{${pairs.join(",")}}`;
+  let text = "";
+  for (let i = 0; i < names.length; i++) {
+    text += `${i === 0 ? "{" : ","}${names[i]}="${escapeLabel(values[i] ?? "")}"`;
+  }
+  return `${text}}`;
 }
 
 function isSample(value: Sample | Distribution): value is Sample {

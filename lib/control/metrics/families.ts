@@ -63,12 +63,19 @@ function counterMetrics(
   where: readonly string[],
   things: (seen: Seen) => readonly Counted[],
 ): Metric[] {
+  // All metrics of a scrape read the same things: a switch may have ten thousand virtqueues.
+  const known = new WeakMap<Seen, readonly Counted[]>();
+  const once = (seen: Seen): readonly Counted[] => {
+    const found = known.get(seen) ?? things(seen);
+    known.set(seen, found);
+    return found;
+  };
   const byName = Map.groupBy(rows.map((row) => metricOf(of, row)), ({ name }) => name);
   return Array.from(byName, ([name, metrics]) => {
     const [{ type, help, labels }] = metrics as [CounterMetric];
     return {
       ...{ name: PREFIX + name, type, help, labels: [...where, ...Object.keys(labels)] },
-      read: (seen) => things(seen).flatMap((of) => metrics.map((each) => counted(each, of))),
+      read: (seen) => once(seen).flatMap((of) => metrics.map((each) => counted(each, of))),
     };
   });
 }
