@@ -8,7 +8,9 @@ import fc from "fast-check";
 import { WAIT_MS_MAX } from "../harness/until.ts";
 import { hostileBytes, PortBench } from "./hostile_bytes.ts";
 import { hostileRings } from "./hostile_rings.ts";
+import { hostileHttp, newHttpTally } from "./hostile_http.ts";
 import { hostileSession, newSessionTally } from "./hostile_session.ts";
+import { hostileStreams, newStreamsTally } from "./hostile_streams.ts";
 import { newTally } from "./rings_tally.ts";
 import { hostileWords, newWordsTally } from "./hostile_words.ts";
 
@@ -78,6 +80,24 @@ export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
       const details = await fc.check(hostileBytes(bench) as fc.IAsyncProperty<unknown>, once);
       if (!details.failed) await bench.close();
       return { details, tally: bench.tally };
+    },
+  },
+  streams: {
+    about: "frames, lengths and ends of a peer at a stream uplink beside two good ports",
+    shortCases: 100,
+    run: async (parameters) => {
+      const tally = newStreamsTally();
+      const details = await fc.check(hostileStreams(tally) as fc.IProperty<unknown>, parameters);
+      return { details, tally: { ...tally, ends: Object.fromEntries(tally.ends) } };
+    },
+  },
+  http: {
+    about: "requests at the control socket, cut and damaged in any way",
+    shortCases: 600,
+    run: async (parameters) => {
+      const tally = newHttpTally();
+      const details = await fc.check(hostileHttp(tally) as fc.IAsyncProperty<unknown>, parameters);
+      return { details, tally };
     },
   },
   words: {

@@ -1,37 +1,78 @@
 /**
- * Runs fuzzers: `deno task fuzz [NAME…] [--seed N] [--path P] [--cases N] [--seconds S]`. Without
- * a name all of them, without a seed one of this moment, without a bound for a minute each.
+ * Runs fuzzers: `deno task fuzz [NAME…] [--time 1h] [--seed N] [--cases N] [--path P]`. Without a name
+ * all of them, which share the time; without a seed one of this moment; without a bound for a minute
+ * each. Tells now and then how far it is. A fault comes with the command that shows it again.
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { fuzz, FUZZERS } from "./fuzzers.ts";
+import { spanSeconds, spanWords } from "../harness/span.ts";
+import { fuzz, FUZZERS, type FuzzReport } from "./fuzzers.ts";
+import { addTally } from "./tally.ts";
+
+/** Cases that come from one seed; the next ones from the seed after it. */
+const CASES_PER_SEED = 250;
+/** Progress is told so often, ms. */
+const TELL_MS = 10_000;
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
   allowPositionals: true,
   options: {
+    time: { type: "string" },
     seed: { type: "string" },
     path: { type: "string" },
     cases: { type: "string" },
-    seconds: { type: "string" },
     patience: { type: "string" },
     "as-found": { type: "boolean", default: false },
   },
 });
+const names = positionals.length > 0 ? positionals : Object.keys(FUZZERS);
 const seed = Number(values.seed ?? Date.now() % 2 ** 31);
-const bounded = values.cases !== undefined || values.path !== undefined;
+const cases = Number(values.cases ?? (values.path === undefined ? Infinity : 1));
+const seconds = values.time === undefined ? 60 * names.length : spanSeconds(values.time);
+if (seconds === null || !Number.isInteger(seed) || Number.isNaN(cases)) {
+  console.error("--time must be such as 90s, 5m or 1h, --seed and --cases whole numbers");
+  Deno.exit(2);
+}
+const secondsEach = cases < Infinity && values.time === undefined
+  ? Infinity
+  : seconds / names.length;
+
+/** Runs one until its time or its cases are over, or it finds a fault. */
+async function run(name: string): Promise<FuzzReport> {
+  const begin = performance.now();
+  let told = begin;
+  let done = 0;
+  let tally: object = {};
+  for (let round = 0;; round++) {
+    const spent = (performance.now() - begin) / 1000;
+    const report = await fuzz(name, {
+      seed: seed + round,
+      path: values.path,
+      asFound: values["as-found"],
+      cases: Math.min(CASES_PER_SEED, cases - done),
+      seconds: secondsEach === Infinity ? undefined : Math.max(0.001, secondsEach - spent),
+      ...(values.patience === undefined ? {} : { patienceMs: 1000 * Number(values.patience) }),
+    });
+    done += report.cases;
+    tally = addTally(tally, report.tally);
+    const now = (performance.now() - begin) / 1000;
+    const isOver = done >= cases || now >= secondsEach;
+    if (report.fault !== null || isOver) return { cases: done, tally, fault: report.fault };
+    if (performance.now() - told < TELL_MS) continue;
+    told = performance.now();
+    const left = Math.min(secondsEach - now, now / done * (cases - done));
+    console.error(`${name}: ${done} cases, ${spanWords(left)} left`);
+  }
+}
+
 let failed = false;
-for (const name of positionals.length > 0 ? positionals : Object.keys(FUZZERS)) {
-  const { cases, tally, fault } = await fuzz(name, {
-    seed,
-    path: values.path,
-    asFound: values["as-found"],
-    cases: Number(values.cases ?? (values.path === undefined ? 2 ** 31 - 1 : 1)),
-    seconds: bounded ? undefined : Number(values.seconds ?? 60),
-    ...(values.patience === undefined ? {} : { patienceMs: 1000 * Number(values.patience) }),
-  });
-  console.log(`${name}: seed ${seed}, ${cases} cases, ${JSON.stringify(tally)}`);
+for (const name of names) {
+  const begin = performance.now();
+  const { cases, tally, fault } = await run(name);
+  const took = spanWords((performance.now() - begin) / 1000);
+  console.log(`${name}: seed ${seed}, ${cases} cases in ${took}, ${JSON.stringify(tally)}`);
   if (fault === null) continue;
   failed = true;
   console.error(fault);

@@ -152,6 +152,22 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
+    by: "streams",
+    quick: true,
+    name: "a stream whose end is told in vain is not told of again",
+    file: "lib/switch/stream/stream_lane.ts",
+    from: "      if (this.#untold) this.#tell(path);\n",
+    to: "",
+  },
+  {
+    by: "http",
+    quick: true,
+    name: "a chunk's line end is looked for where the last piece ended",
+    file: "lib/control/api/incoming.ts",
+    from: "        at = this.#start + skipped;",
+    to: "        at = this.#start;",
+  },
+  {
     by: "words",
     quick: true,
     name: "a path that cannot be decoded is an internal error",
@@ -169,7 +185,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ];
 
-async function copy(from: string, to: string): Promise<void> {
+/** Copies a file or a folder. */
+export async function copy(from: string, to: string): Promise<void> {
   if ((await Deno.stat(from)).isFile) {
     await Deno.mkdir(dirname(to), { recursive: true });
     return await Deno.copyFile(from, to);

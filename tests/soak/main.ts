@@ -6,9 +6,8 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { spanSeconds } from "../harness/span.ts";
 import { soak } from "./soak.ts";
-
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -18,16 +17,15 @@ const { values } = parseArgs({
     "min-rate": { type: "string", default: "0" },
   },
 });
-const [, number, unit = "s"] = /^([1-9][0-9]{0,5})([smh])?$/.exec(values.time) ?? [];
+const seconds = spanSeconds(values.time);
 const seed = Number(values.seed);
 const rateMin = Number(values["min-rate"]) / 100;
-if (number === undefined || !Number.isSafeInteger(seed) || !(rateMin >= 0 && rateMin <= 1)) {
+if (seconds === null || !Number.isSafeInteger(seed) || !(rateMin >= 0 && rateMin <= 1)) {
   console.error(
     `--time ${values.time} must be such as 90s, 5m or 1h, --seed a whole number, --min-rate per cent`,
   );
   Deno.exit(2);
 }
-const seconds = Number(number) * (UNITS[unit] as number);
 const isTerminal = Deno.stderr.isTerminal();
 const report = await soak({
   seconds,

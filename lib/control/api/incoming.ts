@@ -182,8 +182,10 @@ function tooLong(): ControlError {
 
 function urlOf(target: string): string {
   try {
-    const { href, protocol } = new URL(target, "http://vuswitch");
-    if (protocol === "http:" && (target.startsWith("/") || /^http:/i.test(target))) return href;
+    // What begins with two slashes is a path, too, and names no host (RFC 9112 §3.2.1).
+    if (target.startsWith("/")) return new URL(`http://vuswitch${target}`).href;
+    const { href, protocol } = new URL(target);
+    if (protocol === "http:") return href;
   } catch {
     // Said below.
   }

@@ -29,11 +29,8 @@ function refuse(detail: string): Refusal {
   return { code: "bad-region", detail };
 }
 
-/** Reads and checks the payload of SET_MEM_TABLE that came with `fdCount` descriptors. */
+/** Reads and checks a payload of SET_MEM_TABLE, of TABLE_HEAD_BYTES at least, with `fdCount` descriptors. */
 export function decodeMemoryTable(payload: DataView, fdCount: number): MemoryRegion[] | Refusal {
-  if (payload.byteLength < TABLE_HEAD_BYTES) {
-    return { code: "bad-size", detail: `memory table of ${payload.byteLength} bytes` };
-  }
   const count = payload.getUint32(0, true);
   if (count === 0 || count > VHOST_MEMORY_BASELINE_NREGIONS) return refuse(`${count} regions`);
   // User-Mode Linux always sends 72 bytes, room for two regions: more of them is fine, fewer not.

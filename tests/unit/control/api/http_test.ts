@@ -90,6 +90,8 @@ Deno.test("requests are understood however they are cut, framed and put in a row
   await ok(GET, ["GET", "/a?b=c", ""]);
   await ok(`\r\n${GET.replaceAll("\r\n", "\n")}`, ["GET", "/a?b=c", ""]);
   await ok("GET http://other/a HTTP/1.1\r\n\r\n", ["GET", "/a", ""]);
+  await ok("GET //a/b HTTP/1.1\r\n\r\n", ["GET", "//a/b", ""]);
+  await ok("GET // HTTP/1.1\r\n\r\n", ["GET", "//", ""]);
   await ok("POST /a HTTP/1.1\r\ncontent-length: 3\r\n\r\nxyz", ["POST", "/a", "xyz"]);
   await ok("GET /a HTTP/1.1\r\ncontent-length: 3\r\n\r\nxyz", ["GET", "/a", ""]);
   const chunked = "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";

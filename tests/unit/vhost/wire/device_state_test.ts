@@ -135,6 +135,7 @@ Deno.test("decodeDeviceState() refuses what is wrong under a right checksum", ()
     ["a group's device", made([1, 0, new Uint8Array([1, ...new Uint8Array(11)])])],
     ["two devices", made(DEVICE, DEVICE)],
     ["a section nobody knows", made(DEVICE, [4, 0, new Uint8Array(3)])],
+    ["a part of an address alone", made(DEVICE, [2, 0, new Uint8Array(8)])],
     ["a part of an address", made(DEVICE, [2, 0, new Uint8Array(13)])],
     ["a group's address", made(DEVICE, [2, 0, address(1, 0)])],
     ["nobody's address", made(DEVICE, [2, 0, address(0, 0)])],
@@ -145,11 +146,28 @@ Deno.test("decodeDeviceState() refuses what is wrong under a right checksum", ()
     ["a counter of 2^56", made(DEVICE, [3, 1, new Uint8Array([1, 65, 0, 0, 0, 0, 0, 0, 0, 1])])],
   ];
   for (const [what, bytes] of wrong) assert.equal(fault(bytes), "bad-state", what);
+  const reserved = encodeDeviceState(STATE);
+  reserved[10] = 1;
+  assert.equal(fault(sealed(reserved)), "state-corrupted", "a word that must be 0");
   const long = made(DEVICE);
   new DataView(long.buffer).setUint32(20, 13, true);
   assert.equal(fault(sealed(long)), "bad-state", "a section longer than the state");
   const half = made(DEVICE, [2, 0, new Uint8Array()]).slice(0, -4);
   assert.equal(fault(sealed(half)), "bad-state", "half a section's head");
+});
+
+Deno.test("decodeDeviceState() takes addresses of which one half is zero for addresses", () => {
+  for (const mac of [{ low: 0, high: 0x0700 }, { low: 0x5452, high: 0 }]) {
+    const learned = [{ macLo: mac.low, macHi: mac.high, ageSeconds: 1 }];
+    const state: DeviceState = { ...EMPTY, mac, learned };
+    assert.deepEqual(decodeDeviceState(encodeDeviceState(state)), state);
+  }
+});
+
+Deno.test("decodeDeviceState() knows counters that must not be left out", () => {
+  const counter = new Uint8Array([1, 65, 7, 0, 0, 0, 0, 0, 0, 0]);
+  const state = decodeDeviceState(made(DEVICE, [3, 0, counter]));
+  assert.deepEqual(state, { ...EMPTY, counters: { A: 7 } });
 });
 
 Deno.test("decodeDeviceState() goes on without what a later version adds", () => {
