@@ -8,11 +8,9 @@ import fc from "fast-check";
 import { WAIT_MS_MAX } from "../harness/until.ts";
 import { hostileBytes, PortBench } from "./hostile_bytes.ts";
 import { hostileRings } from "./hostile_rings.ts";
-import { hostileHttp, newHttpTally } from "./hostile_http.ts";
 import { hostileSession, newSessionTally } from "./hostile_session.ts";
 import { hostileStreams, newStreamsTally } from "./hostile_streams.ts";
 import { newTally } from "./rings_tally.ts";
-import { hostileWords, newWordsTally } from "./hostile_words.ts";
 
 /** What to run. */
 export interface FuzzOptions {
@@ -50,7 +48,7 @@ interface Ran {
   readonly tally: object;
 }
 
-/** The fuzzers by name. */
+/** The fuzzers by name. Those of text are loaded when they are run: alphabets take two seconds. */
 export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
   rings: {
     about: "rings and memory of a hostile guest beside two good ones",
@@ -95,6 +93,7 @@ export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
     about: "requests at the control socket, cut and damaged in any way",
     shortCases: 600,
     run: async (parameters) => {
+      const { hostileHttp, newHttpTally } = await import("./hostile_http.ts");
       const tally = newHttpTally();
       const details = await fc.check(hostileHttp(tally) as fc.IAsyncProperty<unknown>, parameters);
       return { details, tally };
@@ -104,6 +103,7 @@ export const FUZZERS: Readonly<Record<string, Fuzzer>> = {
     about: "port specifications, configuration files, control requests and command lines",
     shortCases: 800,
     run: async (parameters) => {
+      const { hostileWords, newWordsTally } = await import("./hostile_words.ts");
       const tally = newWordsTally();
       const folder = await Deno.makeTempDir({ prefix: "vuswitch-words-" });
       try {

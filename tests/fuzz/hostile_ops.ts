@@ -232,6 +232,8 @@ export interface Case {
   /** Whether bursts may go the plain way. */
   readonly plain: boolean;
   readonly ops: readonly Op[];
+  /** Little may be sent to many, and few addresses be learned, from its port. */
+  readonly limits: boolean;
 }
 
 /** Cases, small ones first when they are shrunk. */
@@ -244,4 +246,5 @@ export const cases: fc.Arbitrary<Case> = fc.record({
   takes: fc.tuple(fc.boolean(), fc.boolean()),
   plain: often([3, fc.constant(true)], [1, fc.constant(false)]),
   ops: fc.array(op, { minLength: 4, maxLength: 120, size: "max" }),
+  limits: often([2, fc.constant(false)], [1, fc.constant(true)]),
 });

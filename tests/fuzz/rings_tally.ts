@@ -26,13 +26,15 @@ export interface Tally {
   cut: number;
   completed: number;
   large: number;
+  /** Frames of the bad guest above a storm limit. */
+  limited: number;
 }
 
 /** Nothing came of anything yet. */
 export function newTally(): Tally {
   return {
     ...{ frames: 0, received: 0, reasons: new Map(), races: 0, misses: 0, badChains: 0 },
-    ...{ badOffloads: 0, cut: 0, completed: 0, large: 0 },
+    ...{ badOffloads: 0, cut: 0, completed: 0, large: 0, limited: 0 },
   };
 }
 
@@ -48,6 +50,8 @@ export function tallyCounters(
   tally.frames += count(bad, "rxFrames");
   tally.received += count(bad, "txFrames");
   tally.badOffloads += count(bad, "rxDroppedBadOffload");
+  tally.limited += count(bad, "rxDroppedBroadcastStorm") + count(bad, "rxDroppedMulticastStorm") +
+    count(bad, "rxDroppedUnknownStorm");
   for (const guest of good) {
     tally.cut += count(guest.port, "txCut");
     tally.completed += count(guest.port, "txCompleted");
