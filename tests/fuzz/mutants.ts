@@ -162,10 +162,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     by: "http",
     quick: true,
-    name: "a chunk's line end is looked for where the last piece ended",
+    name: "bytes that are moved to the front are counted from where they were",
     file: "lib/control/api/incoming.ts",
-    from: "        at = this.#start + skipped;",
-    to: "        at = this.#start;",
+    from: "      this.#end = have.length;\n",
+    to: "",
   },
   {
     by: "words",
