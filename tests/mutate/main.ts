@@ -126,7 +126,7 @@ async function main(): Promise<number> {
     };
     const run: Run = {
       ...{ folder, points: points.length + 1, tell, say: told.say },
-      until: sample ? performance.now() + 1000 * seconds : Infinity,
+      seconds: sample ? seconds : Infinity,
     };
     const killerOf = ({ file, key }: { file: string; key: string }): string | undefined =>
       killers.get(file)?.get(key);

@@ -35,14 +35,10 @@ export interface Run {
   readonly folder: string;
   /** Highest number of a point, and one. */
   readonly points: number;
-  /** When to begin nothing more, ms of `performance.now`. */
-  readonly until: number;
+  /** For how long to take validations away, once tests have been run with all of them, seconds. */
+  readonly seconds: number;
   readonly tell: (outcome: Outcome) => void;
   readonly say: (what: string) => void;
-}
-
-function isOver(run: Run): boolean {
-  return performance.now() > run.until;
 }
 
 /** `file: name` of a test. */
@@ -87,10 +83,11 @@ async function tryAll(
   pick: (point: Numbered) => readonly number[],
 ): Promise<Outcome[]> {
   const left = [...points];
+  const until = performance.now() + 1000 * run.seconds;
   const outcomes: Outcome[] = [];
   const lane = async (): Promise<void> => {
     const crew = new Crew(run.folder, files, run.points);
-    for (let point = left.shift(); point && !isOver(run); point = left.shift()) {
+    for (let point = left.shift(); point && performance.now() < until; point = left.shift()) {
       const tests = pick(point);
       const verdict: Verdict = tests.length === 0
         ? { by: null, failure: "" }
