@@ -12,6 +12,7 @@ import {
   F_GET_SEALS,
   F_GETFD,
   F_GETFL,
+  F_SEAL_SHRINK,
   F_SETFL,
   FD_CLOEXEC,
   O_CLOEXEC,
@@ -126,6 +127,15 @@ export function setNonBlocking(fd: number): void {
 /** Adds seals to a memory file; false where the file does not allow it. */
 export function addFdSeals(fd: number, seals: number): boolean {
   return libc.fcntl(fd, F_ADD_SEALS, seals) === 0;
+}
+
+/**
+ * Forbids a tenant's memory file to be shrunk, on the runtime's blocking pool: the kernel takes the
+ * file's lock for that, which its owner can hold for as long as a fallocate takes. Never rejects; the
+ * seals tell whether it was done. Control thread only.
+ */
+export async function sealTenantFd(fd: number): Promise<void> {
+  await libc.fcntl_off_thread(fd, F_ADD_SEALS, F_SEAL_SHRINK);
 }
 
 /**

@@ -73,6 +73,13 @@ export const SYMBOLS = {
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, int arg)
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // The same on Deno's blocking pool: the owner of a file can hold the lock that sealing it takes.
+  fcntl_off_thread: {
+    name: "fcntl",
+    parameters: ["i32", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int fstat(int fd, struct stat *statbuf)
   fstat: { parameters: ["i32", "buffer"], result: "i32" },
   // int ftruncate(int fd, off_t length)

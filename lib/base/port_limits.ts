@@ -157,6 +157,12 @@ export const LIMITS = {
     reason: "timeout",
     meaning: "a message that was begun, until it is whole",
   },
+  "file-time": {
+    ...{ unit: "ms", most: 2000, scope: "port" },
+    beyond: "the connection ends",
+    reason: "slow-file",
+    meaning: "sealing the memory files of a message, while which nothing else is read",
+  },
   "unread-replies": {
     ...{ unit: "bytes", most: 65_536, scope: "port" },
     beyond: "the connection ends",

@@ -23,6 +23,7 @@ import type { MemoryRegion } from "../../vhost/host.ts";
 import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
+import { wantsSeal } from "./file_seals.ts";
 import type { Mappings } from "./port_pool.ts";
 import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
 import { MemoryShares } from "./memory_shares.ts";
@@ -116,7 +117,8 @@ export class MappingPool {
     if (fdSeals(fd) < 0) {
       return { code: "bad-memory-kind", detail: "the descriptor is neither memfd nor hugetlbfs" };
     }
-    addFdSeals(fd, F_SEAL_SHRINK);
+    // As a rule it is sealed already, off this thread.
+    if (wantsSeal(fd)) addFdSeals(fd, F_SEAL_SHRINK);
     const stat = statFd(fd);
     if (this.#unsealed === "refuse" && !keepsPages(fd, stat)) {
       return {

@@ -119,6 +119,7 @@ function frontEndLimits({ frontEnd, queuePairs, brought }: PortUse): LimitUses {
     "front-ends": { used: frontEnd === null ? 0 : 1 },
     "messages": { used: load?.messages ?? 0 },
     "message-time": { used: load?.messageMs ?? 0 },
+    "file-time": {},
     "unread-replies": { used: load?.unreadBytes ?? 0 },
     "state-time": {},
   };

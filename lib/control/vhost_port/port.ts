@@ -23,7 +23,6 @@ import type { Adoption } from "../sockets/adopted.ts";
 import { Arrival } from "../sockets/arrival.ts";
 import { BackEndLink } from "../front_end/back_end_link.ts";
 import { Brought } from "../front_end/brought.ts";
-import { endOnFailure } from "../front_end/command_failures.ts";
 import { Connection } from "../front_end/connection.ts";
 import { makeSocket } from "../sockets/make_socket.ts";
 import { describePeer, peerName } from "../sockets/peer.ts";
@@ -47,6 +46,7 @@ import { callBlocked, faultOf, TOO_SLOW } from "./stalls.ts";
 import { ALONE, linkUpText, portStatus, vringStatus } from "./status.ts";
 import { recordsFiles, type RingRecords } from "../front_end/ring_records.ts";
 import { sessionHost, type SessionParts } from "../front_end/session_host.ts";
+import { FileSeals } from "../front_end/file_seals.ts";
 import { TenantFds } from "../front_end/tenant_fds.ts";
 import { ControlError, type PortConfig, type PortStatus, type VringStatus } from "../types.ts";
 import { Visit, Visits } from "../sockets/visits.ts";
@@ -64,6 +64,7 @@ export class SwitchPort implements ServedPort {
   readonly #socket: PortSocket;
   readonly #brought: Brought;
   readonly #tenantFds: TenantFds;
+  readonly #seals: FileSeals;
   readonly #offer: Offer;
   readonly #iotlb: PortIotlb;
   readonly #state: MovingState;
@@ -82,6 +83,7 @@ export class SwitchPort implements ServedPort {
     this.#adoption = adoption;
     this.#offer = makeOffer(config);
     this.#tenantFds = adoption?.tenantFds ?? new TenantFds(context.blocking);
+    this.#seals = new FileSeals(context.blocking, (fd) => this.#tenantFds.close(fd));
     this.#socket = this.#makeSocket();
     this.plane = context.planes.forNewPort();
     const { thread, thread: { commands } } = this.plane;
@@ -177,7 +179,7 @@ export class SwitchPort implements ServedPort {
       handle: (message) => {
         arrival.announce();
         this.#problems.heard(message.request);
-        const outcome = endOnFailure(() => session.handle(message));
+        const outcome = this.#seals.first(message, () => session.handle(message));
         if (this.plane.pool.takeNews()) queueMicrotask(() => this.#context.pagesLost(this.plane));
         return outcome;
       },
@@ -276,6 +278,7 @@ export class SwitchPort implements ServedPort {
     this.#problems.end();
     attachment.session.close();
     this.plane.thread.forgiveCalls(this.number);
+    this.#seals.end();
     attachment.records.close();
     attachment.backEnd.close();
     this.#iotlb.close();
@@ -356,7 +359,6 @@ export class SwitchPort implements ServedPort {
     return this.#adoption !== null;
   }
 
-  /** Memory files its front-end brought, by device and inode. */
   get memoryFiles(): string[] {
     return this.#brought.memory.files;
   }
