@@ -12,6 +12,7 @@ import { until } from "./until.ts";
 const FRAMES_PER_TICK = 8;
 const UNDER_WAY_MAX = 64;
 const BYTES = 300;
+const RING_SIZE = 1024;
 
 class Flow {
   readonly from: NetGuest;
@@ -81,8 +82,13 @@ export class Bystanders implements Disposable {
     macs: readonly [number, number] = [0xb1, 0xb2],
     clock: () => number = () => performance.now(),
   ): Promise<Bystanders> {
-    const one = await NetGuest.start({ socket: socketA, mac: macOf(macs[0]) });
-    const two = await NetGuest.start({ socket: socketB, mac: macOf(macs[1]), packed: true });
+    // A thread that has no processor for a while takes no frames: floods of others fill its ring.
+    const [one, two] = [
+      await NetGuest.start({ socket: socketA, mac: macOf(macs[0]), ringSize: RING_SIZE }),
+      await NetGuest.start({
+        ...{ socket: socketB, mac: macOf(macs[1]), ringSize: RING_SIZE, packed: true },
+      }),
+    ];
     await introduce(one, two);
     return new Bystanders(one, two, clock);
   }

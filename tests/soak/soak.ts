@@ -64,18 +64,15 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-/** The attacked port and the witness's as they stand, for who looks into a fault. */
+/** All ports as they stand, without counters of nothing, for who looks into a fault. */
 async function state(siege: Siege): Promise<string> {
-  const counted = (
-    { counters, ...rest }: { counters?: Readonly<Record<string, number>> },
-  ): object => ({
-    ...rest,
-    counters: Object.fromEntries(Object.entries(counters ?? {}).filter(([, count]) => count > 0)),
-  });
   try {
-    const shown = [await siege.port(), await siege.vring(0), await siege.vring(1)];
-    const ports = await callSwitch(siege.process.ctl, "GET", "/v1/ports/vm4") as PortStatus;
-    return JSON.stringify([...shown, ports].map((each) => counted(each)), null, 1);
+    const list = await callSwitch(siege.process.ctl, "GET", "/v1/ports") as { ports: PortStatus[] };
+    const rings = [await siege.vring(0), await siege.vring(1)].filter((ring) => ring !== undefined);
+    const lines = [...list.ports, ...rings].map((each) =>
+      JSON.stringify(each, (_, value) => value === 0 || value === null ? undefined : value)
+    );
+    return lines.join("\n");
   } catch (error) {
     return `${error}`;
   }

@@ -135,7 +135,7 @@ export const MESSAGES: readonly Deed[] = [
   {
     name: "a dirty log beyond the end of its file",
     reason: "region-past-eof",
-    run: says(id.VHOST_USER_SET_LOG_BASE, bytesOf(2 ** 30, 2 ** 30 - 1), () => sparse(2 ** 30)),
+    run: says(id.VHOST_USER_SET_LOG_BASE, bytesOf(2 ** 20, 2 ** 20 - 1), () => sparse(2 ** 20)),
   },
   {
     name: "a dirty log of a tebibyte",
