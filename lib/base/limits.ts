@@ -12,3 +12,5 @@ export const QUEUE_PAIRS_MAX = 32;
 export const VRINGS_PER_PORT: number = 2 * QUEUE_PAIRS_MAX;
 /** Memory regions of one port at most: what Linux allows a virtual machine on x86-64. */
 export const MEM_SLOTS_MAX = 509;
+/** Mirrors at once: a bit each in a word. */
+export const MIRRORS_MAX = 16;

@@ -12,6 +12,7 @@ import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
 import { FDB_COMMANDS } from "./commands/fdb.ts";
 import { LINK_COMMANDS } from "./commands/link.ts";
+import { MIRROR_COMMANDS } from "./commands/mirror.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
 import { VRING_COMMANDS } from "./commands/vring.ts";
@@ -22,6 +23,7 @@ import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 export const GROUPS: Readonly<Record<string, string>> = {
   port: "list, add and remove ports, take them down and up",
   link: "direct links between two ports",
+  mirror: "copies of frames for another port",
   fdb: "the forwarding database",
   vring: "virtqueues",
   worker: "data planes: the threads that move frames",
@@ -86,6 +88,7 @@ export const COMMANDS: readonly CommandRow[] = [
   RUN,
   ...PORT_COMMANDS,
   ...LINK_COMMANDS,
+  ...MIRROR_COMMANDS,
   ...FDB_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,

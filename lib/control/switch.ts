@@ -6,12 +6,12 @@
 import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
 import { VERSION } from "../version.ts";
-import { PORTS_MAX } from "../base/limits.ts";
 import type { SwitchControl } from "./api/table.ts";
 import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { Captures } from "./capture/captures.ts";
 import type { CaptureWanted } from "./capture/wanted.ts";
+import { checkFdLimit } from "./fd_limit.ts";
 import { fdbRows } from "./fdb_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
@@ -22,6 +22,7 @@ import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
 import { checkLinked } from "./config/isolated_option.ts";
 import { optionsText } from "./config/live_options.ts";
 import { saysVlans } from "./config/port_vlans.ts";
+import { Mirrors } from "./mirrors.ts";
 import { type Plane, Planes, type PortPlane } from "./planes.ts";
 import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
@@ -49,10 +50,6 @@ import {
   type WorkerStatus,
 } from "./types.ts";
 
-/** Descriptors a port may need: listener, connection, six of its rings, a message full of them. */
-const FDS_PER_PORT = 16;
-/** Descriptors of everything else. */
-const FDS_RESERVE = 64;
 /** How long the end waits for tenants' descriptors to close, ms: one may never. */
 const CLOSE_MS_MAX = 1000;
 
@@ -70,6 +67,10 @@ export class Switch implements SwitchControl {
   readonly #callWatches: ReadonlyMap<Plane, CallWatch>;
   readonly #sent: SentNews;
   readonly #captures = new Captures();
+  readonly mirrors = new Mirrors({
+    placed: (name) => this.#ports.get(name) ?? null,
+    names: () => [...this.#ports.keys()],
+  });
   readonly #startMs = performance.now();
   readonly #startedAt = now();
   readonly #fdLimit: number;
@@ -276,7 +277,8 @@ export class Switch implements SwitchControl {
     checkAddition(config, all.map((each) => each.config));
     checkSandbox(config, this.#config.sandbox);
     this.#checkControlPath(config);
-    this.#checkFdLimit(config);
+    const others = [...this.#ports.values()].filter((port) => !port.isAdopted).length;
+    checkFdLimit(config, others, this.#listeners.values(), this.#fdLimit);
     try {
       this.#make(config);
     } finally {
@@ -327,20 +329,6 @@ export class Switch implements SwitchControl {
     );
   }
 
-  /** A listener's ports are counted before they come. */
-  #checkFdLimit(config: PortConfig): void {
-    let ports = config.multi ?? 1;
-    for (const port of this.#ports.values()) ports += port.isAdopted ? 0 : 1;
-    for (const listener of this.#listeners.values()) ports += listener.config.multi ?? 1;
-    const fdsNeeded = FDS_RESERVE + FDS_PER_PORT * Math.min(ports, PORTS_MAX);
-    if (fdsNeeded <= this.#fdLimit) return;
-    throw new ControlError(
-      "invalid",
-      `Cannot add port ${config.name}: ${this.#fdLimit} descriptors allowed, ${fdsNeeded} needed`,
-      `ulimit -n ${fdsNeeded}, or LimitNOFILE=${fdsNeeded} in the systemd unit`,
-    );
-  }
-
   removePort(name: string): void {
     const listener = this.#listeners.get(name);
     if (listener) {
@@ -358,6 +346,7 @@ export class Switch implements SwitchControl {
     const { name } = port.config;
     this.#links.portRemoved(name);
     this.#captures.portRemoved(name);
+    this.mirrors.portRemoved(name);
     this.#sent.forget(name);
     port.close();
     this.#ports.delete(name);

@@ -155,6 +155,8 @@ export type PortStatus = Of<typeof PORT_SCHEMAS.PORT_STATUS>;
 export type ListenerStatus = Of<typeof SWITCH_SCHEMAS.LISTENER_STATUS>;
 /** `link list`. */
 export type LinkStatus = Of<typeof SWITCH_SCHEMAS.LINK_STATUS>;
+/** `mirror list`. */
+export type MirrorStatus = Of<typeof SWITCH_SCHEMAS.MIRROR_STATUS>;
 /** `vring show PORT`. */
 export type VringStatus = Of<typeof PORT_SCHEMAS.VRING_STATUS>;
 /** `fdb show`. */

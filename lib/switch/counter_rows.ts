@@ -149,6 +149,8 @@ export const PORT_ROWS = [
     "swapped, or in crumbs",
   ],
   ["rxDroppedDisabled", "frames", "taken while the port or the ring was disabled"],
+  ["rxDroppedMirror", "frames", "from a port that a mirror has: it gets copies and sends nothing"],
+  ["txDroppedMirror", "frames", "to an address at a port that a mirror has: it gets copies alone"],
   ["txAnnounced", "frames", "RARP requests that told this uplink of a local address"],
   ["txFrames", "frames", "frames written into the guest's memory"],
   ["txBytes", "bytes", "bytes of them, without virtio-net header and FCS"],

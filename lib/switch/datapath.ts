@@ -42,6 +42,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { MIRRORS_MAX } from "../base/limits.ts";
 import {
   BURST_FRAMES,
   burstHasOffloads,
@@ -52,6 +53,7 @@ import {
 } from "../virtio/burst.ts";
 import { beginAdapting, beginHanding } from "./adapt.ts";
 import { Announcer } from "./announcer.ts";
+import { NO_TARGET } from "./capture/mirror.ts";
 import { forwardTapped, tapReceivers } from "./capture/tapped.ts";
 import { isCrumbled, readFirst, UNWATCHED, type VisitWatch } from "./closely.ts";
 import { PORT, WORKER, WORKER_BASE } from "./counters.ts";
@@ -123,6 +125,8 @@ export class Datapath {
   hasVlans = false;
   /** Somebody watches a port: every burst goes the way of capture/tapped.ts. */
   hasTaps = false;
+  /** Where each mirror's copies go: a port's number, or NO_TARGET. Refresh after a change. */
+  readonly mirrorTargets: Int32Array = new Int32Array(MIRRORS_MAX).fill(NO_TARGET);
   /** Tells uplinks of local addresses. */
   readonly announcer: Announcer = new Announcer(this, (to) => deliverListed(this, to, null));
   /** Monotonic time in whole seconds, kept by the thread's loop. */
@@ -173,6 +177,8 @@ export class Datapath {
       if (port === null) continue;
       if (port.isUplink) this.uplinkCount++;
       port.refresh();
+      port.isMirror = this.mirrorTargets.includes(port.index);
+      if (port.isMirror) this.hasTaps = true;
       if (port.tap !== null) {
         this.hasTaps = true;
         tapReceivers(port);
@@ -207,6 +213,7 @@ export class Datapath {
       if (port === null || port.isUplink !== uplinks) continue;
       // A linked port hears nobody but its peer.
       if (port.receivers.length === 0 || port.linkedTo !== NOT_LINKED) continue;
+      if (port.isMirror) continue;
       this.deliverable[this.deliverableCount++] = port.index;
     }
   }

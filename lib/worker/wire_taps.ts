@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PORTS_MAX } from "../base/limits.ts";
+import { MIRRORS_MAX, PORTS_MAX } from "../base/limits.ts";
 import { FILTER_NUMBERS_MAX } from "../switch/capture/filter.ts";
 import { CAPTURES_MAX, RING_BYTES_MAX, RING_BYTES_MIN } from "../switch/capture/ring.ts";
 import { FRAME_BYTES_MAX } from "../virtio/burst.ts";
@@ -27,6 +27,14 @@ export const TAP_COMMANDS = {
   }),
   /** A capture takes the frames of a port as well. `as`: the port's number in its records. */
   capturePort: command({ ...captureCommand, port: PORT, as: whole(0, PORTS_MAX - 1) }),
+  /**
+   * Frames from some ports and to some go to port `to` as well, which gets nothing else; none: the
+   * mirror ends. Forgets the dynamic MAC addresses of that port.
+   */
+  setMirror: command({
+    ...{ mirror: whole(0, MIRRORS_MAX - 1), to: PORT },
+    ...{ in: list(PORT, PORTS_MAX), out: list(PORT, PORTS_MAX) },
+  }),
   /** Ends a capture: its ring is not written any more. */
   stopCapture: command(captureCommand),
 } as const;

@@ -12,7 +12,7 @@ import { faults } from "../harness/json_schema.ts";
 import { hasProgram, peerTest } from "../harness/peers.ts";
 import { vuswitch, vuswitchWords } from "../harness/switch_process.ts";
 import { introduce, macOf, numberedFrame, transfer } from "../harness/traffic.ts";
-import { until } from "../harness/until.ts";
+import { until, WAIT_MS_MAX } from "../harness/until.ts";
 import { hex } from "../unit/switch/capture/frames.ts";
 
 const MISSING = ["tshark", "tcpdump", "curl"].filter((program) => !hasProgram(program));
@@ -135,7 +135,7 @@ async function asTshark(bed: Bed, one: NetGuest, two: NetGuest): Promise<void> {
 }
 
 peerTest("capture: tshark, tcpdump and curl read what the switch saw", MISSING, async (t) => {
-  await using bed = await Bed.make(["", "mtu=1200"]);
+  await using bed = await Bed.make(["", "mtu=1200", ""]);
   const [one, two] = [await bed.guest(1), await bed.guest(2)];
   await introduce(one, two);
 
@@ -209,6 +209,28 @@ peerTest("capture: tshark, tcpdump and curl read what the switch saw", MISSING, 
     for await (const part of connection.readable) reader.push(part);
     assert(reader.lost !== null && reader.lost > 0, "the statistics say how many");
     assert.equal(reader.frames + reader.lost, many);
+  });
+
+  await t.step("a mirror's port gets what others send, until the mirror ends", async () => {
+    const three = await bed.guest(3);
+    const mirror = async (...words: readonly string[]): Promise<string> => {
+      const said = await vuswitch("mirror", ...words, "--ctl", bed.process.ctl);
+      assert.equal(said.code, 0, said.stderr);
+      return said.stdout;
+    };
+    await mirror("add", "ids", "--from", "vm1", "--to", "vm3", "--direction", "in");
+    assert.match(await mirror("list"), /^ids\s+vm1\s+in\s+vm3$/m);
+    assert(two.send(numberedFrame(macOf(1), macOf(2), 1, 70)));
+    assert(one.send(numberedFrame(macOf(2), macOf(1), 2, 71)));
+    const first = await three.waitFor(() => true, WAIT_MS_MAX);
+    assert.equal(first?.length, 71, "what comes from vm1, and nothing else");
+    assert(three.send(numberedFrame("ff:ff:ff:ff:ff:ff", macOf(3), 3, 72)));
+    await until("it sends nothing", async () => {
+      return (await bed.port(3)).counters["rxDroppedMirror"] === 1;
+    });
+    await mirror("del", "ids");
+    assert(two.send(numberedFrame("ff:ff:ff:ff:ff:ff", macOf(2), 4, 73)));
+    assert.equal((await three.waitFor(() => true, WAIT_MS_MAX))?.length, 73, "it switches again");
   });
 
   await t.step("one clear line for what cannot be", async () => {

@@ -232,6 +232,14 @@ const CONTROL: SwitchControl = {
     return {} as unknown as LinkStatus;
   },
   removeLink: (ports) => void ports.forEach(known),
+  mirrors: {
+    list: () => [],
+    add: (mirror) => {
+      [...mirror.from, mirror.to].forEach(known);
+      return mirror;
+    },
+    remove: (name) => void known(name),
+  },
   capture: ({ ports }) => {
     ports.forEach(known);
     return new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });

@@ -71,7 +71,8 @@ export async function readStatic(request: Request): Promise<[string, string]> {
   throw new ControlError("invalid", "A static address needs mac, and port, the name of a port");
 }
 
-async function readBody(request: Request): Promise<Record<string, unknown>> {
+/** A JSON object. @throws {ControlError} */
+export async function readBody(request: Request): Promise<Record<string, unknown>> {
   let bytes = 0;
   const parts: Uint8Array[] = [];
   for await (const part of request.body ?? []) {

@@ -47,12 +47,20 @@ import type {
 } from "../types.ts";
 import { readMac } from "../config/policy_options.ts";
 import { type CaptureWanted, readWanted } from "../capture/wanted.ts";
-import { readAdmin, readOptionsToSet, readPair, readPort, readStatic } from "./bodies.ts";
+import { readAdmin, readBody, readOptionsToSet, readPair, readPort, readStatic } from "./bodies.ts";
+import { type Mirrors, readMirror } from "../mirrors.ts";
 import { PCAPNG } from "./stream.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
-const { FDB_STATUS, LINK_STATUS, LISTENER_STATUS, PORT_STATS, SWITCH_STATUS, WORKER_STATUS } =
-  SWITCH_SCHEMAS;
+const {
+  FDB_STATUS,
+  LINK_STATUS,
+  LISTENER_STATUS,
+  MIRROR_STATUS,
+  PORT_STATS,
+  SWITCH_STATUS,
+  WORKER_STATUS,
+} = SWITCH_SCHEMAS;
 
 /** Typed by what the code says: a word more or less does not compile. */
 const ERROR_KIND: Schema<ControlError["kind"]> = code("what kind of error", [
@@ -107,6 +115,9 @@ export const DOCUMENTS = {
   "link-removed": record("link del: what is gone", {
     removed: pair("the ports that were linked", portName("name")),
   }),
+  "mirrors": list("mirror list; GET /v1/mirrors: all mirrors", MIRROR_STATUS),
+  "mirror": about("mirror add; POST /v1/mirrors: a mirror", MIRROR_STATUS),
+  "mirror-removed": record("mirror del: what is gone", { removed: text("its name") }),
   "fdb": list("fdb show; GET /v1/fdb: the addresses that are known", FDB_STATUS),
   "fdb-entry": about("fdb add; POST /v1/fdb: a static address", FDB_STATUS),
   "fdb-removed": record("fdb del: what is forgotten", {
@@ -209,6 +220,8 @@ export interface SwitchControl {
   addLink(ports: readonly [string, string]): LinkStatus;
   /** Ends a link; its ports are named in either order. */
   removeLink(ports: readonly [string, string]): void;
+  /** What is copied to other ports. */
+  readonly mirrors: Pick<Mirrors, "list" | "add" | "remove">;
   /**
    * Begins to capture. @param signal ends it in order
    * @returns pcapng; cancel it, or read it to its end
@@ -275,6 +288,15 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   },
   "DELETE links/NAME/NAME": {
     answer: ({ control, names: [one = "", other = ""] }) => control.removeLink([one, other]),
+  },
+  "GET mirrors": { answer: ({ control }) => control.mirrors.list() },
+  "POST mirrors": {
+    answer: async ({ control, request }) =>
+      control.mirrors.add(readMirror(await readBody(request))),
+    status: 201,
+  },
+  "DELETE mirrors/NAME": {
+    answer: ({ control, names: [name = ""] }) => control.mirrors.remove(name),
   },
   "GET capture": {
     answer: ({ control, query, request }) =>

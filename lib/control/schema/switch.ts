@@ -74,6 +74,21 @@ const LINK_STATUS = named(
   }),
 );
 
+/** One of `mirror list`. */
+const MIRROR_STATUS = named(
+  "mirror-status",
+  record("a port that gets copies of what others get and send", {
+    name: portName("its name"),
+    from: list("ports that it copies from", portName("name")),
+    to: portName("port that gets the copies, and nothing else"),
+    direction: choice("which frames", {
+      in: "that come from these ports",
+      out: "that go to them",
+      both: "",
+    }),
+  }),
+);
+
 /** One of `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
 const FDB_STATUS = named(
   "fdb-status",
@@ -186,6 +201,7 @@ const PORT_STATS = record("stats PORT: the counters of one port", {
 export const SWITCH_SCHEMAS = {
   FDB_STATUS,
   LINK_STATUS,
+  MIRROR_STATUS,
   LISTENER_STATUS,
   PORT_STATS,
   SWITCH_STATUS,

@@ -57,10 +57,19 @@ export class PortTap {
   #captures: readonly PortCapture[] = [];
   /** Somebody wants to see dropped frames. */
   hasDrops = false;
+  /** Mirrors that get what comes from the port, a bit each. */
+  mirrorsIn = 0;
+  /** Mirrors that get what goes to it. */
+  mirrorsOut = 0;
 
   /** Nobody watches. */
   get isEmpty(): boolean {
-    return this.#captures.length === 0;
+    return !this.hasCaptures && (this.mirrorsIn | this.mirrorsOut) === 0;
+  }
+
+  /** Somebody captures. */
+  get hasCaptures(): boolean {
+    return this.#captures.length > 0;
   }
 
   /** One more capture. @param number of the port among those of the capture */

@@ -16,6 +16,7 @@ import { deliverListed } from "../deliver_listed.ts";
 import type { Port, Sink } from "../ports/port.ts";
 import { NOT_DROPPED, type PortTap, RX_DROPS, TX_DROPS, wallMs } from "./capture.ts";
 import { beginKeeping, gatherFrame, keepFrame } from "./kept.ts";
+import { beginMirroring, clearListed, listMirrored, markFrame, markListed } from "./mirror.ts";
 import { DIRECTION_IN, DIRECTION_OUT } from "./ring.ts";
 
 /** What the counters were before a frame. */
@@ -45,14 +46,34 @@ function grown(path: Datapath, base: number, drops: Int32Array, before: Float64A
 
 /** Decides where the first `count` frames of the opened burst go and delivers them. */
 export function forwardTapped(path: Datapath, port: Port, count: number, sort: Sort): void {
+  if (port.isMirror) {
+    path.counters[port.counterBase + PORT.rxDroppedMirror]! += count;
+    return;
+  }
   beginKeeping();
+  beginMirroring();
   if (port.tap === null) sort(path, port, 0, count);
   else sortEach(path, port, port.tap, count, sort);
   for (let i = 0; i < path.touchedCount; i++) {
     const destination = path.touched[i]!;
+    const to = path.ports[destination] ?? null;
+    if (to !== null && to.isMirror) clearListed(path, destination, to);
+    else if (to !== null && to.tap !== null && to.tap.mirrorsOut !== 0) {
+      markListed(path, destination, to.tap.mirrorsOut);
+    }
+  }
+  deliverTouched(path, port);
+  listMirrored(path, port, count);
+  deliverTouched(path, null);
+}
+
+function deliverTouched(path: Datapath, from: Port | null): void {
+  for (let i = 0; i < path.touchedCount; i++) {
+    const destination = path.touched[i]!;
+    if (path.listCount[destination] === 0) continue;
     const tap = path.ports[destination]?.tap ?? null;
-    if (tap === null) deliverListed(path, destination, port);
-    else deliverEach(path, destination, port, tap);
+    if (tap === null || !tap.hasCaptures) deliverListed(path, destination, from);
+    else deliverEach(path, destination, from, tap);
   }
   path.touchedCount = 0;
 }
@@ -63,19 +84,26 @@ function sortEach(path: Datapath, port: Port, tap: PortTap, count: number, sort:
   for (let frame = 0; frame < count; frame++) {
     // As it came: a tag may be written into it when it is judged.
     const bytes = frameBytes[frame]!;
-    if (bytes > 0) {
+    if (tap.hasCaptures && bytes > 0) {
       keepFrame(frame);
       gatherFrame(frame);
     }
     note(path, base, RX_DROPS, rxBefore);
     sort(path, port, frame, frame + 1);
     const reason = grown(path, base, RX_DROPS, rxBefore);
-    tap.write(frame, DIRECTION_IN, reason, bytes > 0 ? bytes : 0, whenMs);
+    // Nobody is there but the mirror's port.
+    if (reason === NOT_DROPPED || reason === PORT.rxDroppedNoPort) markFrame(frame, tap.mirrorsIn);
+    if (tap.hasCaptures) tap.write(frame, DIRECTION_IN, reason, bytes > 0 ? bytes : 0, whenMs);
   }
 }
 
 /** Delivers the frames listed for a watched port; its sinks see what gets there: {@linkcode TapSink}. */
-function deliverEach(path: Datapath, destination: number, from: Port, tap: PortTap): void {
+function deliverEach(
+  path: Datapath,
+  destination: number,
+  from: Port | null,
+  tap: PortTap,
+): void {
   const port = path.ports[destination]!;
   const start = destination * BURST_FRAMES;
   const count = path.listCount[destination]!;
@@ -92,12 +120,14 @@ function deliverEach(path: Datapath, destination: number, from: Port, tap: PortT
     path.list[start] = listed[i]!;
     path.listCount[destination] = 1;
     note(path, base, TX_DROPS, txBefore);
+    // What is between two ports alone is counted at the sender.
+    const sender = from === null ? base : from.counterBase;
+    note(path, sender, RX_DROPS, rxBefore);
     seen.frame = false;
     deliverListed(path, destination, from);
     if (seen.frame) continue;
     const reason = grown(path, base, TX_DROPS, txBefore);
-    // What is counted at its sender: it came from another uplink.
-    const why = reason === NOT_DROPPED ? PORT.rxDroppedUplinks : reason;
+    const why = reason === NOT_DROPPED ? grown(path, sender, RX_DROPS, rxBefore) : reason;
     tap.see(listed[i]!, DIRECTION_OUT, why, wallMs());
   }
 }
@@ -147,7 +177,7 @@ export class TapSink implements Sink {
 /** Puts taps in front of the sinks of a port, found anew. */
 // cold
 export function tapReceivers(port: Port): void {
-  if (port.tap === null) return;
+  if (port.tap === null || !port.tap.hasCaptures) return;
   for (let i = 0; i < port.receivers.length; i++) {
     port.receivers[i] = new TapSink(port.receivers[i]!, port.tap);
   }

@@ -133,6 +133,8 @@ export abstract class Port {
   linkedTo: number = NOT_LINKED;
   /** Who watches it; null: nobody. Refresh the datapath after a change. */
   tap: PortTap | null = null;
+  /** Copies of a mirror go there, and nothing else; see capture/mirror.ts. */
+  isMirror = false;
   /**
    * Behind it is not a guest but the outside: frames of other uplinks never go there, and what is
    * local is announced there.

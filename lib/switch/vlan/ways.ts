@@ -142,6 +142,18 @@ function admit(path: Datapath, port: Port, frame: number): number {
   return vid;
 }
 
+/** A frame that nobody asked for its VLAN is in that of its tag, as for a port that says nothing. */
+export function readVlan(frame: number): void {
+  frameTagged[frame] = 0;
+  frameTci[frame] = ALL_VLANS.native;
+  if (!hasTag(frame)) return;
+  const isWhole = frameBytes[frame]! >= TAGGED_BYTES_MIN;
+  // One without a whole tag is in none.
+  frameTagged[frame] = isWhole ? 1 : 0;
+  frameTci[frame] = isWhole ? readTag(frame) : VID_MASK;
+  if (isWhole && (frameTci[frame]! & VID_MASK) === 0) frameTci[frame] = ALL_VLANS.native;
+}
+
 /** A frame of the switch's own, without a tag, is in a VLAN. */
 export function putInVlan(frame: number, vid: number): void {
   frameTci[frame] = vid;

@@ -11,6 +11,13 @@ function recorder(): { control: SwitchControl; asked: unknown[][] } {
   const control = new Proxy({}, {
     get: (_, method: string) => {
       if (method === "socketDir") return "/run/x";
+      if (method === "mirrors") {
+        const note = (name: string) => (...given: unknown[]) => {
+          asked.push([name, ...given]);
+          return name === "remove" ? undefined : { method: name };
+        };
+        return { list: note("list"), add: note("add"), remove: note("remove") };
+      }
       return (...given: unknown[]) => {
         asked.push([method, ...given]);
         if (given[0] === "missing") throw new ControlError("not-found", "no", "look elsewhere");
@@ -45,6 +52,11 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
     ["GET /v1/links", 200, ["links"]],
     ["POST /v1/links", 201, ["addLink", ["a", "b"]], { ports: ["a", "b"] }],
     ["DELETE /v1/links/a/b", 204, ["removeLink", ["a", "b"]]],
+    ["GET /v1/mirrors", 200, ["list"]],
+    ["POST /v1/mirrors", 201, ["add", { name: "m", from: ["a"], to: "b", direction: "both" }], {
+      ...{ name: "m", from: ["a"], to: "b" },
+    }],
+    ["DELETE /v1/mirrors/m", 204, ["remove", "m"]],
     ["GET /v1/fdb", 200, ["fdb"]],
     ["POST /v1/fdb", 201, ["addStatic", "52:54:00:00:00:0a", "vm1"], {
       ...{ mac: "52-54-00-00-00-0A", port: "vm1" },
