@@ -4,7 +4,7 @@
  * @module
  */
 import type { Device } from "../device.ts";
-import { callInBand, inBand } from "../device/in_band.ts";
+import { callInBand } from "../device/in_band.ts";
 import { type Call, DONE, ends, type Result } from "./result.ts";
 
 /**
@@ -19,6 +19,6 @@ export function setBackendReqFd(device: Device, _: object, { fds }: Call): Resul
     return ends("not-socket", "the back-end channel is no unix socket of the front-end's");
   }
   device.host.setBackEndChannel(fd);
-  if (inBand(device)) { for (const index of device.vrings.keys()) callInBand(device, index); }
+  for (const index of device.vrings.keys()) callInBand(device, index);
   return DONE;
 }

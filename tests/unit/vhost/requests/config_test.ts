@@ -148,6 +148,9 @@ Deno.test("SET_CONFIG after a migration: the driver goes on with what it had, or
   }
   assert.equal(b.wrote(1, 250, [0, 0, 0, 0, 0, 0, 0]), 1n, "beyond the end");
   assert.equal(b.host.mtu, 1400);
+  b.host.mtu = null;
+  assert.equal(b.wrote(1, 10, [low, high]), 0n);
+  assert.equal(b.host.mtu, null, "what is so already is not put in force again");
   b.end();
 });
 

@@ -69,6 +69,15 @@ Deno.test("an area has a region for each queue, of the ring's kind", () => {
   finish(session, host);
 });
 
+Deno.test("who cannot be given an area is told why, and nothing is left of it", () => {
+  const { session, host } = running(QEMU_SPLIT);
+  const open = host.open.size;
+  host.createInflight = () => ({ code: "bad-inflight", detail: "there is no memory" });
+  assert.equal(code(session, host, id.VHOST_USER_GET_INFLIGHT_FD, area(2, 256)), "bad-inflight");
+  assert.equal(host.open.size, open);
+  finish(session, host);
+});
+
 Deno.test("an area that comes while rings run takes them over where they are", () => {
   const { session, host } = running(QEMU_SPLIT);
   host.positions.set(0, { availIndex: 9, availWrap: 1, usedIndex: 9, usedWrap: 1 });
