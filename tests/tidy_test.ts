@@ -90,7 +90,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
     ...["lib/control/uplinks/reasons.ts", "lib/control/metrics/families.ts"],
-    ...["lib/control/event_rows.ts"],
+    ...["lib/control/event_rows.ts", "lib/control/doctor/checks.ts"],
     ...["lib/control/config/port_options.ts", "lib/worker/program.ts"],
   ]],
   ["lib/emit/", ["lib/emit/", "lib/control/types.ts"]],

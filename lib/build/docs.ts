@@ -22,6 +22,7 @@ import {
 
 import { LIMIT_NAMES, type LimitRow, limitRow } from "../base/port_limits.ts";
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
+import { CHECKS } from "../control/doctor/checks.ts";
 import { EVENT_ROWS } from "../control/event_rows.ts";
 import { DROP_REASONS, METRICS } from "../control/metrics/families.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
@@ -205,6 +206,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     metrics: metricTable,
     "drop reasons": dropReasonTable,
     limits: limitTable,
+    checks: () =>
+      codeTable("check", Object.entries(CHECKS).map(([name, { meaning }]) => [name, meaning])),
     documents: documentTable,
     events: () =>
       table(

@@ -7,6 +7,7 @@
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
 import { CAPTURE_COMMANDS } from "./commands/capture.ts";
 import { ATTACH_COMMANDS } from "./commands/attach.ts";
+import { DOCTOR_COMMANDS } from "./commands/doctor.ts";
 import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
@@ -95,6 +96,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...WORKER_COMMANDS,
   ...EVENTS_COMMANDS,
   ...EXPLAIN_COMMANDS,
+  ...DOCTOR_COMMANDS,
   ...CAPTURE_COMMANDS,
   ...ATTACH_COMMANDS,
   ...EMIT_COMMANDS,

@@ -50,6 +50,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "events": [[]],
   "explain": [["no_buffer"], []],
   "protocol": [[]],
+  "doctor": [[]],
   "emit qemu": ["split", "connect", "pool{n}"].map((name) => [name]),
   "emit qemu-json": [["split"]],
   "emit libvirt": [["split"], ["connect"]],

@@ -27,6 +27,7 @@ import {
   time,
 } from "../schema/builder.ts";
 import { CAPTURED_FRAME } from "../schema/capture.ts";
+import { DOCTOR } from "../schema/doctor.ts";
 import { ALERTS, ATTACHMENT, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { LIMIT_SCHEMAS } from "../schema/limits.ts";
@@ -139,6 +140,7 @@ export const DOCUMENTS = {
   "grafana": GRAFANA,
   "alerts": ALERTS,
   "attachment": ATTACHMENT,
+  "doctor": DOCTOR,
   "explanations": record("explain: what words of counters, logs and metrics mean", {
     asked: maybe("all were asked for", text("the word, as it was typed")),
     words: list(
