@@ -12,6 +12,7 @@ import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { EVENTS_COMMANDS } from "./commands/events.ts";
 import { EXPLAIN_COMMANDS } from "./commands/explain.ts";
 import { FDB_COMMANDS } from "./commands/fdb.ts";
+import { GROUP_COMMANDS } from "./commands/group.ts";
 import { LINK_COMMANDS } from "./commands/link.ts";
 import { MIRROR_COMMANDS } from "./commands/mirror.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
@@ -26,6 +27,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   link: "direct links between two ports",
   mirror: "copies of frames for another port",
   fdb: "the forwarding database",
+  group: "who is in which group",
   vring: "virtqueues",
   worker: "data planes: the threads that move frames",
   emit: "print what other programs shall do",
@@ -91,6 +93,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...LINK_COMMANDS,
   ...MIRROR_COMMANDS,
   ...FDB_COMMANDS,
+  ...GROUP_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,
   ...WORKER_COMMANDS,

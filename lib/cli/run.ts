@@ -80,6 +80,7 @@ async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
     cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
     idle: flags.idle,
     unknown: flags.unknown,
+    snooping: flags.snooping,
     metrics: flags.metrics === undefined
       ? undefined
       : parseMetricsAddress("--metrics", flags.metrics),

@@ -61,6 +61,10 @@ export const RUN_FLAGS = {
     values: ["flood", "uplink"],
     brief: "frames to addresses nobody knows: to all ports (default), or to uplinks alone",
   },
+  snooping: {
+    values: ["off", "on", "strict"],
+    brief: "frames to groups: to all ports (default), to their members, or also none without",
+  },
   sandbox: {
     brief: "give up system calls and files that a switch does not need",
     yes: true,

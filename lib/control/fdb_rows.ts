@@ -4,6 +4,8 @@
  * @module
  */
 import type { FdbEntry } from "../worker/fdb_reader.ts";
+import type { Plane } from "./planes.ts";
+import type { ServedPort } from "./served_port.ts";
 import type { FdbStatus } from "./types.ts";
 
 /** An entry, its port by name. */
@@ -23,4 +25,17 @@ export function fdbRows(entries: readonly NamedEntry[]): FdbStatus[] {
   return rows.sort((a, b) =>
     compareNames(a.port, b.port) || a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1)
   );
+}
+
+/** Rows of all planes. @param ports that are there */
+export function fdbOf(
+  planes: readonly Plane[],
+  ports: readonly Pick<ServedPort, "config" | "plane" | "number">[],
+): FdbStatus[] {
+  return fdbRows(planes.flatMap((plane) => {
+    const own = ports.filter((port) => port.plane === plane);
+    const names = new Map(own.map((port) => [port.number, port.config.name]));
+    const entries = plane.thread.fdb.entries();
+    return entries.map((entry) => ({ ...entry, port: names.get(entry.port) ?? null }));
+  }));
 }

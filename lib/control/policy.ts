@@ -15,7 +15,7 @@ import { staticMacs } from "./config/policy_options.ts";
 import { vlansOf } from "./config/port_vlans.ts";
 import { stormRates } from "./config/storm_option.ts";
 import type { Placed } from "./planes.ts";
-import { ControlError, type PortConfig } from "./types.ts";
+import { ControlError, type PortConfig, type SwitchConfig } from "./types.ts";
 
 /** Makes an address static at a port. @throws {ControlError} it is static elsewhere, or no room */
 export function setStatic({ plane, number }: Placed, mac: string): void {
@@ -42,6 +42,15 @@ export function setStatic({ plane, number }: Placed, mac: string): void {
 export function unsetStatic(commands: DataPlane, mac: string): boolean {
   const { low, high } = present(parseMac(mac), mac);
   return commands.unsetStatic({ macLo: low, macHi: high });
+}
+
+/** Puts in force what is said of the switch as a whole. */
+export function applySwitchPolicy(
+  commands: DataPlane,
+  { unknown, snooping = "off" }: Pick<SwitchConfig, "unknown" | "snooping">,
+): void {
+  commands.setUnknown({ toUplinks: unknown === "uplink" });
+  commands.setSnooping({ on: snooping !== "off", strict: snooping === "strict" });
 }
 
 /** Addresses that are static at a port from now on. @throws {ControlError} none of them is, then */

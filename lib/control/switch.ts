@@ -12,7 +12,8 @@ import { CallWatch } from "./call_watch.ts";
 import { Captures } from "./capture/captures.ts";
 import type { CaptureWanted } from "./capture/wanted.ts";
 import { checkFdLimit } from "./fd_limit.ts";
-import { fdbRows } from "./fdb_rows.ts";
+import { fdbOf } from "./fdb_rows.ts";
+import { groupRows } from "./group_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { type MemoryUsers, memoryUsers, sharersOf } from "./memory_users.ts";
@@ -28,7 +29,7 @@ import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
 import { now } from "./vhost_port/history.ts";
 import { setOptions } from "./set_port.ts";
-import { setStatic, unsetStatic } from "./policy.ts";
+import { applySwitchPolicy, setStatic, unsetStatic } from "./policy.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
 import type { PortRelations, ServedPort } from "./served_port.ts";
@@ -39,6 +40,7 @@ import { UplinkPort } from "./uplinks/port.ts";
 import {
   ControlError,
   type FdbStatus,
+  type GroupStatus,
   type LinkStatus,
   type ListenerStatus,
   type PortConfig,
@@ -123,7 +125,7 @@ export class Switch implements SwitchControl {
     const fdLimit = raiseFdLimit();
     const { thread, unsealed } = await startPlane(config, logger);
     const running = new Switch(config, logger, new Planes([thread], unsealed), fdLimit);
-    thread.commands.setUnknown({ toUplinks: config.unknown === "uplink" });
+    applySwitchPolicy(thread.commands, config);
     try {
       for (const { ports } of config.links) running.#links.add(ports, true);
       for (const port of config.ports) running.addPort(port);
@@ -249,12 +251,11 @@ export class Switch implements SwitchControl {
   }
 
   fdb(): FdbStatus[] {
-    return fdbRows(this.#planes.all.flatMap((plane) => {
-      const ports = [...this.#ports.values()].filter((port) => port.plane === plane);
-      const names = new Map(ports.map((port) => [port.number, port.config.name]));
-      const entries = plane.thread.fdb.entries();
-      return entries.map((entry) => ({ ...entry, port: names.get(entry.port) ?? null }));
-    }));
+    return fdbOf(this.#planes.all, [...this.#ports.values()]);
+  }
+
+  groups(): GroupStatus[] {
+    return groupRows([...this.#ports.values()]);
   }
 
   flushFdb(port: string | null): void {

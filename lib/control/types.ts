@@ -134,6 +134,8 @@ export interface SwitchConfig {
   readonly macHoldSeconds?: number;
   /** Where frames to addresses that nobody knows go: to all ports (default), or to uplinks alone. */
   readonly unknown?: "flood" | "uplink";
+  /** Whether frames to groups go to who is in them (`on`), and to nobody else (`strict`). */
+  readonly snooping?: "off" | "on" | "strict";
   /** Where metrics are served besides the control socket, or null. */
   readonly metrics?: MetricsAddress | null;
   /** Gives up system calls and files that it does not need. */
@@ -161,6 +163,8 @@ export type MirrorStatus = Of<typeof SWITCH_SCHEMAS.MIRROR_STATUS>;
 export type VringStatus = Of<typeof PORT_SCHEMAS.VRING_STATUS>;
 /** `fdb show`. */
 export type FdbStatus = Of<typeof SWITCH_SCHEMAS.FDB_STATUS>;
+/** `group list`. */
+export type GroupStatus = Of<typeof SWITCH_SCHEMAS.GROUP_STATUS>;
 /** `worker show`. */
 export type WorkerStatus = Of<typeof SWITCH_SCHEMAS.WORKER_STATUS>;
 /** `stats`: the switch as a whole. */

@@ -128,7 +128,7 @@ export const PORT_ROWS = [
   [
     "rxDroppedRouter",
     "frames",
-    "a router's words, an advertisement or a redirect, from a port with `guard=ra`",
+    "what only a router says: advertisements, redirects, queries; from a port with `guard=ra`",
   ],
   [
     "rxDroppedIp",

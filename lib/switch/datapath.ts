@@ -62,6 +62,7 @@ import { deliverListed } from "./deliver_listed.ts";
 import type { Fdb } from "./fdb.ts";
 import { guardBurst } from "./guard/guard.ts";
 import { listLinked } from "./link.ts";
+import type { Snooping } from "./multicast/snooping.ts";
 import { PortMoves } from "./moves.ts";
 import type { Lane } from "./ports/lane_port.ts";
 import { limitFrom } from "./policy/limits.ts";
@@ -119,6 +120,8 @@ export class Datapath {
   localCount = 0;
   /** Uplinks there are, in service or not. */
   uplinkCount = 0;
+  /** Frames to groups go to who is in them; null: to all. */
+  snooping: Snooping | null = null;
   /** Frames to addresses nobody knows go to uplinks alone, and from one nowhere. */
   unknownToUplinks = false;
   /** A port says something of VLANs: every frame is in one. See {@linkcode setVlans}. */

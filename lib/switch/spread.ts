@@ -9,6 +9,7 @@ import { BURST_FRAMES } from "../virtio/burst.ts";
 import { PORT } from "./counters.ts";
 import type { Datapath } from "./datapath.ts";
 import { FDB_FULL, FDB_IN_USE } from "./fdb.ts";
+import { aim, AIM_ALL, wants } from "./multicast/snooping.ts";
 import { dropForeign } from "./policy/foreign.ts";
 import { areIsolated, NOT_ISOLATED } from "./policy/isolation.ts";
 import { BROADCAST, MULTICAST, UNKNOWN } from "./policy/storm.ts";
@@ -73,7 +74,7 @@ export function spread(
   }
   if ((word0 & 1) !== 0) countGroup(path, port, word0, word1);
   if (port.storm !== null && isStorm(path, port, word0, word1)) return;
-  const copies = flood(path, port, frame, word0, port.isUplink, vid);
+  const copies = flood(path, port, frame, word0, word1, port.isUplink, vid);
   counters[base + (copies === 0 ? PORT.rxDroppedNoPort : PORT.rxFloodedFrames)]!++;
 }
 
@@ -103,21 +104,27 @@ function mayGet(path: Datapath, from: Port, port: number, vid: number): boolean 
   return (vid === 0 || to.vlans.has(vid)) && !areIsolated(from, to);
 }
 
-/** Lists a frame for all other ports, or no uplinks. @returns for how many */
+/** Lists a frame for all other ports that want it, or no uplinks. @returns for how many */
 function flood(
   path: Datapath,
   port: Port,
   frame: number,
   word0: number,
+  word1: number,
   localOnly: boolean,
   vid: number,
 ): number {
   const unknown = path.unknownToUplinks && (word0 & 1) === 0;
   const end = localOnly ? path.localCount : path.deliverableCount;
+  const { snooping, now } = path;
+  const aimed = snooping === null || (word0 & 1) === 0
+    ? AIM_ALL
+    : aim(path, snooping, port, frame, word0, word1, vid);
   let copies = 0;
   for (let i = unknown ? path.localCount : 0; i < end; i++) {
     const other = path.deliverable[i]!;
     if (other === port.index || !mayGet(path, port, other, vid)) continue;
+    if (aimed !== AIM_ALL && !wants(path.ports[other]!, aimed, word0, word1, vid, now)) continue;
     append(path, other, frame);
     copies++;
   }
@@ -144,8 +151,9 @@ function spreadRefused(
   else {
     if (group) countGroup(path, port, word0, word1);
     if (port.storm !== null && isStorm(path, port, word0, word1)) return;
-    if (flood(path, port, frame, word0, true, vid) > 0) counters[base + PORT.rxFloodedFrames]!++;
-    else if (path.uplinkCount > 0) counters[base + PORT.rxDroppedLimit]!++;
+    if (flood(path, port, frame, word0, word1, true, vid) > 0) {
+      counters[base + PORT.rxFloodedFrames]!++;
+    } else if (path.uplinkCount > 0) counters[base + PORT.rxDroppedLimit]!++;
     else counters[base + PORT.rxDroppedNoPort]!++;
   }
 }

@@ -12,6 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MEM_SLOTS_MAX, PORTS_MAX } from "../base/limits.ts";
 import { PORT_COUNTERS } from "../switch/counters.ts";
+import { GROUPS_MAX } from "../switch/multicast/port_groups.ts";
 import { LANE_KINDS } from "../switch/ports/lane_port.ts";
 import { LINK_WAITING, PORT_KINDS } from "../switch/ports/port.ts";
 import { ALL_OFFLOADS } from "../virtio/offloads.ts";
@@ -43,6 +44,7 @@ import {
   POSITION,
   RATE,
   REGION,
+  SECONDS,
   SIZE_BYTES,
   VLANS,
   VRING,
@@ -206,6 +208,13 @@ export const COMMANDS = {
   setIsolation: command({ port: PORT, group: COUNT }),
   /** Rates of what comes from a port and goes to it, null: none, as at first. */
   setRates: command({ port: PORT, from: maybe(record(RATE)), to: maybe(record(RATE)) }),
+  /** Frames to groups go to who is in them, or to all as at first; see Snooping. */
+  setSnooping: command({ on: flag, strict: flag }),
+  /** Groups that somebody behind a port is in, and a router as a group that is none. */
+  listGroups: command(
+    { port: PORT },
+    list(record({ macLo: WORD, macHi: WORD, seconds: SECONDS }), GROUPS_MAX),
+  ),
   /** What a port may not say; at first it may say anything. */
   setGuard: command({ port: PORT, ...GUARDS }),
   /** Of a locked port only static addresses are taken; at first none is. */

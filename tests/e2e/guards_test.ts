@@ -88,3 +88,54 @@ Deno.test("what a guarded guest may not say is heard by nobody, and operators he
   assert.match(stdout, /guard +dhcp, ra\naddresses +10.0.0.10, 2001:db8::a\n/);
   for (const code of codes) assert.match(stdout, new RegExp(code));
 });
+
+/** A datagram to 239.1.2.3, which is the `number`-th. */
+function toGroup(from: NetGuest, number: number): Uint8Array {
+  const body = udp(5000, 5001, [number >> 8, number & 0xff, ...new Uint8Array(30)]);
+  const message = ipv4(OWN, 17, body, { to: "239.1.2.3" });
+  return ethernet(0x0800, message, { to: "01:00:5e:01:02:03", from: from.options.mac });
+}
+
+/** A message of IGMP. */
+function igmp(from: NetGuest, to: readonly [mac: string, ip: string], body: number[]): Uint8Array {
+  const message = ipv4(OWN, 2, body, { to: to[1] });
+  return ethernet(0x0800, message, { to: to[0], from: from.options.mac });
+}
+
+Deno.test("frames to a group go to who is in it, as group list says", async () => {
+  await using bed = await Bed.make(new Array(4).fill("storm=off"), "--snooping", "on");
+  const guests = await Promise.all([1, 2, 3, 4].map((port) => bed.guest(port)));
+  const [sender, member, other, router] = guests as [NetGuest, NetGuest, NetGuest, NetGuest];
+  // They have a tenth of a second to answer.
+  const query = [0x11, 1, 0, 0, 0, 0, 0, 0];
+  await send(router, igmp(router, ["01:00:5e:00:00:01", "224.0.0.1"], query));
+  const report = [0x16, 0, 0, 0, 239, 1, 2, 3];
+  await send(member, igmp(member, ["01:00:5e:01:02:03", "239.1.2.3"], report));
+  const listed = async (): Promise<unknown[]> => {
+    const { stdout } = await vuswitch("group", "list", "-o", "json", "--ctl", bed.process.ctl);
+    const rows = JSON.parse(stdout) as { port: string; vlan: number; group: string | null }[];
+    return rows.map(({ port, vlan, group }) => [port, vlan, group]);
+  };
+  const wanted = JSON.stringify([["vm2", 0, "01:00:5e:01:02:03"], ["vm4", 0, null]]);
+  await until("both are known", async () => JSON.stringify(await listed()) === wanted);
+  let number = 0;
+  await until("the other one is left out", async () => {
+    const group = toGroup(sender, ++number);
+    const last = numberedFrame(BROADCAST, sender.options.mac, number, 100);
+    for (const frame of [group, last]) await send(sender, frame);
+    for (const guest of [member, router]) assert.deepEqual(await upTo(guest, last), [group, last]);
+    const got = await upTo(other, last);
+    if (got.length > 1) assert.deepEqual(got, [group, last]);
+    return got.length === 1;
+  });
+});
+
+/** Frames of the test that a guest got, up to one of them. */
+async function upTo(guest: NetGuest, last: Uint8Array): Promise<Uint8Array[]> {
+  const got: Uint8Array[] = [];
+  await until("the last one", () => {
+    got.push(...guest.receive().filter((frame) => isNumbered(frame) || frame.length === 74));
+    return got.some((frame) => frame.length === last.length);
+  });
+  return got;
+}

@@ -204,6 +204,7 @@ const CONTROL: SwitchControl = {
   listeners: () => [],
   links: () => [],
   fdb: () => [],
+  groups: () => [],
   port: known,
   portOrListener: known,
   limits: (port) => ({ name: known(port).name, limits: [] }),

@@ -37,6 +37,7 @@ import { SWITCH_SCHEMAS } from "../schema/switch.ts";
 import type {
   ControlError,
   FdbStatus,
+  GroupStatus,
   LinkStatus,
   ListenerStatus,
   PortConfig,
@@ -55,6 +56,7 @@ import { PCAPNG } from "./stream.ts";
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
 const {
   FDB_STATUS,
+  GROUP_STATUS,
   LINK_STATUS,
   LISTENER_STATUS,
   MIRROR_STATUS,
@@ -127,6 +129,7 @@ export const DOCUMENTS = {
   "fdb-flushed": record("fdb flush: what was forgotten", {
     flushed: maybe("all ports", portName("the port whose addresses were forgotten")),
   }),
+  "groups": list("group list; GET /v1/groups: who is in which group", GROUP_STATUS),
   "stats": SWITCH_STATUS,
   "port-stats": PORT_STATS,
   "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),
@@ -201,6 +204,8 @@ export interface SwitchControl {
   vrings(name: string): VringStatus[];
   /** Addresses by port, VLAN and address. */
   fdb(): FdbStatus[];
+  /** Groups by port, VLAN and address. */
+  groups(): GroupStatus[];
   /** Forgets what was learned of one port, or with null of all. */
   flushFdb(port: string | null): void;
   /** Makes an address static at a port. */
@@ -306,6 +311,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
         headers: { "content-type": PCAPNG, "cache-control": "no-store" },
       }),
   },
+  "GET groups": { answer: ({ control }) => control.groups() },
   "GET fdb": { answer: ({ control }) => control.fdb() },
   "POST fdb": {
     answer: async ({ control, request }) => control.addStatic(...await readStatic(request)),

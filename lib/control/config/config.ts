@@ -27,6 +27,7 @@ const SWITCH_KEYS = [
   "fdb_port_max",
   "mac_hold_seconds",
   "unknown",
+  "snooping",
   "sandbox",
   "unsealed_memory",
 ];
@@ -64,6 +65,8 @@ export interface ConfigInput {
   readonly unknown?: SwitchConfig["unknown"] | undefined;
   /** Where metrics are served besides. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Whether frames to groups go to who is in them. */
+  readonly snooping?: SwitchConfig["snooping"] | undefined;
   /** Gives up what it does not need. */
   readonly sandbox?: boolean | undefined;
   /** What becomes of memory files that can lose pages. */
@@ -116,6 +119,7 @@ export function mergeConfig(
     fdbPortEntriesMax: flags.fdbPortEntriesMax ?? file.fdbPortEntriesMax ?? 1024,
     macHoldSeconds: flags.macHoldSeconds ?? file.macHoldSeconds ?? 5,
     unknown: flags.unknown ?? file.unknown ?? "flood",
+    snooping: flags.snooping ?? file.snooping ?? "off",
     metrics: flags.metrics ?? file.metrics ?? null,
     sandbox: flags.sandbox ?? file.sandbox ?? false,
     unsealedMemory: flags.unsealedMemory ?? file.unsealedMemory ?? "guard",
@@ -216,6 +220,13 @@ function checkUnknown(value: unknown): SwitchConfig["unknown"] | undefined {
   throw invalid(`unknown "${value}" must be flood or uplink`);
 }
 
+/** Reads whether groups are snooped. @throws {ControlError} */
+function checkSnooping(value: unknown): SwitchConfig["snooping"] | undefined {
+  if (value === undefined || value === "off" || value === "on" || value === "strict") return value;
+  if (typeof value === "boolean") return value ? "on" : "off";
+  throw invalid(`snooping "${value}" must be off, on or strict`);
+}
+
 /** Reads what becomes of memory that can lose pages. @throws {ControlError} */
 function checkUnsealed(value: unknown): SwitchConfig["unsealedMemory"] | undefined {
   if (value === undefined || value === "guard" || value === "refuse" || value === "allow") {
@@ -268,6 +279,7 @@ export function readConfigObject(root: Table): ConfigInput {
     fdbPortEntriesMax: range("fdb_port_max", fdb.fdb_port_max, 1, FDB_ENTRIES_MAX),
     macHoldSeconds: range("mac_hold_seconds", fdb.mac_hold_seconds, 0, 3600),
     unknown: checkUnknown(fdb.unknown),
+    snooping: checkSnooping(fdb.snooping),
     metrics: metrics === undefined ? undefined : parseMetricsAddress("[control] metrics", metrics),
     sandbox: checkSandbox(fdb.sandbox),
     unsealedMemory: checkUnsealed(fdb.unsealed_memory),

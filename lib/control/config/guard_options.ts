@@ -13,7 +13,8 @@ import { ControlError, type PortConfig } from "../types.ts";
 /** Guards by their words, and what each drops, Markdown. */
 export const GUARD_WORD_ROWS = {
   dhcp: "what DHCP servers say, IPv4 and IPv6",
-  ra: "router advertisements and redirects, ICMPv6 and ICMP",
+  ra:
+    "what routers say: advertisements and redirects of ICMPv6 and ICMP, queries of IGMP and MLD, PIM",
 } as const;
 
 /** A word of {@linkcode GUARD_WORD_ROWS}. */

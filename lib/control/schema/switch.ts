@@ -89,6 +89,17 @@ const MIRROR_STATUS = named(
   }),
 );
 
+/** One of `group list`. */
+const GROUP_STATUS = named(
+  "group-status",
+  record("a group that somebody behind a port is in, or a router", {
+    port: portName("the port"),
+    vlan: whole("VLAN identifier; 0: there are no VLANs", 0, VID_MAX),
+    group: maybe("a router, which gets all groups", text("Ethernet address of the group", MAC)),
+    secondsLeft: whole("until it is forgotten, if nobody says it again"),
+  }),
+);
+
 /** One of `fdb show`. Keys as `bridge -j fdb` has them, where it has them. */
 const FDB_STATUS = named(
   "fdb-status",
@@ -200,6 +211,7 @@ const PORT_STATS = record("stats PORT: the counters of one port", {
 /** Schemas of the switch, its listeners, links and addresses, and of counters. */
 export const SWITCH_SCHEMAS = {
   FDB_STATUS,
+  GROUP_STATUS,
   LINK_STATUS,
   MIRROR_STATUS,
   LISTENER_STATUS,

@@ -5,7 +5,8 @@
  * only for ports that have one, once a burst (datapath.ts), before anything is learned or delivered.
  *
  * - `dhcp`: the words of a DHCP server, IPv4 and IPv6.
- * - `ra`: the words of a router: ICMPv6 router advertisements and redirects, and those of ICMP.
+ * - `ra`: the words of a router: ICMPv6 router advertisements and redirects, those of ICMP, and what
+ *   asks for members of groups or speaks to other routers of them: IGMP and MLD queries, PIM.
  * - addresses: IP sources, what ARP and neighbour discovery claim, are of a set. An address that is not
  *   given yet (0.0.0.0, ::) may ask for one and look for others that have it, of the set.
  *
@@ -37,6 +38,7 @@ import {
   PROTOCOL_ICMP,
   PROTOCOL_ICMPV6,
   PROTOCOL_IGMP,
+  PROTOCOL_PIM,
   PROTOCOL_UDP,
   TRANSPORT,
   TYPE,
@@ -83,6 +85,8 @@ const IPV4_SOURCE = 12;
 const IPV6_SOURCE = 8;
 const ICMP_REDIRECT = 5;
 const ICMP_ROUTER_ADVERTISEMENT = 9;
+const IGMP_QUERY = 0x11;
+const ICMPV6_MLD_QUERY = 130;
 const ICMPV6_MLD_REPORT = 131;
 const ICMPV6_MLD_DONE = 132;
 const ICMPV6_ROUTER_SOLICITATION = 133;
@@ -163,6 +167,10 @@ function judgeIpv4(guard: Guard, frame: number): number {
     const to = headersView.getUint16(base + transport + 2);
     if (guard.dhcp && (from === DHCP_SERVER || to === DHCP_CLIENT)) return GUARD_DHCP;
     asks = from === DHCP_CLIENT && to === DHCP_SERVER;
+  } else if (protocol === PROTOCOL_PIM && guard.ra) return GUARD_ROUTER;
+  else if (protocol === PROTOCOL_IGMP && guard.ra) {
+    if (!need(frame, transport + 1)) return GUARD_HIDDEN;
+    if (headersView.getUint8(base + transport) === IGMP_QUERY) return GUARD_ROUTER;
   } else if (protocol === PROTOCOL_ICMP && guard.ra) {
     if (!need(frame, transport + 1)) return GUARD_HIDDEN;
     const type = headersView.getUint8(base + transport);
@@ -190,9 +198,10 @@ function judgeIpv6(guard: Guard, frame: number): number {
   } else if (protocol === PROTOCOL_ICMPV6) {
     if (!need(frame, transport + 1)) return GUARD_HIDDEN;
     type = headersView.getUint8(base + transport);
-    const router = type === ICMPV6_ROUTER_ADVERTISEMENT || type === ICMPV6_REDIRECT;
+    const router = type === ICMPV6_ROUTER_ADVERTISEMENT || type === ICMPV6_REDIRECT ||
+      type === ICMPV6_MLD_QUERY;
     if (guard.ra && router) return GUARD_ROUTER;
-  }
+  } else if (protocol === PROTOCOL_PIM && guard.ra) return GUARD_ROUTER;
   return guard.addresses === null ? PASSES : judgeIpv6Addresses(guard.addresses, frame, type);
 }
 

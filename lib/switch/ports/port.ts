@@ -28,6 +28,7 @@
 import { FRAME_BYTES_MAX } from "../../virtio/burst.ts";
 import type { PortTap } from "../capture/capture.ts";
 import type { Datapath } from "../datapath.ts";
+import type { PortGroups } from "../multicast/port_groups.ts";
 import type { Guard } from "../guard/guard.ts";
 import type { FairShare } from "../policy/fair_share.ts";
 import { NOT_ISOLATED } from "../policy/isolation.ts";
@@ -154,6 +155,8 @@ export abstract class Port {
   ownShare: FairShare | null = null;
   /** Limits what it sends to many; null: nothing does. */
   storm: Storm | null = null;
+  /** Groups that somebody behind it is in; null: nobody said so. */
+  groups: PortGroups | null = null;
   /** What its frames may not say; null: nothing is looked at. */
   guard: Guard | null = null;
   /** VLANs that it is in; they say nothing while nobody has any (Datapath.hasVlans). */

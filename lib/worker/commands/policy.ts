@@ -8,6 +8,7 @@ import type { Datapath } from "../../switch/datapath.ts";
 import { AddressSet } from "../../switch/guard/addresses.ts";
 import { SharedRate } from "../../switch/policy/limits.ts";
 import { Rate } from "../../switch/policy/rate.ts";
+import { Snooping } from "../../switch/multicast/snooping.ts";
 import { Storm } from "../../switch/policy/storm.ts";
 import type { Handlers } from "../wire.ts";
 import type { Place } from "./place.ts";
@@ -23,6 +24,8 @@ export function policyCommands(place: Place): Pick<
   | "setStorm"
   | "setAddressesMax"
   | "setGuard"
+  | "setSnooping"
+  | "listGroups"
 > {
   const { fdb } = place.path;
   return {
@@ -44,6 +47,18 @@ export function policyCommands(place: Place): Pick<
       const one = place.port(port);
       one.rateFrom = from && new Rate(from.bits, from.frames, from.burstMs);
       one.rateTo = to && new SharedRate(new Rate(to.bits, to.frames, to.burstMs));
+    },
+    setSnooping: ({ on, strict }) => {
+      place.path.snooping = on ? new Snooping(strict, Math.floor(Math.random() * 2 ** 32)) : null;
+    },
+    listGroups: ({ port }) => {
+      const { now } = place.path;
+      const entries = place.port(port).groups?.entries(now) ?? [];
+      return entries.map(({ low, high, until }) => ({
+        macLo: low,
+        macHi: high,
+        seconds: until - now,
+      }));
     },
     setGuard: ({ port, dhcp, ra, addresses }) => {
       place.port(port).guard = dhcp || ra || addresses !== null

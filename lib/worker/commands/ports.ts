@@ -74,7 +74,10 @@ export function portCommands(place: Place): Pick<
     setUnknown: ({ toUplinks }) => {
       path.unknownToUplinks = toUplinks;
     },
-    flushPort: ({ port }) => path.fdb.flushPort(port),
+    flushPort: ({ port }) => {
+      path.fdb.flushPort(port);
+      place.port(port).groups = null;
+    },
     flushFdb: () => path.fdb.flush(),
   };
 }

@@ -57,6 +57,7 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
       ...{ name: "m", from: ["a"], to: "b" },
     }],
     ["DELETE /v1/mirrors/m", 204, ["remove", "m"]],
+    ["GET /v1/groups", 200, ["groups"]],
     ["GET /v1/fdb", 200, ["fdb"]],
     ["POST /v1/fdb", 201, ["addStatic", "52:54:00:00:00:0a", "vm1"], {
       ...{ mac: "52-54-00-00-00-0A", port: "vm1" },

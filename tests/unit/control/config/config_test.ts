@@ -69,6 +69,7 @@ fdb_entries_max = 100
 fdb_port_max = 10
 mac_hold_seconds = 7
 unknown = "uplink"
+snooping = "strict"
 sandbox = true
 unsealed_memory = "refuse"
 [sockets]
@@ -113,6 +114,7 @@ offer = ["ring-reset"]
     fdbPortEntriesMax: 10,
     macHoldSeconds: 7,
     unknown: "uplink",
+    snooping: "strict",
     sandbox: true,
     unsealedMemory: "refuse",
   });
