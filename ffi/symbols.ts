@@ -202,6 +202,8 @@ export const SYMBOLS = {
   },
   // int clock_gettime(clockid_t clock, struct timespec *now)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // int nanosleep(const struct timespec *duration, struct timespec *rem)
+  nanosleep: { parameters: ["buffer", "usize"], result: "i32" },
   // long syscall(long number, ...), for calls that older C libraries have no name for
   syscall: { parameters: ["i64", "i64", "i64"], result: "i64" },
   // long sysconf(int name)

@@ -55,6 +55,15 @@ export function threadRanMs(): number {
   return 1000 * (timespec[0] as number) + (timespec[2] as number) / 1e6;
 }
 
+/** Words of it; seconds are zero. */
+const pause = new Uint32Array(SIZEOF_TIMESPEC / 4);
+
+/** Has the calling thread stand still. @param us below a million; a signal ends it earlier */
+export function rest(us: number): void {
+  pause[2] = 1000 * us;
+  libc.nanosleep(pause, 0n);
+}
+
 /** Words of it; all numbers are small enough for their lower halves. */
 const usage = new Uint32Array(SIZEOF_RUSAGE / 4);
 

@@ -20,6 +20,7 @@ import {
   processorsOnline,
   readThreadUse,
   ReadyTime,
+  rest,
   RunningThreads,
   send,
   setThreadCpus,
@@ -48,19 +49,13 @@ import { Crowding } from "./crowding.ts";
 import { newsOfPorts } from "./flap_news.ts";
 import { InBandCalls } from "./in_band_calls.ts";
 import { LostPages } from "./lost_pages.ts";
-import { type DataPlaneStart, type Idle, Mailbox, type StartFailure } from "./mailbox.ts";
+import { type DataPlaneStart, Mailbox, type StartFailure } from "./mailbox.ts";
 import { Rota, SOURCES_FEW } from "./rota.ts";
+import { EMPTY_ROUNDS_MIN, IdlePolicy, NAP, NAP_US, SLEEP } from "./idle_policy.ts";
 import { IN_BAND } from "./wire.ts";
 import { TimeWatch } from "./time_watch.ts";
 import { WorkMeter } from "./work_meter.ts";
 
-/**
- * Without frames for this long, `adaptive` goes to sleep, ms; at once where others want the processor.
- * A kick costs the guest about 2 us.
- */
-const SPIN_MS = 0.1;
-/** Empty rounds before it does, 90 ns each. */
-const EMPTY_ROUNDS_MIN = 64;
 /**
  * Between two looks at a source that is dear to look at and was empty, ms: 1 % of a busy thread's time;
  * and rounds at most.
@@ -86,7 +81,7 @@ class DataPlaneLoop {
   readonly #path: Datapath;
   readonly #commands: Commands;
   readonly #epoll = new Epoll(256);
-  readonly #idle: Idle;
+  readonly #idle: IdlePolicy;
   readonly #broken: Int32Array;
   readonly #events: EventWriter;
   readonly #eventFd: number;
@@ -96,7 +91,6 @@ class DataPlaneLoop {
   readonly #inBandCalls: InBandCalls;
   readonly #meter: WorkMeter;
   readonly #watch: TimeWatch;
-  readonly #crowding: Crowding;
   readonly #collections: CollectionCounter;
   readonly #rota = new Rota();
   readonly #lostPages: LostPages;
@@ -107,7 +101,6 @@ class DataPlaneLoop {
 
   constructor(start: DataPlaneStart) {
     this.#mailbox = new Mailbox(start.mailbox);
-    this.#idle = start.idle;
     this.#broken = new Int32Array(start.broken);
     this.#eventFd = start.eventFd;
     this.#events = new EventWriter(start.events, () => signalEventFd(start.eventFd));
@@ -138,10 +131,11 @@ class DataPlaneLoop {
     this.#watch = new TimeWatch(clocks, this.#events);
     this.#path.watch = this.#watch;
     const threads = new RunningThreads();
-    this.#crowding = new Crowding(processorsOnline(), {
+    const crowding = new Crowding(processorsOnline(), {
       readyMs: () => ready.readMs(),
       running: () => threads.read(),
     });
+    this.#idle = new IdlePolicy(start.idle, crowding);
     this.#commands = new Commands(this.#path, {
       watchKick: (port, vring, fd) =>
         // Edge-triggered: the counter is never read, and every kick still wakes.
@@ -163,9 +157,8 @@ class DataPlaneLoop {
   run(): void {
     let emptyRounds = 0;
     let rounds = 0;
-    let busyUntil = 0;
     let turn = 0;
-    const meter = this.#meter;
+    const [meter, idle] = [this.#meter, this.#idle];
     while (this.#running) {
       if (this.#mailbox.waiting) this.#obey();
       turn = (turn + 1) | 0;
@@ -178,23 +171,17 @@ class DataPlaneLoop {
       rounds++;
       if (frames > 0 || this.#path.announcer.waiting) emptyRounds = 0;
       else emptyRounds++;
-      if (!meter.round(frames) && this.#idle !== "sleep") continue;
+      if (!meter.round(frames) && !idle.isHasty) continue;
       const now = meter.look();
       this.#watchClosely(now);
       this.#tick(now);
       this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
-      if (emptyRounds < rounds) busyUntil = now + this.#spinMs(now);
-      else if (this.#idle === "sleep" || (this.#idle === "adaptive" && now > busyUntil)) {
-        if (emptyRounds >= EMPTY_ROUNDS_MIN || this.#idle === "sleep") this.#sleep();
-      }
+      const next = idle.decide(now, emptyRounds < rounds, emptyRounds);
+      if (next === SLEEP) this.#sleep();
+      else if (next === NAP) this.#nap();
       rounds = 0;
     }
     this.#epoll.close();
-  }
-
-  /** How long to look on without frames. */
-  #spinMs(now: number): number {
-    return this.#idle === "adaptive" && this.#crowding.isCrowded(now) ? 0 : SPIN_MS;
   }
 
   /** One round: looks at each source, or where there are many at those whose turn it is. */
@@ -239,6 +226,14 @@ class DataPlaneLoop {
     this.#path.fdb.sweep(seconds, SWEEP_SLOTS);
     for (const port of this.#path.ports) port?.tick(this.#path);
     this.#collections.tick(seconds);
+  }
+
+  /** Stands still for a moment, without asking for kicks. */
+  #nap(): void {
+    this.#meter.fallAsleep();
+    this.#path.counters[WORKER_BASE + WORKER.sleeps]!++;
+    rest(NAP_US);
+    this.#meter.wakeUp();
   }
 
   /** Sleeps until a driver kicks or the control thread wakes us. No wake-up is lost: kicks are

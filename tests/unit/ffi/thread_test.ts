@@ -6,6 +6,7 @@ import {
   processorsOnline,
   raiseFdLimit,
   ReadyTime,
+  rest,
   RunningThreads,
   setThreadCpus,
   setThreadName,
@@ -69,6 +70,13 @@ Deno.test("a thread's own time goes on while it runs, and stands while it does n
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   assert(performance.now() - since >= 199);
   assert(threadRanMs() - rested < 150);
+});
+
+Deno.test("a thread that rests does not run meanwhile", () => {
+  const [ran, before] = [threadRanMs(), performance.now()];
+  for (let i = 0; i < 100; i++) rest(1000);
+  assert(performance.now() - before >= 99);
+  assert(threadRanMs() - ran < 50);
 });
 
 Deno.test("time in which others have the processor is told, and not time asleep", async () => {
