@@ -28,6 +28,7 @@ async function start(ports: number, vhost: "on" | "off"): Promise<Rival> {
   }
   return {
     ...{ sockets: [], nics, pids: [] },
+    taps: { names: nics.map((_, i) => `tap${i}`), within: bridge.within },
     clearWork: async (): Promise<void> => {},
     readWork: () => Promise.resolve(UNTOLD),
     [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose](),

@@ -154,9 +154,19 @@ export const ovs: RivalKind = {
   start: (settings) => start(settings, false, []),
 };
 
+/** Where guests need the processors too, its poll-mode thread sleeps when there is little to do. */
+const SLEEPY = "other_config:pmd-maxsleep=200";
+
+/** OVS-DPDK for guests that share its processors. */
+export const ovsSleepy: RivalKind = {
+  name: "OVS-DPDK",
+  missing: MISSING,
+  start: (settings) => start(settings, false, [SLEEPY]),
+};
+
 /**
  * OVS-DPDK for Linux guests that cut nothing themselves: only ports at which the guest listens offer
- * that. Its poll-mode thread sleeps when there is little to do: guests need the processors.
+ * that.
  */
 export const ovsTso: RivalKind = {
   name: "OVS-DPDK (userspace TSO)",
@@ -164,6 +174,6 @@ export const ovsTso: RivalKind = {
   start: (settings) =>
     start(settings, true, [
       "other_config:userspace-tso-enable=true",
-      "other_config:pmd-maxsleep=200",
+      SLEEPY,
     ]),
 };

@@ -44,6 +44,8 @@ export interface Rival extends AsyncDisposable {
   readonly ownPorts?: OwnPorts;
   /** For Linux guests, one a port; where there are none, they connect to the sockets. */
   readonly nics?: readonly GuestNic[];
+  /** For guests that open TAP devices themselves, one a port, and the words before their command. */
+  readonly taps?: { readonly names: readonly string[]; readonly within: readonly string[] };
   /** Its processes; one of them has the data plane's thread. */
   readonly pids: readonly number[];
   /** Counts from now on in how much of its time it had frames. */

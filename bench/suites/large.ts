@@ -7,8 +7,9 @@
 import { driveGuestTcp, GUEST_PACKAGES_MISSING } from "../load/guest_tcp.ts";
 import { driveLean, type LeanWish } from "../load/lean_load.ts";
 import { tapBareWrites, tapThroughSwitch } from "../load/tap_load.ts";
+import { driveUmlTcp, UML_PACKAGES_MISSING } from "../load/uml_tcp.ts";
 import { guestBridge, guestBridgeVhost } from "../rivals/guest_bridge.ts";
-import { ovsTso } from "../rivals/ovs.ts";
+import { ovsSleepy, ovsTso } from "../rivals/ovs.ts";
 import type { RivalKind } from "../rivals/rival.ts";
 import { vuswitchAdaptive, vuswitchWith } from "../rivals/vuswitch.ts";
 import { type Cell, type Contender, type Suite, withRival } from "../suite.ts";
@@ -49,6 +50,40 @@ const LINUX: Cell = {
   ].map(linuxGuests),
   memoryMib: RIVAL_MIB,
   overheadSeconds: 15,
+};
+
+/** virtio_uml wants neither announcements nor several queue pairs: it has no control queue. */
+const UML_PORT = ",announce=off,queues=1";
+const UML = vuswitchWith("vuswitch", { port: UML_PORT });
+const UML_WITHOUT = vuswitchWith("vuswitch, offload=off", { port: `${UML_PORT},offload=off` });
+
+function umlGuests(kind: RivalKind): Contender {
+  return {
+    name: kind.name,
+    missing: [...kind.missing, ...UML_PACKAGES_MISSING],
+    run: (bench, folder) =>
+      withRival(
+        kind,
+        { ...SETTINGS, folder },
+        bench,
+        (rival) => driveUmlTcp(rival, bench, folder),
+      ),
+  };
+}
+
+/** Offloads in OVS are for ports at which the guest listens, which these guests cannot. */
+const USER_MODE: Cell = {
+  suite: "large",
+  cell: "TCP of two User-Mode Linux guests",
+  metric: "what iperf3 receives, one connection",
+  unit: "Mbit/s",
+  better: "more",
+  x: null,
+  subject: UML.name,
+  goal: { times: UML_WITHOUT.name, value: TIMES_WITHOUT },
+  contenders: [UML, UML_WITHOUT, ovsSleepy, guestBridge].map(umlGuests),
+  memoryMib: RIVAL_MIB,
+  overheadSeconds: 10,
 };
 
 function leanGuests(name: string, receiver: LeanWish["receiver"] & string): Contender {
@@ -97,5 +132,5 @@ const TO_TAP: Cell = {
 export const large: Suite = {
   name: "large",
   about: "TCP of Linux guests, 64 KiB frames whole and cut, to guests and a TAP device",
-  cells: (quick) => quick ? [TO_TAP] : [LINUX, WHOLE_OR_CUT, TO_TAP],
+  cells: (quick) => quick ? [TO_TAP] : [LINUX, USER_MODE, WHOLE_OR_CUT, TO_TAP],
 };

@@ -103,7 +103,7 @@ export function missingQemuPackages(): string[] {
 }
 
 /** Modules with what they depend on, in the order they must be loaded. */
-function moduleFiles(root: string): string[] {
+function moduleFiles(root: string, names: readonly string[]): string[] {
   const depends = new Map<string, string[]>();
   for (const line of Deno.readTextFileSync(`${root}/modules.dep`).split("\n")) {
     const [file = "", rest = ""] = line.split(":");
@@ -114,7 +114,7 @@ function moduleFiles(root: string): string[] {
     for (const other of depends.get(file) ?? []) add(other);
     if (!ordered.includes(file)) ordered.push(file);
   };
-  for (const name of MODULES) {
+  for (const name of names) {
     const file = [...depends.keys()].find((path) => path.endsWith(`/${name}.ko`));
     if (!file) throw new Error(`Cannot build a guest: ${root} has no ${name}.ko`);
     add(file);
@@ -138,15 +138,21 @@ function programFiles(program: string): CpioEntry[] {
   ];
 }
 
-/**
- * Writes the guest's initramfs into `folder`. `programs` are paths of this machine's programs that
- * the guest shall have besides busybox. @throws if a package is missing
- */
-export function buildGuestImage(folder: string, programs: readonly string[] = []): GuestImage {
-  const kernel = newestKernel();
-  if (kernel === null) throw new Error("Cannot build a guest: install linux-image-cloud-amd64");
-  const root = `/lib/modules/${kernel.replace("vmlinuz-", "")}`;
-  const modules = moduleFiles(root);
+/** What is in an initramfs besides busybox. */
+export interface Initrd {
+  /** What runs first: a script of busybox. */
+  readonly init: string;
+  /** Folder of the kernel's modules on this machine. */
+  readonly root: string;
+  /** Those that `/modules/order` names, with what they depend on. */
+  readonly modules: readonly string[];
+  /** Paths of this machine's programs that the guest shall have. */
+  readonly programs: readonly string[];
+}
+
+/** Writes an initramfs into `folder`. @returns its path @throws if a module is missing */
+export function writeInitrd(folder: string, { init, root, modules, programs }: Initrd): string {
+  const files = moduleFiles(root, modules);
   const base = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   const entries: CpioEntry[] = [
@@ -155,9 +161,9 @@ export function buildGuestImage(folder: string, programs: readonly string[] = []
     { name: "modules", mode: DIRECTORY, data: text("") },
     { name: "bin/busybox", mode: EXECUTABLE, data: Deno.readFileSync(BUSYBOX) },
     { name: "bin/lease", mode: EXECUTABLE, data: text(LEASE) },
-    { name: "init", mode: EXECUTABLE, data: text(INIT) },
-    { name: "modules/order", mode: REGULAR, data: text(modules.map(base).join("\n")) },
-    ...modules.map((path) => ({
+    { name: "init", mode: EXECUTABLE, data: text(init) },
+    { name: "modules/order", mode: REGULAR, data: text(files.map(base).join("\n")) },
+    ...files.map((path) => ({
       name: `modules/${base(path)}`,
       mode: REGULAR,
       data: Deno.readFileSync(`${root}/${path}`),
@@ -165,6 +171,18 @@ export function buildGuestImage(folder: string, programs: readonly string[] = []
   ];
   const initrd = `${folder}/initrd`;
   Deno.writeFileSync(initrd, writeCpio(entries));
+  return initrd;
+}
+
+/**
+ * Writes the guest's initramfs into `folder`. `programs` are paths of this machine's programs that
+ * the guest shall have besides busybox. @throws if a package is missing
+ */
+export function buildGuestImage(folder: string, programs: readonly string[] = []): GuestImage {
+  const kernel = newestKernel();
+  if (kernel === null) throw new Error("Cannot build a guest: install linux-image-cloud-amd64");
+  const root = `/lib/modules/${kernel.replace("vmlinuz-", "")}`;
+  const initrd = writeInitrd(folder, { init: INIT, root, modules: MODULES, programs });
   return { kernel: `/boot/${kernel}`, initrd };
 }
 
