@@ -66,38 +66,37 @@ function buildImage(folder: string): string {
   });
 }
 
-/** A guest, and what it prints. */
+/** A guest. It is several processes, a group of their own. */
 class UmlGuest implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
-  readonly #text: Promise<string>;
+  readonly #log: string;
 
-  /** Starts it. @param within words before the command */
-  constructor(within: readonly string[], words: readonly string[]) {
-    const [program = "", ...args] = [...within, KERNEL, ...words];
+  /** Starts it. @param within words before the command @param log file for what it prints */
+  constructor(within: readonly string[], words: readonly string[], log: string) {
+    const [program = "", ...args] = [
+      ...[...within, "setsid", "sh", "-c", 'exec "$@" > "$0" 2>&1', log],
+      ...[KERNEL, ...words],
+    ];
+    this.#log = log;
     this.#process = new Deno.Command(program, {
       args,
-      ...{ stdin: "null", stdout: "piped", stderr: "null" },
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
     }).spawn();
-    this.#text = new Response(this.#process.stdout).text();
   }
 
   /** What it printed until it ended. */
-  text(): Promise<string> {
-    return this.#text;
+  async text(): Promise<string> {
+    await this.#process.status;
+    return Deno.readTextFileSync(this.#log);
   }
 
   kill(): void {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-    }
+    new Deno.Command("kill", { args: ["-KILL", "--", `-${this.#process.pid}`] }).outputSync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill();
     await this.#process.status;
-    await this.#text;
   }
 }
 
@@ -116,7 +115,7 @@ export async function driveUmlTcp(rival: Rival, bench: Bench, folder: string): P
     new UmlGuest(rival.taps?.within ?? [], [
       ...["mem=192M", `initrd=${initrd}`, "con0=null,fd:1", "con=null", `uml_dir=${folder}/uml`],
       ...[`umid=g${i}`, `vu_address=${ADDRESSES[i]}`, ...nicWords(rival, i), ...words],
-    ]);
+    ], `${folder}/g${i}.log`);
   await using server = start(0, []);
   await using client = start(1, [`vu_peer=${ADDRESSES[0]}`, `vu_seconds=${seconds}`]);
   const meter = new CoreMeter(cpus.switch, rival.pids);
