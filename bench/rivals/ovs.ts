@@ -154,19 +154,9 @@ export const ovs: RivalKind = {
   start: (settings) => start(settings, false, []),
 };
 
-/** Where guests need the processors too, its poll-mode thread sleeps when there is little to do. */
-const SLEEPY = "other_config:pmd-maxsleep=200";
-
-/** OVS-DPDK for guests that share its processors. */
-export const ovsSleepy: RivalKind = {
-  name: "OVS-DPDK",
-  missing: MISSING,
-  start: (settings) => start(settings, false, [SLEEPY]),
-};
-
 /**
  * OVS-DPDK for Linux guests that cut nothing themselves: only ports at which the guest listens offer
- * that.
+ * that. Its poll-mode thread sleeps when there is little to do: guests need the processors.
  */
 export const ovsTso: RivalKind = {
   name: "OVS-DPDK (userspace TSO)",
@@ -174,6 +164,6 @@ export const ovsTso: RivalKind = {
   start: (settings) =>
     start(settings, true, [
       "other_config:userspace-tso-enable=true",
-      SLEEPY,
+      "other_config:pmd-maxsleep=200",
     ]),
 };
