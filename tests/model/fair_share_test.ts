@@ -23,20 +23,23 @@ import {
 import { makeDatapath } from "../harness/datapath.ts";
 
 const RECEIVER = 0;
-/** Frames of 60 bytes. */
+/** Of a frame, if nothing else is said. */
 const BYTES = 60;
 
 /** A port with a ring that its guest drains when it is told to. */
 class Ring extends NullPort {
   readonly size: number;
+  /** Buffers that a frame takes. */
+  readonly #each: number;
   held = 0;
   /** Frames that arrived, by their sender's port. */
   readonly got: number[] = [];
   sender = 0;
 
-  constructor(index: number, size: number) {
+  constructor(index: number, size: number, frameBytes: number) {
     super(index, portBase(index, 2));
     this.size = size;
+    this.#each = 1 + Math.floor(frameBytes / 2048);
   }
 
   room(most: number): number {
@@ -44,8 +47,8 @@ class Ring extends NullPort {
   }
 
   override deliver(path: Datapath, _: Uint16Array, __: number, count: number): void {
-    const taken = Math.min(count, this.size - this.held);
-    this.held += taken;
+    const taken = Math.min(count, Math.floor((this.size - this.held) / this.#each));
+    this.held += taken * this.#each;
     this.got[this.sender] = (this.got[this.sender] ?? 0) + taken;
     path.counters[this.counterBase + PORT.txDroppedNoBuffer]! += count - taken;
   }
@@ -59,10 +62,12 @@ class Ring extends NullPort {
 class Contest {
   readonly ring: Ring;
   readonly #path: Datapath;
+  readonly #bytes: number;
   readonly sent: number[];
 
-  constructor(senders: number, size: number) {
-    this.ring = new Ring(RECEIVER, size);
+  constructor(senders: number, size: number, bytes: number = BYTES) {
+    this.#bytes = bytes;
+    this.ring = new Ring(RECEIVER, size, bytes);
     const others = Array.from(
       { length: senders },
       (_, i) => new NullPort(i + 1, portBase(i + 1, 2)),
@@ -81,7 +86,7 @@ class Contest {
       for (let word = 0; word < HEAD_WORDS; word++) frameHead[at + word] = frameHead[word]!;
       frameHead[at] = 0x52;
       frameHead[at + 1] = word1;
-      frameBytes[frame] = BYTES;
+      frameBytes[frame] = this.#bytes;
       frameSegment[frame] = frameSegmentEnd[frame] = frameSegment[0]!;
     }
     this.ring.sender = sender;
@@ -136,6 +141,45 @@ Deno.test("flooders share a ring evenly, whoever is visited first", () => {
         assert(got > 0.5 * even && got < 2 * even, `${flooder} of ${flooders}: ${got} of ${even}`);
       }
     }
+  }
+});
+
+Deno.test("of a ring with fewer buffers than senders each has a frame in turn", () => {
+  const slow = [[1, 1], [1, 4], [1, 100], [8, 1]] as const;
+  for (const [size, flooders] of [[1, 8], [4, 9], [32, 70]] as const) {
+    for (const [drain, every] of slow) {
+      for (const burst of size > 4 ? [1] : [1, 16]) {
+        const contest = new Contest(flooders, size);
+        const rounds = 500 + 8 * flooders * every;
+        for (let round = 0; round < rounds; round++) {
+          clock.ms += 0.01;
+          for (let flooder = 1; flooder <= flooders; flooder++) contest.send(flooder, burst);
+          if (round % every === 0) contest.ring.drain(drain);
+        }
+        const name = `size ${size}, ${drain} in ${every}, bursts of ${burst}`;
+        const got = Array.from({ length: flooders }, (_, i) => contest.got(i + 1));
+        const total = got.reduce((sum, each) => sum + each, 0);
+        const most = Math.floor(rounds / every) * Math.min(drain, size);
+        assert(total >= 0.6 * most, `${name}: ${total} of ${most}`);
+        assert(Math.min(...got) >= 0.4 * total / flooders, `${name}: ${got}`);
+      }
+    }
+  }
+});
+
+Deno.test("large frames for which no sender's part has room pass one by one", () => {
+  for (const size of [40, 64, 256]) {
+    const flooders = 12;
+    const contest = new Contest(flooders, size, 65_000);
+    for (let round = 0; round < 6_000; round++) {
+      clock.ms += 0.01;
+      for (let flooder = 1; flooder <= flooders; flooder++) contest.send(flooder, 4);
+      contest.ring.drain(8);
+    }
+    const got = Array.from({ length: flooders }, (_, i) => contest.got(i + 1));
+    const total = got.reduce((sum, each) => sum + each, 0);
+    assert(total >= 0.5 * 6_000 * 8 / 32, `size ${size}: ${total}`);
+    assert(Math.min(...got) >= 0.4 * total / flooders, `size ${size}: ${got}`);
   }
 });
 
