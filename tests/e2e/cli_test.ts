@@ -126,7 +126,7 @@ Deno.test("run: ready line, mode, add, del, TERM", async () => {
   const list = await vuswitch("port", "list", "--ctl", bed.process.ctl);
   assert.match(
     list.stdout,
-    /^NAME +LINK .* RING +RX \(from guest\) +TX \(to guest\) +DROPS +PEER +SOCKET\nvm1 +wait/,
+    /^NAME +LINK .* RING +VLAN +RX \(from guest\) +TX \(to guest\) +DROPS +PEER +SOCKET\nvm1 +wait/,
   );
   assert.equal((await vuswitch("port", "del", "vm3", "--ctl", bed.process.ctl)).code, 0);
   assert.throws(() => Deno.statSync(bed.file("3.sock")), Deno.errors.NotFound);
