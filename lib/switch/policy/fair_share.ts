@@ -10,7 +10,8 @@
  * - A sender is heavy if it had 1 / (n + 1) of the frames of late or more, n being the senders there
  *   are. So those that share a ring evenly are all heavy, and one alone is.
  * - A heavy one takes its n-th part of the room there is, less a part of the most room that there was
- *   of late: a quarter, or a sixteenth where all senders are heavy. What is beyond that is dropped (`txDroppedShare`).
+ *   of late: a quarter, or a sixteenth where all senders are heavy. What is beyond that is dropped
+ *   (`txDroppedShare`).
  * - Any other one takes what it finds.
  * - Where that part is less than a frame, as of a ring with fewer buffers than senders, or of large
  *   frames, heavy ones take a frame each in turn.
@@ -61,7 +62,7 @@ export class FairShare {
   readonly #turn = new Float64Array(PORTS_MAX);
   #senders = 0;
   #roomMost = 0;
-  /** When each of these was last, ms: numbers in fields of their own would be garbage each time. */
+  /** See above: numbers in fields of their own would be garbage each time. */
   readonly #at = Float64Array.of(clock.ms, clock.ms, -LIGHT_MS, 0, 0, PORTS_MAX);
 
   /** Nobody had anything yet. */
