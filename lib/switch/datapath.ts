@@ -180,6 +180,8 @@ export class Datapath {
       if (port === null) continue;
       if (port.isUplink) this.uplinkCount++;
       port.refresh();
+      // Whoever comes next has buffers of its own.
+      if (port.receivers.length === 0) port.fairShare = null;
       port.isMirror = this.mirrorTargets.includes(port.index);
       if (port.isMirror) this.hasTaps = true;
       if (port.tap !== null) {

@@ -94,6 +94,14 @@ class Contest {
     forward(this.#path, this.#path.ports[sender]!, frames);
   }
 
+  /** The receiver's guest goes, and another one comes. */
+  changeGuest(): void {
+    for (const isUp of [false, true]) {
+      this.ring.adminUp = isUp;
+      this.#path.refresh();
+    }
+  }
+
   got(sender: number): number {
     return this.ring.got[sender] ?? 0;
   }
@@ -181,6 +189,31 @@ Deno.test("large frames for which no sender's part has room pass one by one", ()
     assert(total >= 0.5 * 6_000 * 8 / 32, `size ${size}: ${total}`);
     assert(Math.min(...got) >= 0.4 * total / flooders, `size ${size}: ${got}`);
   }
+});
+
+Deno.test("what a ring had is forgotten after a pause, and with its guest", () => {
+  const full = (): Contest => {
+    const contest = new Contest(2, 256);
+    for (let round = 0; round < 100; round++) {
+      clock.ms += 0.01;
+      contest.send(1, BURST_FRAMES);
+      if (round === 50) contest.ring.drain(256);
+    }
+    return contest;
+  };
+  // Room for 8, a part of the 256 that there were.
+  const paused = full();
+  clock.ms += 500;
+  const before = paused.got(1);
+  paused.ring.held = 256 - 8;
+  paused.send(1, 1);
+  assert.equal(paused.got(1), before + 1);
+  const other = full();
+  const had = other.got(1);
+  other.changeGuest();
+  other.ring.held = 256 - 8;
+  other.send(1, 1);
+  assert.equal(other.got(1), had + 1);
 });
 
 Deno.test("a sender alone gets all that there is, also of a guest that has few buffers from now on", () => {

@@ -67,9 +67,9 @@ function median(values: readonly number[]): number {
 /** All ports as they stand, without counters of nothing, for who looks into a fault. */
 async function state(siege: Siege): Promise<string> {
   try {
-    const list = await callSwitch(siege.process.ctl, "GET", "/v1/ports") as { ports: PortStatus[] };
+    const ports = await callSwitch(siege.process.ctl, "GET", "/v1/ports") as PortStatus[];
     const rings = [await siege.vring(0), await siege.vring(1)].filter((ring) => ring !== undefined);
-    const lines = [...list.ports, ...rings].map((each) =>
+    const lines = [...ports, ...rings].map((each) =>
       JSON.stringify(each, (_, value) => value === 0 || value === null ? undefined : value)
     );
     return lines.join("\n");

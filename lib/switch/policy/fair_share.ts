@@ -27,6 +27,8 @@ import { clock } from "./clock.ts";
 
 const CALM_MS = 1000;
 const HALVE_MS = 10;
+/** Without a frame for so long there is nothing of late, ms. */
+const FORGET_MS = 100;
 /** A buffer does not wait longer for whose turn it is, ms. */
 const TURN_MS = 1;
 /** Part of the room that is left to others, while there are any: a quarter; and if not, a sixteenth. */
@@ -138,6 +140,10 @@ export class FairShare {
   }
 
   #halve(): void {
+    if (clock.ms - this.#at[HALVED]! >= FORGET_MS) {
+      this.begin();
+      return;
+    }
     this.#at[HALVED] = clock.ms;
     // To the last one: a driver may have few buffers from now on.
     this.#roomMost = Math.max(0, this.#roomMost - 1 - (this.#roomMost >> FORGET_SHIFT));
