@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { missingQemuPackages, writeInitrd } from "../../lib/demo/guest_image.ts";
+import { INIT_BEGIN, missingQemuPackages, writeInitrd } from "../../lib/demo/guest_image.ts";
 import { CoreMeter, processNs } from "../busy.ts";
 import { exists, type Rival } from "../rivals/rival.ts";
 import { digits } from "../statistics.ts";
@@ -22,18 +22,7 @@ const OMIT_SECONDS = 1;
 const BOOT_MS_MAX = 60_000;
 
 /** Waits for the other guest, sends to it, and ends; the other one ends with the connection. */
-const INIT = `#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /etc /sbin /usr/bin /usr/sbin
-/bin/busybox --install -s
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
-for word in $(cat /proc/cmdline); do
-  case $word in vu_*) export "$word" ;; esac
-done
-for module in $(cat /modules/order); do insmod /modules/$module; done
-ip link set lo up
+const INIT = `${INIT_BEGIN}ip link set lo up
 ip addr add "$vu_address/24" dev "$vu_device"
 ip link set "$vu_device" up
 if [ -z "$vu_peer" ]; then

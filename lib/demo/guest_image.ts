@@ -21,8 +21,8 @@ const DIRECTORY = 0o040755;
 const EXECUTABLE = 0o100755;
 const REGULAR = 0o100644;
 
-/** Runs first in the guest; words of the kernel command line that start with vu_ configure it. */
-const INIT = `#!/bin/busybox sh
+/** How what runs first in a guest begins: words of the kernel command line with vu_ are variables. */
+export const INIT_BEGIN = `#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /etc /sbin /usr/bin /usr/sbin
 /bin/busybox --install -s
 mount -t proc proc /proc
@@ -33,7 +33,10 @@ for word in $(cat /proc/cmdline); do
   case $word in vu_*) export "$word" ;; esac
 done
 for module in $(cat /modules/order); do insmod /modules/$module; done
-hostname "$vu_name"
+`;
+
+/** Runs first in the guest; words of the kernel command line that start with vu_ configure it. */
+const INIT = `${INIT_BEGIN}hostname "$vu_name"
 ip link set lo up
 ip link set eth0 mtu "\${vu_mtu:-1500}"
 [ "$vu_address" = dhcp ] || ip addr add "$vu_address" dev eth0
