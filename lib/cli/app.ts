@@ -10,7 +10,6 @@ import {
   buildChoiceParser,
   buildCommand,
   buildRouteMap,
-  proposeCompletions,
   run as runApplication,
 } from "@stricli/core";
 import type { Command, CommandContext, RouteMap } from "@stricli/core";
@@ -42,46 +41,20 @@ function printError(text: string): void {
 /** In front of a command line that a shell wants to complete; not for users. */
 const COMPLETE_WORD = "--complete";
 
-/** Names of ports that begin like this. */
-async function proposePorts(partial: string): Promise<string[]> {
-  const { portNames } = await import("./completion.ts");
-  return (await portNames()).filter((name) => name.startsWith(partial));
-}
-
-/** How shells complete what is free text. */
-function completed({ words, isPort }: Pick<Argument, "words" | "isPort">): object {
-  if (isPort) return { proposeCompletions: proposePorts };
-  if (words === undefined) return {};
-  return {
-    proposeCompletions: async (partial: string) =>
-      (await words()).filter((word) => word.startsWith(partial)),
-  };
-}
-
-function buildArgument(argument: Argument): unknown {
-  const { placeholder, brief, optional, values } = argument;
+function buildArgument({ placeholder, brief, optional, values }: Argument): unknown {
   return {
     ...{ placeholder, brief, parse: values ? buildChoiceParser(values) : String },
     ...(optional ? { optional } : {}),
-    ...completed(argument),
-    ...(values
-      ? { proposeCompletions: (partial: string) => values.filter((v) => v.startsWith(partial)) }
-      : {}),
   };
 }
 
 /** The framework has many of one kind of argument or some of several: both kinds are one here. */
 function buildPositional(all: readonly Argument[]): unknown {
   if (!all.at(-1)?.many) return { kind: "tuple", parameters: all.map(buildArgument) };
-  const proposing = all.map((each) =>
-    buildArgument(each) as { proposeCompletions?: (partial: string) => Promise<string[]> }
-  );
   const parameter = {
     placeholder: all.map(({ placeholder }) => placeholder).join(" "),
     brief: all.map(({ placeholder, brief }) => `${placeholder}: ${brief}`).join("; "),
     parse: String,
-    proposeCompletions: async (partial: string): Promise<string[]> =>
-      (await Promise.all(proposing.map((each) => each.proposeCompletions?.(partial) ?? []))).flat(),
   };
   return { kind: "array", parameter, minimum: all.length };
 }
@@ -94,11 +67,7 @@ function buildFlag(flag: Flag): unknown {
     return { kind: "enum", values, brief, ...rest };
   }
   const variadic = many ? { variadic: true } : {};
-  return {
-    ...{ kind: "parsed", parse: String, brief, placeholder, optional: true },
-    ...variadic,
-    ...completed(flag),
-  };
+  return { ...{ kind: "parsed", parse: String, brief, placeholder, optional: true }, ...variadic };
 }
 
 function build(row: CommandRow): Command<CommandContext> {
@@ -200,10 +169,13 @@ function processWith(write: (text: string) => void, faults: string[]): Context {
   };
 }
 
+/** A line for each proposal: the word, and behind a tab what it means. */
 async function complete(words: readonly string[]): Promise<void> {
-  const proposals = await proposeCompletions(application, words, processWith(print, []));
-  const found = proposals.map(({ completion }) => completion).filter((word) => word !== "--");
-  print(found.map((word) => `${word}\n`).join(""));
+  const { propose } = await import("./propose.ts");
+  const lines = (await propose(words)).map(({ word, about }) =>
+    about === "" ? `${word}\n` : `${word}\t${about}\n`
+  );
+  print(lines.join(""));
 }
 
 function endUsage(message: string, words: readonly string[]): never {

@@ -14,6 +14,25 @@ export type Print = (text: string) => unknown;
 /** What a command does, with its flags and arguments. */
 export type Act = (flags: never, print: Print, ...words: string[]) => void | Promise<void>;
 
+/** What a shell may put where its user asks how a line goes on. */
+export interface Proposal {
+  /** The whole word, not only its rest; one that ends with `=`, `,` or `:` goes on itself. */
+  readonly word: string;
+  /** What it means, for shells that show that; may be empty. */
+  readonly about: string;
+}
+
+/** Where a line is to go on. */
+export interface Place {
+  /** What of the word was typed. */
+  readonly partial: string;
+  /** The control socket that the line names, if it does. */
+  readonly ctl: string | undefined;
+}
+
+/** Finds how a word may go on. What does not begin as it does is left out later. */
+export type Propose = (place: Place) => Promise<readonly (string | Proposal)[]>;
+
 /** An argument by its place. */
 export interface Argument {
   /** How usage and errors name it, in capitals. */
@@ -27,9 +46,7 @@ export interface Argument {
   /** What it may be; any text if not given. */
   readonly values?: readonly string[];
   /** Words that shells complete it with; it may be another one. */
-  readonly words?: () => Promise<readonly string[]>;
-  /** Shells complete it with the names of ports. */
-  readonly isPort?: true;
+  readonly words?: Propose;
 }
 
 /** A flag; without `values` and `yes` it takes one text. */
@@ -47,9 +64,7 @@ export interface Flag {
   /** It may be given again; values are collected in order. */
   readonly many?: true;
   /** Words that shells complete it with; it may be another one. */
-  readonly words?: () => Promise<readonly string[]>;
-  /** Shells complete it with the names of ports. */
-  readonly isPort?: true;
+  readonly words?: Propose;
   /** One letter that means the same. */
   readonly alias?: string;
 }
@@ -155,7 +170,7 @@ export function asking<Name extends DocumentName>(
 
 /** How to print. */
 export const OUTPUT = {
-  brief: "how to print",
+  brief: "how to print; -j: as JSON",
   values: ["table", "json"],
   otherwise: "table",
   alias: "o",
@@ -171,17 +186,39 @@ export const CLIENT_FLAGS = {
 /** What such a command gets of them. */
 export type ClientFlags = FlagsOf<typeof CLIENT_FLAGS>;
 
+/** Shells complete a word with what a running switch has; loaded when one asks. */
+export const LIVE = {
+  ports: async (place) => await (await import("./live_words.ts")).portWords(place),
+  portList: async (place) => await (await import("./live_words.ts")).portListWords(place),
+  addresses: async (place) => await (await import("./live_words.ts")).addressWords(place),
+  mirrors: async (place) => await (await import("./live_words.ts")).mirrorWords(place),
+} as const satisfies Readonly<Record<string, Propose>>;
+
+/** Shells complete the options of a specification, and their words. */
+export async function proposeSpec(place: Place): Promise<readonly Proposal[]> {
+  return (await import("./spec_words.ts")).specWords(place);
+}
+
 /** A port. */
-export const PORT: Argument = { placeholder: "PORT", brief: "name of a port", isPort: true };
+export const PORT: Argument = {
+  placeholder: "PORT",
+  brief: "name of a port",
+  words: LIVE.ports,
+};
 /** A second one. */
 export const OTHER_PORT: Argument = { ...PORT, brief: "name of the other port" };
 /** One, or all. */
 export const MAYBE_PORT: Argument = { ...PORT, optional: true };
 /** The address of a station. */
-export const MAC: Argument = { placeholder: "MAC", brief: "address of a station" };
+export const MAC: Argument = {
+  placeholder: "MAC",
+  brief: "address of a station",
+  words: LIVE.addresses,
+};
 /** A port as an operator writes it. */
 export const SPEC: Argument = {
   placeholder: "SPEC",
+  words: proposeSpec,
   brief: `NAME[=PATH]${OPTION_NAMES.map((name) => `[,${optionForm(name)}]`).join("")}; ` +
     Object.entries(PORT_OPTIONS).map(([name, { brief }]) => `${name}: ${brief}`).join("; "),
 };

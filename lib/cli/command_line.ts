@@ -24,7 +24,13 @@ export function commandOf(words: readonly string[]): CommandRow | undefined {
   return COMMANDS.find((row) => row.words.join(" ") === words.join(" "));
 }
 
-function goesOn(words: readonly string[], word: string): boolean {
+/** A flag's name in code as it is typed. */
+export function flagWord(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Whether a command or a group begins with these words and one more. */
+export function goesOn(words: readonly string[], word: string): boolean {
   const next = [...words, word].join(" ");
   return COMMANDS.some((row) => row.words.join(" ") === next || row.words[0] === next);
 }
@@ -32,6 +38,7 @@ function goesOn(words: readonly string[], word: string): boolean {
 /** A global flag and its value, at the head of these arguments; empty if none is there. */
 function globalFlag(args: readonly string[]): string[] {
   const [flag = "", value] = args;
+  if (flag === "-j") return [flag];
   const name = Object.entries<Flag>(CLIENT_FLAGS)
     .find(([name, { alias }]) => flag === `--${name}` || (alias && flag === `-${alias}`));
   if (name) return value === undefined ? [flag] : [flag, value];
@@ -68,8 +75,16 @@ export function readLine(given: readonly string[]): CommandLine {
   const complete = commandOf(words) !== undefined;
   const fault = complete ? null : flagInFront(words, rest[0]);
   const unfinished = !complete && rest.length === 0;
-  const args = [...words, ...(unfinished ? ["--help"] : [...globals, ...rest])];
+  const behind = unfinished ? ["--help"] : withLongOutput(words, [...globals, ...rest]);
+  const args = [...words, ...behind];
   return { args, words, unfinished, fault };
+}
+
+/** `-j` as what it stands for, where a command prints JSON; behind `--` it is an argument. */
+function withLongOutput(words: readonly string[], args: readonly string[]): string[] {
+  if (commandOf(words)?.flags.output === undefined) return [...args];
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  return args.flatMap((arg, at) => arg === "-j" && at < end ? ["--output", "json"] : [arg]);
 }
 
 /** A command's flag where its word is missing. */

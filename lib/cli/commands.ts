@@ -19,6 +19,7 @@ import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
 import { VRING_COMMANDS } from "./commands/vring.ts";
 import { WORKER_COMMANDS } from "./commands/worker.ts";
+import { SHELLS } from "./shells.ts";
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 
 /** Words with commands behind them. */
@@ -51,7 +52,12 @@ const SCHEMA = doing({
   words: ["schema"],
   brief: "print the JSON Schema of what -o json and the control API print",
   examples: ["vuswitch schema", "vuswitch schema port-list"],
-  arguments: [{ placeholder: "NAME", brief: "a document; all if not given", optional: true }],
+  arguments: [{
+    placeholder: "NAME",
+    brief: "a document; all if not given",
+    optional: true,
+    words: async () => Object.keys((await import("../control/schema/mod.ts")).DOCUMENTS),
+  }],
   flags: {},
 }, async () => (await import("./schema.ts")).schema);
 
@@ -70,11 +76,15 @@ const DEMO = doing({
 const COMPLETION = doing({
   words: ["completion"],
   brief: "print what makes a shell complete commands and port names",
-  examples: ["source <(vuswitch completion bash)", "source <(vuswitch completion zsh)"],
+  examples: [
+    "source <(vuswitch completion bash)",
+    "source <(vuswitch completion zsh)",
+    "vuswitch completion fish | source",
+  ],
   arguments: [{
     placeholder: "SHELL",
-    values: ["bash", "zsh"],
-    brief: "bash or zsh: source <(vuswitch completion SHELL)",
+    values: SHELLS,
+    brief: "bash, zsh or fish",
   }],
   flags: {},
 }, async () => (await import("./completion.ts")).completion);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Flags, FlagsOf } from "./command.ts";
+import { type Flags, type FlagsOf, proposeSpec } from "./command.ts";
 
 /** Lines that start a switch. */
 export const RUN_EXAMPLES: readonly string[] = [
@@ -18,6 +18,7 @@ export const RUN_FLAGS = {
   port: {
     brief: "a port, once for each: name, socket path, options (see: port add --help)",
     placeholder: "NAME[=PATH][,…]",
+    words: proposeSpec,
     many: true,
     alias: "p",
   },

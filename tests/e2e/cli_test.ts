@@ -244,29 +244,6 @@ Deno.test("every command has help", async () => {
   }
 });
 
-Deno.test("bash completes commands, flags and the names of a running switch's ports", async () => {
-  using folder = new TempFolder();
-  const many = ["-p", `many{n}=${folder.file("m.sock")},multi=2`];
-  await using bed = await Bed.in(folder, 2, ...many);
-  const program = vuswitchWords().map((word) => `'${word}'`).join(" ");
-  const completed = async (...words: string[]): Promise<string> => {
-    const line = words.map((word) => `'${word}'`).join(" ");
-    const script = `vuswitch() { ${program} "$@"; }; source <(vuswitch completion bash);
-      COMP_WORDS=(vuswitch ${line}); COMP_CWORD=${words.length}; _vuswitch; echo "\${COMPREPLY[@]}"`;
-    const { stdout } = await new Deno.Command("bash", {
-      args: ["-c", script],
-      env: { VSW_CTL: bed.process.ctl },
-    }).output();
-    return new TextDecoder().decode(stdout).trim();
-  };
-  assert.equal(await completed("po"), "port");
-  assert.equal(await completed("link", ""), "list add del");
-  assert.equal(await completed("run", "--fdb-a"), "--fdb-age");
-  assert.equal(await completed("port", "show", "vm"), "vm1 vm2");
-  assert.equal(await completed("link", "add", "vm1", "m"), "many{n}");
-  assert.equal(await completed("nothing", ""), "");
-});
-
 Deno.test("protocol lists messages and bits without a switch", async () => {
   const table = await vuswitch("protocol");
   assert.equal(table.code, 0);

@@ -12,16 +12,17 @@ import {
   type CommandRow,
   type Flags,
   type FlagsOf,
+  LIVE,
   type Print,
+  printing,
 } from "../command.ts";
-import { printing } from "../command.ts";
 
 /** As typed. */
 export const EVENTS_FLAGS = {
   ...CLIENT_FLAGS,
   follow: { brief: "print what happens from now on as well, until Ctrl-c", yes: true, alias: "f" },
   count: { brief: "with --follow: end after so many", placeholder: "N" },
-  port: { brief: "of this port alone", placeholder: "PORT", isPort: true },
+  port: { brief: "of this port alone", placeholder: "PORT", words: LIVE.ports },
   type: {
     brief: "of this name alone, such as link-up; may be given again",
     placeholder: "EVENT",

@@ -4,7 +4,7 @@
  * @module
  */
 import type { MirrorStatus } from "../../control/types.ts";
-import { ask, asking, CLIENT_FLAGS, type CommandRow, printing } from "../command.ts";
+import { ask, asking, CLIENT_FLAGS, type CommandRow, LIVE, printing } from "../command.ts";
 import { CliError, EXIT_USAGE } from "../failure.ts";
 import { formatTable } from "../table.ts";
 
@@ -38,8 +38,12 @@ export const MIRROR_COMMANDS: readonly CommandRow[] = [
     examples: ["vuswitch mirror add ids --from vm1,vm2 --to vm3 --direction in"],
     flags: {
       ...CLIENT_FLAGS,
-      from: { brief: "ports to copy from", placeholder: "PORT[,PORT]" },
-      to: { brief: "port that gets the copies", placeholder: "PORT", isPort: true },
+      from: {
+        brief: "ports to copy from",
+        placeholder: "PORT[,PORT]",
+        words: LIVE.portList,
+      },
+      to: { brief: "port that gets the copies", placeholder: "PORT", words: LIVE.ports },
       direction: {
         brief: "frames that come from the ports (in), go to them (out), or both",
         values: ["both", "in", "out"],
@@ -61,7 +65,7 @@ export const MIRROR_COMMANDS: readonly CommandRow[] = [
     {
       words: ["mirror", "del"],
       brief: "end a mirror: its port switches again",
-      arguments: [MIRROR],
+      arguments: [{ ...MIRROR, words: LIVE.mirrors }],
       examples: ["vuswitch mirror del ids"],
     },
     "mirror-removed",

@@ -28,7 +28,7 @@ const SETTINGS: Argument = {
   placeholder: "OPTION=VALUE",
   brief: `as with port add: ${LIVE_OPTIONS.map(optionForm).join(", ")}`,
   many: true,
-  words: () => Promise.resolve(LIVE_OPTIONS.map((name) => `${name}=`)),
+  words: async (place) => (await import("../spec_words.ts")).settingWords(place),
 };
 
 function setAdmin(admin: PortStatus["admin"], brief: string): CommandRow {

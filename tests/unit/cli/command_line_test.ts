@@ -22,6 +22,11 @@ const LINES: readonly [string, string][] = [
   ["--socket-path /x", "run --socket-path /x"],
   ["run -p port -v", "run -p port -v"],
   ["bogus -o json", "bogus -o json"],
+  ["port list -j", "port list --output json"],
+  ["-j port list", "port list --output json"],
+  ["port -j --ctl /x show vm1", "port show --output json --ctl /x vm1"],
+  ["port show -- -j", "port show -- -j"],
+  ["run -j", "run -j"],
 ];
 
 for (const [given, meant] of LINES) {
