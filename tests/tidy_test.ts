@@ -89,6 +89,7 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     ...["lib/build/", "lib/base/port_limits.ts", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
+    "lib/control/verdict/rows.ts",
     ...["lib/control/uplinks/reasons.ts", "lib/control/metrics/families.ts"],
     ...["lib/control/event_rows.ts", "lib/control/doctor/checks.ts"],
     ...["lib/control/config/port_options.ts", "lib/worker/program.ts"],

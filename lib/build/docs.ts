@@ -25,6 +25,7 @@ import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { CHECKS } from "../control/doctor/checks.ts";
 import { EVENT_ROWS } from "../control/event_rows.ts";
 import { DROP_REASONS, METRICS } from "../control/metrics/families.ts";
+import { VERDICT_ROWS } from "../control/verdict/rows.ts";
 import { PROBLEM_ROWS } from "../control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../control/schema/mod.ts";
 import { UPLINK_REASON_ROWS } from "../control/uplinks/reasons.ts";
@@ -215,6 +216,13 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
         EVENT_ROWS.map(([event, level, meaning]) => [`\`${event}\``, level, meaning]),
       ),
     problems: () => codeTable("problem", PROBLEM_ROWS),
+    verdicts: () =>
+      table(
+        ["verdict", "level", "meaning", "what helps"],
+        VERDICT_ROWS.map((
+          [code, level, meaning, fix],
+        ) => [`\`${code}\``, level, meaning, fix ?? "-"]),
+      ),
     reasons: () => codeTable("reason", [...REASON_ROWS, ...UPLINK_REASON_ROWS]),
     "ring reasons": () => codeTable("ring reason", RING_REASON_ROWS),
     "chain reasons": () => codeTable("chain reason", CHAIN_REASON_ROWS),

@@ -6,6 +6,7 @@
  */
 import type { DocumentOf } from "../control/schema/mod.ts";
 import type { ListenerStatus, PortStatus } from "../control/types.ts";
+import { verdictOf } from "../control/verdict/judge.ts";
 import { formatTable, shortNumber } from "./table.ts";
 
 function drops(port: PortStatus): [string, number][] {
@@ -181,6 +182,11 @@ function problemFacts({ problems }: Pick<PortStatus, "problems">): [string, stri
   ]);
 }
 
+function verdictFacts(port: PortStatus): [string, string][] {
+  const { text, fix } = verdictOf(port);
+  return [["verdict", text], ...fix === null ? [] : [["fix", fix] as [string, string]]];
+}
+
 function lastErrorText({ lastError }: Pick<PortStatus, "lastError">): string {
   return lastError === null ? "none" : `${lastError.at} ${lastError.code}: ${lastError.detail}`;
 }
@@ -206,7 +212,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes`;
   return facts([
     ["port", port.name],
-    ["verdict", port.verdict],
+    ...verdictFacts(port),
     ...problemFacts(port),
     ["link", `${linkText(port)} since ${port.linkSince}`],
     ["socket", `${socketText(port)} (${modeText(port)})`],

@@ -21,6 +21,7 @@ import { METRICS } from "./metrics/families.ts";
 import { joined, metricOf, PREFIX } from "./metrics/names.ts";
 import { ControlError } from "./types.ts";
 import { UPLINK_REASON_ROWS } from "./uplinks/reasons.ts";
+import { VERDICT_ROWS } from "./verdict/rows.ts";
 import { PROBLEM_ROWS } from "./vhost_port/problem_codes.ts";
 import type { WordKind } from "./word_kinds.ts";
 
@@ -92,6 +93,14 @@ function entries(): Entry[] {
     ...codes("ring-reason", "vring show PORT; the log: ring-broken", RING_REASON_ROWS),
     ...codes("chain-reason", "badChains of vring show PORT; the log: bad-chain", CHAIN_REASON_ROWS),
     ...codes("problem", "problems of port show PORT; the log", PROBLEM_ROWS),
+    ...VERDICT_ROWS.map(([word, level, meaning, fix]): Entry => ({
+      ...{
+        word,
+        kind: "verdict",
+        meaning: `${meaning} (${level})${fix === null ? "" : `: ${fix}`}`,
+      },
+      ...{ seenIn: "the verdict of port show PORT and top; verdictCode in JSON", also: [] },
+    })),
     ...EVENT_ROWS.map(([word, level, meaning]): Entry => ({
       ...{ word, kind: "event", meaning, seenIn: `the log and events, as ${level}`, also: [] },
     })),

@@ -12,6 +12,7 @@ export const WORD_KINDS = {
   "ring-reason": "why a ring was stopped",
   "chain-reason": "why a descriptor chain went back unused",
   problem: "what is wrong with a port now",
+  verdict: "what is said of a port in a line",
   event: "what a line of the log is about",
   metric: "what a metric is",
 } as const;

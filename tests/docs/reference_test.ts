@@ -6,6 +6,7 @@ import { strict as assert } from "node:assert";
 import { TABLE_PAGES, withTables } from "../../lib/build/docs.ts";
 import * as failure from "../../lib/cli/failure.ts";
 import { PLAIN_ROUTES } from "../../lib/control/api/plain_routes.ts";
+import { VERDICT_CODES } from "../../lib/control/verdict/judge.ts";
 import { PROBLEM_CODES } from "../../lib/control/vhost_port/problem_codes.ts";
 import { DOCUMENTS } from "../../lib/control/schema/mod.ts";
 import { PORT_COUNTERS, VRING_COUNTERS, WORKER_COUNTERS } from "../../lib/switch/counters.ts";
@@ -61,6 +62,7 @@ Deno.test("the reference has every log event and every reason", () => {
 
 Deno.test("the reference has every problem and every document", () => {
   same("## Problems of a port", PROBLEM_CODES);
+  same("## Verdicts on a port", VERDICT_CODES);
   same("## JSON and its schema", Object.keys(DOCUMENTS));
 });
 

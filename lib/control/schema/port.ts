@@ -9,6 +9,7 @@ import { VID_MAX } from "../../switch/vlan/port_vlans.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
 import { QUEUE_PAIRS_MAX, VRINGS_PER_PORT } from "../../base/limits.ts";
 import type { RateLimit } from "../config/limit_option.ts";
+import { VERDICT_LEVELS, VERDICT_ROWS } from "../verdict/rows.ts";
 import { PROBLEM_ROWS } from "../vhost_port/problem_codes.ts";
 import {
   about,
@@ -197,7 +198,13 @@ const PORT_STATUS = named(
     connectedAt: maybe(NO_FRONT_END, time("when the front-end connected")),
     linkSince: time("since when the link is what it is"),
     lastError: LAST_ERROR,
-    verdict: text("its state in words"),
+    verdict: text("its state in words, with what helps"),
+    verdictCode: code(
+      "which verdict that is, or which of its problems",
+      [...VERDICT_ROWS.map(([word, , meaning]) => [word, meaning] as const), ...PROBLEM_ROWS],
+    ) as Schema<string>,
+    verdictLevel: choice("how bad that is", VERDICT_LEVELS),
+    verdictFix: maybe("nothing is to be done, or nothing is known to", text("what helps")),
     counters: PORT_COUNTS,
     errors: reasonCounts("why connections and rings were ended by the switch, and how often"),
     problems: list("what is wrong now as far as one can tell from here", PROBLEM),

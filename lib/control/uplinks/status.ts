@@ -9,6 +9,7 @@ import { limitStatus } from "../config/limit_option.ts";
 import { guardStatus } from "../config/guard_options.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortConfig, PortStatus } from "../types.ts";
+import { judge, verdictFields } from "../verdict/judge.ts";
 import type { PortHistory } from "../vhost_port/history.ts";
 import type { UplinkFacts } from "./uplink.ts";
 
@@ -28,17 +29,6 @@ export interface UplinkPortFacts {
   readonly history: PortHistory;
   /** Totals by name. */
   readonly counters: Readonly<Record<string, number>>;
-}
-
-/** One line about a port. */
-function verdict(port: Omit<PortStatus, "verdict">): string {
-  if (port.admin === "down") return `down by operator: vuswitch port up ${port.name} puts it back`;
-  const [problem] = port.problems;
-  if (problem) return `${problem.text}${problem.hint === null ? "" : `: ${problem.hint}`}`;
-  if (port.retry !== null) return `waiting: ${port.retry.reason}`;
-  if (port.link === "down") return "link down";
-  const { rxFrames = 0, txFrames = 0 } = port.counters;
-  return rxFrames + txFrames > 0 ? "link up, frames flow" : "link up, no frames yet";
 }
 
 /** For `port list` and `port show`. */
@@ -78,5 +68,5 @@ export function uplinkStatus(facts: UplinkPortFacts): PortStatus {
     sharesMemoryWith: [],
     offered: null,
   };
-  return { ...status, verdict: verdict(status) };
+  return { ...status, ...verdictFields(judge(status)) };
 }

@@ -12,9 +12,9 @@ import { limitStatus } from "../config/limit_option.ts";
 import { guardStatus } from "../config/guard_options.ts";
 import { vlanStatus } from "../config/port_vlans.ts";
 import type { PortRelations } from "../served_port.ts";
+import { judge, verdictFields } from "../verdict/judge.ts";
 import type { PortHistory } from "./history.ts";
 import { offeredBy } from "./offered.ts";
-import { portVerdict } from "./verdict.ts";
 import type { PortConfig, PortStatus, VringStatus } from "../types.ts";
 
 /** For callers that want nothing of a port's relations. */
@@ -121,7 +121,7 @@ export function portStatus(facts: PortFacts): PortStatus {
   };
   const broken = (device?.vrings ?? [])
     .flatMap((vring, index) => vring.broken === null ? [] : [{ index, error: vring.broken }]);
-  return { ...status, verdict: portVerdict(status, broken, history.refusal) };
+  return { ...status, ...verdictFields(judge(status, broken, history.refusal)) };
 }
 
 /** For `vring show`. @param countersOf a virtqueue's counters, with `lastAvail` and `lastUsed` */

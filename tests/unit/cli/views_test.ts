@@ -40,6 +40,7 @@ function port(problems: readonly string[], more: Partial<PortStatus> = {}): Port
     ...{ kind: "vhost", device: null, vlans: null, isolated: null, limit: null, guard: [], ip: [] },
     ...{ ring: "split/256", mtu: null, counters: {}, peer: null, socket: "vm1.sock", retry: null },
     ...{ lastError: null, errors: {}, featureNames: [], protocolFeatureNames: [], memory: [] },
+    ...{ verdict: "a guest: mend it", verdictFix: "mend it", verdictCode: "x", verdictLevel: "ok" },
     problems: problems.map((code) => ({ code, text: "a guest", hint: "mend it (both)" })),
     ...more,
   } as unknown as PortStatus;
@@ -52,6 +53,7 @@ Deno.test("port list says what is wrong with a port that is up; port show says i
   assert.equal(link(port(["mac-flap", "closing"])), "up, mac-flap, closing");
   assert.equal(link(port(["mac-flap"], { linkedTo: "vm2" })), "up = vm2, mac-flap");
   assert.equal(link(port(["socket-gone"], { admin: "down" })), "admin-down, socket-gone");
+  assert.match(portView(port([])), /^verdict +a guest\nfix +mend it$/m);
   assert.match(portView(port(["mac-flap"])), /^problem +mac-flap: a guest: mend it \(both\)$/m);
 });
 
