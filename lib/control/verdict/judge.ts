@@ -37,7 +37,7 @@ export type VerdictFields = Pick<
 export type Judged = Omit<PortStatus, keyof VerdictFields>;
 
 /** Counters, or their growth, by name. */
-type Counts = Readonly<Record<string, number>>;
+export type Counts = Readonly<Record<string, number>>;
 
 type StateCode = (typeof STATE_VERDICTS)[number][0];
 type QuietCode = (typeof QUIET_VERDICTS)[number][0];

@@ -58,7 +58,7 @@ export const STATE_VERDICTS = [
 ] as const satisfies readonly VerdictRow[];
 
 /** Name of a counter of a port. */
-type PortCounter = (typeof PORT_ROWS)[number][0];
+export type PortCounter = (typeof PORT_ROWS)[number][0];
 
 /** A verdict on what becomes of frames. */
 export interface TrafficRow {
