@@ -86,6 +86,8 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
   ["lib/guest/", ["lib/guest/", "lib/vhost/wire/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/demo/", ["lib/demo/", "lib/guest/"]],
   ["lib/build/", [
+    ...["lib/cli/failure.ts", "lib/cli/completion.ts", "lib/cli/shells.ts", "lib/cli/man/"],
+    ...["lib/cli/man_pages.ts", "lib/emit/systemd.ts", "lib/version.ts"],
     ...["lib/build/", "lib/base/port_limits.ts", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],

@@ -42,7 +42,7 @@ export async function commandsPage(): Promise<string> {
     const here = words;
     const help = await helpOf(here);
     waiting.unshift(...listed(help).map((name) => [...here, name]));
-    if (parts.length > COMMANDS_MAX) throw new Error("The commands have no end");
+    if (parts.length > 2 * COMMANDS_MAX) throw new Error("The commands have no end");
     const title = ["vuswitch", ...here].join(" ");
     parts.push(`## ${title}`, `\`\`\`console\n$ ${title} --help\n${help}\n\`\`\``);
   }

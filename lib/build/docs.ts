@@ -19,7 +19,7 @@ import {
   VRING_ROWS,
   WORKER_ROWS,
 } from "../switch/counter_rows.ts";
-
+import { STATUS_ROWS } from "../cli/failure.ts";
 import { LIMIT_NAMES, type LimitRow, limitRow } from "../base/port_limits.ts";
 import { optionForm, PORT_OPTIONS } from "../control/config/port_options.ts";
 import { CHECKS } from "../control/doctor/checks.ts";
@@ -210,6 +210,11 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> =
     checks: () =>
       codeTable("check", Object.entries(CHECKS).map(([name, { meaning }]) => [name, meaning])),
     documents: documentTable,
+    "exit codes": () =>
+      table(
+        ["exit code", "meaning"],
+        STATUS_ROWS.map(([code, meaning]) => [String(code), meaning]),
+      ),
     events: () =>
       table(
         ["event", "level", "what happened"],

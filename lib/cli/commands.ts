@@ -19,6 +19,7 @@ import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
 import { VRING_COMMANDS } from "./commands/vring.ts";
 import { WORKER_COMMANDS } from "./commands/worker.ts";
+import { MAN_PAGES } from "./man_pages.ts";
 import { SHELLS } from "./shells.ts";
 import { RUN_EXAMPLES, RUN_FLAGS } from "./run_flags.ts";
 
@@ -89,6 +90,19 @@ const COMPLETION = doing({
   flags: {},
 }, async () => (await import("./completion.ts")).completion);
 
+const MAN = doing({
+  words: ["man"],
+  brief: "print a page of the manual, for man -l",
+  examples: ["vuswitch man | man -l -", "vuswitch man vuswitch.toml | man -l -"],
+  arguments: [{
+    placeholder: "PAGE",
+    brief: "vuswitch (if not given), or vuswitch.toml",
+    optional: true,
+    values: MAN_PAGES,
+  }],
+  flags: {},
+}, async () => (await import("./man/pages.ts")).man);
+
 const VERSION = printing({
   words: ["version"],
   brief: "print the version",
@@ -113,5 +127,5 @@ export const COMMANDS: readonly CommandRow[] = [
   ...CAPTURE_COMMANDS,
   ...ATTACH_COMMANDS,
   ...EMIT_COMMANDS,
-  ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, VERSION],
+  ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, MAN, VERSION],
 ];

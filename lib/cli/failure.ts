@@ -22,6 +22,18 @@ export const EXIT_BUG = 70;
 /** 128 + SIGINT. */
 export const EXIT_INTERRUPTED = 130;
 
+/** All of them, with what they mean, Markdown. */
+export const STATUS_ROWS: readonly (readonly [code: number, meaning: string])[] = [
+  [EXIT_OK, "ok"],
+  [EXIT_FAILED, "the operation failed"],
+  [EXIT_USAGE, "wrong usage or configuration, or a path that cannot be used"],
+  [EXIT_UNREACHABLE, "no switch answers"],
+  [EXIT_NOT_FOUND, "no such port or link"],
+  [EXIT_PERMISSION, "no permission"],
+  [EXIT_BUG, "a bug of ours: please report the text"],
+  [EXIT_INTERRUPTED, "interrupted (`demo`)"],
+];
+
 /** A failure with the exit code it leads to. */
 export class CliError extends Error {
   /** Stands before the message where the error is printed. */

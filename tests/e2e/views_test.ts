@@ -66,7 +66,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 
 /** Prints JSON that is no document: a schema, or none that has an end. */
-const OTHERS = ["run", "capture", "schema", "demo", "completion"];
+const OTHERS = ["run", "capture", "schema", "demo", "completion", "man"];
 
 /** Of those, what prints a document a line as long as it runs: its own test reads them. */
 const STREAMS = ["capture"];
