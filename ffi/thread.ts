@@ -18,6 +18,7 @@ import {
   SIZEOF_TIMESPEC,
 } from "./abi.ts";
 import { errno, SystemError } from "./errno.ts";
+import { closeFd } from "./fd.ts";
 import { libc } from "./symbols.ts";
 
 /** The same on x86-64 and arm64. */
@@ -87,11 +88,11 @@ const SPACE = 32;
 
 /** A file of proc(5) that is one line of numbers, read anew each time; a system call. */
 class ProcLine {
-  readonly #fd: number;
+  #fd: number;
   readonly #text = new Uint8Array(new ArrayBuffer(LINE_BYTES));
   readonly #bytes = BigInt(LINE_BYTES);
 
-  /** Opened until the thread ends. @param path ends with a zero byte */
+  /** Opened until it is closed. @param path ends with a zero byte */
   constructor(path: string) {
     this.#fd = libc.open(new TextEncoder().encode(path), O_CLOEXEC);
   }
@@ -112,13 +113,19 @@ class ProcLine {
     }
     return value;
   }
+
+  /** There are no numbers from now on. */
+  close(): void {
+    if (this.#fd >= 0) closeFd(this.#fd);
+    this.#fd = -1;
+  }
 }
 
 const LINE_BYTES = 96;
 
 /**
  * How long a thread has been ready to run while others had the processors (proc(5): the second number
- * of `schedstat`). Belongs to the thread that made it; lives as long.
+ * of `schedstat`). Belongs to the thread that made it, which closes it.
  */
 export class ReadyTime {
   readonly #line = new ProcLine("/proc/thread-self/schedstat\0");
@@ -127,15 +134,25 @@ export class ReadyTime {
   readMs(): number {
     return this.#line.readWord(1) / 1e6;
   }
+
+  /** It reads 0 from now on. */
+  close(): void {
+    this.#line.close();
+  }
 }
 
-/** Threads that run or are ready to, of the whole machine (proc(5): the fourth word of `loadavg`). */
+/** Threads of the whole machine that run or are ready to (proc(5): the fourth word of `loadavg`). */
 export class RunningThreads {
   readonly #line = new ProcLine("/proc/loadavg\0");
 
   /** At this moment, this thread among them; 0 where the kernel does not tell. A system call. */
   read(): number {
     return this.#line.readWord(3);
+  }
+
+  /** It reads 0 from now on. */
+  close(): void {
+    this.#line.close();
   }
 }
 

@@ -146,8 +146,10 @@ class DataPlaneLoop {
       },
       forgetKick: (fd) => this.#epoll.remove(fd),
       portAdded: (port) => this.#watch.forget(port),
+      // The caller may close what it gave, and reuse the numbers, as soon as this is answered.
       stop: () => {
         this.#running = false;
+        for (const each of [this.#epoll, ready, threads]) each.close();
       },
     });
     this.#epoll.add(start.wakeFd, EPOLLIN | EPOLLET, WAKE_TAG);
@@ -160,7 +162,10 @@ class DataPlaneLoop {
     let turn = 0;
     const [meter, idle] = [this.#meter, this.#idle];
     while (this.#running) {
-      if (this.#mailbox.waiting) this.#obey();
+      if (this.#mailbox.waiting) {
+        this.#obey();
+        if (!this.#running) return;
+      }
       turn = (turn + 1) | 0;
       const frames = this.#visit(turn);
       if (this.#lostPages.isNews) this.#losePages();
@@ -181,7 +186,6 @@ class DataPlaneLoop {
       else if (next === NAP) this.#nap();
       rounds = 0;
     }
-    this.#epoll.close();
   }
 
   /** One round: looks at each source, or where there are many at those whose turn it is. */

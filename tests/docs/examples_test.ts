@@ -1,4 +1,4 @@
-/** Examples in the docstrings of lib/ and ffi/ are type-checked and run. */
+/** Examples in the docstrings of mod.ts, lib/ and ffi/ are type-checked and run. */
 import { strict as assert } from "node:assert";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -12,7 +12,7 @@ function* withExamples(folder: string): Generator<string> {
   }
 }
 
-const paths = [...withExamples("lib"), ...withExamples("ffi")];
+const paths = ["mod.ts", ...withExamples("lib"), ...withExamples("ffi")];
 
 Deno.test("examples in docstrings run", async (t) => {
   for (const path of ["vhost/session.ts", "switch/fdb.ts", "virtio/split/queue.ts"]) {
@@ -21,7 +21,8 @@ Deno.test("examples in docstrings run", async (t) => {
   for (const path of paths) {
     await t.step(path, async () => {
       const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["test", "--doc", "--check", "--quiet", path],
+        // What is pure is run without permissions.
+        args: ["test", "--doc", "--check", "--quiet", ...(path === "mod.ts" ? ["-A"] : []), path],
         cwd: ROOT,
         env: { NO_COLOR: "1" },
       }).output();

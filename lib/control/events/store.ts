@@ -146,7 +146,7 @@ export class EventStore {
     this.#start = start;
   }
 
-  /** Something happened. */
+  /** Something happened. @returns it, as it is kept */
   add(
     level: LogLevel,
     component: string,
@@ -154,7 +154,7 @@ export class EventStore {
     msg: string,
     fields: LogFields = {},
     atMs: number = Date.now(),
-  ): void {
+  ): SwitchEvent {
     const number = this.#next++;
     const port = component.startsWith("port ") ? component.slice("port ".length) : null;
     const made: SwitchEvent = {
@@ -166,6 +166,7 @@ export class EventStore {
     this.#ofComponents.set(component, (this.#ofComponents.get(component) ?? 0) + 1);
     if (this.#kept.length > EVENTS_MAX) this.#evict();
     for (const follower of this.#followers) follower.add(made);
+    return made;
   }
 
   /** The oldest of whoever has most goes. */

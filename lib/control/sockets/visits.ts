@@ -115,7 +115,7 @@ export class Visit {
   }
 
   #logConnected(): void {
-    const uid = this.#peer ? { uid: this.#peer.uid } : {};
+    const uid: Record<string, number> = this.#peer ? { uid: this.#peer.uid } : {};
     this.log("info", "connected", `${this.#visits.who} connected (${peerName(this.#peer)})`, uid);
   }
 
