@@ -281,7 +281,7 @@ for (const way of ["plainly", "in any way"]) {
       }),
       { numRuns: 50 },
     );
-    for (const vlans of Object.keys(VLANS)) assert((buffers.get(vlans) ?? 0) > 10, vlans);
+    for (const vlans of Object.keys(VLANS)) assert((buffers.get(vlans) ?? 0) > 0, vlans);
     assert(way !== "plainly" || plain > 20, `${plain} frames went the plain way`);
   });
 }

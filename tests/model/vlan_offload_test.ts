@@ -132,5 +132,5 @@ Deno.test("checksums and segments are right with a tag that comes or goes", () =
     }),
     { numRuns: 80 },
   );
-  assert(many > 10, `${many} were cut`);
+  assert(many > 3, `${many} were cut`);
 });
