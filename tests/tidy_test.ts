@@ -387,7 +387,8 @@ Deno.test("the rings cite the specification, the links of README and docs lead s
     assert.match(text(path), /vhost-user\.rst[\s*]*«/);
   }
   const pages = Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`);
-  for (const page of ["README.md", ...pages]) {
+  const more = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"];
+  for (const page of ["README.md", ...more, ...pages]) {
     const code = text(page).matchAll(/`((?:lib|ffi|tests|bench)\/[\w./]*)`/g);
     for (const [, path = ""] of code) assert(Deno.statSync(ROOT + path), `${page}: ${path}`);
     for (const [, to = ""] of text(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
