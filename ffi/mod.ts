@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./abi.ts";
+export * from "./caller.ts";
 export * from "./close_thread.ts";
 export * from "./confine.ts";
 export * from "./datagram.ts";

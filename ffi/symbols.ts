@@ -200,6 +200,12 @@ export const SYMBOLS = {
     parameters: ["u64", "u64", "u64"],
     result: "i64",
   },
+  syscall_io_setup: { name: "syscall", parameters: ["i64", "u64", "buffer"], result: "i32" },
+  syscall_io_submit: {
+    name: "syscall",
+    parameters: ["i64", "u64", "i64", "buffer"],
+    result: "i32",
+  },
   // int clock_gettime(clockid_t clock, struct timespec *now)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int nanosleep(const struct timespec *duration, struct timespec *rem)

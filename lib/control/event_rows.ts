@@ -23,6 +23,11 @@ export const EVENT_ROWS = [
     "warn",
     "there is less address space for guests' memory than there should be: `ulimit -v`",
   ],
+  [
+    "blocking-calls",
+    "warn",
+    "a guest's VMM can hold the data plane up for 0.2 s: the kernel or a filter of system calls denies io_setup",
+  ],
   ["listening", "info", "the port's socket is there"],
   ["connecting", "info", "the switch connects to a socket of a front-end (`mode=connect`)"],
   [

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type MemoryGuard, memoryGuard } from "../../ffi/mod.ts";
+import { Caller, type MemoryGuard, memoryGuard } from "../../ffi/mod.ts";
 import { WINDOW_STRIDE } from "../virtio/memory/arena.ts";
 import { ARENA_BYTES } from "../virtio/memory/window.ts";
 import { DataPlaneError, type DataPlaneThread, startDataPlane } from "../worker/supervisor.ts";
@@ -64,6 +64,17 @@ function tellRoom(sizeBytes: number, logger: Logger): void {
   logger.warn("switch", "little-room", text, { bytes: sizeBytes });
 }
 
+/** Says it where a call can hold the data plane up. */
+function tellCalls(logger: Logger): void {
+  const caller = Caller.open();
+  caller?.close();
+  if (caller !== null) return;
+  const text =
+    "a VMM that fills its call eventfd can hold all ports up for 0.2 s, once, for there " +
+    "is no asynchronous I/O: allow io_setup and io_submit, or raise /proc/sys/fs/aio-max-nr";
+  logger.warn("switch", "blocking-calls", text);
+}
+
 /** A data plane, and what it takes. */
 export interface StartedPlane {
   /** Running; the caller ends it. */
@@ -91,5 +102,6 @@ export async function startPlane(
     logger.warn("switch", "slow-data-plane", `frames take 1.6 times as long: ${thread.slow}`);
   }
   tellRoom(thread.arena.sizeBytes, logger);
+  tellCalls(logger);
   return { thread, unsealed: mayLose ? "take" : "refuse" };
 }

@@ -170,7 +170,7 @@ export function emitSystemd(words: UnitWords): EmittedUnit {
     "SystemCallArchitectures=native",
     "SystemCallErrorNumber=EPERM",
     "SystemCallFilter=@system-service",
-    "SystemCallFilter=~@keyring @aio userfaultfd",
+    "SystemCallFilter=~@keyring io_uring_setup io_uring_enter io_uring_register userfaultfd",
     "# Not MemoryDenyWriteExecute: V8 writes the code it runs. Not ProtectProc: the log names the",
     "# processes that connect",
     "",

@@ -56,7 +56,10 @@ export const REASON_ROWS = [
   ],
   ["not-socket", "a back-end channel that is no unix socket, or our own connection"],
   ["not-pipe", "a state transfer over neither pipe nor socket"],
-  ["call-blocked", "the guest's call eventfd stood still for 0.2 s"],
+  [
+    "call-blocked",
+    "the guest's call eventfd stood still for 0.2 s, where calls can (`blocking-calls`)",
+  ],
   [
     "too-slow",
     "its calls, or pages of its memory, held the data plane up for more than 0.5 s and a tenth of the time",

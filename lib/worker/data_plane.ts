@@ -22,7 +22,6 @@ import {
   ReadyTime,
   rest,
   RunningThreads,
-  send,
   setThreadCpus,
   setThreadName,
   signalEventFd,
@@ -44,6 +43,7 @@ import { RING_BAD_ADDRESS, trustLoadOrder } from "../virtio/ring.ts";
 import { useArena, useHostAddress, useHostCopy } from "../virtio/memory/window.ts";
 import { CollectionCounter } from "./collections.ts";
 import { Commands } from "./commands/mod.ts";
+import { DriverCalls } from "./driver_calls.ts";
 import { EVENT, EventWriter } from "./events.ts";
 import { Crowding } from "./crowding.ts";
 import { newsOfPorts } from "./flap_news.ts";
@@ -52,7 +52,6 @@ import { LostPages } from "./lost_pages.ts";
 import { type DataPlaneStart, Mailbox, type StartFailure } from "./mailbox.ts";
 import { Rota, SOURCES_FEW } from "./rota.ts";
 import { EMPTY_ROUNDS_MIN, IdlePolicy, NAP, NAP_US, SLEEP } from "./idle_policy.ts";
-import { IN_BAND } from "./wire.ts";
 import { TimeWatch } from "./time_watch.ts";
 import { WorkMeter } from "./work_meter.ts";
 
@@ -73,9 +72,6 @@ const SWEEP_SLOTS = 512;
 /** Tag of the wake-up descriptor; kicks are tagged port * VRINGS_PER_PORT + vring (or lane). */
 const WAKE_TAG = 0xffff_ffff;
 
-/** The value of a call that goes to a socket (User-Mode Linux): 8 bytes, like an eventfd's. */
-const CALL_BYTES = new Uint8Array(new BigUint64Array([1n]).buffer);
-
 class DataPlaneLoop {
   readonly #mailbox: Mailbox;
   readonly #path: Datapath;
@@ -89,6 +85,7 @@ class DataPlaneLoop {
   /** A front-end gave no kick descriptor and wants to be polled. */
   #withoutKick = false;
   readonly #inBandCalls: InBandCalls;
+  readonly #calls: DriverCalls;
   readonly #meter: WorkMeter;
   readonly #watch: TimeWatch;
   readonly #collections: CollectionCounter;
@@ -105,6 +102,7 @@ class DataPlaneLoop {
     this.#eventFd = start.eventFd;
     this.#events = new EventWriter(start.events, () => signalEventFd(start.eventFd));
     this.#inBandCalls = new InBandCalls(this.#events);
+    this.#calls = new DriverCalls(this.#mailbox, start.eventFd, this.#inBandCalls);
     // Ages and sleep are told by one clock, the control thread's.
     const offsetMs = performance.timeOrigin - start.timeOrigin;
     const fdb = new Fdb(start.fdb, start.fdbOptions);
@@ -296,24 +294,8 @@ class DataPlaneLoop {
     const { isWatched, watch } = this.#path;
     const { index } = vring.port;
     if (isWatched) watch.endPart(index);
-    this.#callBy(vring);
+    this.#calls.call(vring);
     if (isWatched) watch.endCall(index);
-  }
-
-  #callBy(vring: Vring): void {
-    if (vring.callFd === IN_BAND) {
-      this.#inBandCalls.call(vring);
-      return;
-    }
-    if (vring.callIsSocket) {
-      send(vring.callFd, CALL_BYTES);
-      return;
-    }
-    // The tenant may have filled its eventfd and made it blocking: stuck_calls.ts frees us then.
-    const unwatched = this.#mailbox.enterCall(vring.port.index * VRINGS_PER_PORT + vring.number);
-    if (unwatched) signalEventFd(this.#eventFd);
-    signalEventFd(vring.callFd);
-    this.#mailbox.leaveCall();
   }
 
   #tell(kind: number, vring: Vring, value: number): boolean {

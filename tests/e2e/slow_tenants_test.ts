@@ -11,7 +11,7 @@ import { libc } from "../../ffi/symbols.ts";
 import { RX } from "../../lib/guest/net_guest.ts";
 import * as id from "../../lib/vhost/wire/message.ts";
 import { breakRing, PACKED_ATTACKS, SPLIT_ATTACKS } from "../harness/attacks/rings.ts";
-import { crumbs, punchedMemory, watchedCall } from "../harness/attacks/slow.ts";
+import { blockingCall, crumbs, punchedMemory, watchedCall } from "../harness/attacks/slow.ts";
 import { Bed } from "../harness/bed.ts";
 import { FarPair } from "../harness/far_pair.ts";
 import { fullEventFd } from "../harness/fds.ts";
@@ -37,8 +37,8 @@ const CULPRITS: readonly [string, Expected, (siege: Siege) => Promise<void>][] =
     "too-slow",
     (siege) => punchedMemory(siege, PUNCHED_BYTES),
   ],
-  // Where the thread is kept from its processor in the middle of a call, that looks stuck.
-  ["a call descriptor with 64,000 watches", ["too-slow", "call-blocked"], watchedCall],
+  ["a call descriptor with 64,000 watches", "too-slow", watchedCall],
+  ["a full call descriptor, made blocking again", null, blockingCall],
   ...[false, true].flatMap((packed) =>
     (packed ? PACKED_ATTACKS : SPLIT_ATTACKS)
       .filter(({ reason }) => reason === "chain-loop")

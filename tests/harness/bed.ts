@@ -45,6 +45,11 @@ export class Bed implements AsyncDisposable {
     return Bed.#start(new TempFolder(), true, ports, args);
   }
 
+  /** The same of a switch that other words than usual run, as {@linkcode vuswitchWords}. */
+  static by(program: readonly string[], ports: number, ...args: string[]): Promise<Bed> {
+    return Bed.#start(new TempFolder(), true, ports, args, program);
+  }
+
   /** The same in a folder that the test has made, for files that must be there before. */
   static in(
     folder: TempFolder,
@@ -59,6 +64,7 @@ export class Bed implements AsyncDisposable {
     owned: boolean,
     ports: number | readonly string[],
     args: readonly string[],
+    program?: readonly string[],
   ): Promise<Bed> {
     const options = typeof ports === "number" ? new Array<string>(ports).fill("") : ports;
     const specs = options.flatMap((option, i) => {
@@ -66,7 +72,8 @@ export class Bed implements AsyncDisposable {
       return ["-p", [`${name}=${folder.file(`${name}.sock`)}`, option].filter(Boolean).join(",")];
     });
     const words = [...specs, ...args];
-    return new Bed(folder, owned, words, await SwitchProcess.start(folder.path, words));
+    const process = await SwitchProcess.start(folder.path, words, program);
+    return new Bed(folder, owned, words, process);
   }
 
   /** The switch as it runs now. */

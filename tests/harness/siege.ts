@@ -12,7 +12,7 @@ import { FrontEnd } from "../../lib/guest/front_end.ts";
 import { NetGuest, type NetGuestOptions } from "../../lib/guest/net_guest.ts";
 import { Bed } from "./bed.ts";
 import { Bystanders, type Held, held, heldAsBefore } from "./bystanders.ts";
-import type { SwitchProcess } from "./switch_process.ts";
+import { type SwitchProcess, vuswitchWords } from "./switch_process.ts";
 import { until } from "./until.ts";
 import { introduce, macOf } from "./traffic.ts";
 
@@ -51,10 +51,10 @@ export class Siege implements AsyncDisposable {
     this.#before = held(bed.process.pid);
   }
 
-  /** Starts all that. @param more ports that nobody attacks */
-  static async lay(more = 0): Promise<Siege> {
+  /** Starts all that. @param more ports that nobody attacks @param program what runs the switch */
+  static async lay(more = 0, program = vuswitchWords()): Promise<Siege> {
     await using scope = new AsyncDisposableStack();
-    const bed = scope.use(await Bed.make(Math.max(...ATTACKED) + more));
+    const bed = scope.use(await Bed.by(program, Math.max(...ATTACKED) + more));
     const bystanders = scope.use(await Bystanders.attach(bed.socket(2), bed.socket(3)));
     const witness = await bed.guest(WITNESS);
     await bystanders.check();

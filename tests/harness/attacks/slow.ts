@@ -5,7 +5,14 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { closeFd, createEventFd, EPOLLIN, F_SETFL } from "../../../ffi/mod.ts";
+import {
+  closeFd,
+  createEventFd,
+  drainEventFd,
+  EPOLLIN,
+  F_SETFL,
+  O_NONBLOCK,
+} from "../../../ffi/mod.ts";
 import { libc } from "../../../ffi/symbols.ts";
 import { type NetGuest, RX } from "../../../lib/guest/net_guest.ts";
 import type { Segment } from "../../../lib/guest/driver.ts";
@@ -27,6 +34,8 @@ const PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 const START = 2 ** 22;
 /** Chains in a ring, and buffers of one byte in a chain. */
 const RING_SIZE = 256;
+/** Calls by one descriptor that is full. */
+const CALLS = 10;
 const CRUMBS = 128;
 
 const { symbols: punching } = Deno.dlopen("libc.so.6", {
@@ -138,7 +147,10 @@ export async function crumbs(siege: Siege, packed: boolean, rings: number): Prom
   }
 }
 
-/** An eventfd that is full and made blocking again behind the switch's back. */
+/**
+ * An eventfd that is full and made blocking again behind the switch's back: it is called all the same,
+ * and nobody waits, neither others nor its owner.
+ */
 export async function blockingCall(siege: Siege): Promise<void> {
   const fd = fullEventFd();
   try {
@@ -146,18 +158,27 @@ export async function blockingCall(siege: Siege): Promise<void> {
     guest.frontEnd.message(id.VHOST_USER_SET_VRING_CALL, bytesOf(RX), [fd]);
     await guest.enable(RX, true);
     await introduce(guest, siege.witness);
-    while (libc.eventfd_write(fd, 1n) === 0);
-    libc.fcntl(fd, F_SETFL, 0);
-    const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, 1, 60);
-    assert(siege.witness.send(frame));
-    // It is stuck now: frames of others wait until the switch has freed itself.
-    assert(await guest.frontEnd.closedBySwitch());
+    for (let number = 0; number < CALLS; number++) {
+      fillUp(fd);
+      const frame = numberedFrame(guest.options.mac, siege.witness.options.mac, number, 60);
+      assert(siege.witness.send(frame));
+      assert(await guest.waitFor((bytes) => frame.every((byte, i) => byte === bytes[i])));
+      siege.witness.reapTransmit();
+    }
     await siege.bystanders.check();
-    await until("the frame's buffer to come back", () => {
-      const { witness } = siege;
-      return witness.reapTransmit() >= 0 && witness.tx.free === witness.tx.size;
-    });
+    // A call that finds room counts.
+    libc.fcntl(fd, F_SETFL, O_NONBLOCK);
+    drainEventFd(fd);
+    siege.witness.send(numberedFrame(guest.options.mac, siege.witness.options.mac, CALLS, 60));
+    await until("a call", () => drainEventFd(fd) > 0);
   } finally {
     closeFd(fd);
   }
+}
+
+/** Fills an eventfd to the brim and has it block whoever writes to it. */
+export function fillUp(fd: number): void {
+  libc.fcntl(fd, F_SETFL, O_NONBLOCK);
+  while (libc.eventfd_write(fd, 1n) === 0);
+  libc.fcntl(fd, F_SETFL, 0);
 }
