@@ -161,7 +161,8 @@ export const LIMITS = {
     ...{ unit: "ms", most: 2000, scope: "port" },
     beyond: "the connection ends",
     reason: "slow-file",
-    meaning: "sealing the memory files of a message, while which nothing else is read",
+    meaning: "sealing the memory files of a message, and waiting for those of huge pages, while " +
+      "which nothing else is read",
   },
   "unread-replies": {
     ...{ unit: "bytes", most: 65_536, scope: "port" },

@@ -1,7 +1,7 @@
 /**
  * Watches that no tenant holds the data plane in a call (stuck_calls.ts), and ends the connection of
- * one that does, where calls can block at all (driver_calls.ts). The others have waited for a fraction of a second, once. While no guest is called
- * nobody looks: ten timers a second are 0.3 % of a core.
+ * one that does, where calls can block at all (driver_calls.ts). The others have waited for a fraction
+ * of a second, once. While no guest is called so nobody looks: ten timers a second are 0.3 % of a core.
  *
  * @module
  */

@@ -47,7 +47,10 @@ export const REASON_ROWS = [
   ["unsealed-memory", "memory that can lose pages, where that is refused (`--unsealed-memory`)"],
   ["memory-budget", "more guest memory, or logs, than the port's share of the address space"],
   ["too-many-regions", "more memory regions than slots"],
-  ["slow-file", "a file of its memory was kept busy: sealing it took more than 2 s"],
+  [
+    "slow-file",
+    "a file of its memory was kept busy: sealing it took more than 2 s, or mapping it 0.1 s",
+  ],
   ["map-failed", "the kernel does not map the memory"],
   ["data-plane", "the data plane has no room for what it asks: the log line says what failed"],
   [

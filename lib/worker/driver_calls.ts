@@ -22,7 +22,12 @@ export class DriverCalls {
   readonly #inBand: InBandCalls;
   readonly #caller: Caller | null = Caller.open();
 
-  /** @param eventFd tells the control thread to look at calls again @param inBand those by messages */
+  /**
+   * Calls nobody yet.
+   * @param mailbox where a write that may block is announced
+   * @param eventFd tells the control thread to look at calls again
+   * @param inBand calls by messages
+   */
   constructor(mailbox: Mailbox, eventFd: number, inBand: InBandCalls) {
     this.#mailbox = mailbox;
     this.#eventFd = eventFd;

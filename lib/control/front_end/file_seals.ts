@@ -1,22 +1,26 @@
 /**
  * Sealing tenants' memory files before the message that brought them is handled. To add a seal the
  * kernel takes a lock of the file that its owner can hold for as long as a fallocate takes: so it is
- * done off the thread, on a lane of its own, and not waited for without end.
+ * done off the thread, on a lane of its own, and not waited for without end. To map a file of huge
+ * pages takes that lock as well, and all memory of this process meanwhile: such a one is knocked at
+ * here by adding a seal, whether it takes one or not.
  *
  * @module
  */
-import { F_SEAL_SEAL, F_SEAL_SHRINK, fdSeals, sealTenantFd } from "../../../ffi/mod.ts";
+import { F_SEAL_SEAL, F_SEAL_SHRINK, fdSeals, sealTenantFd, statFd } from "../../../ffi/mod.ts";
 import { LIMITS } from "../../base/port_limits.ts";
 import type { Outcome } from "../../vhost/session.ts";
 import {
   type Message,
   VHOST_USER_ADD_MEM_REG,
+  VHOST_USER_SET_INFLIGHT_FD,
   VHOST_USER_SET_LOG_BASE,
   VHOST_USER_SET_MEM_TABLE,
 } from "../../vhost/wire/message.ts";
 import { endOnFailure } from "./command_failures.ts";
 import { type BlockingPool, TenantFds } from "./tenant_fds.ts";
 
+const PAGE_BYTES = 4096;
 /** How long a file may take, ms. */
 const SEAL_MS_MAX = LIMITS["file-time"].most;
 
@@ -25,12 +29,19 @@ const BRING_FILES: readonly number[] = [
   VHOST_USER_SET_MEM_TABLE,
   VHOST_USER_ADD_MEM_REG,
   VHOST_USER_SET_LOG_BASE,
+  VHOST_USER_SET_INFLIGHT_FD,
 ];
 
 /** Whether the file allows to be shrunk, and to forbid it. */
 export function wantsSeal(fd: number): boolean {
   const seals = fdSeals(fd);
   return seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_SEAL)) === 0;
+}
+
+/** Whether to use the file may take as long as its owner likes. Asks no file system of a tenant. */
+function mayBeBusy(fd: number): boolean {
+  if (fdSeals(fd) < 0) return false;
+  return wantsSeal(fd) || statFd(fd).blockBytes > PAGE_BYTES;
 }
 
 /** Seals the files of one port's front-ends. Control thread only. */
@@ -57,7 +68,7 @@ export class FileSeals {
 
   /** Handles a message, as endOnFailure() does: at once, or when what it brought is sealed. */
   first({ request, fds }: Message, handle: () => Outcome): Outcome {
-    const files = BRING_FILES.includes(request) ? fds.filter(wantsSeal) : [];
+    const files = BRING_FILES.includes(request) ? fds.filter(mayBeBusy) : [];
     if (files.length === 0) return endOnFailure(handle);
     const gone = this.#gone;
     return {

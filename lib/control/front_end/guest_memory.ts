@@ -24,6 +24,7 @@ import { isRefusal, type Refusal } from "../../vhost/reasons.ts";
 import type { JournalIdentity } from "../../virtio/packed/recovery.ts";
 import type { DataPlane, PlacedRegion } from "../../worker/wire.ts";
 import { wantsSeal } from "./file_seals.ts";
+import { KeptWaiting } from "./kept_waiting.ts";
 import type { Mappings } from "./port_pool.ts";
 import type { ArenaMapping, GuestArena } from "./guest_arena.ts";
 import { MemoryShares } from "./memory_shares.ts";
@@ -67,6 +68,7 @@ export class MappingPool {
   readonly #arena: GuestArena;
   readonly #mappings = new Map<string, SharedMapping>();
   readonly #unsealed: UnsealedMemory;
+  readonly #kept: KeptWaiting;
   /** Who may have how much of the arena. */
   readonly shares: MemoryShares;
   /** Faults of the arena that were told. */
@@ -75,13 +77,16 @@ export class MappingPool {
   /**
    * Nothing is mapped yet.
    * @param arena of that plane, where everything is mapped @param unsealed see the type
+   * @param kept replaced in tests
    */
   constructor(
     plane: Pick<DataPlane, "addMapping" | "removeMapping">,
     arena: GuestArena,
     unsealed: UnsealedMemory = "take",
+    kept: KeptWaiting = new KeptWaiting(),
   ) {
     this.#plane = plane;
+    this.#kept = kept;
     this.#arena = arena;
     this.shares = new MemoryShares(arena.granules);
     this.#unsealed = unsealed;
@@ -173,8 +178,15 @@ export class MappingPool {
     }
     if (known) return known;
     try {
+      this.#kept.begin();
       const mapping = this.#arena.map(fd, start, end - start, align);
       if (mapping === null) return this.#noRoom(end - start);
+      const ms = this.#kept.end();
+      if (ms > 0) {
+        this.#arena.unmap(mapping);
+        const detail = `mapping ${describe(fd)} took ${Math.round(ms)} ms: its owner kept it busy`;
+        return { code: "slow-file", detail };
+      }
       const number = this.#tell(mapping);
       const about = { name: describe(fd), missing: whyMissing(fd, stat) };
       const shared = { key, file: stat.identity, mapping, number, ...about, users: 0 };

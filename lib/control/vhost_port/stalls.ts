@@ -18,8 +18,11 @@ export function callBlocked(vring: number): Refusal {
   return { code: "call-blocked", detail };
 }
 
+/** Reasons of connections that others had to wait for. */
+const STALLS: readonly string[] = [TOO_SLOW.code, "call-blocked", "slow-file"];
+
 /** What is to blame on a front-end, for its socket: who stalls the others waits for longer each time. */
 export function faultOf(refusal: Refusal | null): { faulty: boolean; stalled: boolean } {
-  const code = refusal?.code;
-  return { faulty: refusal !== null, stalled: code === TOO_SLOW.code || code === "call-blocked" };
+  const isStall = refusal !== null && STALLS.includes(refusal.code);
+  return { faulty: refusal !== null, stalled: isStall };
 }

@@ -9,6 +9,8 @@ import {
   fdSeals,
   sealTenantFd,
 } from "../../../../ffi/mod.ts";
+import { MFD_ALLOW_SEALING } from "../../../../ffi/abi.ts";
+import { libc } from "../../../../ffi/symbols.ts";
 import { FileSeals } from "../../../../lib/control/front_end/file_seals.ts";
 import { BlockingPool } from "../../../../lib/control/front_end/tenant_fds.ts";
 import type { Outcome } from "../../../../lib/vhost/session.ts";
@@ -16,6 +18,7 @@ import * as id from "../../../../lib/vhost/wire/message.ts";
 import { until, WAIT_MS_MAX } from "../../../harness/until.ts";
 import { held, memoryFile, untilHeld } from "../support.ts";
 
+const MFD_HUGETLB = 0x4;
 const HANDLED: Outcome = { reply: new Uint8Array(1) };
 
 function message(request: number, fds: readonly number[]): id.Message {
@@ -89,5 +92,31 @@ Deno.test("what a front-end brought that is gone meanwhile is closed, and not ha
   seals.end();
   gate.open();
   assert.deepEqual([await later, handled], [{}, 0]);
+  await untilHeld(before);
+});
+
+Deno.test("a file of huge pages is waited for off the thread, whether it takes a seal or not", async () => {
+  const before = held();
+  // Without pages: none is touched.
+  const huge = (flags: number): number =>
+    libc.memfd_create(new TextEncoder().encode("test-huge\0"), MFD_HUGETLB | flags);
+  const fds = [huge(0), huge(MFD_ALLOW_SEALING)];
+  // From the second time on both are sealed already.
+  for (const busy of [false, true, true]) {
+    for (const request of [id.VHOST_USER_SET_MEM_TABLE, id.VHOST_USER_SET_INFLIGHT_FD]) {
+      const gate = new Gate();
+      const pool = new BlockingPool();
+      const seals = new FileSeals(pool, () => {}, gate.seal, busy ? 1 : WAIT_MS_MAX);
+      const { later } = seals.first(message(request, fds), () => HANDLED);
+      if (!busy) gate.open();
+      const outcome = await later;
+      if (busy) assert.equal(outcome?.close?.code, "slow-file");
+      else assert.equal(outcome, HANDLED);
+      gate.open();
+      assert(await pool.idle(WAIT_MS_MAX));
+      assert.deepEqual(gate.begun, busy ? fds.slice(0, 1) : fds);
+    }
+  }
+  for (const fd of fds) closeFd(fd);
   await untilHeld(before);
 });
