@@ -6,6 +6,8 @@
  */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
+import { guardOf } from "../../lib/control/config/guard_options.ts";
+import { AddressSet } from "../../lib/switch/guard/addresses.ts";
 import { PortVlans, vlanWords } from "../../lib/switch/vlan/port_vlans.ts";
 import { FRAME_BYTES_MAX } from "../../lib/virtio/burst.ts";
 import type { QueueFeatures } from "../../lib/virtio/ring.ts";
@@ -133,4 +135,40 @@ Deno.test("checksums and segments are right with a tag that comes or goes", () =
     { numRuns: 80 },
   );
   assert(many > 3, `${many} were cut`);
+});
+
+Deno.test("frames of one burst that are guarded and get a tag keep to themselves, offloads or not", () => {
+  const base = { size: 256, eventIdx: false, start: 0, mergeable: true };
+  for (const packed of [false, true]) {
+    for (const takes of [{}, TAKES_SUMS, TAKES_ALL]) {
+      const a = new Bench(0, { ...base, packed, offloads: SENDS }, 0, 1 << 20);
+      const b = new Bench(1, { ...base, packed, offloads: takes }, 0, 1 << 20);
+      const path = makePath([a, b]);
+      path.setVlans(true);
+      a.port.vlans = WAYS.push.from;
+      b.port.vlans = WAYS.push.to;
+      const { addresses, ...rest } = guardOf({ guard: ["dhcp", "ra"] });
+      a.port.guard = { ...rest, addresses: addresses && new AddressSet(addresses) };
+      while (b.offer([1800], false));
+      const wanted: Uint8Array[] = [];
+      // Segments of one frame end where the free ones of the next begin: each has its own bytes.
+      for (let i = 0; i < 12; i++) {
+        const one: Packet = {
+          ...{ tags: [], version: i % 2 === 0 ? 4 : 6, extra: [], identification: i },
+          ...{ protocol: i % 4 < 2 ? "tcp" : "udp", sequence: 1, flags: 0x10, to: 2, from: 1 },
+          // Headers longer than what the guard copies at first.
+          tcpOptions: new Uint8Array(20).fill(1),
+          payload: new Uint8Array(100 + i).fill(0x40 + i),
+        };
+        const plain = i % 3 === 2;
+        const header = plain ? new Uint8Array(10) : askingHeader(one, 0);
+        const frame = frameOf(one, plain ? "full" : "begun");
+        assert(a.send(frame, i % 2 === 0 ? [] : [30, 70, 110, frame.length], false, header));
+        const form = takes.guestCsum && !plain ? "begun" : "full";
+        wanted.push(frameOf({ ...one, tags: [[0x8100, VID]] }, form));
+      }
+      assert.equal(poll(path, a), wanted.length);
+      assert.deepEqual(b.received().map((frame) => frame.join()), wanted.map((it) => it.join()));
+    }
+  }
 });

@@ -38,30 +38,46 @@ export class Crew {
   readonly #folder: string;
   readonly #files: readonly string[];
   readonly #points: number;
+  readonly #casesMs: number;
   #child: Deno.ChildProcess | null = null;
   #writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
   #answers: ReadableStreamDefaultReader<string> | null = null;
   #text = "";
   #running = -1;
 
-  /** @param folder the copy of the code @param files of tests, in it */
-  constructor(folder: string, files: readonly string[], points: number) {
+  /**
+   * @param folder the copy of the code @param files of tests, in it
+   * @param casesMs so much time random cases may take, 0: all of them are tried
+   */
+  constructor(folder: string, files: readonly string[], points: number, casesMs = 0) {
     this.#folder = folder;
     this.#files = files;
     this.#points = points;
+    this.#casesMs = casesMs;
   }
 
   /** Starts the process. @returns the tests, as they are numbered */
   async start(): Promise<readonly Named[]> {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", `${this.#folder}/tests/mutate/runner.ts`],
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        "--v8-flags=--expose-gc",
+        `${this.#folder}/tests/mutate/runner.ts`,
+      ],
       cwd: this.#folder,
       ...{ stdin: "piped", stdout: "piped", stderr: "null" },
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
     this.#answers = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     this.#text = "";
-    const order: Order = { do: "load", files: this.#files, points: this.#points };
+    const order: Order = {
+      do: "load",
+      files: this.#files,
+      points: this.#points,
+      casesMs: this.#casesMs,
+    };
     const answer = await this.#ask(order, 10 * PATIENCE.ms);
     if (answer?.is !== "loaded") throw new Error(`Tests do not load: ${this.#files.join(" ")}`);
     return answer.tests;

@@ -1,11 +1,12 @@
 /**
  * Takes away every single validation of the code that reads what tenants send (`plan.ts`) and
  * demands a test that fails: `deno task mutate [--file PART] [--time 60s] [--seed N] [--list]
- * [--write] [--quick]`.
+ * [--write] [--quick] [--new]`.
  *
  * With `--time` those whose test is known are tried in an order that the seed decides, for so long.
- * `--quick` leaves out slow tests. `--write` writes down which test failed (`killers.json`). Where nothing can be missed the reason
- * is in `equivalents.ts`.
+ * `--new` takes those alone whose test is not known, `--quick` leaves out slow tests, `--write`
+ * writes down which test failed (`killers.json`). Where nothing can be missed the reason is in
+ * `equivalents.ts`.
  *
  * @module
  */
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     list: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
+    new: { type: "boolean", default: false },
   },
 });
 
@@ -133,9 +135,11 @@ async function main(): Promise<number> {
     const named = points.filter((point) => killerOf(point) !== undefined);
     const quick = sample ? shuffled(named, seed) : named;
     const quiet: Run = { ...run, tell: (it) => it.by !== null && run.tell(it) };
-    if (quick.length > 0) outcomes.push(...await tryKillers(quiet, quick, killerOf));
+    if (quick.length > 0 && !values.new) outcomes.push(...await tryKillers(quiet, quick, killerOf));
     const through = new Set(outcomes.map(({ point }) => point.id));
-    const rest = points.filter(({ id }) => !through.has(id));
+    const rest = points.filter((point) =>
+      !through.has(point.id) && !(values.new && killerOf(point) !== undefined)
+    );
     // New ones first; those that no test can miss are only tried to see whether that is still so.
     rest.sort((a, b) => Number(isEquivalent(a)) - Number(isEquivalent(b)));
     for (const theme of sample ? [] : THEMES) {

@@ -14,11 +14,13 @@ export interface Theme {
   readonly tests: readonly string[];
 }
 
+/** The nearest first. */
 const RING_TESTS: readonly string[] = [
-  ...["tests/unit/virtio/", "tests/unit/switch/stalled/", "tests/fuzz/fuzz_test.ts"],
+  "tests/unit/virtio/",
+  ...["bad_chains", "offload_rules", "ring", "offload", "odd_buffers", "plain", "translations"],
+  ...["offload_ways", "vlan_offload", "iommu", "dirty_log", "dirty_log_iommu", "drivers", "crash"],
   ...["long_bursts", "long_chains", "lost_page"].map((name) => `tests/unit/switch/${name}_test.ts`),
-  ...["bad_chains", "crash", "dirty_log", "dirty_log_iommu", "drivers", "iommu", "odd_buffers"],
-  ...["offload_rules", "offload", "offload_ways", "plain", "ring", "translations", "vlan_offload"],
+  ...["tests/unit/switch/stalled/", "tests/fuzz/fuzz_test.ts"],
 ].map((name) => name.includes("/") ? name : `tests/model/${name}_test.ts`);
 
 /** What is looked at. */
@@ -34,13 +36,9 @@ export const THEMES: readonly Theme[] = [
   {
     name: "rings",
     files: [
-      ...["chain", "plain", "frames", "queue"].flatMap((name) => [
-        `lib/virtio/split/${name}.ts`,
-        `lib/virtio/packed/${name}.ts`,
-      ]),
-      ...["lib/virtio/bad_chain.ts", "lib/virtio/plain.ts", "lib/virtio/memory/"],
-      ...["lib/virtio/net_header.ts", "lib/virtio/offloads.ts", "lib/offload/headers.ts"],
-      ...["lib/offload/open.ts", "lib/offload/make.ts"],
+      ...["lib/virtio/split/", "lib/virtio/packed/", "lib/virtio/memory/", "lib/virtio/inflight/"],
+      ...["lib/virtio/bad_chain.ts", "lib/virtio/plain.ts", "lib/virtio/net_header.ts"],
+      ...["lib/virtio/offloads.ts", "lib/offload/"],
     ],
     tests: RING_TESTS,
   },

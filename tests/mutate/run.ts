@@ -10,8 +10,17 @@ import type { Point } from "./points.ts";
 
 /** Processes at a time. */
 const LANES = 2;
-/** A quick test comes by validations and loops less often than this. */
-const QUICK_STEPS = 1_000_000;
+/** A test that takes no longer than this may be tried before quicker ones, ms. */
+const GOOD_MS = 500;
+/**
+ * How tests have their turns: those that come by validations and loops more often have it later, and
+ * of random cases so many are tried as fit in a time. The last turn has all of everything.
+ */
+const PASSES: readonly { readonly steps: number | null; readonly ms: number }[] = [
+  { steps: 30_000, ms: 1000 },
+  { steps: 1_000_000, ms: 3000 },
+  { steps: null, ms: 0 },
+];
 
 /** A validation to be taken away, with the number it has in the copy. */
 export interface Numbered extends Point {
@@ -123,9 +132,22 @@ export async function tryKillers(
   return outcomes.filter(({ by }) => by !== null);
 }
 
+/** What is left to be tried, and what is known of it so far. */
+interface Hunt {
+  readonly run: Run;
+  /** Points that no test has missed yet. */
+  readonly left: Set<Numbered>;
+  /** Tests that came by each of them. */
+  readonly reached: Map<Numbered, number>;
+  readonly outcomes: Outcome[];
+  /** Tests that had their turn, with all of their cases. */
+  readonly had: Set<string>;
+}
+
 /**
- * Tries each point with all tests of its theme that come by it, the slow ones for those that no
- * other test misses.
+ * Tries each point with all tests of its theme that come by it: file by file, each in a process that
+ * holds nothing else, in the order of the plan; and in it the quick ones first. The slow ones have
+ * their turn with what no quick one misses.
  */
 export async function tryTheme(
   run: Run,
@@ -133,48 +155,64 @@ export async function tryTheme(
   points: readonly Numbered[],
   quickOnly: boolean,
 ): Promise<Outcome[]> {
-  if (points.length === 0) return [];
-  const files = filesOf(`${run.folder}/`, theme.tests, "_test.ts");
-  const quick = await learn(run, files, () => true, QUICK_STEPS);
-  const first = quickOnly ? run : { ...run, tell: (it: Outcome) => it.by !== null && run.tell(it) };
-  const outcomes = await tryKnown(first, points, files, quick);
-  if (quickOnly) return outcomes;
-  const left = outcomes.filter(({ by }) => by === null).map(({ point }) => point);
-  if (left.length === 0) return outcomes;
-  const had = new Set(quick.flatMap((test) => test ? [nameOf(test)] : []));
-  const slow = await learn(run, files, (test) => !had.has(test));
-  const missed = outcomes.filter(({ by }) => by !== null);
-  return [...missed, ...await tryKnown(run, left, files, slow)];
+  const reached = new Map(points.map((point) => [point, 0]));
+  const hunt: Hunt = { run, left: new Set(points), reached, outcomes: [], had: new Set() };
+  const files = theme.tests.flatMap((place) => filesOf(`${run.folder}/`, [place], "_test.ts"));
+  for (const pass of quickOnly ? PASSES.slice(0, -1) : PASSES) {
+    const next = [...files];
+    const lane = async (): Promise<void> => {
+      for (let file = next.shift(); file && hunt.left.size > 0; file = next.shift()) {
+        await tryFile(hunt, file, pass);
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+  }
+  for (const point of hunt.left) {
+    const outcome = { point, by: null, failure: "", reached: reached.get(point) ?? 0 };
+    run.tell(outcome);
+    hunt.outcomes.push(outcome);
+  }
+  return hunt.outcomes;
 }
 
-async function tryKnown(
-  run: Run,
-  points: readonly Numbered[],
-  files: readonly string[],
-  known: readonly (Known | null)[],
-): Promise<Outcome[]> {
-  const bySpeed = [...known.keys()].sort((a, b) => (known[a]?.ms ?? 0) - (known[b]?.ms ?? 0));
-  // Tests that failed for a file's points come first: they are likely to know the next one.
-  const good = new Map<string, number[]>();
-  return await tryAll(
-    {
-      ...run,
-      tell: (outcome) => {
-        run.tell(outcome);
-        const { file } = outcome.point;
-        const number = known.findIndex((test) => test && nameOf(test) === outcome.by);
-        if (number < 0 || (known[number]?.ms ?? 0) > 500) return;
-        good.set(file, [number, ...(good.get(file) ?? []).filter((n) => n !== number)].slice(0, 6));
-      },
-    },
-    points,
-    files,
-    known,
-    ({ file, id }) => {
-      const reach = bySpeed.filter((number) => known[number]?.hits.has(id));
-      return [...new Set([...(good.get(file) ?? []).filter((n) => reach.includes(n)), ...reach])];
-    },
-  );
+/** Tries what is left with the tests of one file. */
+async function tryFile(
+  hunt: Hunt,
+  file: string,
+  { steps, ms }: (typeof PASSES)[number],
+): Promise<void> {
+  const { run, left, reached, had } = hunt;
+  const crew = new Crew(run.folder, [file], run.points, ms);
+  try {
+    const known: (Known | null)[] = [];
+    const all = await crew.start();
+    for (const [i, test] of all.entries()) {
+      known[i] = had.has(nameOf(test)) ? null : await crew.base(i, test, steps).catch(skip);
+      const took = known[i]?.ms ?? Infinity;
+      if (ms === 0 || took < ms) had.add(nameOf(test));
+    }
+    const bySpeed = [...known.keys()].sort((a, b) => (known[a]?.ms ?? 0) - (known[b]?.ms ?? 0));
+    // The test that failed for the point before is likely to know the next one.
+    let good = -1;
+    for (const point of [...left]) {
+      const reach = bySpeed.filter((number) => known[number]?.hits.has(point.id));
+      // Another file may have missed it meanwhile.
+      if (reach.length === 0 || !left.has(point)) continue;
+      run.say(`${left.size} left, now with ${file}`);
+      const order = reach.includes(good) ? [...new Set([good, ...reach])] : reach;
+      const { by: number, failure } = await crew.try(point.id, order, known as Known[]);
+      reached.set(point, (reached.get(point) ?? 0) + reach.length);
+      const test = number === null ? null : known[number];
+      if (!test || !left.delete(point)) continue;
+      if (test.ms < GOOD_MS) good = number ?? -1;
+      const by = nameOf(test);
+      const outcome = { point, by, failure, reached: reached.get(point) ?? 0 };
+      hunt.outcomes.push(outcome);
+      run.tell(outcome);
+    }
+  } finally {
+    await crew.end();
+  }
 }
 
 function exists(path: string): boolean {

@@ -9,7 +9,13 @@ import fc from "fast-check";
 
 /** What a test is asked to do. */
 export type Order =
-  | { readonly do: "load"; readonly files: readonly string[]; readonly points: number }
+  | {
+    readonly do: "load";
+    readonly files: readonly string[];
+    readonly points: number;
+    /** Random cases are tried for so long, 0: all of them. */
+    readonly casesMs: number;
+  }
   | {
     readonly do: "base";
     readonly test: number;
@@ -54,6 +60,9 @@ const SEED = 11;
 /** Tests that are nothing to be run here: they start processes of their own, or take long. */
 const SKIPPED = /planted|to plant|every fault|^fuzz (?:bytes|words|http|streams)/;
 
+/** See {@linkcode sweep}. */
+const SWEEP_BYTES = 1.5e9;
+
 interface Test {
   readonly file: string;
   readonly name: string;
@@ -89,6 +98,11 @@ function nameTest(first: unknown, second?: unknown, third?: unknown): void {
   } else note(first, third ?? second);
 }
 
+/** Guests' memory that nobody uses any more goes before there is too much of it. */
+function sweep(): void {
+  if (Deno.memoryUsage().rss > SWEEP_BYTES) (globalThis as { gc?: () => void }).gc?.();
+}
+
 const context = {
   step: async (first: unknown, second?: unknown): Promise<boolean> => {
     const run = second ?? (first as { fn?: unknown }).fn ?? first;
@@ -112,6 +126,7 @@ async function runTest(test: number, point: number, most: number): Promise<strin
   } finally {
     on = 0;
     stepsMax = Infinity;
+    sweep();
   }
 }
 
@@ -119,6 +134,11 @@ async function obey(order: Order): Promise<Answer> {
   switch (order.do) {
     case "load":
       hits = new Uint8Array(order.points);
+      // A failure is enough: the smallest case of it is of no interest.
+      fc.configureGlobal({
+        ...{ endOnFailure: true, seed: SEED },
+        ...(order.casesMs > 0 ? { interruptAfterTimeLimit: order.casesMs } : {}),
+      });
       for (const file of order.files) {
         loading = file;
         await import(new URL(`../../${file}`, import.meta.url).href);
@@ -153,8 +173,6 @@ function say(answer: Answer): void {
 async function main(): Promise<void> {
   Object.defineProperty(Deno, "test", { value: Object.assign(nameTest, { ignore: () => {} }) });
   Object.assign(globalThis, { $v: isAway });
-  // A failure is enough: the smallest case of it is of no interest.
-  fc.configureGlobal({ endOnFailure: true, seed: SEED });
   for (const name of ["log", "error", "warn", "info"] as const) console[name] = () => {};
   const keep = (event: Event, error: unknown): void => {
     event.preventDefault();
