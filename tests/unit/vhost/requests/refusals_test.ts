@@ -5,7 +5,7 @@ import * as id from "../../../../lib/vhost/wire/message.ts";
 import { type Request, REQUESTS } from "../../../../lib/vhost/requests/table.ts";
 import { type Outcome, Session } from "../../../../lib/vhost/session.ts";
 import type { Message } from "../../../../lib/vhost/wire/message.ts";
-import { DEFAULT_OFFER } from "../../../../lib/vhost/offer.ts";
+import { DEFAULT_OFFER, makeOffer } from "../../../../lib/vhost/offer.ts";
 import { hasFeature } from "../../../../lib/vhost/features/bits.ts";
 import { VRINGS_PER_PORT } from "../../../../lib/base/limits.ts";
 import {
@@ -230,6 +230,27 @@ Deno.test("session refuses descriptors of the wrong kind and number", () => {
   }
   closes("not-eventfd", id.VHOST_USER_SET_VRING_KICK, words(0), ["socket"]);
   closes("not-eventfd", id.VHOST_USER_SET_VRING_ERR, words(0), ["socket"]);
+});
+
+Deno.test("what is wrong with a descriptor of a ring is said in words that help", () => {
+  const said = (request: number, kind: FdKind): string => {
+    const { host, session } = inState("negotiated");
+    const { close } = session.handle(message(request, words(0), [host.fd(kind)]));
+    finish(session, host);
+    return close?.detail ?? "";
+  };
+  const { VHOST_USER_SET_VRING_KICK: kick, VHOST_USER_SET_VRING_CALL: call } = id;
+  assert.match(said(kick, "other"), /is no eventfd$/);
+  assert.match(said(call, "other"), /is no eventfd, nor a unix socket$/);
+  for (const request of [kick, call]) assert.match(said(request, "own-end"), /this switch$/);
+});
+
+Deno.test("a front-end is told of all virtqueues of a port that has few", () => {
+  const host = new FakeHost();
+  const session = new Session(host, makeOffer({ queuePairs: 1 }));
+  accept(session, message(id.VHOST_USER_SET_PROTOCOL_FEATURES, words(1)));
+  assert.equal(replyU64(session.handle(message(17)), id.VHOST_USER_GET_QUEUE_NUM), 2n);
+  finish(session, host);
 });
 
 Deno.test("session refuses ring sizes and values out of range", () => {
