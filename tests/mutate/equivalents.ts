@@ -25,6 +25,16 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     why: "a size that is not known is refused as one that is too small",
   },
   {
+    file: "lib/vhost/requests/table.ts",
+    key: "served: answer !== ACKNOWLEDGED → true",
+    why: "decided when the table loads, before any test; its rows are what answers_test.ts reads",
+  },
+  {
+    file: "lib/vhost/requests/table.ts",
+    key: "served: answer !== ACKNOWLEDGED → false",
+    why: "as above",
+  },
+  {
     file: "lib/vhost/session.ts",
     key: "=>: result.fds.length === 0 → false",
     why: "no descriptors are sent either way",

@@ -72,10 +72,12 @@ function resumeTranslated(
   const { vrings, packed, iotlb } = device;
   if (!iotlb?.update(vrings, packed, iova, sizeBytes, userAddr, permission)) return;
   for (const [index, vring] of vrings.entries()) {
-    const stays = vring.running && staysIn(device, vring, device.memory);
-    if (vring.held && stays) device.hold(index, false);
-    // Translated, but its areas lie elsewhere now: it goes on there.
-    else if (vring.running && !stays && !device.askForRing(index)) device.suspend(index);
+    if (vring.running) {
+      const stays = staysIn(device, vring, device.memory);
+      if (vring.held && stays) device.hold(index, false);
+      // Translated, but its areas lie elsewhere now: it goes on there.
+      else if (!stays && !device.askForRing(index)) device.suspend(index);
+    }
     const refusal = device.resume(index);
     // Its memory is where no ring can be, which the front-end may mend: no reason to hang up.
     if (refusal) device.giveUp(index, refusal.code);

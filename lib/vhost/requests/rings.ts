@@ -100,12 +100,14 @@ function take(
   socketToo: boolean,
 ): Given | Refusal {
   const vring = device.vrings[args.index];
-  const refusal = !vring || args.stray
-    ? badIndex(device, args.value)
-    : refuseFd(device, args.fdsDue, fds, socketToo);
-  if (vring && !refusal) return { vring, fd: fds[0] ?? -1 };
+  if (!vring || args.stray) {
+    device.closeFds(fds);
+    return badIndex(device, args.value);
+  }
+  const refusal = refuseFd(device, args.fdsDue, fds, socketToo);
+  if (refusal === null) return { vring, fd: fds[0] ?? -1 };
   device.closeFds(fds);
-  return refusal ?? badIndex(device, args.index);
+  return refusal;
 }
 
 function refuseFd(

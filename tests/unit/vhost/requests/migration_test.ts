@@ -110,6 +110,16 @@ Deno.test("session logs a ring from its start when the front-end says so before"
   finish(session, host);
 });
 
+Deno.test("session counts no memory as written for a ring that is to be logged and did not run", () => {
+  const { host, session } = started();
+  qemuStop(session);
+  accept(session, message(id.VHOST_USER_SET_VRING_ADDR, loggedAddr(0, SPLIT_RINGS[0]!, 1)));
+  host.journal.length = 0;
+  setLogBase(session, host);
+  assert.deepEqual(host.journal.filter((line) => line === "all dirty"), []);
+  finish(session, host);
+});
+
 Deno.test("session moves a running ring whose address changes, its log too", () => {
   const { host, session } = started();
   const moved = { ...SPLIT_RINGS[0]!, used: SPLIT_RINGS[0]!.used + 0x1000 };

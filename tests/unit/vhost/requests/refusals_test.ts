@@ -148,6 +148,7 @@ Deno.test("session refuses requests whose protocol feature was not negotiated", 
   for (const [number, request] of served().filter(([, { gate }]) => gate !== null)) {
     const { close } = probe("new", number, request.bytesMax, 0, PLAIN);
     assert.equal(close?.code, "not-negotiated", request.name);
+    assert.match(close?.detail ?? "", new RegExp(`^request ${number} \\(${request.name}\\)`));
   }
 });
 
