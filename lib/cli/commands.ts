@@ -17,6 +17,7 @@ import { LINK_COMMANDS } from "./commands/link.ts";
 import { MIRROR_COMMANDS } from "./commands/mirror.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
+import { TOP_COMMANDS } from "./commands/top.ts";
 import { VRING_COMMANDS } from "./commands/vring.ts";
 import { WORKER_COMMANDS } from "./commands/worker.ts";
 import { MAN_PAGES } from "./man_pages.ts";
@@ -118,6 +119,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...MIRROR_COMMANDS,
   ...FDB_COMMANDS,
   ...GROUP_COMMANDS,
+  ...TOP_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,
   ...WORKER_COMMANDS,

@@ -25,7 +25,7 @@ function linkText(port: PortStatus): string {
 }
 
 /** The same, and what is wrong: a port that is up is not always well. */
-function linkCell(port: PortStatus): string {
+export function linkCell(port: PortStatus): string {
   return [linkText(port), ...port.problems.map(({ code }) => code)].join(", ");
 }
 

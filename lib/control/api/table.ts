@@ -33,6 +33,7 @@ import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { LIMIT_SCHEMAS } from "../schema/limits.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
+import { TOP } from "../schema/top.ts";
 import { SWITCH_SCHEMAS } from "../schema/switch.ts";
 import type {
   ControlError,
@@ -130,6 +131,7 @@ export const DOCUMENTS = {
     flushed: maybe("all ports", portName("the port whose addresses were forgotten")),
   }),
   "groups": list("group list; GET /v1/groups: who is in which group", GROUP_STATUS),
+  "top": TOP,
   "stats": SWITCH_STATUS,
   "port-stats": PORT_STATS,
   "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),
