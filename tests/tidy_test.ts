@@ -46,7 +46,7 @@ function under(path: string, ...folders: string[]): boolean {
 }
 
 /** Packages that tests import and nothing else. */
-const FOR_TESTS = ["@babel/parser", "ajv/2020", "fast-check"];
+const FOR_TESTS = ["@xterm/headless", "@babel/parser", "ajv/2020", "fast-check"];
 /** Packages that draw the bench's report, and that nothing else needs. */
 const FOR_BENCH = ["@observablehq/plot", "linkedom"];
 /** What the data plane's thread runs loads no package. */

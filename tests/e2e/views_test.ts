@@ -66,10 +66,10 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 
 /** Prints JSON that is no document: a schema, or none that has an end. */
-const OTHERS = ["run", "capture", "schema", "demo", "completion", "man"];
+const OTHERS = ["run", "capture", "schema", "demo", "completion", "man", "top"];
 
 /** Of those, what prints a document a line as long as it runs: its own test reads them. */
-const STREAMS = ["capture"];
+const STREAMS = ["capture", "top"];
 
 /** What each route answers with; null: nothing. */
 const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | null][]>> = {

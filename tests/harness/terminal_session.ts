@@ -72,11 +72,11 @@ export class TerminalSession implements AsyncDisposable {
 
   /** Lines of the screen, from the top, without blanks at their ends. */
   get lines(): string[] {
-    const { active } = this.#screen.buffer;
-    return Array.from(
-      { length: this.#screen.rows },
-      (_, i) => active.getLine(active.baseY + i)?.translateToString(true).trimEnd() ?? "",
-    );
+    const { cols, rows, buffer: { active } } = this.#screen;
+    return Array.from({ length: rows }, (_, i) => {
+      const line = active.getLine(active.baseY + i);
+      return line?.translateToString(true, 0, cols).trimEnd() ?? "";
+    });
   }
 
   /** The same as one text. */
@@ -130,7 +130,7 @@ export class TerminalSession implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      this.#child.kill("SIGHUP");
+      this.#child.kill("SIGKILL");
     } catch {
       // It ended before.
     }

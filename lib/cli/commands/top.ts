@@ -30,7 +30,7 @@ export const TOP_COMMANDS: readonly CommandRow[] = [
       "vuswitch top",
       "vuswitch top --sort drops -d 5",
       "vuswitch top -n 1",
-      "vuswitch top -o json -n 3",
+      "vuswitch top -j -n 3",
     ],
     flags: TOP_FLAGS,
   }, async () => (await import("../top/top.ts")).top),

@@ -132,8 +132,10 @@ export class Terminal {
   draw(lines: readonly Line[]): void {
     const { columns, rows } = this.size;
     const shown = lines.slice(0, rows).map((line) => render(line, columns, this.#looks));
-    // In the last line no line break: the screen would move.
-    this.#write(`\x1b[H${shown.map((text) => `${text}\x1b[K`).join("\r\n")}\x1b[J`);
+    // Cleared first: behind a whole line the cursor stands on its last character. And no line break
+    // in the last line: the screen would move.
+    const below = shown.length < rows ? "\r\n\x1b[J" : "";
+    this.#write(`\x1b[H${shown.map((text) => `\x1b[2K${text}`).join("\r\n")}${below}`);
   }
 
   /** Clears it first, whatever somebody else wrote there. */

@@ -70,7 +70,7 @@ export async function top(flags: TopFlags, print: Print): Promise<void> {
     throw new CliError(
       EXIT_USAGE,
       `top needs a terminal, and ${why}`,
-      "-n 1 prints one page, -o json a line of JSON each second",
+      "-n 1 prints one page, -j a line of JSON each second",
     );
   }
   const signal = await showFullScreen(source, state, looksOf((name) => Deno.env.get(name)));
