@@ -4,7 +4,7 @@
  * @module
  */
 const ROOT = new URL("../../", import.meta.url).pathname;
-const COMMANDS_MAX = 100;
+const COMMANDS_MAX = 200;
 
 /** What `vuswitch WORDS --help` prints. @throws if there is no such command */
 async function helpOf(words: readonly string[]): Promise<string> {
