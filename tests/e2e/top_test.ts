@@ -139,7 +139,8 @@ Deno.test("top goes to the shell with Ctrl-Z, and comes back", async () => {
 /** While it is stopped, and before it goes on: the screen may be its own again already. */
 function isStopped(session: TerminalSession, bed: Bed): void {
   assert.match(Deno.readTextFileSync(bed.file("modes")), / icanon\b[^]* echo\b/);
-  assert.match(session.output, /\x1b\[\?1049l[^]*stopped/);
+  const { output } = session;
+  assert(output.indexOf("\x1b[?1049l") < output.indexOf("stopped"));
 }
 
 Deno.test("top without a terminal: one clear line, pages, JSON, and an end when nobody is there", async () => {
@@ -154,7 +155,7 @@ Deno.test("top without a terminal: one clear line, pages, JSON, and an end when 
   const pages = await vuswitch("top", "-n", "2", "-d", "0.1", "--sort", "name", ...ctl);
   assert.equal(pages.code, 0, pages.stderr);
   assert.equal(pages.stdout.match(/^PORT +LINK +RX\/s .*VERDICT\nvm1 /gm)?.length, 2);
-  assert.doesNotMatch(pages.stdout, /\x1b/);
+  assert(!pages.stdout.includes("\x1b"));
   const json = await vuswitch("top", "-n", "2", "-d", "0.1", "-o", "json", ...ctl);
   const lines = json.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.equal(lines.length, 2);
