@@ -6,7 +6,8 @@
 import { CLIENT_FLAGS, type CommandRow, doing, type Flags, type FlagsOf } from "../command.ts";
 import { SORT_NAMES } from "../top/state.ts";
 
-const TOP_FLAGS = {
+/** Flags of `top`. */
+export const TOP_FLAGS = {
   ...CLIENT_FLAGS,
   count: {
     brief: "print so many pages of text, or lines of JSON, and end: no terminal is needed",

@@ -10,7 +10,8 @@ import { asciiText, cell, type Line, type Looks, type Span, type Style } from ".
 import type { Sort } from "./state.ts";
 
 /** A column of the table. */
-interface Column {
+export interface Column {
+  /** In the heading. */
   readonly title: string;
   /** Least width, without the blank in front. */
   readonly width: number;
@@ -20,10 +21,13 @@ interface Column {
   readonly grow?: number;
   /** And is never wider than that. */
   readonly most?: number;
+  /** Its cells go to the right. */
   readonly right?: true;
   /** What ports are sorted by, where its title is marked. */
   readonly sort?: Sort;
+  /** A cell. */
   readonly text: (port: PortFigures, width: number, seen: Seen) => string;
+  /** How a cell looks, of a port that is not selected. */
   readonly style?: (port: PortFigures) => readonly Style[];
 }
 

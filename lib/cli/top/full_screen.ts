@@ -20,7 +20,7 @@ import { Terminal } from "./terminal.ts";
 const FIRST_SECONDS_MAX = 0.5;
 
 /** Why it ended: with a key, or by a signal. */
-type End = Deno.Signal | null;
+export type End = Deno.Signal | null;
 
 /** A `top` that has the terminal. */
 class FullScreen {

@@ -33,7 +33,7 @@ import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
 import { LIMIT_SCHEMAS } from "../schema/limits.ts";
 import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
-import { TOP } from "../schema/top.ts";
+import { TOP_SCHEMAS } from "../schema/top.ts";
 import { SWITCH_SCHEMAS } from "../schema/switch.ts";
 import type {
   ControlError,
@@ -131,7 +131,7 @@ export const DOCUMENTS = {
     flushed: maybe("all ports", portName("the port whose addresses were forgotten")),
   }),
   "groups": list("group list; GET /v1/groups: who is in which group", GROUP_STATUS),
-  "top": TOP,
+  "top": TOP_SCHEMAS.TOP,
   "stats": SWITCH_STATUS,
   "port-stats": PORT_STATS,
   "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),

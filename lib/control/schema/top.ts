@@ -59,7 +59,7 @@ const TOP_WORKER = record("a data plane of late", {
 });
 
 /** `top -o json`, a line. */
-export const TOP = record("a line of top -o json: how fast everything is, of late", {
+const TOP = record("a line of top -o json: how fast everything is, of late", {
   at: time("when this was so"),
   seconds: amount("since the look before, s: all rates are of that time"),
   version: text("of vuswitch"),
@@ -71,3 +71,6 @@ export const TOP = record("a line of top -o json: how fast everything is, of lat
   workers: list("data planes", TOP_WORKER),
   ports: list("all ports, those with most frames first", TOP_PORT),
 });
+
+/** Schemas of what is watched. */
+export const TOP_SCHEMAS = { TOP } as const;
