@@ -18,6 +18,9 @@ export const ENVIRONMENT_ROWS: readonly (readonly [name: string, meaning: string
   ],
   ["NOTIFY_SOCKET", "where `run` says when it serves and when it ends; systemd sets it"],
   ["WATCHDOG_USEC", "how often `run` says that its data plane goes on; systemd sets it"],
+  ["NO_COLOR", "if it is not empty, `top` draws without colours"],
+  ["TERM", "the kind of terminal: `top` needs one with a screen, not `dumb`"],
+  ["LC_ALL", "`top` draws curves with blocks in a UTF-8 locale; so `LC_CTYPE` and `LANG`"],
   ["JOURNAL_STREAM", "the log is written as the journal reads it; systemd sets it"],
 ];
 
