@@ -5,6 +5,7 @@
 import { strict as assert } from "node:assert";
 import { missingQemuPackages } from "../../lib/demo/guest_image.ts";
 import { commandsPage } from "../../lib/build/commands_page.ts";
+import { hostCopy } from "../harness/host_copy.ts";
 import { hasProgram, PEERS_REQUIRED, peerTest } from "../harness/peers.ts";
 import { TempFolder } from "../harness/temp.ts";
 import { fencesOf, firstMissing } from "./fences.ts";
@@ -21,6 +22,11 @@ const NAMESPACES = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"
 
 /** A command with NAT. */
 const NAT = /^vuswitch .*(--nat|=nat)\b|task demo\b/m;
+
+/** What changes what is installed: that is done to a copy of the host's files. */
+const INSTALLS = /^sudo dpkg -i /m;
+/** What needs a runtime to put into the binary: where none is named it would be downloaded. */
+const COMPILES = /task compile/;
 
 /** Whether this process may have namespaces of its own: as root, and not in every container. */
 const MAY_UNSHARE = hasProgram("unshare") && new Deno.Command("unshare", {
@@ -42,8 +48,15 @@ async function runPage(
     // FRR keeps a folder there for each of its names.
     "mount -t tmpfs none /var/tmp",
     "[ ! -d /etc/frr ] || mount -t tmpfs none /etc/frr",
-    `exec "${Deno.execPath()}" run -A ${ROOT}tests/docs/page.ts ${path} ${folder.path}`,
   ];
+  const own = INSTALLS.test(text) ? folder.file("copy") : null;
+  if (own !== null) {
+    Deno.mkdirSync(own);
+    script.push(...hostCopy(own));
+  }
+  const inside = own === null ? "" : `chroot ${own}/root `;
+  const run = `"${Deno.execPath()}" run -A ${ROOT}tests/docs/page.ts ${path} ${folder.path}`;
+  script.push(`exec ${inside}${run}`);
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
     args: [...NAMESPACES, ...ownNetwork ? ["--net"] : [], "bash", "-ec", script.join("\n")],
     stdin: "null",
@@ -62,6 +75,7 @@ function missingPackages(text: string): string[] {
   for (const program of ["passt", "slirp4netns"]) {
     if (new RegExp(`^${program} `, "m").test(text) && !hasProgram(program)) missing.push(program);
   }
+  if (text.includes("buildah ") && !hasProgram("buildah")) missing.push("buildah");
   if (NAT.test(text) && !hasProgram("nft")) missing.push("nftables");
   if (NAT.test(text) && !hasProgram("dnsmasq")) missing.push("dnsmasq-base");
   if (!hasProgram("unshare")) missing.push("util-linux");
@@ -79,6 +93,10 @@ for (const page of PAGES) {
     continue;
   }
   const text = fences.map(({ body }) => body).join("\n");
+  if (COMPILES.test(text) && !Deno.env.has("VUSWITCH_DENO_COMPILE")) {
+    console.error(`SKIPPED ${name}: VUSWITCH_DENO_COMPILE names no Deno that has its runtime`);
+    continue;
+  }
   peerTest(name, missingPackages(text), async () => {
     const { code, output } = await runPage(page, text);
     assert(code === 0, output);

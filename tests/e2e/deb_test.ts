@@ -21,8 +21,6 @@ in_copy() { chroot "$copy" "$@"; }
 say() { echo "$1: $(shift; in_copy "$@" 2>&1)"; }
 # What the host was like does not matter.
 in_copy dpkg --purge vuswitch > /dev/null 2>&1 || true
-# The index of all manuals takes long, each time.
-rm -f "$copy/var/lib/man-db/auto-update"
 in_copy dpkg -i /package.deb > /dev/null
 say changed dpkg --verify vuswitch
 say user sh -c 'getent passwd vuswitch | cut -d: -f5-'

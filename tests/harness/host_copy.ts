@@ -12,7 +12,14 @@ export function hostCopy(folder: string): string[] {
     `mkdir "${folder}/upper" "${folder}/work" "${folder}/root"`,
     `mount -t overlay none -o "lowerdir=/,upperdir=${folder}/upper,workdir=${folder}/work" "${folder}/root"`,
     ...["proc", "sys", "dev"].map((name) => `mount --rbind /${name} "${folder}/root/${name}"`),
+    // Whoever runs in it may have files in /tmp, of whatever file system.
+    `mount --bind /tmp "${folder}/root/tmp"`,
     `mount -t tmpfs none "${folder}/root/run"`,
+    // An overlay lies over no other one: images of containers have a file system of their own.
+    `mkdir -p "${folder}/root/var/lib/containers"`,
+    `mount -t tmpfs none "${folder}/root/var/lib/containers"`,
+    // The index of all manuals takes long, each time that a package comes or goes.
+    `rm -f "${folder}/root/var/lib/man-db/auto-update"`,
   ];
 }
 
