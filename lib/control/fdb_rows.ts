@@ -6,7 +6,7 @@
 import type { FdbEntry } from "../worker/fdb_reader.ts";
 import type { Plane } from "./planes.ts";
 import type { ServedPort } from "./served_port.ts";
-import type { FdbStatus } from "./types.ts";
+import type { FdbStatus, SwitchStatus } from "./types.ts";
 
 /** An entry, its port by name. */
 export type NamedEntry = Omit<FdbEntry, "port"> & { readonly port: string | null };
@@ -25,6 +25,28 @@ export function fdbRows(entries: readonly NamedEntry[]): FdbStatus[] {
   return rows.sort((a, b) =>
     compareNames(a.port, b.port) || a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1)
   );
+}
+
+/** How many addresses there are at each port, 0 included, and in each VLAN that has any. */
+export function countAddresses(
+  planes: readonly Plane[],
+  ports: readonly Pick<ServedPort, "config" | "plane" | "number">[],
+): SwitchStatus["addresses"] {
+  const byPort = new Map(ports.map((port) => [port.config.name, 0]));
+  const byVlan = new Map<number, number>();
+  for (const plane of planes) {
+    const names = new Map(
+      ports.filter((port) => port.plane === plane).map((port) => [port.number, port.config.name]),
+    );
+    plane.thread.fdb.eachPlace((number, vlan) => {
+      const name = names.get(number);
+      if (name === undefined) return;
+      byPort.set(name, (byPort.get(name) ?? 0) + 1);
+      byVlan.set(vlan, (byVlan.get(vlan) ?? 0) + 1);
+    });
+  }
+  const vlans = [...byVlan].sort(([a], [b]) => a - b).map(([vlan, n]) => [String(vlan), n]);
+  return { ports: Object.fromEntries(byPort), vlans: Object.fromEntries(vlans) };
 }
 
 /** Rows of all planes. @param ports that are there */

@@ -12,7 +12,7 @@ import { CallWatch } from "./call_watch.ts";
 import { Captures } from "./capture/captures.ts";
 import type { CaptureWanted } from "./capture/wanted.ts";
 import { checkFdLimit } from "./fd_limit.ts";
-import { fdbOf } from "./fdb_rows.ts";
+import { countAddresses, fdbOf } from "./fdb_rows.ts";
 import { groupRows } from "./group_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
@@ -195,6 +195,7 @@ export class Switch implements SwitchControl {
       unknown: this.#config.unknown ?? "flood",
       cpus: this.#config.cpus,
       fdb: this.#planes.fdbCounters(),
+      addresses: countAddresses(this.#planes.all, [...this.#ports.values()]),
       fdbEntriesMax: this.#config.fdbEntriesMax,
       fdbPortEntriesMax: this.#config.fdbPortEntriesMax,
       worker: this.#planes.workerCounters(),

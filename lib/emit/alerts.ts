@@ -133,6 +133,13 @@ const ROWS: readonly (readonly [
     "others have its processor: run it with --cpus on one of its own",
   ],
   [
+    ...["VuswitchVisitsLong", "warning", "5m"] as const,
+    "histogram_quantile(0.99, sum by (instance, worker, le) " +
+    "(rate(vuswitch_worker_visit_seconds_bucket{$JOB}[5m]))) > 0.004",
+    "one of 100 visits of data plane {{ $labels.worker }} of {{ $labels.instance }} takes 4 ms or longer",
+    "memory of some guest is slow to come, or others have its processor: vuswitch worker show",
+  ],
+  [
     ...["VuswitchDescriptors", "warning", "5m"] as const,
     `process_open_fds{$JOB} / process_max_fds{$JOB} > 0.8`,
     "{{ $labels.instance }} holds {{ $value | humanizePercentage }} of the descriptors that it may",

@@ -67,6 +67,13 @@ function rate(metric: string, labels: string): string {
 const DROPPED = "vuswitch_port_dropped_frames_total";
 const BUSY = `avg(${rate("vuswitch_worker_busy_seconds_total", AT)})`;
 
+/** What this share of visits takes at most. */
+function visitQuantile(share: number): string {
+  return `histogram_quantile(${share}, sum by (le) (${
+    rate("vuswitch_worker_visit_seconds_bucket", AT)
+  }))`;
+}
+
 const PANELS: readonly Panel[] = [
   figure("Ports up", "ports that frames flow through", "none", `sum(vuswitch_port_up{${PORT}})`),
   figure(
@@ -145,6 +152,31 @@ const PANELS: readonly Panel[] = [
     type: "heatmap",
     more: { options: { calculate: false, yAxis: { axisPlacement: "left" } } },
   },
+  {
+    ...plot("Frame sizes", "how long the frames of guests are; sampled", "bytes", [
+      `sum by (le) (rate(vuswitch_port_frame_size_bytes_bucket{${PORT},direction="receive"}${WINDOW}))`,
+      "{{le}}",
+    ]),
+    type: "heatmap",
+    more: { options: { calculate: false, yAxis: { axisPlacement: "left" } } },
+  },
+  plot(
+    "Time of a visit",
+    "from frames at hand to the last receiver called: what half, and 99 of 100 visits take at most",
+    "s",
+    [visitQuantile(0.5), "half"],
+    [visitQuantile(0.99), "99 %"],
+  ),
+  plot(
+    "Receive buffers that guests have ready",
+    "of all that their rings hold; 0: frames to that guest are dropped",
+    "percentunit",
+    [
+      `min by (port) (vuswitch_vring_ready_buffers{${PORT},direction="transmit"} / ` +
+      `(vuswitch_vring_size_buffers{${PORT},direction="transmit"} > 0))`,
+      "{{port}}",
+    ],
+  ),
   plot(
     "Notifications",
     "kicks of drivers, and calls to them; those that were not wanted cost nothing",
@@ -160,6 +192,18 @@ const PANELS: readonly Panel[] = [
     [`vuswitch_fdb_entries_max{${AT}}`, "{{instance}} limit"],
   ),
   plot(
+    "Addresses by port",
+    "the ten ports with most",
+    "none",
+    [`topk(10, vuswitch_fdb_port_entries{${PORT}})`, "{{port}}"],
+  ),
+  plot(
+    "Addresses by VLAN",
+    "the ten VLANs with most; 0: without one",
+    "none",
+    [`topk(10, vuswitch_fdb_vlan_entries{${AT}})`, "{{vlan}}"],
+  ),
+  plot(
     "Addresses that move",
     "between ports: a guest that moves, a loop, or somebody who takes others' addresses",
     "ops",
@@ -171,6 +215,15 @@ const PANELS: readonly Panel[] = [
     "connections and rings that the switch ended, by reason",
     "ops",
     [rate("vuswitch_port_protocol_errors_total", PORT), "{{port}} {{reason}}"],
+  ),
+  plot(
+    "Rings that were stopped",
+    "for a fault of their driver, by reason",
+    "ops",
+    [
+      `sum by (port, reason) (${rate("vuswitch_vring_errors_total", PORT)})`,
+      "{{port}} {{reason}}",
+    ],
   ),
   plot(
     "Stalls",

@@ -214,6 +214,36 @@ export const PORT_ROWS = [
   ],
   ["rxDroppedRate", "frames", "above the rate that the port may send at, `limit=`"],
   ["txDroppedRate", "frames", "above the rate at which the port may be sent to, `limit=`"],
+  ["rxSize64", "frames", "frames from the guest of up to 64 bytes; sampled"],
+  ["rxSize128", "frames", "frames from the guest of 65 to 128 bytes; sampled"],
+  ["rxSize256", "frames", "frames from the guest of 129 to 256 bytes; sampled"],
+  ["rxSize512", "frames", "frames from the guest of 257 to 512 bytes; sampled"],
+  ["rxSize1024", "frames", "frames from the guest of 513 to 1024 bytes; sampled"],
+  ["rxSize1518", "frames", "frames from the guest of 1025 to 1518 bytes; sampled"],
+  ["rxSize9018", "frames", "frames from the guest of 1519 to 9018 bytes; sampled"],
+  [
+    "rxSizeMore",
+    "frames",
+    "frames from the guest of more than 9018 bytes, as they are to be cut; sampled",
+  ],
+  ["rxSizeBytes", "bytes", "bytes of all frames that the counters of sizes from the guest have"],
+  [
+    "txSize64",
+    "frames",
+    "frames for the guest of up to 64 bytes, before what is dropped or cut; sampled",
+  ],
+  ["txSize128", "frames", "frames for the guest of 65 to 128 bytes; sampled"],
+  ["txSize256", "frames", "frames for the guest of 129 to 256 bytes; sampled"],
+  ["txSize512", "frames", "frames for the guest of 257 to 512 bytes; sampled"],
+  ["txSize1024", "frames", "frames for the guest of 513 to 1024 bytes; sampled"],
+  ["txSize1518", "frames", "frames for the guest of 1025 to 1518 bytes; sampled"],
+  ["txSize9018", "frames", "frames for the guest of 1519 to 9018 bytes; sampled"],
+  [
+    "txSizeMore",
+    "frames",
+    "frames for the guest of more than 9018 bytes, before they are cut; sampled",
+  ],
+  ["txSizeBytes", "bytes", "bytes of all frames that the counters of sizes for the guest have"],
 ] as const satisfies readonly CounterRow[];
 
 /** Per virtqueue. */
@@ -226,6 +256,13 @@ export const VRING_ROWS = [
   ["lastAvail", "buffers", "position of the last buffer taken", "now"],
   ["lastUsed", "buffers", "position of the last buffer given back", "now"],
   ["badChains", "buffers", "chains that went back unused, for one of the reasons of a chain"],
+  [
+    "ready",
+    "buffers",
+    "made available by the driver and not taken yet, as looked at about once a second; of a packed " +
+    "ring, its descriptors",
+    "now",
+  ],
 ] as const satisfies readonly CounterRow[];
 
 /** Of the data plane as a whole. */
@@ -260,6 +297,27 @@ export const WORKER_ROWS = [
   ["bursts64", "visits", "visits that took 64 to 127 frames"],
   ["bursts128", "visits", "visits that took 128 frames, which is the most"],
   ["badPages", "times", "times a page of a front-end's file could not be had"],
+  [
+    "visitsUs1",
+    "visits",
+    "visits that took up to 1 us, from the frames at hand to the last call; sampled",
+  ],
+  ["visitsUs2", "visits", "visits that took 1 to 2 us; sampled"],
+  ["visitsUs4", "visits", "visits that took 2 to 4 us; sampled"],
+  ["visitsUs8", "visits", "visits that took 4 to 8 us; sampled"],
+  ["visitsUs16", "visits", "visits that took 8 to 16 us; sampled"],
+  ["visitsUs32", "visits", "visits that took 16 to 32 us; sampled"],
+  ["visitsUs64", "visits", "visits that took 32 to 64 us; sampled"],
+  ["visitsUs128", "visits", "visits that took 64 to 128 us; sampled"],
+  ["visitsUs256", "visits", "visits that took 128 to 256 us; sampled"],
+  ["visitsUs512", "visits", "visits that took 256 to 512 us; sampled"],
+  ["visitsUs1024", "visits", "visits that took 512 to 1024 us; sampled"],
+  ["visitsUs2048", "visits", "visits that took 1 to 2 ms; sampled"],
+  ["visitsUs4096", "visits", "visits that took 2 to 4 ms; sampled"],
+  ["visitsUs8192", "visits", "visits that took 4 to 8 ms; sampled"],
+  ["visitsUs16384", "visits", "visits that took 8 to 16 ms; sampled"],
+  ["visitsUsMore", "visits", "visits that took longer; sampled"],
+  ["visitsUs", "microseconds", "time that all visits took that the counters of times have"],
 ] as const satisfies readonly CounterRow[];
 
 /** Of the forwarding database. */

@@ -38,9 +38,9 @@ export const VRING: IndexOf<typeof VRING_COUNTERS> = indexOf(VRING_COUNTERS);
 export const WORKER: IndexOf<typeof WORKER_COUNTERS> = indexOf(WORKER_COUNTERS);
 
 /** Numbers in a block; a whole number of cache lines, so that no two ports share one. */
-const PORT_BLOCK = 64;
-const VRING_BLOCK = 8;
-const WORKER_BLOCK = 32;
+const PORT_BLOCK = 128;
+const VRING_BLOCK = 16;
+const WORKER_BLOCK = 64;
 
 /** Where the counters of the data plane stand. */
 export const WORKER_BASE = 0;

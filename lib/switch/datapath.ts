@@ -69,6 +69,7 @@ import { limitFrom } from "./policy/limits.ts";
 import { NOT_LINKED, type Port, type Source } from "./ports/port.ts";
 import { refuses } from "./refuse.ts";
 import { DROP, spread } from "./spread.ts";
+import { Survey } from "./survey.ts";
 import type { Vring } from "./ports/vring.ts";
 import { vlanKey } from "./vlan/key.ts";
 import { classifyVlans, isPlainLink, listLinkedVlans } from "./vlan/ways.ts";
@@ -143,6 +144,8 @@ export class Datapath {
   isWatched = false;
   /** Likewise. */
   watch: VisitWatch = UNWATCHED;
+  /** Looks at a visit now and then. */
+  readonly survey: Survey = new Survey(this);
 
   /** Frame numbers per destination port, BURST_FRAMES each. */
   readonly list: Uint16Array;
@@ -226,13 +229,15 @@ export class Datapath {
 
 /** Serves one source once. @returns frames taken */
 export function pollSource(path: Datapath, source: Source): number {
-  const { counters, isWatched } = path;
+  const { counters, isWatched, survey } = path;
   if (isWatched) path.watch.begin();
   const count = source.take(path);
   if (count === 0) return 0;
   beginHanding();
   path.sender = source;
   const { port } = source;
+  const isSurveyed = --survey.left === 0;
+  if (isSurveyed) survey.begin(port, source.enabled ? count : 0);
   if (source.enabled && (isWatched || (!isPlainBurst() && isCrumbled(count)))) {
     readFirst(path, port, count, isWatched);
   }
@@ -245,6 +250,7 @@ export function pollSource(path: Datapath, source: Source): number {
   if (isWatched) path.watch.endPart(port.index);
   counters[WORKER_BASE + WORKER.frames]! += count;
   counters[WORKER_BASE + WORKER.bursts]!++;
+  if (isSurveyed) survey.end();
   return count;
 }
 

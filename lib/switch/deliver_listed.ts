@@ -70,6 +70,7 @@ function hand(
   start: number,
   count: number,
 ): void {
+  if (path.survey.isOn) path.survey.handed(sink.port, list, start, count);
   if (!isPlainBurst()) noteHanded(list, start, count);
   if (path.isWatched) handClosely(path, sink, list, start, count, handOn);
   else handOn(path, sink, list, start, count);

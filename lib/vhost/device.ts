@@ -296,6 +296,7 @@ export class Device {
     const vring = this.vring(index);
     if (vring.broken === reason) return;
     vring.broken = reason;
+    vring.errors.set(reason, (vring.errors.get(reason) ?? 0) + 1);
     this.host.log("warn", "ring-broken", `vring ${index} stopped: ${reason}${detail}`);
     if (vring.errFd >= 0) this.host.signal(vring.errFd);
     else errInBand(this, index);

@@ -30,6 +30,7 @@ import {
   PackedQueue,
   packedSetKicks,
   packedWantsCall,
+  readySlots,
 } from "./packed/queue.ts";
 import type { MappedArea, RingArea, VringPosition, VringShape } from "./ring.ts";
 import { deliverSplit, takeSplit } from "./split/frames.ts";
@@ -93,6 +94,8 @@ export interface Virtqueue extends BadChains {
   hasWork(): boolean;
   /** Chains that the driver has made available, as far as `most`; of a packed ring, slots of them. */
   room(most: number): number;
+  /** The same of the whole ring, at no more cost for a full one: for people to read. */
+  ready(): number;
 
   /** Where the queue stands, for GET_VRING_BASE. */
   position(): VringPosition;
@@ -145,6 +148,9 @@ class SplitVirtqueue extends SplitQueue implements Virtqueue {
   }
   room(most: number): number {
     return Math.min(most, splitRoom(this));
+  }
+  ready(): number {
+    return Math.min(this.size, splitRoom(this));
   }
   lookAhead(memory: GuestMemory, iotlb: Iotlb, chains: number, bytes: number, ask: Ask): void {
     lookAheadSplit(this, memory, iotlb, chains, bytes, ask);
@@ -203,6 +209,9 @@ class PackedVirtqueue extends PackedQueue implements Virtqueue {
   }
   room(most: number): number {
     return availableSlots(this, most);
+  }
+  ready(): number {
+    return readySlots(this);
   }
   lookAhead(memory: GuestMemory, iotlb: Iotlb, chains: number, bytes: number, ask: Ask): void {
     lookAheadPacked(this, memory, iotlb, chains, bytes, ask);

@@ -178,6 +178,7 @@ class DataPlaneLoop {
       const now = meter.look();
       this.#watchClosely(now);
       this.#tick(now);
+      this.#path.survey.isUnhurried = meter.wasIdle;
       this.#pace(now, rounds, emptyRounds >= EMPTY_ROUNDS_MIN);
       const next = idle.decide(now, emptyRounds < rounds, emptyRounds);
       if (next === SLEEP) this.#sleep();
@@ -222,6 +223,7 @@ class DataPlaneLoop {
   #tick(now: number): void {
     const seconds = Math.floor(now / 1000);
     clock.ms = now;
+    this.#path.survey.lookAtRings(now);
     this.#path.fdb.settleClaims(seconds);
     if (seconds === this.#path.now) return;
     this.#path.now = seconds;

@@ -42,6 +42,11 @@ export class FdbReader {
     }));
   }
 
+  /** Tells the port and the VLAN of every entry that has not aged. */
+  eachPlace(tell: (port: number, vlan: number) => void): void {
+    for (const { port, macHi } of this.#fdb.entries(now())) tell(port, macHi >>> 16);
+  }
+
   /** The addresses learned on a port, without static ones. */
   portMacs(port: number): LearnedMac[] {
     const macs: LearnedMac[] = [];

@@ -75,6 +75,8 @@ export class WorkMeter {
   longRanMs = 0;
   /** The last stretch took as long. */
   wasLong = false;
+  /** Of the rounds of the last stretch, half or more took no frames: there is time to spare. */
+  wasIdle = true;
   /** When that was: `#markMs` moves on with sleep. */
   #markedAtMs: number;
   /** What an empty round takes, ms; 0: not known yet. */
@@ -117,6 +119,7 @@ export class WorkMeter {
     const now = this.#clock();
     const rounds = this.#rounds;
     const emptyRounds = rounds - this.#busyRounds;
+    this.wasIdle = 2 * emptyRounds >= rounds;
     let elapsed = now - this.#last - this.#awayMs;
     this.wasLong = now - this.#last >= STALL_MS;
     if (this.wasLong) {

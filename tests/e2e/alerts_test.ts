@@ -105,6 +105,15 @@ const CASES: readonly Case[] = [
     labels: { ...AT, ...WORKER },
   },
   {
+    alert: "VuswitchVisitsLong",
+    series: [
+      ["vuswitch_worker_visit_seconds_bucket", { ...WORKER, le: "0.004096" }, "0+90x30"],
+      ["vuswitch_worker_visit_seconds_bucket", { ...WORKER, le: "0.008192" }, "0+100x30"],
+      ["vuswitch_worker_visit_seconds_bucket", { ...WORKER, le: "+Inf" }, "0+100x30"],
+    ],
+    labels: { instance: AT.instance, ...WORKER },
+  },
+  {
     alert: "VuswitchDescriptors",
     series: [["process_open_fds", {}, "90x30"], ["process_max_fds", {}, "100x30"]],
     labels: AT,
@@ -118,6 +127,8 @@ const HEALTHY: Case["series"] = [
   ["vuswitch_worker_busy_seconds_total", WORKER, "0+30x30"],
   ["vuswitch_worker_idle_seconds_total", WORKER, "0+30x30"],
   ["vuswitch_worker_long_stalls_total", WORKER, "0+1x30"],
+  ["vuswitch_worker_visit_seconds_bucket", { ...WORKER, le: "0.002048" }, "0+99x30"],
+  ["vuswitch_worker_visit_seconds_bucket", { ...WORKER, le: "+Inf" }, "0+100x30"],
   ["vuswitch_port_up", PORT, "1x30"],
   ["vuswitch_port_admin_up", PORT, "1x30"],
   ["vuswitch_port_up", { port: "out" }, "0x30"],
@@ -220,7 +231,7 @@ peerTest(
       if (await result(asked(query)) === 0) nothing.push(query);
     }
     // Nothing is wrong with this switch.
-    const quiet = /port_problem|dropped_frames|protocol_errors/;
+    const quiet = /port_problem|dropped_frames|protocol_errors|vring_errors/;
     assert.deepEqual(nothing.filter((query) => !quiet.test(query)), [], prometheus.log);
     assert.equal(await result('vuswitch_port_up{port="vm1"} == 1'), 1);
     const { data } = await prometheus.ask("rules") as unknown as {

@@ -6,7 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { PORT } from "../../lib/switch/counters.ts";
+import { PORT, VRING } from "../../lib/switch/counters.ts";
 import {
   BUFFER_SEGMENTS,
   BURST_FRAMES,
@@ -32,6 +32,18 @@ const job = fc.record({
   group: fc.boolean(),
 });
 
+/** What a look by halves finds is what there is, and its port counts that. */
+function checkReady({ port }: Bench): void {
+  const path = makePath([]);
+  port.countReady(path);
+  for (const vring of port.vrings) {
+    assert(vring !== null);
+    const { queue, counterBase } = vring;
+    assert.equal(queue.ready(), queue.room(queue.size));
+    assert.equal(path.counters[counterBase + VRING.ready], queue.ready());
+  }
+}
+
 Deno.test("frames cross rings of any two kinds unchanged, in order, within their buffers", () => {
   fc.assert(
     fc.property(shape, shape, fc.array(job, { maxLength: 60 }), (a, b, jobs) => {
@@ -43,9 +55,11 @@ Deno.test("frames cross rings of any two kinds unchanged, in order, within their
       for (const [number, { bytes, cuts, indirect, group }] of jobs.entries()) {
         const sizes = b.mergeable ? [700, 333] : [12, 1, 4100];
         while (receiver.offer(sizes, number % 2 === 0));
+        checkReady(receiver);
         const frame = frameOf(bytes, number, group);
         const room = b.mergeable ? receiver.rx.size * 300 : 4113;
         if (bytes + 12 > room || !sender.send(frame, cuts, indirect)) continue;
+        checkReady(sender);
         assert.equal(poll(path, sender), 1);
         sender.tx.takeUsed();
         const frames = receiver.received();

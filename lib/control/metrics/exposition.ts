@@ -15,7 +15,10 @@ export type Sample = readonly [labels: readonly string[], value: number];
 export interface Distribution {
   /** As in {@linkcode Sample}. */
   readonly labels: readonly string[];
-  /** Upper bounds from small to large, each with what was not above it; the last has them all. */
+  /**
+   * Upper bounds from small to large, each with what was not above it; the last has them all, and may
+   * be infinite.
+   */
   readonly buckets: readonly (readonly [bound: number, count: number])[];
   /** Of all that was counted. */
   readonly sum: number;
@@ -98,7 +101,8 @@ function* distributionLines(
   format: Format,
 ): Generator<string> {
   const count = buckets.at(-1)?.[1] ?? 0;
-  const bounds = [...buckets.map(([bound, n]) => [boundText(bound, format), n]), ["+Inf", count]];
+  const finite = buckets.filter(([bound]) => bound !== Infinity);
+  const bounds = [...finite.map(([bound, n]) => [boundText(bound, format), n]), ["+Inf", count]];
   for (const [bound, n] of bounds) {
     yield `${name}_bucket${labelText([...labels, "le"], [...values, String(bound)])} ${n}`;
   }

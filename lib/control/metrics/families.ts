@@ -13,42 +13,12 @@
 import { FDB_ROWS, PORT_ROWS, VRING_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
 import type { CounterRow } from "../../switch/counter_rows.ts";
 import { VERSION } from "../../version.ts";
-import type { PortStatus, SwitchStatus, VringStatus, WorkerStatus } from "../types.ts";
-import type { Distribution, Family, MetricType, Sample } from "./exposition.ts";
+import type { PortStatus, VringStatus } from "../types.ts";
+import { FRAME_SIZES, isOfDistribution, workerDistributions } from "./distributions.ts";
+import type { Family, MetricType, Sample } from "./exposition.ts";
+import { type Counted, type Metric, metric, type Seen } from "./metric.ts";
 import { type CounterMetric, directionOf, joined, metricOf, PREFIX } from "./names.ts";
 import type { ProcessFigures } from "./process.ts";
-
-/** What all values are read from. */
-export interface Seen {
-  /** The switch. */
-  readonly status: SwitchStatus;
-  /** Its data planes. */
-  readonly workers: readonly WorkerStatus[];
-  /** Virtqueues in use, by port. */
-  readonly vrings: readonly (readonly [port: string, vrings: readonly VringStatus[]])[];
-  /** This process. */
-  readonly process: ProcessFigures;
-}
-
-/** A metric, whatever its values are. */
-export interface Metric {
-  /** As it is queried. */
-  readonly name: string;
-  /** How it moves. */
-  readonly type: MetricType;
-  /** What it is. */
-  readonly help: string;
-  /** Names of its labels. */
-  readonly labels: readonly string[];
-  /** Reads its values. */
-  readonly read: (seen: Seen) => Iterable<Sample | Distribution>;
-}
-
-/** Counters of one thing, and the labels that say which thing it is. */
-interface Counted {
-  readonly labels: readonly string[];
-  readonly counters: Readonly<Record<string, number>>;
-}
 
 function counted({ counter, labels, scale }: CounterMetric, of: Counted): Sample {
   const value = of.counters[counter] ?? 0;
@@ -78,16 +48,6 @@ function counterMetrics(
       read: (seen) => once(seen).flatMap((of) => metrics.map((each) => counted(each, of))),
     };
   });
-}
-
-function metric(
-  name: string,
-  type: MetricType,
-  help: string,
-  labels: readonly string[],
-  read: Metric["read"],
-): Metric {
-  return { name: /^process_/.test(name) ? name : PREFIX + name, type, help, labels, read };
 }
 
 /** One number of each port; null: it has none. */
@@ -236,25 +196,22 @@ const VRING_METRICS: readonly Metric[] = [
     ofVrings(({ state }) => Number(state === "broken")),
   ),
   metric("vring_size_buffers", "gauge", "its size", VRING_LABELS, ofVrings(({ size }) => size)),
+  metric(
+    "vring_errors_total",
+    "counter",
+    "times that it was stopped by the switch, since its front-end came; by reason",
+    [...VRING_LABELS, "reason"],
+    ({ vrings }) =>
+      vrings.flatMap(([port, all]) =>
+        all.flatMap((vring) =>
+          Object.entries(vring.errors).map(([reason, count]): Sample => [
+            [...vringLabels(port, vring), reason],
+            count,
+          ])
+        )
+      ),
+  ),
 ];
-
-const BURST_NAME = /^bursts(\d+)$/;
-const BURST_COUNTERS = WORKER_ROWS.map(([name]) => name).filter((name) => BURST_NAME.test(name));
-/** What the row's own name says, the last one apart: visits take that much at most. */
-const BURST_BOUNDS = BURST_COUNTERS.map((_, i) =>
-  Number(BURST_NAME.exec(BURST_COUNTERS[i + 1] ?? "")?.[1] ?? NaN) - 1
-);
-
-/** The distribution of frames a visit, of counters that double from row to row. */
-function burstFrames(labels: readonly string[], counters: Counted["counters"]): Distribution {
-  let all = 0;
-  const buckets = BURST_COUNTERS.map((name, i): [number, number] => {
-    all += counters[name] ?? 0;
-    const bound = BURST_BOUNDS[i] ?? NaN;
-    return [Number.isNaN(bound) ? Number(BURST_NAME.exec(name)?.[1]) : bound, all];
-  });
-  return { labels, buckets, sum: counters["frames"] ?? 0 };
-}
 
 function workersOf({ workers }: Seen): Counted[] {
   return workers.map(({ number, longestStallUs, total }) => ({
@@ -266,7 +223,7 @@ function workersOf({ workers }: Seen): Counted[] {
 const WORKER_METRICS: readonly Metric[] = [
   ...counterMetrics(
     "worker",
-    WORKER_ROWS.filter(([name]) => !BURST_NAME.test(name)),
+    WORKER_ROWS.filter(([name]) => !isOfDistribution(name)),
     ["worker"],
     workersOf,
   ),
@@ -281,13 +238,7 @@ const WORKER_METRICS: readonly Metric[] = [
         ((counters["pollingUs"] ?? 0) + (counters["asleepUs"] ?? 0)) / 1e6,
       ]),
   ),
-  metric(
-    "worker_burst_frames",
-    "histogram",
-    "frames that a visit to a queue took, if it took any",
-    ["worker"],
-    (seen) => workersOf(seen).map(({ labels, counters }) => burstFrames(labels, counters)),
-  ),
+  ...workerDistributions((seen) => workersOf(seen)),
 ];
 
 const FDB_METRICS: readonly Metric[] = [
@@ -305,6 +256,25 @@ const FDB_METRICS: readonly Metric[] = [
     "addresses of one port at most: `--fdb-port-entries`",
     [],
     ({ status }) => [[[], status.fdbPortEntriesMax]],
+  ),
+];
+
+const FDB_USE_METRICS: readonly Metric[] = [
+  metric(
+    "fdb_port_entries",
+    "gauge",
+    "addresses known at a port now, static ones included",
+    ["port"],
+    ({ status }) =>
+      Object.entries(status.addresses.ports).map(([port, count]): Sample => [[port], count]),
+  ),
+  metric(
+    "fdb_vlan_entries",
+    "gauge",
+    "addresses known in a VLAN now; 0: without one",
+    ["vlan"],
+    ({ status }) =>
+      Object.entries(status.addresses.vlans).map(([vlan, count]): Sample => [[vlan], count]),
   ),
 ];
 
@@ -359,10 +329,11 @@ export const METRICS: readonly Metric[] = [
   ...PORT_METRICS,
   ...counterMetrics(
     "port",
-    PORT_ROWS,
+    PORT_ROWS.filter(([name]) => !isOfDistribution(name)),
     ["port"],
     ({ status }) => status.ports.map(({ name, counters }) => ({ labels: [name], counters })),
   ),
+  FRAME_SIZES,
   ...LISTENER_METRICS,
   ...VRING_METRICS,
   ...counterMetrics(
@@ -376,6 +347,7 @@ export const METRICS: readonly Metric[] = [
       ),
   ),
   ...FDB_METRICS,
+  ...FDB_USE_METRICS,
   ...WORKER_METRICS,
   ...PROCESS_METRICS,
 ];

@@ -32,6 +32,7 @@ const OWN_NAMES: Readonly<Record<string, string>> = {
   port_receive_broadcast_frames: "port_broadcast_frames",
   port_receive_multicast_frames: "port_multicast_frames",
   port_receive_flooded_frames: "port_flooded_frames",
+  vring_ready: "vring_ready_buffers",
   worker_longest_stall_seconds: "worker_stall_seconds_max",
 };
 

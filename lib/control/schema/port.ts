@@ -241,6 +241,7 @@ const VRING_STATUS = named(
       "it was not",
       about("why it was stopped by the switch", REASON),
     ),
+    errors: reasonCounts("why it was stopped since its front-end came, and how often"),
   }),
 );
 

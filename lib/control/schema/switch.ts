@@ -185,6 +185,10 @@ const SWITCH_STATUS = record("stats; GET /v1/switch: the switch as a whole", {
   }),
   cpus: CPUS,
   fdb: counters("of the forwarding database", FDB_ROWS),
+  addresses: record("how many addresses are known now, and where", {
+    ports: byName("of each port, static ones included", whole("addresses")),
+    vlans: byName("of each VLAN that has any; 0: without one", whole("addresses")),
+  }),
   fdbEntriesMax: whole("addresses that it holds"),
   fdbPortEntriesMax: whole("of them, those of one port at most"),
   worker: counters("of the data plane", WORKER_ROWS),

@@ -146,6 +146,7 @@ export function vringStatus(
       lastUsed,
       counters,
       error: vring.broken,
+      errors: Object.fromEntries(vring.errors),
     }];
   });
 }

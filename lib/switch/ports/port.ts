@@ -196,4 +196,6 @@ export abstract class Port {
   abstract appendSources(list: Source[]): void;
   /** Called about once a second, as long as the thread is awake. */
   abstract tick(path: Datapath): void;
+  /** Counts what stands ready in its rings, if it has any; likewise, but not all ports at once. */
+  countReady(_path: Datapath): void {}
 }

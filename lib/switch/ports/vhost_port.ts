@@ -8,6 +8,7 @@ import { QueueLog } from "../../virtio/memory/dirty_log.ts";
 import { GuestMemory } from "../../virtio/memory/guest_memory.ts";
 import { anyLost, type WindowSet } from "../../virtio/memory/window.ts";
 import { LOG_OFF, RING_OK, RING_UNTRANSLATED } from "../../virtio/ring.ts";
+import { VRING } from "../counters.ts";
 import type { Datapath } from "../datapath.ts";
 import { Port, type Source, STEPS_A_TURN } from "./port.ts";
 import { askAgain, type Waiting } from "../stalled/untranslated.ts";
@@ -78,6 +79,18 @@ export class VhostPort extends Port {
   /** Asks again for translations that virtqueues wait for. */
   override tick(path: Datapath): void {
     if (this.waiting.size > 0) askAgain(path, this);
+  }
+
+  override countReady(path: Datapath): void {
+    if (this.isLost) return;
+    // A page of a ring may be slow to come, as in a visit.
+    if (path.isWatched) path.watch.begin();
+    for (const vring of this.vrings) {
+      if (vring === null) continue;
+      const { broken } = vring.queue;
+      path.counters[vring.counterBase + VRING.ready] = broken === RING_OK ? vring.queue.ready() : 0;
+    }
+    if (path.isWatched) path.watch.endPart(this.index);
   }
 
   /** Finds out anew what each virtqueue logs. Call after any change to memory, log or virtqueues. */

@@ -39,6 +39,8 @@ export class VringState {
   told = false;
   /** Why the data plane gave it up, until it is stopped. */
   broken: string | null = null;
+  /** How often it was given up since the front-end came, by reason. */
+  readonly errors: Map<string, number> = new Map();
   /** Kick descriptor, owned here, or -1. See {@linkcode VringState.kickGiven} for what -1 means. */
   kickFd: number = -1;
   /** Call descriptor, owned here, or -1. */

@@ -1,7 +1,9 @@
 /** Which metrics there are: every counter is one, under a name that Prometheus' rules allow. */
 import { strict as assert } from "node:assert";
 import { expose } from "../../../../lib/control/metrics/exposition.ts";
-import { familiesOf, METRICS, type Seen } from "../../../../lib/control/metrics/families.ts";
+import { isOfDistribution } from "../../../../lib/control/metrics/distributions.ts";
+import { familiesOf, METRICS } from "../../../../lib/control/metrics/families.ts";
+import type { Seen } from "../../../../lib/control/metrics/metric.ts";
 import { metricOf } from "../../../../lib/control/metrics/names.ts";
 import { processFigures } from "../../../../lib/control/metrics/process.ts";
 import { workOf } from "../../../../lib/control/work.ts";
@@ -34,11 +36,13 @@ function seen(): Seen {
     status: {
       ...{ uptimeSeconds: 5, fdb: counts(FDB_ROWS, 2000), fdbEntriesMax: 64 },
       ...{ fdbPortEntriesMax: 8, ports: [port], listeners: [listener] },
+      addresses: { ports: { vm1: 5 }, vlans: { 0: 2, 10: 3 } },
     },
     workers: [{ number: 0, longestStallUs: 2_500_000, total: workOf(worker) }],
     vrings: [["vm1", [{
       ...{ index: 1, direction: "from guest", state: "running", size: 256 },
       counters: counts(VRING_ROWS, 4000),
+      errors: { "bad-index": 6 },
     }]]],
     process: processFigures(),
   } as unknown as Seen;
@@ -64,7 +68,7 @@ Deno.test("every counter is served, each with its own value", () => {
     ]] as const
   ) {
     rows.forEach(([name, unit], i) => {
-      if (/^last(Avail|Used)$|^bursts\d|^longestStallUs$/.test(name)) return;
+      if (/^last(Avail|Used)$|^longestStallUs$/.test(name) || isOfDistribution(name)) return;
       const value = unit === "microseconds" ? (from + i) / 1e6 : from + i;
       if (!values.has(value)) lost.push(name);
     });
@@ -105,6 +109,13 @@ Deno.test("names that dashboards rely on, with their labels", () => {
   const vring = { ...port, vring: "1", direction: "receive" };
   assert.equal(valueOf("vuswitch_vring_running", vring), 1);
   assert.equal(valueOf("vuswitch_vring_kicks_total", vring), 4002);
+  assert.equal(
+    valueOf("vuswitch_vring_ready_buffers", vring),
+    4000 + VRING_ROWS.findIndex(([name]) => name === "ready"),
+  );
+  assert.equal(valueOf("vuswitch_vring_errors_total", { ...vring, reason: "bad-index" }), 6);
+  assert.equal(valueOf("vuswitch_fdb_port_entries", port), 5);
+  assert.equal(valueOf("vuswitch_fdb_vlan_entries", { vlan: "10" }), 3);
   assert.equal(valueOf("vuswitch_fdb_entries"), 2000);
   assert.equal(valueOf("vuswitch_fdb_entries_max"), 64);
   assert.equal(valueOf("vuswitch_fdb_rejected_total", { reason: "port_full" }), 2006);
@@ -128,6 +139,28 @@ Deno.test("visits are a distribution whose bounds are those of the counters", ()
   assert.equal(all.length, 8);
   assert.equal(valueOf("vuswitch_worker_burst_frames_count", { worker: "0" }), total);
   assert.equal(valueOf("vuswitch_worker_burst_frames_sum", { worker: "0" }), 3000);
+});
+
+Deno.test("sizes and times are distributions, in bytes and seconds, that end at infinity", () => {
+  const sizes = PORT_ROWS.findIndex(([name]) => name === "txSize64") + 1000;
+  const size = { port: "vm1", direction: "transmit" };
+  let total = 0;
+  for (const [i, le] of ["64", "128", "256", "512", "1024", "1518", "9018", "+Inf"].entries()) {
+    total += sizes + i;
+    const labels = { ...size, le };
+    assert.equal(valueOf("vuswitch_port_frame_size_bytes_bucket", labels), total, le);
+  }
+  assert.equal(valueOf("vuswitch_port_frame_size_bytes_count", size), total);
+  assert.equal(valueOf("vuswitch_port_frame_size_bytes_sum", size), sizes + 8);
+  const times = WORKER_ROWS.findIndex(([name]) => name === "visitsUs1") + 3000;
+  const worker = { worker: "0" };
+  const name = "vuswitch_worker_visit_seconds";
+  assert.equal(valueOf(`${name}_bucket`, { ...worker, le: "0.000001" }), times);
+  assert.equal(valueOf(`${name}_bucket`, { ...worker, le: "0.000002" }), 2 * times + 1);
+  assert.equal(valueOf(`${name}_bucket`, { ...worker, le: "0.016384" }), 15 * times + 105);
+  assert.equal(valueOf(`${name}_bucket`, { ...worker, le: "+Inf" }), 16 * times + 120);
+  assert.equal(valueOf(`${name}_count`, worker), 16 * times + 120);
+  assert.equal(valueOf(`${name}_sum`, worker), (times + 16) / 1e6);
 });
 
 Deno.test("names are made of words of the format, in base units, each once", () => {

@@ -224,6 +224,7 @@ Deno.test("SwitchPort signals the err eventfd of a broken virtqueue", () =>
     assert.equal(b.port.status().link, "down");
     assert.equal(b.port.vrings()[1]?.state, "broken");
     assert.equal(b.port.vrings()[1]?.error, "chain-loop");
+    assert.deepEqual(b.port.vrings().map(({ errors }) => errors), [{}, { "chain-loop": 1 }]);
     assert.equal(b.error("chain-loop"), 1);
     assert.equal(await client.ask(id.VHOST_USER_GET_FEATURES), DEFAULT_OFFER.features);
     front.release();
