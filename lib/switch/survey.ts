@@ -27,9 +27,9 @@ import type { Datapath } from "./datapath.ts";
 import type { Port } from "./ports/port.ts";
 
 /** Visits for each one that is looked at while there is no time to spare. */
-export const SURVEY_EVERY = 32;
+export const SURVEY_EVERY: number = 32;
 /** Frames of a visit that are measured each way, at most. */
-export const SURVEY_FRAMES = 8;
+export const SURVEY_FRAMES: number = 8;
 
 /** Sizes from the least to the greatest, as counters are in order. */
 const SIZES = [64, 128, 256, 512, 1024, 1518, 9018] as const;
@@ -76,7 +76,7 @@ export class Survey {
   /** Ports whose rings were looked at, ever. */
   #portsSeen = 0;
 
-  /** @param clock ms and fractions */
+  /** Looks at none before the first. @param path whose visits they are @param clock ms and fractions */
   constructor(path: Datapath, clock: () => number = () => performance.now()) {
     this.#path = path;
     this.#clock = clock;

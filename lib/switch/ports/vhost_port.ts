@@ -81,6 +81,7 @@ export class VhostPort extends Port {
     if (this.waiting.size > 0) askAgain(path, this);
   }
 
+  /** Counts what stands ready in each virtqueue in service. */
   override countReady(path: Datapath): void {
     if (this.isLost) return;
     // A page of a ring may be slow to come, as in a visit.

@@ -1,13 +1,6 @@
 /** What is seen of visits now and then: sizes, times, and how full rings are. */
 import { strict as assert } from "node:assert";
-import {
-  PORT,
-  portBase,
-  VRING,
-  vringBase,
-  WORKER,
-  WORKER_BASE,
-} from "../../../lib/switch/counters.ts";
+import { PORT, portBase, WORKER, WORKER_BASE } from "../../../lib/switch/counters.ts";
 import { type Datapath, pollSource } from "../../../lib/switch/datapath.ts";
 import { NullPort } from "../../../lib/switch/ports/null_port.ts";
 import type { Port, Source } from "../../../lib/switch/ports/port.ts";
@@ -146,7 +139,8 @@ Deno.test("a visit is in the row of its time", () => {
 Deno.test("rings are looked at once a second, not all at once, and once after a long sleep", () => {
   const { path, ports } = makePath();
   const looks = ports.map(() => 0);
-  for (const port of ports) port.countReady = () => void looks[port.index]!++;
+  const counted = (port: number): void => void (looks[port] = (looks[port] ?? 0) + 1);
+  for (const port of ports) port.countReady = () => void counted(port.index);
   path.survey.lookAtRings(1e6);
   assert.deepEqual(looks, [1, 1, 1]);
   for (let ms = 1; ms <= 10_000; ms++) {

@@ -16,7 +16,9 @@ class Stand {
     get: (_, method: string) => (...given: unknown[]) => {
       this.asked.add(method);
       assert.deepEqual(given, []);
-      if (method === "status") return { fdb: {}, ports: [], listeners: [] };
+      if (method === "status") {
+        return { fdb: {}, addresses: { ports: {}, vlans: {} }, ports: [], listeners: [] };
+      }
       assert.equal(method, "workers", "nothing else is read");
       this.rounds += this.perLook;
       return [{ number: 0, longestStallUs: 0, total: { counters: { rounds: this.rounds } } }];
