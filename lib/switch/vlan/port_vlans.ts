@@ -29,6 +29,9 @@ export const NO_NATIVE = 0;
 /** The VLAN of untagged frames where nobody says anything, as of a Linux bridge. */
 export const DEFAULT_VID = 1;
 
+/** Tagged VLANs in which a guest that moved here is announced; of a port with more, in none of them. */
+const ANNOUNCED_MAX = 64;
+
 /** The VLANs of one port; never changes. */
 export class PortVlans {
   readonly #members: Int32Array;
@@ -36,6 +39,8 @@ export class PortVlans {
   readonly native: number;
   /** Whoever is behind it has one VLAN and knows of none: what is in its frames is its own matter. */
   readonly isAccess: boolean;
+  /** Those that its guest tags, the least first; none where there are too many to say one by one. */
+  readonly fewTagged: readonly number[];
 
   /**
    * A port in these VLANs. @param members a bit for each VLAN, those of 32 in each word, the least first
@@ -47,6 +52,9 @@ export class PortVlans {
     assert(native === NO_NATIVE || this.has(native), "a port is in its native VLAN");
     this.native = native;
     this.isAccess = isAccess;
+    const tagged = Array.from({ length: VID_MAX }, (_, i) => i + 1)
+      .filter((vid) => vid !== native && this.has(vid));
+    this.fewTagged = tagged.length > ANNOUNCED_MAX ? [] : tagged;
   }
 
   /** Whether the port is in a VLAN. @param vid 0-4095 */

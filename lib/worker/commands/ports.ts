@@ -12,7 +12,7 @@ import { NOT_LINKED, type Port, type PortKind } from "../../switch/ports/port.ts
 import { composeRarp } from "../../switch/rarp.ts";
 import { forgetWaiting } from "../../switch/stalled/untranslated.ts";
 import { VhostPort } from "../../switch/ports/vhost_port.ts";
-import { ALL_VLANS, PortVlans } from "../../switch/vlan/port_vlans.ts";
+import { ALL_VLANS, NO_NATIVE, PortVlans } from "../../switch/vlan/port_vlans.ts";
 import type { Given, Handlers } from "../wire.ts";
 import { forgetKick } from "./kicks.ts";
 import { stopLanes } from "./lanes.ts";
@@ -116,8 +116,13 @@ function announce(place: Place, { port: index, macLo, macHi, flood }: Given<"ann
   const port = place.port(index);
   if (!port.adminUp) return;
   if (flood) {
-    composeRarp(macLo, macHi);
-    forward(place.path, port, 1);
+    // Nobody knows in which of its VLANs the guest speaks: it has the address in each.
+    const { vlans } = port;
+    const vids = place.path.hasVlans ? vlans.fewTagged : [];
+    for (const vid of place.path.hasVlans && vlans.native === NO_NATIVE ? vids : [0, ...vids]) {
+      composeRarp(macLo, macHi, vid);
+      forward(place.path, port, 1);
+    }
   } else if (port.linkedTo === NOT_LINKED) {
     // Of a linked port nothing is learned: others would reach it.
     const key = place.path.keyHigh(port, macLo, macHi & 0xffff);

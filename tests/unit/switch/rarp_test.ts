@@ -55,3 +55,19 @@ Deno.test("a RARP request that nobody can take is dropped", () => {
   assert.deepEqual(lone.received(), []);
   assert.equal(path.fdb.lookup(0x61005452, 0x161, 0), 1);
 });
+
+Deno.test("a RARP request in a VLAN has its tag, and those behind it none", () => {
+  const bench = new Bench(0, shapeOf(false, true), 0);
+  const other = new Bench(1, shapeOf(true, true), 0);
+  const path = makePath([bench, other]);
+  const mac = parseMac("52:54:00:61:61:01");
+  if (!mac) throw new Error("the address is well-formed");
+  for (const vid of [0x234, 0, 4094, 0]) {
+    other.offer([2048], false);
+    composeRarp(mac.low, mac.high, vid);
+    forward(path, bench.port, 1);
+    const tag = vid === 0 ? [] : [0x81, 0x00, vid >> 8, vid & 0xff];
+    const [frame] = other.received();
+    assert.deepEqual([...frame ?? []], [...RARP.slice(0, 12), ...tag, ...RARP.slice(12)]);
+  }
+});
