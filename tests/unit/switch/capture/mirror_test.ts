@@ -6,6 +6,7 @@ import { type Datapath, pollSource } from "../../../../lib/switch/datapath.ts";
 import { PortVlans, vlanWords } from "../../../../lib/switch/vlan/port_vlans.ts";
 import { Capturing } from "../../../harness/capturing.ts";
 import { makeDatapath } from "../../../harness/datapath.ts";
+import { ethernet, ipv4, udp } from "../../../harness/lan_packets.ts";
 import { ScriptPort } from "../../../harness/script_port.ts";
 import { frameOf } from "../../../model/two_ports.ts";
 import { tagged } from "./frames.ts";
@@ -176,5 +177,30 @@ Deno.test("several mirrors may have one port, which a capture may watch", () => 
     a.out.push(between(10, 12, 61));
     run(path);
     assert.equal(to.got.length, 3);
+  });
+});
+
+Deno.test("what a guard drops is in no mirror, and in a capture as dropped, if that asks for it", () => {
+  bed((path, [a, b, , copies]) => {
+    a.guard = { dhcp: true, ra: false, addresses: null };
+    mirror(path, 0, copies, [a], [b]);
+    const drops = new Capturing(path, [a, b], { drops: true });
+    const usual = new Capturing(path, [a, b]);
+    const [server, other] = [67, 53].map((port) =>
+      ethernet(0x0800, ipv4("10.0.0.1", 17, udp(port, 1000, new Uint8Array(40))))
+    ) as [Uint8Array, Uint8Array];
+    a.out.push(server, other, server);
+    run(path);
+    assert.deepEqual(b.got, [other]);
+    assert.deepEqual(copies.got, [other]);
+    assert.equal(count(path, a, "rxDroppedDhcp"), 2);
+    const brief = (capturing: Capturing): unknown[] =>
+      capturing.take().map(({ interface: port, data, comments }) => {
+        assert.deepEqual(data, comments.length > 0 ? server : other);
+        return [port, ...comments.map((text) => text.split(":").slice(0, 2).join(":"))];
+      });
+    const dropped = [0, "dropped: rxDroppedDhcp"];
+    assert.deepEqual(brief(drops), [dropped, [0], dropped, [1]]);
+    assert.deepEqual(brief(usual), [[0], [1]]);
   });
 });
