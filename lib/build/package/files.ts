@@ -40,6 +40,11 @@ ${
 }
 `;
 
+/** What lintian finds that is meant so. */
+const OVERRIDES = `# Deno's runtime brings its own.
+vuswitch: embedded-library
+`;
+
 /** A day as Debian's changelogs write it. @param seconds since 1970 */
 function changelogDate(seconds: number): string {
   return new Date(seconds * 1000).toUTCString().replace("GMT", "+0000");
@@ -94,6 +99,7 @@ export function packageFiles({ maintainer, epoch, licence }: Made): PackageFiles
     "/usr/share/bash-completion/completions/vuswitch": completionScript("bash"),
     "/usr/share/zsh/vendor-completions/_vuswitch": completionScript("zsh"),
     "/usr/share/fish/vendor_completions.d/vuswitch.fish": completionScript("fish"),
+    "/usr/share/lintian/overrides/vuswitch": OVERRIDES,
     "/usr/share/doc/vuswitch/copyright": copyright(licence),
     "/usr/share/doc/vuswitch/changelog.gz": packed(changelog),
     ...Object.fromEntries(MAN_PAGES.map((page) => {

@@ -44,7 +44,7 @@ if [ -z "$DPKG_ROOT" ] && [ "$1" = remove ] && [ -d /run/systemd/system ]; then
   systemctl --system daemon-reload > /dev/null || true
 fi
 if [ "$1" = purge ]; then
-  if [ -x /usr/bin/deb-systemd-helper ]; then
+  if [ -x "$(command -v deb-systemd-helper)" ]; then
     deb-systemd-helper purge ${UNIT} > /dev/null || true
   fi
   rm -rf "$DPKG_ROOT/run/vuswitch"
