@@ -108,14 +108,20 @@ export async function capture(
   const stop = (): void => stream.end();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
   const reader = new PcapngReader();
+  // From here on nothing is missed: whoever wants to start traffic can.
+  if (file !== null) tell(`capturing ${ports.join(" ")} into ${write}: Ctrl-c ends it\n`);
   try {
     for await (const part of stream.parts) if (!writer(part, reader)) break;
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
     file?.close();
   }
+  tell(summary(reader));
+}
+
+function tell(text: string): void {
   try {
-    writeAll(Deno.stderr, new TextEncoder().encode(summary(reader)));
+    writeAll(Deno.stderr, new TextEncoder().encode(text));
   } catch {
     // Nobody reads.
   }

@@ -99,7 +99,10 @@ async function asTshark(bed: Bed, one: NetGuest, two: NetGuest): Promise<void> {
   assert(one.send(ethernet(macOf(2), "01:00:00:00:00:01", 0x88b5, new Uint8Array(50))));
   await until("all are written", () => sizeOf(file) > 3500);
   assert.equal(await running.end("SIGINT"), 0, running.error);
-  assert.match(running.error, /^9 frames captured, none lost\n$/);
+  assert.match(
+    running.error,
+    /^capturing vm1 vm2 into .*both.pcapng: Ctrl-c ends it\n9 frames captured, none lost\n$/,
+  );
   assert.equal((Deno.statSync(file).mode ?? 0) & 0o777, 0o600);
   const names = ["interface_name", "packet_flags_direction", "len"];
   const fields = names.flatMap((name) => ["-e", `frame.${name}`]);
