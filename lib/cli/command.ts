@@ -59,6 +59,8 @@ export interface Flag {
   readonly values?: readonly string[];
   /** Of `values`, the one that counts where it is left out. */
   readonly otherwise?: string;
+  /** It may stand without its text, and means this then; a text must be a number. */
+  readonly bare?: string;
   /** It takes no value. */
   readonly yes?: true;
   /** It may be given again; values are collected in order. */

@@ -76,7 +76,7 @@ export function readLine(given: readonly string[]): CommandLine {
   const fault = complete ? null : flagInFront(words, rest[0]);
   const unfinished = !complete && rest.length === 0;
   const behind = unfinished ? ["--help"] : withLongOutput(words, [...globals, ...rest]);
-  const args = [...words, ...behind];
+  const args = [...words, ...withBareValues(words, behind)];
   return { args, words, unfinished, fault };
 }
 
@@ -85,6 +85,21 @@ function withLongOutput(words: readonly string[], args: readonly string[]): stri
   if (commandOf(words)?.flags.output === undefined) return [...args];
   const end = args.includes("--") ? args.indexOf("--") : args.length;
   return args.flatMap((arg, at) => arg === "-j" && at < end ? ["--output", "json"] : [arg]);
+}
+
+/** `--watch` without a number as `--watch=1`, so that what follows is no value of it. */
+function withBareValues(words: readonly string[], args: readonly string[]): string[] {
+  const flags = Object.entries<Flag>(commandOf(words)?.flags ?? {});
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  const found: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const [arg = "", next = ""] = [args[at], args[at + 1]];
+    const bare = flags.find(([name]) => arg === `--${flagWord(name)}`)?.[1].bare;
+    const isGiven = at + 1 < end && /^\d*\.?\d+$/.test(next);
+    found.push(bare === undefined || at >= end ? arg : `${arg}=${isGiven ? next : bare}`);
+    if (bare !== undefined && at < end && isGiven) at++;
+  }
+  return found;
 }
 
 /** A command's flag where its word is missing. */

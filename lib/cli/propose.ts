@@ -64,7 +64,7 @@ function readFlag(read: Read, flags: Flags, word: string): void {
   if (found === null) return;
   read.flags.add(found.name);
   if (found.name === "ctl" && found.value !== undefined) read.ctl = found.value;
-  if (!found.flag.yes && found.value === undefined) read.pending = found.flag;
+  if (!found.flag.yes && !found.flag.bare && found.value === undefined) read.pending = found.flag;
 }
 
 function readWord(read: Read, word: string): void {

@@ -4,15 +4,14 @@
  *
  * @module
  */
+import { type Pace, type PaceFlags, paceOf, screenText } from "./pace.ts";
 import { plainText } from "../base/plain_text.ts";
 import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
 
 /** Which way to print. */
-export interface OutputFlags {
+export interface OutputFlags extends PaceFlags {
   /** A table for people, or the JSON that it is drawn from. */
   readonly output: "table" | "json";
-  /** Again and again, until nobody reads any more. */
-  readonly watch?: boolean;
 }
 
 /** In front of each table on a terminal: to its top left corner, and everything cleared. */
@@ -27,6 +26,12 @@ export interface View<Flags, Name extends DocumentName> {
     flags: Flags,
     ...words: string[]
   ) => DocumentOf<Name> | Promise<DocumentOf<Name>>;
+  /** What is printed of two looks, where something has a rate. */
+  readonly between?: (
+    first: DocumentOf<Name>,
+    last: DocumentOf<Name>,
+    seconds: number,
+  ) => DocumentOf<Name>;
   /** The table; control characters are gone from all texts of `value`. */
   readonly draw: (value: DocumentOf<Name>) => string;
 }
@@ -37,6 +42,8 @@ export interface AnyView {
   readonly document: (flags: never, ...words: string[]) => DocumentName;
   /** As in {@linkcode View}. */
   readonly read: (flags: never, ...words: string[]) => unknown;
+  /** As in {@linkcode View}. */
+  readonly between?: (first: never, last: never, seconds: number) => unknown;
   /** As in {@linkcode View}. */
   readonly draw: (value: never) => string;
 }
@@ -61,22 +68,57 @@ function plain(value: unknown): unknown {
   );
 }
 
+/** What was read, and when by a clock that only goes forward, ms. */
+interface Look {
+  readonly value: unknown;
+  readonly atMs: number;
+}
+
+function textOf(
+  value: unknown,
+  { draw }: AnyView,
+  output: OutputFlags["output"],
+  pace: Pace | null,
+): string {
+  if (output === "json") return `${JSON.stringify(value, null, pace?.again ? 0 : 2)}\n`;
+  return draw(plain(value) as never);
+}
+
+/** A table that comes again: on a terminal a screen of its own, elsewhere below the last one. */
+function nextTable(text: string, pace: Pace, round: number): string {
+  if (!Deno.stdout.isTerminal()) return (round > 0 ? "\n" : "") + text;
+  return CLEAR + screenText(text, pace, new Date().toISOString(), Deno.consoleSize());
+}
+
 /** Does what a command says, and prints. Watched, JSON is a document a line. */
 export async function showView(
-  { read, draw }: AnyView,
+  view: AnyView,
   flags: OutputFlags,
   print: (text: string) => unknown,
   ...words: string[]
 ): Promise<void> {
-  const { output, watch = false } = flags;
-  for (let round = 0;; round++) {
+  const { read, between } = view;
+  const pace = paceOf(flags);
+  const look = async (): Promise<Look> => {
     const value = await read(flags as never, ...words);
-    let text: string;
-    if (output === "json") text = `${JSON.stringify(value, null, watch ? 0 : 2)}\n`;
-    else text = draw(plain(value) as never);
-    if (watch && output === "table") {
-      text = (Deno.stdout.isTerminal() ? CLEAR : round > 0 ? "\n" : "") + text;
+    return { value, atMs: performance.now() };
+  };
+  const wait = async (ms: number): Promise<void> =>
+    await (await import("@std/async/delay")).delay(ms);
+  let before = pace !== null && between !== undefined ? await look() : null;
+  if (pace !== null && before !== null) await wait(pace.firstMs);
+  for (let round = 0;; round++) {
+    const last = await look();
+    let { value } = last;
+    if (before !== null && between !== undefined) {
+      const seconds = Math.max(1, Math.round(last.atMs - before.atMs)) / 1000;
+      value = between(before.value as never, last.value as never, seconds);
+      before = last;
     }
-    if (print(text) === false || !watch) return;
+    const text = textOf(value, view, flags.output, pace);
+    const again = pace?.again === true;
+    const isTable = again && flags.output === "table";
+    if (print(isTable ? nextTable(text, pace, round) : text) === false || !again) return;
+    await wait(pace.ms);
   }
 }

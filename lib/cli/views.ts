@@ -14,8 +14,13 @@ function drops(port: PortStatus): [string, number][] {
     .filter(([name, count]) => name.includes("Dropped") && count > 0);
 }
 
-function dropSum(port: PortStatus): number {
-  return drops(port).reduce((sum, [, count]) => sum + count, 0);
+/** Frames from and to a guest and those dropped: a second, if somebody looked twice. */
+function trafficCells(port: PortStatus): string[] {
+  const counts = port.rates?.counters ?? port.counters;
+  const dropped = Object.entries(counts)
+    .reduce((sum, [name, count]) => name.includes("Dropped") ? sum + count : sum, 0);
+  return [counts["rxFrames"] ?? 0, counts["txFrames"] ?? 0, dropped]
+    .map((count) => shortNumber(Math.round(10 * count) / 10));
 }
 
 /** `wait`, `down` and `up` as they are, and what an operator did to them. */
@@ -67,16 +72,14 @@ export function portTable({ ports, listeners }: DocumentOf<"port-list">): string
     String(port.queuePairs),
     port.ring ?? "-",
     vlanCell(port),
-    shortNumber(port.counters.rxFrames ?? 0),
-    shortNumber(port.counters.txFrames ?? 0),
-    shortNumber(dropSum(port)),
+    ...trafficCells(port),
     peerText(port.peer),
     socketText(port),
   ]);
-  const from = "RX (from guest)";
-  const to = "TX (to guest)";
+  const rated = ports.some(({ rates }) => rates !== undefined) ? "/s" : "";
+  const traffic = [`RX${rated} (from guest)`, `TX${rated} (to guest)`, `DROPS${rated}`];
   return formatTable(
-    ["NAME", "LINK", "MODE", "QUEUES", "RING", "VLAN", from, to, "DROPS", "PEER", "SOCKET"],
+    ["NAME", "LINK", "MODE", "QUEUES", "RING", "VLAN", ...traffic, "PEER", "SOCKET"],
     [...rows, ...listeners.map(listenerRow)],
   );
 }
@@ -191,6 +194,14 @@ function lastErrorText({ lastError }: Pick<PortStatus, "lastError">): string {
   return lastError === null ? "none" : `${lastError.at} ${lastError.code}: ${lastError.detail}`;
 }
 
+function speedText({ rates }: PortStatus, way: "rx" | "tx"): string {
+  if (rates === undefined) return "";
+  const [frames, bytes] = ["Frames", "Bytes"].map((what) => rates.counters[`${way}${what}`] ?? 0);
+  return `, ${shortNumber(frames ?? 0)} frames/s, ${
+    shortNumber(Math.round(8 * (bytes ?? 0)))
+  }bit/s`;
+}
+
 /** The table of `port show`. */
 export function portView(port: PortStatus | ListenerStatus): string {
   if ("multi" in port) {
@@ -209,7 +220,8 @@ export function portView(port: PortStatus | ListenerStatus): string {
   }
   const { counters } = port;
   const traffic = (way: "rx" | "tx"): string =>
-    `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes`;
+    `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes` +
+    speedText(port, way);
   return facts([
     ["port", port.name],
     ...verdictFacts(port),

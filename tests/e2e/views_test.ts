@@ -261,11 +261,15 @@ function logIsDescribed(states: ManyStates): void {
 }
 
 /** A document a line, until nobody reads. */
-async function watchIsHeard(ctl: string): Promise<void> {
-  const [program = "", ...words] = vuswitchWords();
-  const flags = ["--watch", "--seconds", "0.1", "-o", "json", "--ctl", ctl, "--timeout", "60"];
+async function watchIsHeard(
+  ctl: string,
+  words: readonly string[],
+  check: (line: string) => void,
+): Promise<void> {
+  const [program = "", ...rest] = vuswitchWords();
+  const flags = ["-j", "--ctl", ctl, "--timeout", "60"];
   const child = new Deno.Command(program, {
-    args: [...words, "stats", "split", ...flags],
+    args: [...rest, ...words, ...flags],
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -274,11 +278,7 @@ async function watchIsHeard(ctl: string): Promise<void> {
     text += piece;
     if (text.split("\n").length > 3) break;
   }
-  for (const line of text.split("\n").slice(0, 3)) {
-    const value = JSON.parse(line);
-    assert.deepEqual(strictFaults("port-stats", value), []);
-    assert(value.rates.seconds >= 0.1);
-  }
+  for (const line of text.split("\n").slice(0, 3)) check(line);
   assert.equal((await child.status).code, 0, "it ends when nobody reads");
 }
 
@@ -299,7 +299,22 @@ async function ratesAreMeasured(states: ManyStates): Promise<void> {
   } finally {
     clearInterval(sending);
   }
-  await watchIsHeard(states.process.ctl);
+  const { ctl } = states.process;
+  await watchIsHeard(ctl, ["stats", "split", "--watch", "--seconds", "0.1"], (line) => {
+    const value = JSON.parse(line);
+    assert.deepEqual(strictFaults("port-stats", value), []);
+    assert(value.rates.seconds >= 0.1);
+  });
+  await watchIsHeard(ctl, ["port", "list", "--watch", "0.1"], (line) => {
+    const value = JSON.parse(line);
+    assert.deepEqual(strictFaults("port-list", value), []);
+    for (const { rates } of value.ports) assert(rates.seconds >= 0.1);
+  });
+  const rings = JSON.parse(
+    (await vuswitch("vring", "show", "split", "--seconds", "0.1", "-j", "--ctl", ctl)).stdout,
+  );
+  assert.deepEqual(strictFaults("vring-list", rings), []);
+  assert(rings.vrings.every(({ rates }: { rates: object }) => "frames" in rates));
   const { stdout } = await vuswitch("stats", "split", "--rate", "--ctl", states.process.ctl);
   assert.match(stdout, /^WHERE +COUNTER +VALUE +PER-SECOND\nsplit +rxFrames +\d+ +\d+\.\d\n/);
   const { code, stderr } = await vuswitch("stats", "--seconds", "0");

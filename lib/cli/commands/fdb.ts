@@ -5,16 +5,8 @@
  */
 import type { FdbStatus } from "../../control/types.ts";
 import { checkVid } from "../../control/config/port_vlans.ts";
-import {
-  ask,
-  asking,
-  CLIENT_FLAGS,
-  type CommandRow,
-  MAC,
-  MAYBE_PORT,
-  PORT,
-  printing,
-} from "../command.ts";
+import { ask, asking, type CommandRow, MAC, MAYBE_PORT, PORT, printing } from "../command.ts";
+import { LIST_FLAGS } from "../looks.ts";
 import { formatTable } from "../table.ts";
 
 /** The table of `fdb show`. */
@@ -39,7 +31,7 @@ export const FDB_COMMANDS: readonly CommandRow[] = [
       brief: "list the MAC addresses that are known",
       examples: ["vuswitch fdb show", "vuswitch fdb show -o json", "vuswitch fdb show --vlan 10"],
       flags: {
-        ...CLIENT_FLAGS,
+        ...LIST_FLAGS,
         vlan: { brief: "those of this VLAN alone", placeholder: "VID" },
       },
     },

@@ -4,7 +4,8 @@
  * @module
  */
 import type { GroupStatus } from "../../control/types.ts";
-import { ask, CLIENT_FLAGS, type CommandRow, printing } from "../command.ts";
+import { ask, type CommandRow, printing } from "../command.ts";
+import { LIST_FLAGS } from "../looks.ts";
 import { formatTable } from "../table.ts";
 
 /** The table of `group list`. */
@@ -27,7 +28,7 @@ export const GROUP_COMMANDS: readonly CommandRow[] = [
       words: ["group", "list"],
       brief: "list who is in which group, as run --snooping on learns it",
       examples: ["vuswitch group list", "vuswitch group list -o json"],
-      flags: CLIENT_FLAGS,
+      flags: LIST_FLAGS,
     },
     () => ({
       document: () => "groups",

@@ -5,6 +5,7 @@
  */
 import type { LinkStatus } from "../../control/types.ts";
 import { ask, asking, type CommandRow, OTHER_PORT, PORT } from "../command.ts";
+import { listing } from "../looks.ts";
 import { formatTable } from "../table.ts";
 
 /** The table of `link list`. */
@@ -21,11 +22,11 @@ export function linkTable(links: readonly LinkStatus[]): string {
 
 /** In the order help lists them. */
 export const LINK_COMMANDS: readonly CommandRow[] = [
-  asking(
+  listing(
     {
       words: ["link", "list"],
       brief: "list the links",
-      examples: ["vuswitch link list"],
+      examples: ["vuswitch link list", "vuswitch link list --watch"],
     },
     "links",
     (flags) => ask(flags, "GET", "/v1/links"),

@@ -6,6 +6,7 @@
 import type { MirrorStatus } from "../../control/types.ts";
 import { ask, asking, CLIENT_FLAGS, type CommandRow, LIVE, printing } from "../command.ts";
 import { CliError, EXIT_USAGE } from "../failure.ts";
+import { listing } from "../looks.ts";
 import { formatTable } from "../table.ts";
 
 const MIRROR = { placeholder: "NAME", brief: "name of a mirror" } as const;
@@ -20,11 +21,11 @@ export function mirrorTable(mirrors: readonly MirrorStatus[]): string {
 
 /** In the order help lists them. */
 export const MIRROR_COMMANDS: readonly CommandRow[] = [
-  asking(
+  listing(
     {
       words: ["mirror", "list"],
       brief: "list the mirrors",
-      examples: ["vuswitch mirror list"],
+      examples: ["vuswitch mirror list", "vuswitch mirror list --watch"],
     },
     "mirrors",
     (flags) => ask(flags, "GET", "/v1/mirrors"),

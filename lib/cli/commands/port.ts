@@ -11,7 +11,6 @@ import {
   type Argument,
   ask,
   asking,
-  CLIENT_FLAGS,
   type CommandRow,
   type Flags,
   type FlagsOf,
@@ -20,6 +19,8 @@ import {
   printing,
   SPEC,
 } from "../command.ts";
+import { LOOK_FLAGS, type LookFlags } from "../looks.ts";
+import { portLately } from "../rates.ts";
 import type { View } from "../view.ts";
 import { limitTable, portTable, portView } from "../views.ts";
 
@@ -51,7 +52,7 @@ function verbOf(port: PortStatus | ListenerStatus): string {
 }
 
 const SHOW_FLAGS = {
-  ...CLIENT_FLAGS,
+  ...LOOK_FLAGS,
   limits: {
     brief: "what it may have instead: each limit, how much is used, what is left",
     yes: true,
@@ -62,24 +63,40 @@ const SHOW: View<FlagsOf<typeof SHOW_FLAGS>, "port" | "port-limits"> = {
   document: ({ limits }) => limits ? "port-limits" : "port",
   read: (flags, name = "") =>
     ask(flags, "GET", flags.limits ? `${portPath(name)}/limits` : portPath(name)),
+  between: (first, last, seconds) =>
+    "counters" in first && "counters" in last ? portLately(first, last, seconds) : last,
   draw: (value) => "limits" in value ? limitTable(value) : portView(value),
+};
+
+const LIST: View<LookFlags, "port-list"> = {
+  document: () => "port-list",
+  read: async (flags) => ({
+    ports: await ask<PortStatus[]>(flags, "GET", "/v1/ports"),
+    listeners: await ask<ListenerStatus[]>(flags, "GET", "/v1/listeners"),
+  }),
+  between: (first, last, seconds) => {
+    const before = new Map(first.ports.map((port) => [port.name, port]));
+    const ports = last.ports.map((port) =>
+      portLately(before.get(port.name) ?? port, port, seconds)
+    );
+    return { ...last, ports };
+  },
+  draw: portTable,
 };
 
 /** In the order help lists them. */
 export const PORT_COMMANDS: readonly CommandRow[] = [
-  asking(
-    {
-      words: ["port", "list"],
-      brief: "list the ports",
-      examples: ["vuswitch port list", "vuswitch port list -o json"],
-    },
-    "port-list",
-    async (flags) => ({
-      ports: await ask<PortStatus[]>(flags, "GET", "/v1/ports"),
-      listeners: await ask<ListenerStatus[]>(flags, "GET", "/v1/listeners"),
-    }),
-    portTable,
-  ),
+  printing({
+    words: ["port", "list"],
+    brief: "list the ports",
+    examples: [
+      "vuswitch port list",
+      "vuswitch port list --rate",
+      "vuswitch port list --watch 2",
+      "vuswitch port list -o json",
+    ],
+    flags: LOOK_FLAGS,
+  }, () => LIST),
   printing(
     {
       words: ["port", "show"],

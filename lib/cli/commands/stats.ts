@@ -6,37 +6,18 @@
 import type { DocumentOf } from "../../control/schema/mod.ts";
 import type { Counts } from "../../control/work.ts";
 import type { ListenerStatus, PortStatus, SwitchStatus } from "../../control/types.ts";
-import {
-  type CounterRow,
-  FDB_ROWS,
-  onlyGrows,
-  PORT_ROWS,
-  WORKER_ROWS,
-} from "../../switch/counter_rows.ts";
-import { type CommandRow, MAYBE_PORT, portPath, printing } from "../command.ts";
-import { look, LOOK_FLAGS, type LookFlags } from "../looks.ts";
+import { FDB_ROWS, PORT_ROWS, WORKER_ROWS } from "../../switch/counter_rows.ts";
+import { ask, type CommandRow, MAYBE_PORT, portPath, printing } from "../command.ts";
+import { LOOK_FLAGS, type LookFlags } from "../looks.ts";
+import { ratesOf } from "../rates.ts";
 import { formatTable } from "../table.ts";
 import type { View } from "../view.ts";
 
-/** How fast counters grew, per second. A port that was made anew begins at 0. */
-export function ratesOf(
-  rows: readonly CounterRow[],
-  before: Counts,
-  after: Counts,
+function switchLately(
+  first: SwitchStatus,
+  last: SwitchStatus,
   seconds: number,
-): Record<string, number> {
-  return Object.fromEntries(
-    rows.filter(onlyGrows).map(([name]) => {
-      const [first = 0, last = 0] = [before[name], after[name]];
-      const grown = last < first ? last : last - first;
-      return [name, Math.round(10 * grown / seconds) / 10];
-    }),
-  );
-}
-
-async function switchStats(flags: LookFlags): Promise<DocumentOf<"stats">> {
-  const { first, last, seconds } = await look<SwitchStatus>(flags, "/v1/switch");
-  if (first === null) return last;
+): DocumentOf<"stats"> {
   const before = new Map(first.ports.map(({ name, counters }) => [name, counters]));
   const ports = last.ports.flatMap(({ name, counters }) => {
     const known = before.get(name);
@@ -52,17 +33,20 @@ async function switchStats(flags: LookFlags): Promise<DocumentOf<"stats">> {
 }
 
 async function portStats(flags: LookFlags, port: string): Promise<DocumentOf<"port-stats">> {
-  const { first, last, seconds } = await look<PortStatus | ListenerStatus>(
-    flags,
-    portPath(port),
-  );
-  const countersOf = (port: PortStatus | ListenerStatus | null): Counts | null =>
-    port !== null && "counters" in port ? port.counters : null;
-  const [before, counters] = [countersOf(first), countersOf(last)];
-  const { name, errors } = last;
-  const stats = { name, at: new Date().toISOString(), counters, errors };
-  if (before === null || counters === null) return stats;
-  return { ...stats, rates: { seconds, counters: ratesOf(PORT_ROWS, before, counters, seconds) } };
+  const status = await ask<PortStatus | ListenerStatus>(flags, "GET", portPath(port));
+  const { name, errors } = status;
+  const counters = "counters" in status ? status.counters : null;
+  return { name, at: new Date().toISOString(), counters, errors };
+}
+
+function portStatsLately(
+  first: DocumentOf<"port-stats">,
+  last: DocumentOf<"port-stats">,
+  seconds: number,
+): DocumentOf<"port-stats"> {
+  if (first.counters === null || last.counters === null) return last;
+  const counters = ratesOf(PORT_ROWS, first.counters, last.counters, seconds);
+  return { ...last, rates: { seconds, counters } };
 }
 
 /** Counters that are not zero, with their rates if those were measured. */
@@ -110,7 +94,12 @@ export function statsTable(status: DocumentOf<"stats">): string {
 
 const STATS: View<LookFlags, "stats" | "port-stats"> = {
   document: (_, port?) => port === undefined ? "stats" : "port-stats",
-  read: (flags, port?) => port === undefined ? switchStats(flags) : portStats(flags, port),
+  read: (flags, port?) =>
+    port === undefined ? ask<SwitchStatus>(flags, "GET", "/v1/switch") : portStats(flags, port),
+  between: (first, last, seconds) => {
+    if ("ports" in first && "ports" in last) return switchLately(first, last, seconds);
+    return "ports" in first || "ports" in last ? last : portStatsLately(first, last, seconds);
+  },
   draw: (value) => "ports" in value ? statsTable(value) : portStatsTable(value),
 };
 

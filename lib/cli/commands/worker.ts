@@ -6,8 +6,8 @@
 import type { DocumentOf } from "../../control/schema/mod.ts";
 import type { WorkerStatus } from "../../control/types.ts";
 import { type Work, workBetween } from "../../control/work.ts";
-import { type CommandRow, printing } from "../command.ts";
-import { look, LOOK_FLAGS, type LookFlags } from "../looks.ts";
+import { ask, type CommandRow, printing } from "../command.ts";
+import { LOOK_FLAGS, type LookFlags } from "../looks.ts";
 import { formatTable } from "../table.ts";
 import type { View } from "../view.ts";
 
@@ -100,14 +100,12 @@ export function workersView(workers: DocumentOf<"workers">): string {
 
 const WORKERS: View<LookFlags, "workers"> = {
   document: () => "workers",
-  read: async (flags) => {
-    const { first, last } = await look<readonly WorkerStatus[]>(flags, "/v1/workers");
-    if (first === null) return last;
-    return last.map((worker) => {
+  read: (flags) => ask<readonly WorkerStatus[]>(flags, "GET", "/v1/workers"),
+  between: (first, last) =>
+    last.map((worker) => {
       const before = first.find(({ number }) => number === worker.number)?.total.counters ?? {};
       return { ...worker, lately: workBetween(before, worker.total.counters) };
-    });
-  },
+    }),
   draw: workersView,
 };
 

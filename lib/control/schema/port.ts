@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { VRING_ROWS } from "../../switch/counter_rows.ts";
+import { onlyGrows, VRING_ROWS } from "../../switch/counter_rows.ts";
 import { MTU_MAX, MTU_MIN } from "../../vhost/device/config_space.ts";
 import { VID_MAX } from "../../switch/vlan/port_vlans.ts";
 import { VIRTQUEUE_SIZE_MAX } from "../../virtio/ring.ts";
@@ -13,12 +13,14 @@ import { VERDICT_LEVELS, VERDICT_ROWS } from "../verdict/rows.ts";
 import { PROBLEM_ROWS } from "../vhost_port/problem_codes.ts";
 import {
   about,
+  amount,
   choice,
   code,
   flag,
   list,
   maybe,
   named,
+  optional,
   record,
   type Schema,
   text,
@@ -32,7 +34,9 @@ import {
   LAST_ERROR,
   NAME_OR_TEMPLATE,
   PORT_COUNTS,
+  PORT_RATES,
   portName,
+  rates as growth,
   REASON,
   reasonCounts,
 } from "./parts.ts";
@@ -214,6 +218,12 @@ const PORT_STATUS = named(
       portName("name"),
     ),
     offered: maybe("it is for no front-end", OFFERED),
+    rates: optional(
+      record("how fast counters grow: only with --rate or --watch", {
+        seconds: amount("time between the two looks, s"),
+        counters: PORT_RATES,
+      }),
+    ),
   }),
 );
 
@@ -242,6 +252,10 @@ const VRING_STATUS = named(
       about("why it was stopped by the switch", REASON),
     ),
     errors: reasonCounts("why it was stopped since its front-end came, and how often"),
+    rates: optional(growth(
+      "how fast they grow: only with --rate or --watch",
+      VRING_ROWS.filter(onlyGrows),
+    )),
   }),
 );
 

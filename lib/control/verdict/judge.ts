@@ -221,3 +221,8 @@ export function verdictLately(port: PortStatus, growth: Counts): Verdict {
 
 /** Codes of verdicts that are no problems' codes. */
 export const VERDICT_CODES: readonly string[] = VERDICT_ROWS.map(([code]) => code);
+
+/** The same, as the JSON of a port has it. */
+export function judgedLately(port: PortStatus, growth: Counts): VerdictFields {
+  return verdictFields(verdictLately(port, growth));
+}

@@ -57,6 +57,22 @@ Deno.test("port list says what is wrong with a port that is up; port show says i
   assert.match(portView(port(["mac-flap"])), /^problem +mac-flap: a guest: mend it \(both\)$/m);
 });
 
+Deno.test("port list and port show have rates in place of counts, if somebody looked twice", () => {
+  const counters = { rxFrames: 7, txFrames: 8, txDroppedNoBuffer: 1 };
+  const rates = {
+    seconds: 1,
+    counters: { rxFrames: 1200.5, rxBytes: 1000, txFrames: 0, txDroppedNoBuffer: 2.5 },
+  };
+  const cells = (status: PortStatus): string[] | undefined =>
+    portTable({ ports: [status], listeners: [] }).split("\n")[1]?.split(/ {2,}/).slice(6, 9);
+  assert.deepEqual(cells(port([], { counters })), ["7", "8", "1"]);
+  assert.deepEqual(cells(port([], { counters, rates })), ["1.2k", "0", "2.5"]);
+  const heading = portTable({ ports: [port([], { counters, rates })], listeners: [] });
+  assert.match(heading, / RX\/s \(from guest\) {2}TX\/s \(to guest\) {2}DROPS\/s /);
+  const shown = portView(port([], { counters, rates }));
+  assert.match(shown, /^RX \(from guest\) {2}7 frames, 0 bytes, 1\.2k frames\/s, 8\.0kbit\/s$/m);
+});
+
 Deno.test("port show counts one queue pair and several", () => {
   assert.match(portView(port([])), /^ring +split\/256, 1 queue pair, mtu any$/m);
   assert.match(portView(port([], { queuePairs: 2, mtu: 1500 })), /, 2 queue pairs, mtu 1500$/m);
