@@ -9,7 +9,7 @@ import { flagWord } from "../../../lib/cli/command_line.ts";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import { propose } from "../../../lib/cli/propose.ts";
 // Loaded here: what opens a library in the midst of a test leaks it, by older Deno's rules.
-import "../../../lib/cli/live_words.ts";
+import "../../../lib/control/sockets/bind.ts";
 
 /** No switch is there. */
 const NOWHERE = "--ctl=/nonexistent/ctl.sock";
