@@ -16,6 +16,8 @@ export const ENVIRONMENT_ROWS: readonly (readonly [name: string, meaning: string
     "XDG_RUNTIME_DIR",
     "the control socket is `vuswitch/ctl.sock` in it, for users other than root",
   ],
+  ["NO_COLOR", "if it is there and not empty, tables on a terminal are not in colour"],
+  ["TERM", "`dumb`: the same"],
   ["NOTIFY_SOCKET", "where `run` says when it serves and when it ends; systemd sets it"],
   ["WATCHDOG_USEC", "how often `run` says that its data plane goes on; systemd sets it"],
   ["NO_COLOR", "if it is not empty, `top` draws without colours"],

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { mayPaint, painted } from "./paint.ts";
 import { type Pace, type PaceFlags, paceOf, screenText } from "./pace.ts";
 import { plainText } from "../base/plain_text.ts";
 import type { DocumentName, DocumentOf } from "../control/schema/mod.ts";
@@ -84,6 +85,11 @@ function textOf(
   return draw(plain(value) as never);
 }
 
+/** A table as it is printed. */
+function shown(table: string): string {
+  return mayPaint() ? painted(table) : table;
+}
+
 /** A table that comes again: on a terminal a screen of its own, elsewhere below the last one. */
 function nextTable(text: string, pace: Pace, round: number): string {
   if (!Deno.stdout.isTerminal()) return (round > 0 ? "\n" : "") + text;
@@ -118,7 +124,8 @@ export async function showView(
     const text = textOf(value, view, flags.output, pace);
     const again = pace?.again === true;
     const isTable = again && flags.output === "table";
-    if (print(isTable ? nextTable(text, pace, round) : text) === false || !again) return;
+    const next = isTable ? nextTable(text, pace, round) : text;
+    if (print(flags.output === "json" ? next : shown(next)) === false || !again) return;
     await wait(pace.ms);
   }
 }
