@@ -147,7 +147,7 @@ class DataPlaneLoop {
       // The caller may close what it gave, and reuse the numbers, as soon as this is answered.
       stop: () => {
         this.#running = false;
-        for (const each of [this.#epoll, ready, threads]) each.close();
+        for (const each of [this.#epoll, ready, threads, this.#calls]) each.close();
       },
     });
     this.#epoll.add(start.wakeFd, EPOLLIN | EPOLLET, WAKE_TAG);

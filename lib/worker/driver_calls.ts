@@ -48,4 +48,9 @@ export class DriverCalls {
     signalEventFd(vring.callFd);
     this.#mailbox.leaveCall();
   }
+
+  /** Gives back what it has: there must be no call after it. */
+  close(): void {
+    this.#caller?.close();
+  }
 }
