@@ -16,7 +16,7 @@ export interface Theme {
 
 /** The nearest first. */
 const RING_TESTS: readonly string[] = [
-  "tests/unit/virtio/",
+  ...["tests/unit/offload/", "tests/unit/virtio/"],
   ...["bad_chains", "offload_rules", "ring", "offload", "odd_buffers", "plain", "translations"],
   ...["offload_ways", "vlan_offload", "iommu", "dirty_log", "dirty_log_iommu", "drivers", "crash"],
   ...["long_bursts", "long_chains", "lost_page"].map((name) => `tests/unit/switch/${name}_test.ts`),
