@@ -135,7 +135,7 @@ function findIpv4(view: DataView, at: number, have: number, bytes: number): numb
   const first = view.getUint8(ip);
   const transport = network + 4 * (first & 0xf);
   if (first >>> 4 !== 4 || transport < network + IPV4_BYTES) return HEADERS_BAD;
-  if (transport > have) return missing(transport, bytes);
+  // Options that are not copied yet are read as what is there: findTransport then asks for more.
   const end = network + view.getUint16(ip + IPV4_TOTAL_LENGTH);
   found[VERSION] = 4;
   found[PACKET_END] = end;
@@ -178,8 +178,8 @@ function findIpv6(view: DataView, at: number, have: number, bytes: number): numb
     }
     const header = at + transport;
     if (next === IPV6_ROUTING && view.getUint8(header + IPV6_SEGMENTS_LEFT) > 0) found[ROUTED] = 1;
+    // Whether all of it is copied is asked before anything behind it is read.
     transport += 8 + 8 * view.getUint8(header + 1);
-    if (transport > have) return missing(transport, bytes);
     next = view.getUint8(header);
   }
   found[VERSION] = 6;

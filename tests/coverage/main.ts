@@ -63,7 +63,7 @@ async function faultsOf(folder: string): Promise<{ files: number; faults: string
 async function main(args: readonly string[]): Promise<number> {
   const [first, second] = args;
   if (first === "--flags") {
-    console.log(flagsFor(second ?? "coverage").join(" "));
+    console.log(flagsFor(second ?? "coverage").join("\n"));
     return 0;
   }
   const folder = first === undefined

@@ -15,6 +15,11 @@ export interface Equivalent {
 /** All of them. */
 export const EQUIVALENTS: readonly Equivalent[] = [
   {
+    file: "lib/offload/headers.ts",
+    key: "findIpv4: transport > network + IPV4_BYTES → true",
+    why: "without options there is nothing to go through, but for a call",
+  },
+  {
     file: "lib/vhost/requests/config.ts",
     key: "setConfig: config.mtu !== null → true",
     why: "an MTU that differs from the one before was written: none is ever taken away",

@@ -1,7 +1,7 @@
 /**
  * Takes away every single validation of the code that reads what tenants send (`plan.ts`) and
- * demands a test that fails: `deno task mutate [--file PART] [--time 60s] [--seed N] [--list]
- * [--write] [--quick] [--new]`.
+ * demands a test that fails: `deno task mutate [--file PART] [--tests PART] [--time 60s]
+ * [--seed N] [--list] [--write] [--quick] [--new]`.
  *
  * With `--time` those whose test is known are tried in an order that the seed decides, for so long.
  * `--new` takes those alone whose test is not known, `--quick` leaves out slow tests, `--write`
@@ -28,6 +28,7 @@ const TELL_MS = 5000;
 const { values } = parseArgs({
   options: {
     file: { type: "string", default: "" },
+    tests: { type: "string", default: "" },
     time: { type: "string" },
     seed: { type: "string" },
     list: { type: "boolean", default: false },
@@ -144,7 +145,7 @@ async function main(): Promise<number> {
     rest.sort((a, b) => Number(isEquivalent(a)) - Number(isEquivalent(b)));
     for (const theme of sample ? [] : THEMES) {
       const those = rest.filter((point) => point.theme === theme);
-      outcomes.push(...await tryTheme(run, theme, those, values.quick));
+      outcomes.push(...await tryTheme(run, theme, those, values));
     }
     if (values.write) writeKillers(KILLERS, points, outcomes);
     const survivors = outcomes.filter(({ by, point }) => by === null && !isEquivalent(point));

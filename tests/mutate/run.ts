@@ -148,17 +148,19 @@ interface Hunt {
  * Tries each point with all tests of its theme that come by it: file by file, each in a process that
  * holds nothing else, in the order of the plan; and in it the quick ones first. The slow ones have
  * their turn with what no quick one misses.
+ * @param only quick tests, and files of tests with this in their path alone
  */
 export async function tryTheme(
   run: Run,
   theme: Theme,
   points: readonly Numbered[],
-  quickOnly: boolean,
+  { quick, tests }: { readonly quick: boolean; readonly tests: string },
 ): Promise<Outcome[]> {
   const reached = new Map(points.map((point) => [point, 0]));
   const hunt: Hunt = { run, left: new Set(points), reached, outcomes: [], had: new Set() };
-  const files = theme.tests.flatMap((place) => filesOf(`${run.folder}/`, [place], "_test.ts"));
-  for (const pass of quickOnly ? PASSES.slice(0, -1) : PASSES) {
+  const files = theme.tests.flatMap((place) => filesOf(`${run.folder}/`, [place], "_test.ts"))
+    .filter((file) => file.includes(tests));
+  for (const pass of quick ? PASSES.slice(0, -1) : PASSES) {
     const next = [...files];
     const lane = async (): Promise<void> => {
       for (let file = next.shift(); file && hunt.left.size > 0; file = next.shift()) {

@@ -128,6 +128,7 @@ const GOOD: readonly Good[] = [
   })),
   overV4("no route in options", NOPS, 0),
   overV4("an end of options in front of what looks like a route", [0, 131, 4, 0], 0),
+  overV4("an end of options in front of what would be no option", [0, 1, 131, 4], 0),
   overV4("a loose route", [131, 4, 0, 0], 1),
   overV4("a strict route behind other options", [1, 7, 3, 0, 137, 3, 4, 0], 1),
   overV4("other options alone", [7, 3, 0, 1, 68, 4, 5, 0], 0),
