@@ -44,7 +44,7 @@ export interface Run {
   readonly folder: string;
   /** Highest number of a point, and one. */
   readonly points: number;
-  /** For how long to take validations away, once tests have been run with all of them, seconds. */
+  /** For how long to take validations away, and before that to run tests with all, seconds. */
   readonly seconds: number;
   readonly tell: (outcome: Outcome) => void;
   readonly say: (what: string) => void;
@@ -61,20 +61,27 @@ function skip(error: unknown): null {
   return null;
 }
 
-/** Runs those tests that `wanted` picks, with all validations. */
+/**
+ * Runs tests with all validations, in this order, for as long as the run lasts: those of which
+ * nothing is known then have no turn.
+ */
 async function learn(
   run: Run,
   files: readonly string[],
-  wanted: (test: string) => boolean,
-  most: number | null = null,
+  wanted: ReadonlySet<string>,
 ): Promise<(Known | null)[]> {
   const crew = new Crew(run.folder, files, run.points);
   const all = await crew.start();
   const known: (Known | null)[] = all.map(() => null);
+  const numbers = new Map(all.map((test, i) => [nameOf(test), i]));
+  const until = performance.now() + 1000 * run.seconds;
   try {
-    for (const [i, test] of all.entries()) {
-      if (!wanted(nameOf(test))) continue;
-      known[i] = await crew.base(i, test, most).catch(skip);
+    for (const name of wanted) {
+      const i = numbers.get(name);
+      const test = all[i ?? -1];
+      if (i === undefined || !test) continue;
+      if (performance.now() > until) break;
+      known[i] = await crew.base(i, test, null).catch(skip);
       run.say(`${i + 1} of ${all.length} tests run with all validations`);
     }
   } finally {
@@ -122,7 +129,7 @@ export async function tryKillers(
   const wanted = new Set(points.flatMap((point) => killerOf(point) ?? []));
   const files = [...new Set([...wanted].map((test) => test.split(": ")[0] ?? ""))].sort()
     .filter((file) => exists(`${run.folder}/${file}`));
-  const known = await learn(run, files, (test) => wanted.has(test));
+  const known = await learn(run, files, wanted);
   const numbers = new Map(Array.from(known, (test, i) => [test ? nameOf(test) : "", i]));
   const quick = points.filter((point) => numbers.has(killerOf(point) ?? "?"));
   const outcomes = await tryAll(run, quick, files, known, (point) => {
