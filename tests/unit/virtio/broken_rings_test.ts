@@ -6,6 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import { DESC, type OddDescriptor, writeDesc } from "../../../lib/guest/driver.ts";
+import { isBadTable, TABLE_ENTRIES_MAX } from "../../../lib/virtio/bad_chain.ts";
 import { CHAIN_BYTES_MAX, frameBytes, openFrames } from "../../../lib/virtio/burst.ts";
 import { DELIVERED, OUTCOMES } from "../../../lib/virtio/deliver.ts";
 import {
@@ -284,6 +285,17 @@ Deno.test("a packed chain that ends in a slot that is held ends its ring", () =>
     assert.equal(ring.bench.queue.broken, RING_LOOP);
     ring.bench.release();
   }
+});
+
+Deno.test("a table may be as long as any driver makes it, and longer in a longer ring", () => {
+  const long = DESC * TABLE_ENTRIES_MAX;
+  for (const size of [1, 64, TABLE_ENTRIES_MAX]) {
+    assert.deepEqual([long, long + DESC].map((bytes) => isBadTable(bytes, size)), [false, true]);
+  }
+  assert.deepEqual([2 * long, 2 * long + DESC].map((bytes) => isBadTable(bytes, 2048)), [
+    ...[false, true],
+  ]);
+  for (const bytes of [0, -DESC, DESC - 1, DESC + 1]) assert(isBadTable(bytes, 64));
 });
 
 Deno.test("a frame longer than any is one of too many bytes, and nothing more of it is looked at", () => {
