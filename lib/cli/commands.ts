@@ -7,6 +7,7 @@
 import { type CommandRow, doing, OUTPUT, printing } from "./command.ts";
 import { CAPTURE_COMMANDS } from "./commands/capture.ts";
 import { ATTACH_COMMANDS } from "./commands/attach.ts";
+import { CONFIG_COMMANDS } from "./commands/config.ts";
 import { DOCTOR_COMMANDS } from "./commands/doctor.ts";
 import { EMIT_COMMANDS } from "./commands/emit.ts";
 import { EVENTS_COMMANDS } from "./commands/events.ts";
@@ -29,6 +30,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   port: "list, add and remove ports, take them down and up",
   link: "direct links between two ports",
   mirror: "copies of frames for another port",
+  config: "check, show, compare, load and save the configuration",
   fdb: "the forwarding database",
   group: "who is in which group",
   vring: "virtqueues",
@@ -119,6 +121,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...MIRROR_COMMANDS,
   ...FDB_COMMANDS,
   ...GROUP_COMMANDS,
+  ...CONFIG_COMMANDS,
   ...TOP_COMMANDS,
   ...STATS_COMMANDS,
   ...VRING_COMMANDS,

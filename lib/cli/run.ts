@@ -3,21 +3,10 @@
  *
  * @module
  */
-import { basename } from "node:path";
 import { delay } from "@std/async/delay";
 import { type MetricsServer, serveMetrics } from "../control/api/metrics_server.ts";
 import { type ControlApi, serveApi } from "../control/api/server.ts";
-import {
-  checkRange,
-  type ConfigInput,
-  mergeConfig,
-  parseCpus,
-  parseLink,
-  parseMode,
-  readConfigFile,
-  socketFolder,
-} from "../control/config/config.ts";
-import { parseMetricsAddress } from "../control/config/metrics_address.ts";
+import { checkConfig, configSource } from "./run_config.ts";
 import { EventStore } from "../control/events/store.ts";
 import {
   createLogger,
@@ -27,72 +16,14 @@ import {
   stderrWriter,
 } from "../control/log.ts";
 import { isJournal, journalTakes, journalWriter } from "../control/journal.ts";
-import { parsePortSpec } from "../control/config/port_spec.ts";
 import { Pulse } from "../control/pulse.ts";
 import { confineCalls } from "../control/sandbox/sandbox.ts";
 import { Switch } from "../control/switch.ts";
-import {
-  ControlError,
-  type PortConfig,
-  type PortStatus,
-  type SwitchConfig,
-} from "../control/types.ts";
+import type { PortStatus, SwitchConfig } from "../control/types.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import type { RunFlags } from "./run_flags.ts";
 import { ServiceManager } from "../control/service_manager.ts";
 import { untilSignal } from "./signals.ts";
-
-function flagPorts(flags: RunFlags, socketDir: string): PortConfig[] {
-  const named = (flags.port ?? []).map((spec) => parsePortSpec(spec, socketDir));
-  // The convention of vhost-user back-end programs: a path or descriptor, and we find the name.
-  const paths = (flags.socketPath ?? []).map((path) => {
-    const name = basename(path).replace(/\.sock(et)?$/, "");
-    return parsePortSpec(`${name}=${path}`, socketDir);
-  });
-  const fds = (flags.fd ?? []).map((text) => {
-    const fd = checkRange("--fd", text, 3, 1_000_000);
-    return { name: `fd${fd}`, path: "", fd };
-  });
-  const nat = flags.nat ? [parsePortSpec("up=nat", socketDir)] : [];
-  return [...named, ...paths, ...fds, ...nat];
-}
-
-async function readConfig(flags: RunFlags): Promise<SwitchConfig> {
-  if (flags.socketDir === "") {
-    throw new ControlError("invalid", "--socket-dir is empty", "name a folder, or leave it out");
-  }
-  const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
-  const controlPath = flags.ctl ?? file.controlPath ?? defaultControlPath();
-  const socketDir = socketFolder(file, flags, controlPath);
-  const range = (
-    name: string,
-    text: string | undefined,
-    least: number,
-    most = 1 << 20,
-  ): number | undefined => text === undefined ? undefined : checkRange(name, text, least, most);
-  const given: ConfigInput = {
-    ports: flagPorts(flags, socketDir),
-    links: (flags.link ?? []).map(parseLink),
-    socketDir: flags.socketDir,
-    controlPath: flags.ctl,
-    socketMode: flags.socketMode === undefined ? undefined : parseMode(flags.socketMode),
-    socketGroup: flags.socketGroup,
-    cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
-    idle: flags.idle,
-    unknown: flags.unknown,
-    snooping: flags.snooping,
-    metrics: flags.metrics === undefined
-      ? undefined
-      : parseMetricsAddress("--metrics", flags.metrics),
-    sandbox: flags.sandbox || undefined,
-    unsealedMemory: flags.unsealedMemory,
-    fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),
-    fdbEntriesMax: range("--fdb-entries", flags.fdbEntries, 1),
-    fdbPortEntriesMax: range("--fdb-port-entries", flags.fdbPortEntries, 1),
-    macHoldSeconds: range("--mac-hold", flags.macHold, 0, 3600),
-  };
-  return mergeConfig(file, given, controlPath);
-}
 
 /** The folder of the default control socket is ours to make; one that was named is not. */
 function prepareControlFolder(flags: RunFlags, path: string): void {
@@ -115,26 +46,37 @@ const API_CLOSE_MS_MAX = 200;
 
 /** Runs a switch until it is told to stop. @throws {ControlError} before it is ready */
 export async function run(flags: RunFlags, print: (text: string) => void): Promise<void> {
+  if (flags.check) return await checkConfig(flags, print);
   const level = flags.quiet ? "warn" : flags.verbose ? "debug" : "info";
   const events = new EventStore();
   const keep: KeepEvent = (...event) => events.add(...event);
   const format = pickFormat(flags);
   const write = format === "journald" ? journalWriter() : stderrWriter();
   const logger = createLogger(level, format, write, Date.now, keep);
-  const stop = untilSignal(logger);
+  // One that comes too early is not lost: what is read may be older.
+  const reload = { isWanted: false, now: (): void => void (reload.isWanted = true) };
+  const stop = untilSignal(() => reload.now());
   const service = new ServiceManager(logger);
-  const config = await readConfig(flags);
+  const source = await configSource(flags);
+  const { config } = source.loaded;
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);
-  const running = await Switch.start(config, logger);
+  const running = await Switch.start(config, logger, source);
   const api = await startApi(running, controlPath, logger, events);
   const metrics = await startMetrics(running, api, config, logger);
   await confine(config, running);
   announce(running, logger, controlPath, print);
   const pulse = new Pulse();
-  const ports = running.ports().length;
-  const status = `serving ${ports} port${ports === 1 ? "" : "s"}`;
-  service.ready(status, () => pulse.beats(running.workers()));
+  const status = (): string => {
+    const ports = running.ports().length;
+    return `serving ${ports} port${ports === 1 ? "" : "s"}`;
+  };
+  service.ready(status(), () => pulse.beats(running.workers()));
+  reload.now = () => {
+    service.reloading();
+    void running.configuration.reloadOnSignal().then(() => service.reloaded(status()));
+  };
+  if (reload.isWanted) reload.now();
   const signal = await stop;
   service.stopping();
   logger.info("switch", "stopping", `${signal}: closing ports`);

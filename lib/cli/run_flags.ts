@@ -11,6 +11,7 @@ export const RUN_EXAMPLES: readonly string[] = [
   "vuswitch run -p vm1 --nat",
   "vuswitch run -p vm1=/run/vm1.sock,mtu=9000 --ctl /run/ctl.sock",
   "vuswitch run --config /etc/vuswitch.toml --cpus 2 --idle poll",
+  "vuswitch run --config /etc/vuswitch.toml --check",
 ];
 
 /** Flags by their name in code; on the command line with hyphens. */
@@ -38,6 +39,7 @@ export const RUN_FLAGS = {
   socketMode: { brief: "permissions of port sockets, octal (0660)", placeholder: "MODE" },
   socketGroup: { brief: "group of port sockets", placeholder: "GROUP" },
   config: { brief: "TOML file that says the same", placeholder: "FILE" },
+  check: { brief: "say what is wrong with file and flags, and start nothing", yes: true },
   ctl: { brief: "control socket", placeholder: "PATH" },
   metrics: {
     brief: "metrics for Prometheus at a TCP port of this host's loopback as well",

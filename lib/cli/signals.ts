@@ -4,8 +4,6 @@
  *
  * @module
  */
-import type { Logger } from "../control/log.ts";
-
 /**
  * Ask for an end. The numbers are for the exit code, 128 + N, of a process ended by a second
  * signal.
@@ -21,15 +19,11 @@ const MEANINGLESS: readonly Deno.Signal[] = [
 /**
  * Listens to signals from now on. Resolves with the first that asks for an end; a second one ends
  * the process at once.
+ * @param hangUp SIGHUP: a reload is wanted; a terminal that is closed sends it as well
  */
-export function untilSignal(logger: Logger): Promise<Deno.Signal> {
+export function untilSignal(hangUp: () => void): Promise<Deno.Signal> {
   for (const signal of MEANINGLESS) ignore(signal, () => {});
-  // A terminal that is closed sends it, and so do those who hope for a reload.
-  ignore("SIGHUP", () => {
-    const message = "SIGHUP: there is no reload yet, nothing is changed: " +
-      "restart, or use vuswitch port add and port del";
-    logger.warn("switch", "no-reload", message);
-  });
+  ignore("SIGHUP", hangUp);
   return new Promise((resolve) => {
     let first = true;
     for (const [signal, number] of ENDING) {

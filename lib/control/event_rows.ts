@@ -150,5 +150,16 @@ export const EVENT_ROWS = [
     "the data plane counts neither rounds nor sleep: the service manager's watchdog hears nothing more",
   ],
   ["no-landlock", "warn", "`--sandbox`, and the kernel cannot limit where files are written"],
-  ["no-reload", "warn", "SIGHUP: nothing changes, there is no reload yet"],
+  ["reloaded", "info", "a configuration was loaded: of which file, and what changed"],
+  [
+    "reload-refused",
+    "warn",
+    "a configuration was not loaded, and nothing changed; the line says why",
+  ],
+  [
+    "needs-restart",
+    "warn",
+    "a configuration that was loaded says something that cannot change while the switch runs",
+  ],
+  ["no-reload", "warn", "SIGHUP: nothing changes, there is no configuration file"],
 ] as const satisfies readonly (readonly [event: string, level: string, meaning: string])[];

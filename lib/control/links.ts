@@ -1,17 +1,19 @@
 /**
  * Links: two ports whose frames go to each other and nowhere else.
  *
- * A link that an operator added ends with either of its ports, and the other one switches again. A
+ * A link that an operator added ends with either of its ports, and the other one switches again; with
+ * a listener's port, which comes and goes with its front-end, it waits for the next one of that name. A
  * link of the configuration stays: while one of its ports is missing, frames of the other go
- * nowhere, and when the port is back (a listener's port of the same name included), so is the link.
+ * nowhere, and when the port is back, so is the link.
  *
  * @module
  */
 import type { Placed } from "./planes.ts";
-import { ControlError, type LinkStatus } from "./types.ts";
+import { ControlError, type LinkConfig, type LinkStatus } from "./types.ts";
 
-interface Link {
-  readonly ports: readonly [string, string];
+/** A link, and whether it outlives its ports. */
+export interface Link extends LinkConfig {
+  /** It stands in the configuration. */
   readonly configured: boolean;
 }
 
@@ -19,6 +21,8 @@ interface Link {
 export interface LinkHost {
   /** Where a port is served, or null if there is no such port. */
   placed(name: string): Placed | null;
+  /** Whether a listener may give a port that name. */
+  mayCome(name: string): boolean;
   /** Links a port with another. @param to null: with one that is still to come */
   link(port: Placed, to: Placed | null): void;
   /** Ends a port's link. */
@@ -42,7 +46,7 @@ export class Links {
       throw new ControlError("invalid", `Cannot link "${ports[0]}" with itself`);
     }
     for (const name of ports) {
-      if (!configured && this.#host.placed(name) === null) {
+      if (!configured && !this.#isPossible(name)) {
         throw new ControlError("not-found", `No port named "${name}"`, "see: vuswitch port list");
       }
       const known = this.#byPort.get(name);
@@ -58,6 +62,35 @@ export class Links {
     for (const name of ports) this.#byPort.set(name, link);
     this.#apply(link);
     return this.#status(link);
+  }
+
+  #isPossible(name: string): boolean {
+    return this.#host.placed(name) !== null || this.#host.mayCome(name);
+  }
+
+  /**
+   * Has these links and no other ones; they are checked against each other already. A port that stays
+   * linked is never without a link in between.
+   */
+  replace(next: readonly Link[]): void {
+    const before = new Map(this.#byPort);
+    this.#byPort.clear();
+    for (const { ports, configured } of next) {
+      const link = { ports, configured };
+      for (const name of ports) this.#byPort.set(name, link);
+      if (!ports.every((name) => isLinkedSo(before.get(name), ports))) this.#apply(link);
+    }
+    for (const name of before.keys()) {
+      const port = this.#host.placed(name);
+      if (port !== null && !this.#byPort.has(name)) this.#host.unlink(port);
+    }
+  }
+
+  /** A listener is gone: links that only waited for its ports are, too. */
+  listenerRemoved(): void {
+    for (const link of new Set(this.#byPort.values())) {
+      if (!link.configured && !link.ports.every((name) => this.#isPossible(name))) this.#end(link);
+    }
   }
 
   /** Ends a link; its ports are named in either order. @throws {ControlError} there is none */
@@ -95,7 +128,7 @@ export class Links {
   portRemoved(name: string): void {
     const link = this.#byPort.get(name);
     if (!link) return;
-    if (!link.configured) {
+    if (!link.configured && !this.#host.mayCome(name)) {
       this.#end(link);
       return;
     }
@@ -104,7 +137,8 @@ export class Links {
 
   #status(link: Link): LinkStatus {
     const whole = link.ports.every((name) => this.#host.placed(name) !== null);
-    return { ...link, state: whole ? "linked" : "waiting" };
+    const { ports, configured } = link;
+    return { ports, configured, state: whole ? "linked" : "waiting" };
   }
 
   #apply(link: Link): void {
@@ -125,4 +159,9 @@ export class Links {
     const port = this.#host.placed(name);
     if (port !== null) this.#host.link(port, to);
   }
+}
+
+/** Whether a link is that of two ports, in whatever order. */
+function isLinkedSo(link: Link | undefined, [one, other]: LinkConfig["ports"]): boolean {
+  return link !== undefined && link.ports.includes(one) && link.ports.includes(other);
 }

@@ -1,18 +1,18 @@
 /**
  * Mirrors: frames from and to some ports are copied to another one, which gets nothing else and sends
- * nothing. So none goes round in circles: a port that a mirror has is no source of one.
+ * nothing.
+ *
+ * A mirror that an operator added goes on without a port that goes, and ends with its last one or the
+ * one that gets the copies. A mirror of the configuration stays as it is written: ports that are
+ * missing have no part in it until they are there.
  *
  * @module
  */
-import { MIRRORS_MAX } from "../base/limits.ts";
 import { present } from "../base/assert.ts";
+import { checkMirror, sameMirror } from "./config/mirror_config.ts";
 import { noSuchPort } from "./config/names.ts";
-import { PORT_NAME } from "./config/port_spec.ts";
 import type { Placed } from "./planes.ts";
-import { ControlError, type MirrorStatus } from "./types.ts";
-
-/** A mirror as an operator writes it. */
-export type MirrorConfig = MirrorStatus;
+import { ControlError, type MirrorConfig, type MirrorStatus } from "./types.ts";
 
 /** What mirrors need of the switch. */
 export interface MirrorHost {
@@ -22,10 +22,16 @@ export interface MirrorHost {
   names(): readonly string[];
 }
 
+/** A mirror, and whether it outlives its ports. */
+export interface Mirror extends MirrorConfig {
+  /** It stands in the configuration. */
+  readonly configured: boolean;
+}
+
 /** The mirrors of a switch. Control thread only. */
 export class Mirrors {
   readonly #host: MirrorHost;
-  readonly #mirrors = new Map<number, MirrorStatus>();
+  readonly #mirrors = new Map<number, Mirror>();
 
   /** No mirrors. */
   constructor(host: MirrorHost) {
@@ -34,40 +40,39 @@ export class Mirrors {
 
   /** All there are, by their numbers. */
   list(): MirrorStatus[] {
-    return [...this.#mirrors.values()];
+    return [...this.#mirrors.values()].map((mirror) => this.#status(mirror));
+  }
+
+  #status({ name, from, to, direction, configured }: Mirror): MirrorStatus {
+    const isOn = this.#there(to) && from.some((port) => this.#there(port));
+    return { name, from, to, direction, state: isOn ? "mirroring" : "waiting", configured };
+  }
+
+  #there(name: string): boolean {
+    return this.#host.placed(name) !== null;
   }
 
   /** Begins to mirror. @throws {ControlError} a port is missing, or it would go in circles */
-  add(mirror: MirrorConfig): MirrorStatus {
-    const number = this.#check(mirror);
-    this.#mirrors.set(number, mirror);
-    this.#apply(number, mirror);
-    return mirror;
+  add({ name, from, to, direction }: MirrorConfig): MirrorStatus {
+    const mirror = { name, from, to, direction, configured: false };
+    checkMirror(mirror, [...this.#mirrors.values()]);
+    for (const port of [...from, to]) {
+      if (!this.#there(port)) throw noSuchPort(port, this.#host.names());
+    }
+    this.#set(this.#freeNumber(), mirror);
+    return this.#status(mirror);
   }
 
-  #check({ name, from, to }: MirrorConfig): number {
-    const fail = (kind: ControlError["kind"], what: string, hint: string | null = null): never => {
-      throw new ControlError(kind, `Cannot add mirror ${name}: ${what}`, hint);
-    };
-    if (!PORT_NAME.test(name)) fail("invalid", "its name must be like that of a port");
-    if (from.length === 0) fail("invalid", "it needs ports to copy from", "--from PORT");
-    for (const port of [...from, to]) {
-      if (this.#host.placed(port) === null) throw noSuchPort(port, this.#host.names());
+  /**
+   * Has these mirrors and no other ones; they are checked against each other already. One of the same
+   * name goes on without a gap.
+   */
+  replace(next: readonly Mirror[]): void {
+    const numbers = new Map([...this.#mirrors].map(([number, { name }]) => [name, number]));
+    for (const [number, mirror] of [...this.#mirrors]) {
+      if (!next.some(({ name }) => name === mirror.name)) this.#end(number, mirror);
     }
-    if (from.includes(to)) fail("invalid", `port "${to}" cannot be copied to itself`);
-    for (const other of this.#mirrors.values()) {
-      if (other.name === name) fail("conflict", "there is one", `vuswitch mirror del ${name}`);
-      const circle = from.find((port) => port === other.to) ??
-        other.from.find((port) => port === to);
-      if (circle !== undefined) {
-        const why =
-          `port "${circle}" would be copied from and to, as mirror ${other.name} has it too`;
-        fail("conflict", why, `vuswitch mirror del ${other.name}`);
-      }
-    }
-    const numbers = Array.from({ length: MIRRORS_MAX }, (_, i) => i);
-    const free = numbers.find((number) => !this.#mirrors.has(number));
-    return free ?? fail("conflict", `there are ${MIRRORS_MAX}, which is the most`);
+    for (const mirror of next) this.#set(numbers.get(mirror.name) ?? this.#freeNumber(), mirror);
   }
 
   /** Ends a mirror. @throws {ControlError} there is none */
@@ -79,46 +84,57 @@ export class Mirrors {
     this.#end(...found);
   }
 
-  /** A port is going; call while the host still knows it. Its mirrors go on without it, if they can. */
-  portRemoved(name: string): void {
-    for (const [number, mirror] of [...this.#mirrors]) {
-      const from = mirror.from.filter((port) => port !== name);
-      if (mirror.to === name || from.length === 0) this.#end(number, mirror);
-      else if (from.length < mirror.from.length) {
-        this.#mirrors.set(number, { ...mirror, from });
-        this.#apply(number, { ...mirror, from });
-      }
+  /** A port is there now; call before its first frame can pass. */
+  portAdded(name: string): void {
+    for (const [number, mirror] of this.#mirrors) {
+      if (mirror.to === name || mirror.from.includes(name)) this.#apply(number, mirror);
     }
   }
 
-  #end(number: number, mirror: MirrorStatus): void {
+  /** A port is going; call while the host still knows it. */
+  portRemoved(name: string): void {
+    for (const [number, mirror] of [...this.#mirrors]) {
+      const from = mirror.from.filter((port) => port !== name);
+      if (mirror.to !== name && from.length === mirror.from.length) continue;
+      if (mirror.configured) {
+        if (mirror.to === name) this.#apply(number, { ...mirror, from: [] });
+        else this.#apply(number, { ...mirror, from });
+      } else if (mirror.to === name || from.length === 0) this.#end(number, mirror);
+      else this.#set(number, { ...mirror, from });
+    }
+  }
+
+  /** Below the most that {@linkcode checkMirror} lets be. */
+  #freeNumber(): number {
+    for (let number = 0;; number++) if (!this.#mirrors.has(number)) return number;
+  }
+
+  #set(number: number, mirror: Mirror): void {
+    const before = this.#mirrors.get(number);
+    this.#mirrors.set(number, mirror);
+    if (before !== undefined && sameMirror(before, mirror)) return;
+    // Another port gets the copies from now on, this one everything again.
+    if (before !== undefined && before.to !== mirror.to) {
+      this.#apply(number, { ...before, from: [] });
+    }
+    this.#apply(number, mirror);
+  }
+
+  #end(number: number, mirror: Mirror): void {
     this.#mirrors.delete(number);
     this.#apply(number, { ...mirror, from: [] });
   }
 
-  #apply(number: number, { from, to, direction }: MirrorStatus): void {
-    const target = present(this.#host.placed(to), `port ${to}`);
-    const numbers = from.map((name) => present(this.#host.placed(name), `port ${name}`).number);
+  /** Tells the data plane, as far as ports are there. */
+  #apply(number: number, { from, to, direction }: MirrorConfig): void {
+    const target = this.#host.placed(to);
+    if (target === null) return;
+    const numbers = from.filter((name) => this.#there(name))
+      .map((name) => present(this.#host.placed(name), `port ${name}`).number);
     target.plane.thread.commands.setMirror({
       ...{ mirror: number, to: target.number },
       in: direction === "out" ? [] : numbers,
       out: direction === "in" ? [] : numbers,
     });
   }
-}
-
-/** Reads what a request says of a mirror. @throws {ControlError} */
-export function readMirror(body: Readonly<Record<string, unknown>>): MirrorConfig {
-  const { name, from, to, direction = "both" } = body;
-  const isList = Array.isArray(from) && from.every((port) => typeof port === "string");
-  if (typeof name !== "string" || !isList || typeof to !== "string") {
-    throw new ControlError(
-      "invalid",
-      "A mirror needs name, from, names of ports, and to, one more",
-    );
-  }
-  if (direction !== "in" && direction !== "out" && direction !== "both") {
-    throw new ControlError("invalid", `direction ${direction} must be in, out or both`);
-  }
-  return { name, from: [...new Set<string>(from)], to, direction };
 }

@@ -78,6 +78,16 @@ export class ServiceManager {
     this.#silent = !lives;
   }
 
+  /** The configuration is loaded anew; {@linkcode reloaded} follows. */
+  reloading(): void {
+    this.#tell("RELOADING=1");
+  }
+
+  /** It is, or was refused. */
+  reloaded(status: string): void {
+    this.#tell("READY=1", `STATUS=${status}`);
+  }
+
   /** The switch ends, which may take as long as a stop takes. */
   stopping(): void {
     clearInterval(this.#timer);

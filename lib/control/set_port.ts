@@ -4,6 +4,7 @@
  * @module
  */
 import { checkLinked } from "./config/isolated_option.ts";
+import { changedOptions } from "./config/option_values.ts";
 import { changeConfig } from "./config/live_options.ts";
 import { isUplink } from "./config/port_targets.ts";
 import { applyPolicy } from "./policy.ts";
@@ -35,6 +36,29 @@ export function setOptions(
   });
   for (const { port, config } of next) setPort(port, config, Object.keys(given).length > 1);
   if (listener && template) listener.config = template;
+}
+
+/**
+ * Makes a port what a configuration says, which nothing but live options may differ in.
+ * @throws {ControlError} it is as it was
+ */
+export function becomePort(port: ServedPort, config: PortConfig): void {
+  setPort(port, config, changedOptions(port.config, config).length > 1);
+}
+
+/** A listener's port with what changed of its template. @throws nothing: see {@linkcode becomePort} */
+export function memberConfig(
+  member: PortConfig,
+  before: PortConfig,
+  after: PortConfig,
+): PortConfig {
+  let next = member;
+  for (const name of changedOptions(before, after)) {
+    const { [name as keyof PortConfig]: _, ...rest } = next;
+    const value = after[name as keyof PortConfig];
+    next = (value === undefined ? rest : { ...rest, [name]: value }) as PortConfig;
+  }
+  return next;
 }
 
 /** @param together several options: no frame passes while one is in force and another is not yet */

@@ -5,22 +5,21 @@
  */
 import { dirname, resolve } from "node:path";
 import { raiseFdLimit } from "../../ffi/mod.ts";
-import { VERSION } from "../version.ts";
 import type { SwitchControl } from "./api/table.ts";
 import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { Captures } from "./capture/captures.ts";
 import type { CaptureWanted } from "./capture/wanted.ts";
-import { checkFdLimit } from "./fd_limit.ts";
-import { countAddresses, fdbOf } from "./fdb_rows.ts";
+      addresses: countAddresses(this.#planes.all, [...this.#ports.values()]),
 import { groupRows } from "./group_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
 import { type MemoryUsers, memoryUsers, sharersOf } from "./memory_users.ts";
 import { SentNews } from "./sent_news.ts";
-import { targetPath } from "./config/port_targets.ts";
-import { checkAddition, checkSandbox, noSuchPort } from "./config/names.ts";
+import { noSuchPort } from "./config/names.ts";
+import { checkNewPort, templateOf } from "./new_port.ts";
 import { checkLinked } from "./config/isolated_option.ts";
+import { type ConfigSource, Configuration, withoutFile } from "./configuration.ts";
 import { optionsText } from "./config/live_options.ts";
 import { saysVlans } from "./config/port_vlans.ts";
 import { Mirrors } from "./mirrors.ts";
@@ -29,11 +28,14 @@ import { SwitchPort } from "./vhost_port/port.ts";
 import type { PortContext } from "./vhost_port/context.ts";
 import { now } from "./vhost_port/history.ts";
 import { setOptions } from "./set_port.ts";
-import { applySwitchPolicy, setStatic, unsetStatic } from "./policy.ts";
+import { applySwitchPolicy } from "./policy.ts";
+import type { ReloadHost } from "./reload.ts";
+import { addStatic, removeStatic } from "./static_macs.ts";
 import { PortListener } from "./sockets/multi_socket.ts";
 import { Reactor } from "./reactor.ts";
 import type { PortRelations, ServedPort } from "./served_port.ts";
 import { startPlane } from "./start_plane.ts";
+import { facts } from "./switch_facts.ts";
 import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
 import { UplinkPort } from "./uplinks/port.ts";
@@ -57,7 +59,7 @@ const CLOSE_MS_MAX = 1000;
 
 /** A running switch. Control thread only. */
 export class Switch implements SwitchControl {
-  readonly #config: SwitchConfig;
+  #config: SwitchConfig;
   readonly #planes: Planes;
   readonly #reactor: Reactor;
   readonly #context: PortContext;
@@ -73,8 +75,9 @@ export class Switch implements SwitchControl {
     placed: (name) => this.#ports.get(name) ?? null,
     names: () => [...this.#ports.keys()],
   });
-  readonly #startMs = performance.now();
-  readonly #startedAt = now();
+  /** What is in force, and how it changes as a whole. */
+  readonly configuration: Configuration;
+  readonly #start = { ms: performance.now(), at: now() };
   readonly #fdLimit: number;
 
   private constructor(
@@ -82,6 +85,7 @@ export class Switch implements SwitchControl {
     logger: Logger,
     planes: Planes,
     fdLimit: number,
+    source: ConfigSource,
   ) {
     this.#config = config;
     this.#fdLimit = fdLimit;
@@ -112,28 +116,55 @@ export class Switch implements SwitchControl {
     this.#sent = new SentNews(logger, planes);
     this.#links = new Links({
       placed: (name) => this.#ports.get(name) ?? null,
+      mayCome: (name) => templateOf(name, this.#listeners.values()) !== undefined,
       link: (port, to) => planes.link(port, to),
       unlink: (port) => planes.unlink(port),
     });
+    this.configuration = new Configuration(this.#reloadHost(), source, logger);
     for (const plane of planes.all) {
       this.#reactor.add(plane.thread.eventFd, () => this.#takeNews(plane));
     }
   }
 
-  /** Starts the data plane and all ports. @throws {ControlError} nothing is left behind then */
-  static async start(config: SwitchConfig, logger: Logger): Promise<Switch> {
+  /**
+   * Starts the data plane and all ports. @param source of the configuration; if not given, it is no
+   * file's @throws {ControlError} nothing is left behind then
+   */
+  static async start(
+    config: SwitchConfig,
+    logger: Logger,
+    source: ConfigSource = withoutFile(config),
+  ): Promise<Switch> {
     const fdLimit = raiseFdLimit();
     const { thread, unsealed } = await startPlane(config, logger);
-    const running = new Switch(config, logger, new Planes([thread], unsealed), fdLimit);
+    const running = new Switch(config, logger, new Planes([thread], unsealed), fdLimit, source);
     applySwitchPolicy(thread.commands, config);
     try {
-      for (const { ports } of config.links) running.#links.add(ports, true);
+      running.#links.replace(config.links.map(({ ports }) => ({ ports, configured: true })));
+      const mirrors = config.mirrors ?? [];
+      running.mirrors.replace(mirrors.map((mirror) => ({ ...mirror, configured: true })));
       for (const port of config.ports) running.addPort(port);
     } catch (error) {
       await running.close();
       throw error;
     }
     return running;
+  }
+
+  #reloadHost(): ReloadHost {
+    return {
+      ...{ ports: this.#ports, listeners: this.#listeners },
+      ...{ links: this.#links, mirrors: this.mirrors },
+      addPort: (port) => this.addPort(port),
+      removePort: (name) => this.removePort(name),
+      setAdmin: (name, admin) => this.setAdmin(name, admin),
+      useVlans: () => this.#useVlans(),
+      settings: () => this.#config,
+      setSettings: (settings) => {
+        this.#config = settings;
+        for (const { thread } of this.#planes.all) applySwitchPolicy(thread.commands, settings);
+      },
+    };
   }
 
   /** Whoever is behind an uplink is told of all local addresses. */
@@ -185,20 +216,9 @@ export class Switch implements SwitchControl {
 
   status(): SwitchStatus {
     return {
-      version: VERSION,
-      pid: Deno.pid,
-      at: now(),
-      startedAt: this.#startedAt,
-      uptimeSeconds: Math.floor((performance.now() - this.#startMs) / 1000),
+      ...facts(this.#config, this.#planes, this.#start),
       socketDir: this.socketDir,
-      idle: this.#config.idle,
-      unknown: this.#config.unknown ?? "flood",
-      cpus: this.#config.cpus,
-      fdb: this.#planes.fdbCounters(),
       addresses: countAddresses(this.#planes.all, [...this.#ports.values()]),
-      fdbEntriesMax: this.#config.fdbEntriesMax,
-      fdbPortEntriesMax: this.#config.fdbPortEntriesMax,
-      worker: this.#planes.workerCounters(),
       ports: this.ports(),
       listeners: this.listeners(),
       links: this.links(),
@@ -265,22 +285,23 @@ export class Switch implements SwitchControl {
   }
 
   addStatic(mac: string, port: string): FdbStatus {
-    setStatic(this.#port(port), mac);
+    addStatic(this.#port(port), mac);
     return { mac, port, vlan: 0, state: "static", ageSeconds: 0 };
   }
 
   removeStatic(mac: string): void {
-    if (this.#planes.all.some(({ thread }) => unsetStatic(thread.commands, mac))) return;
+    if (removeStatic(this.#ports.values(), mac)) return;
     throw new ControlError("not-found", `${mac} is no static address`, "vuswitch fdb show");
   }
 
   addPort(config: PortConfig): PortStatus | ListenerStatus {
-    const all = [...this.#ports.values(), ...this.#listeners.values()];
-    checkAddition(config, all.map((each) => each.config));
-    checkSandbox(config, this.#config.sandbox);
-    this.#checkControlPath(config);
-    const others = [...this.#ports.values()].filter((port) => !port.isAdopted).length;
-    checkFdLimit(config, others, this.#listeners.values(), this.#fdLimit);
+    checkNewPort(
+      config,
+      this.#ports.values(),
+      this.#listeners.values(),
+      this.#config,
+      this.#fdLimit,
+    );
     try {
       this.#make(config);
     } finally {
@@ -310,6 +331,7 @@ export class Switch implements SwitchControl {
   #add(port: ServedPort): void {
     this.#ports.set(port.config.name, port);
     this.#links.portAdded(port.config.name);
+    this.mirrors.portAdded(port.config.name);
   }
 
   #adopt(config: PortConfig, adoption: Adoption): SwitchPort {
@@ -318,24 +340,12 @@ export class Switch implements SwitchControl {
     return port;
   }
 
-  /** The control socket is bound last and would be told that this switch is in its way. */
-  #checkControlPath(config: PortConfig): void {
-    const { name, fd } = config;
-    const path = targetPath(config);
-    const { controlPath } = this.#config;
-    if (fd !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)) return;
-    throw new ControlError(
-      "invalid",
-      `Cannot add port ${name}: ${path} belongs to this switch, it is its control socket`,
-      `give the port another name or path: ${name}=PATH`,
-    );
-  }
-
   removePort(name: string): void {
     const listener = this.#listeners.get(name);
     if (listener) {
       listener.close();
       this.#listeners.delete(name);
+      this.#links.listenerRemoved();
     } else {
       const port = this.#port(name);
       for (const each of this.#listeners.values()) each.forget(name);
@@ -372,8 +382,12 @@ export class Switch implements SwitchControl {
   }
 
   addLink(ports: readonly [string, string]): LinkStatus {
-    for (const name of ports) if (!this.#ports.has(name)) throw this.#noPort(name);
-    checkLinked(this.#ports.get(ports[0])?.config, this.#ports.get(ports[1])?.config);
+    const [one, other] = ports.map((name) => {
+      const config = this.#ports.get(name)?.config ?? templateOf(name, this.#listeners.values());
+      if (config === undefined) throw this.#noPort(name);
+      return { ...config, name };
+    });
+    checkLinked(one, other);
     return this.#links.add(ports, false);
   }
 

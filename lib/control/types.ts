@@ -98,6 +98,18 @@ export interface LinkConfig {
   readonly ports: readonly [string, string];
 }
 
+/** A port that gets copies of other ports' frames, as an operator writes it. */
+export interface MirrorConfig {
+  /** Like that of a port. */
+  readonly name: string;
+  /** Names of the ports to copy from, each once, at least one. */
+  readonly from: readonly string[];
+  /** Name of the port that gets the copies. */
+  readonly to: string;
+  /** Frames that come from these ports, go to them, or both. */
+  readonly direction: "in" | "out" | "both";
+}
+
 /** A TCP address of this host's loopback. */
 export interface MetricsAddress {
   /** In numbers. */
@@ -112,6 +124,8 @@ export interface SwitchConfig {
   readonly ports: readonly PortConfig[];
   /** Each port is in one link at most. */
   readonly links: readonly LinkConfig[];
+  /** Checked against ports and each other already; none if not given. */
+  readonly mirrors?: readonly MirrorConfig[];
   /** Folder of port sockets without a path, absolute; the control socket's if not given. */
   readonly socketDir?: string | undefined;
   /** Control socket path, or null for none. */

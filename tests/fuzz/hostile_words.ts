@@ -11,13 +11,8 @@ import { main } from "../../lib/cli/app.ts";
 import { describeFailure, EXIT_BUG } from "../../lib/cli/failure.ts";
 import { handle } from "../../lib/control/api/routes.ts";
 import type { SwitchControl } from "../../lib/control/api/table.ts";
-import {
-  checkRange,
-  mergeConfig,
-  parseCpus,
-  parseMode,
-  readConfigFile,
-} from "../../lib/control/config/config.ts";
+import { checkRange, mergeConfig, parseCpus, parseMode } from "../../lib/control/config/config.ts";
+import { readConfigFile } from "../../lib/control/config/read_config.ts";
 import { parsePortSpec } from "../../lib/control/config/port_spec.ts";
 import { changeConfig } from "../../lib/control/config/live_options.ts";
 import {
@@ -233,11 +228,16 @@ const CONTROL: SwitchControl = {
     return {} as unknown as LinkStatus;
   },
   removeLink: (ports) => void ports.forEach(known),
+  configuration: {
+    show: () => Promise.reject(new ControlError("failed", "nothing is in force")),
+    diff: ({ text }) => Promise.resolve({ file: text?.name ?? "", changes: [] }),
+    reload: ({ text }) => Promise.resolve({ file: text?.name ?? "", changes: [] }),
+  },
   mirrors: {
     list: () => [],
     add: (mirror) => {
       [...mirror.from, mirror.to].forEach(known);
-      return mirror;
+      return { ...mirror, state: "mirroring", configured: false };
     },
     remove: (name) => void known(name),
   },

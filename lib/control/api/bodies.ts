@@ -4,6 +4,7 @@
  * @module
  */
 import { didYouMean } from "../../base/nearest.ts";
+import type { ConfigAsked } from "../configuration.ts";
 import { readMac } from "../config/policy_options.ts";
 import { OPTION_NAMES, readOptions } from "../config/port_options.ts";
 import { checkPort } from "../config/port_spec.ts";
@@ -11,6 +12,8 @@ import { readTarget } from "../config/port_targets.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 
 const BODY_BYTES_MAX = 65536;
+/** With a configuration in it, bytes: one of the most ports takes a quarter of that. */
+export const CONFIG_BYTES_MAX: number = 2 ** 17;
 const PORT_KEYS = ["name", "path", ...OPTION_NAMES];
 
 /** A port: its name, its path, and options. @throws {ControlError} */
@@ -71,14 +74,31 @@ export async function readStatic(request: Request): Promise<[string, string]> {
   throw new ControlError("invalid", "A static address needs mac, and port, the name of a port");
 }
 
+/** A configuration's text with the name of its file, or neither; and `exact`. @throws {ControlError} */
+export async function readConfig(request: Request): Promise<ConfigAsked> {
+  const { name, text, exact = false } = await readBody(request, CONFIG_BYTES_MAX);
+  if (typeof exact !== "boolean") {
+    throw new ControlError("invalid", `exact ${JSON.stringify(exact)} must be true or false`);
+  }
+  if (name === undefined && text === undefined) return { text: null, exact };
+  if (typeof name === "string" && typeof text === "string") return { text: { name, text }, exact };
+  throw new ControlError(
+    "invalid",
+    "A configuration needs text, and name, how faults name its file; or neither of them",
+  );
+}
+
 /** A JSON object. @throws {ControlError} */
-export async function readBody(request: Request): Promise<Record<string, unknown>> {
+export async function readBody(
+  request: Request,
+  bytesMax: number = BODY_BYTES_MAX,
+): Promise<Record<string, unknown>> {
   let bytes = 0;
   const parts: Uint8Array[] = [];
   for await (const part of request.body ?? []) {
     bytes += part.length;
-    if (bytes > BODY_BYTES_MAX) {
-      throw new ControlError("invalid", `A request has at most ${BODY_BYTES_MAX} bytes`);
+    if (bytes > bytesMax) {
+      throw new ControlError("invalid", `A request has at most ${bytesMax} bytes`);
     }
     parts.push(part);
   }

@@ -27,6 +27,7 @@ import {
   time,
 } from "../schema/builder.ts";
 import { CAPTURED_FRAME } from "../schema/capture.ts";
+import { CONFIG_SCHEMAS } from "../schema/config.ts";
 import { DOCTOR } from "../schema/doctor.ts";
 import { ALERTS, ATTACHMENT, EVPN, GRAFANA, SYSTEMD } from "../schema/emit.ts";
 import { NAME_OR_TEMPLATE, portName } from "../schema/parts.ts";
@@ -50,8 +51,18 @@ import type {
 } from "../types.ts";
 import { readMac } from "../config/policy_options.ts";
 import { type CaptureWanted, readWanted } from "../capture/wanted.ts";
-import { readAdmin, readBody, readOptionsToSet, readPair, readPort, readStatic } from "./bodies.ts";
-import { type Mirrors, readMirror } from "../mirrors.ts";
+import {
+  readAdmin,
+  readBody,
+  readConfig,
+  readOptionsToSet,
+  readPair,
+  readPort,
+  readStatic,
+} from "./bodies.ts";
+import { readMirror } from "../config/mirror_config.ts";
+import type { Configuration } from "../configuration.ts";
+import type { Mirrors } from "../mirrors.ts";
 import { PCAPNG } from "./stream.ts";
 
 const { PORT_STATUS, VRING_LIST, VRING_STATUS } = PORT_SCHEMAS;
@@ -146,6 +157,10 @@ export const DOCUMENTS = {
   "alerts": ALERTS,
   "attachment": ATTACHMENT,
   "doctor": DOCTOR,
+  "config": CONFIG_SCHEMAS.IN_FORCE,
+  "config-changes": CONFIG_SCHEMAS.CHANGES,
+  "config-checked": CONFIG_SCHEMAS.CHECKED,
+  "config-saved": CONFIG_SCHEMAS.SAVED,
   "explanations": record("explain: what words of counters, logs and metrics mean", {
     asked: maybe("all were asked for", text("the word, as it was typed")),
     words: list(
@@ -229,6 +244,8 @@ export interface SwitchControl {
   addLink(ports: readonly [string, string]): LinkStatus;
   /** Ends a link; its ports are named in either order. */
   removeLink(ports: readonly [string, string]): void;
+  /** What is in force, and how it changes as a whole. */
+  readonly configuration: Pick<Configuration, "show" | "diff" | "reload">;
   /** What is copied to other ports. */
   readonly mirrors: Pick<Mirrors, "list" | "add" | "remove">;
   /**
@@ -306,6 +323,13 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   },
   "DELETE mirrors/NAME": {
     answer: ({ control, names: [name = ""] }) => control.mirrors.remove(name),
+  },
+  "GET config": { answer: ({ control }) => control.configuration.show() },
+  "POST config/diff": {
+    answer: async ({ control, request }) => control.configuration.diff(await readConfig(request)),
+  },
+  "POST config/reload": {
+    answer: async ({ control, request }) => control.configuration.reload(await readConfig(request)),
   },
   "GET capture": {
     answer: ({ control, query, request }) =>

@@ -5,6 +5,7 @@
  */
 import { didYouMean } from "../../base/nearest.ts";
 import { ControlError, type PortConfig } from "../types.ts";
+import { changedOptions, optionValue } from "./option_values.ts";
 import { OPTION_NAMES, PORT_OPTIONS } from "./port_options.ts";
 import { checkPort } from "./port_spec.ts";
 import { checkTargetOptions } from "./port_targets.ts";
@@ -114,6 +115,39 @@ export function changeConfig(
     if (!(error instanceof ControlError)) throw error;
     throw invalid(`Cannot set port ${config.name}: ${error.message}`, error.hint);
   }
+}
+
+/**
+ * Why a port cannot become another one while it is there: something of it cannot change.
+ * @returns a line of what differs, or null: it can, as {@linkcode changedOptions} says
+ */
+export function whyRenewed(before: PortConfig, after: PortConfig): string | null {
+  const changes = changedOptions(before, after);
+  const fixed = changes.filter((name) => FIXED[name] !== undefined);
+  const whats = fixed.map((name) => changeText(name, before, after));
+  if (targetOf(before) !== targetOf(after)) {
+    whats.unshift(`socket ${targetOf(before)} -> ${targetOf(after)}`);
+  }
+  if (changes.includes("budget")) {
+    try {
+      checkBudget(before, after);
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      whats.push(changeText("budget", before, after));
+    }
+  }
+  return whats.length === 0 ? null : whats.join(", ");
+}
+
+/** What a port serves, as it is written. */
+function targetOf({ path, fd }: PortConfig): string {
+  return fd === undefined ? path : `descriptor ${fd}`;
+}
+
+/** What becomes of an option, for people. */
+export function changeText(name: string, before: PortConfig, after: PortConfig): string {
+  const [was, is] = [optionValue(name, before), optionValue(name, after)];
+  return `${name} ${was ?? DEFAULT_WORD} -> ${is ?? DEFAULT_WORD}`;
 }
 
 /** Options as they would be typed, for the log. */

@@ -3,15 +3,24 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { didYouMean } from "../../base/nearest.ts";
 import { checkLinked } from "./isolated_option.ts";
 import { isSocketTarget, isTargetTemplate, targetPath } from "./port_targets.ts";
 import { numberedNames } from "./port_spec.ts";
-import { ControlError, type LinkConfig, type PortConfig } from "../types.ts";
+import { checkMirror } from "./mirror_config.ts";
+import { ControlError, type LinkConfig, type MirrorConfig, type PortConfig } from "../types.ts";
 
 function invalid(message: string): ControlError {
   return new ControlError("invalid", message);
 }
+
+/** Is told of a fault. @param of the port, link or mirror that has it */
+export type Tell = (text: string, of: object) => void;
+
+const throwIt: Tell = (text) => {
+  throw invalid(text);
+};
 
 /** A port that is not there. @param names those that are, and templates of those that may come */
 export function noSuchPort(name: string, names: readonly string[]): ControlError {
@@ -29,24 +38,32 @@ export function noSuchPort(name: string, names: readonly string[]): ControlError
   return new ControlError("not-found", `No port named "${name}"`, hint ?? list);
 }
 
-/** Checks the ports of a configuration against each other. @throws {ControlError} */
-export function checkNames(ports: readonly PortConfig[]): void {
+/**
+ * Checks the ports of a configuration against each other.
+ * @param tell gets each fault; if not given, the first is thrown @throws {ControlError}
+ */
+export function checkNames(ports: readonly PortConfig[], tell: Tell = throwIt): void {
   const owners = new Map<string, PortConfig>();
   const paths = new Map<string, PortConfig>();
   for (const port of ports) {
-    for (const name of [port.name, ...numberedNames(port)]) {
-      const other = owners.get(name);
-      if (other?.name === port.name) throw invalid(`Port "${name}" is given twice: rename one`);
-      if (other) throw invalid(clash(name, port, other));
-      owners.set(name, port);
+    const names = [port.name, ...numberedNames(port)];
+    const taken = names.find((name) => owners.has(name));
+    const owner = owners.get(taken ?? "");
+    if (taken !== undefined && owner) {
+      const isSame = owner.name === port.name;
+      tell(
+        isSame ? `Port "${port.name}" is given twice: rename one` : clash(taken, port, owner),
+        port,
+      );
+      continue;
     }
+    for (const name of names) owners.set(name, port);
     if (port.fd !== undefined || isTargetTemplate(port)) continue;
     const path = targetPath(port);
     const other = paths.get(path);
     if (other) {
-      throw invalid(`Ports "${other.name}" and "${port.name}" share ${path}: change one`);
-    }
-    paths.set(path, port);
+      tell(`Ports "${other.name}" and "${port.name}" share ${path}: change one`, port);
+    } else paths.set(path, port);
   }
 }
 
@@ -92,6 +109,21 @@ function mayShare(port: PortConfig): boolean {
   return isSocket(port) ? port.mode !== "connect" : isTargetTemplate(port);
 }
 
+/**
+ * Refuses a port at the control socket, which is bound last and would be told that this switch is in
+ * its way. @throws {ControlError}
+ */
+export function checkControlPath(config: PortConfig, controlPath: string | null): void {
+  const { name, fd } = config;
+  const path = targetPath(config);
+  if (fd !== undefined || controlPath === null || resolve(controlPath) !== resolve(path)) return;
+  throw new ControlError(
+    "invalid",
+    `Cannot add port ${name}: ${path} belongs to this switch, it is its control socket`,
+    `give the port another name or path: ${name}=PATH`,
+  );
+}
+
 /** Refuses a port that a switch with `--sandbox` cannot have. @throws {ControlError} */
 export function checkSandbox({ name, kind }: PortConfig, sandbox: boolean | undefined): void {
   if (kind !== "nat" || !sandbox) return;
@@ -102,27 +134,82 @@ export function checkSandbox({ name, kind }: PortConfig, sandbox: boolean | unde
   );
 }
 
-/** Checks the links of a configuration. @throws {ControlError} naming the fix */
-export function checkLinks(links: readonly LinkConfig[], ports: readonly PortConfig[]): void {
-  const names = new Map(ports.flatMap((port) => {
+/** Ports, and those that templates may give, by their names. */
+function possible(ports: readonly PortConfig[]): Map<string, PortConfig> {
+  return new Map(ports.flatMap((port) => {
     const own = port.multi ? numberedNames(port) : [port.name];
     return own.map((name) => [name, { ...port, name }] as const);
   }));
+}
+
+/** Whether two links are the same pair, named in either order. */
+export function sameLink({ ports: [a, b] }: LinkConfig, { ports: [c, d] }: LinkConfig): boolean {
+  return (a === c && b === d) || (a === d && b === c);
+}
+
+/** Checks the links of a configuration. @param tell as in {@linkcode checkNames} */
+export function checkLinks(
+  links: readonly LinkConfig[],
+  ports: readonly PortConfig[],
+  tell: Tell = throwIt,
+): void {
+  const names = possible(ports);
   const linked = new Set<string>();
-  for (const { ports: pair } of links) {
-    const where = `link ${pair.join(":")}`;
-    if (pair[0] === pair[1]) throw invalid(`${where}: "${pair[0]}" cannot be linked with itself`);
-    for (const name of pair) {
-      if (!names.has(name)) {
-        const fix = didYouMean(name, [...names.keys()]) ?? "add it, or name another one";
-        throw invalid(`${where}: there is no port "${name}": ${fix}`);
+  for (const link of links) {
+    const fault = linkFault(link, names, linked);
+    if (fault !== null) tell(fault, link);
+    else {
+      try {
+        checkLinked(names.get(link.ports[0]), names.get(link.ports[1]));
+      } catch (error) {
+        if (!(error instanceof ControlError)) throw error;
+        tell(error.message, link);
       }
-      if (linked.has(name)) {
-        throw invalid(`${where}: port "${name}" is in another link already: a port has one`);
-      }
-      linked.add(name);
     }
-    checkLinked(names.get(pair[0]), names.get(pair[1]));
+    for (const name of link.ports) linked.add(name);
+  }
+}
+
+/** What is wrong with a link beside others, or null. */
+function linkFault(
+  { ports: pair }: LinkConfig,
+  names: ReadonlyMap<string, PortConfig>,
+  linked: ReadonlySet<string>,
+): string | null {
+  const where = `link ${pair.join(":")}`;
+  if (pair[0] === pair[1]) return `${where}: "${pair[0]}" cannot be linked with itself`;
+  for (const name of pair) {
+    if (!names.has(name)) {
+      const fix = didYouMean(name, [...names.keys()]) ?? "add it, or name another one";
+      return `${where}: there is no port "${name}": ${fix}`;
+    }
+    if (linked.has(name)) {
+      return `${where}: port "${name}" is in another link already: a port has one`;
+    }
+  }
+  return null;
+}
+
+/** Checks the mirrors of a configuration. @param tell as in {@linkcode checkNames} */
+export function checkMirrors(
+  mirrors: readonly MirrorConfig[],
+  ports: readonly PortConfig[],
+  tell: Tell = throwIt,
+): void {
+  const names = possible(ports);
+  for (const [index, mirror] of mirrors.entries()) {
+    const missing = [...mirror.from, mirror.to].find((name) => !names.has(name));
+    if (missing !== undefined) {
+      const fix = didYouMean(missing, [...names.keys()]) ?? "add it, or name another one";
+      tell(`mirror ${mirror.name}: there is no port "${missing}": ${fix}`, mirror);
+      continue;
+    }
+    try {
+      checkMirror(mirror, mirrors.slice(0, index));
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      tell(error.message, mirror);
+    }
   }
 }
 

@@ -86,6 +86,11 @@ const MIRROR_STATUS = named(
       out: "that go to them",
       both: "",
     }),
+    state: choice("its state", {
+      mirroring: "frames are copied",
+      waiting: "the port that gets them is missing, or all that they come from",
+    }),
+    configured: flag("it stands in the configuration and outlives its ports"),
   }),
 );
 

@@ -17,8 +17,11 @@ class Bench {
   readonly ports = new Map<string, number>();
   /** What the data plane was told last of each port. */
   readonly to = new Map<string, number>();
+  /** Names that listeners may give. */
+  readonly coming = new Set<string>();
   readonly links = new Links({
     placed: (name) => this.#placed(name),
+    mayCome: (name) => this.coming.has(name),
     link: (port, to) => this.#tell(port, to?.number ?? LINK_WAITING),
     unlink: (port) => this.#tell(port, NOT_LINKED),
   });
@@ -108,5 +111,36 @@ Deno.test("links that cannot be are refused in one line", () => {
   }
   assert.deepEqual(bench.states(), [["a:b", "linked"]]);
   bench.links.remove(["b", "a"]);
+  assert.deepEqual([...bench.to.values()], [NOT_LINKED, NOT_LINKED, NOT_LINKED]);
+});
+
+Deno.test("a link with a port that may come waits for it, until nobody gives that name any more", () => {
+  const bench = new Bench("a", "b");
+  refused("not-found", /No port named "p"/, () => bench.links.add(["a", "p"], false));
+  bench.coming.add("p");
+  assert.equal(bench.links.add(["a", "p"], false).state, "waiting");
+  assert.equal(bench.to.get("a"), LINK_WAITING);
+  bench.add("p");
+  assert.deepEqual([bench.to.get("a"), bench.to.get("p")], [15, 0]);
+  bench.remove("p");
+  assert.deepEqual([bench.to.get("a"), bench.states()], [LINK_WAITING, [["a:p", "waiting"]]]);
+  bench.coming.clear();
+  bench.links.listenerRemoved();
+  assert.deepEqual([bench.to.get("a"), bench.states()], [NOT_LINKED, []]);
+});
+
+Deno.test("links are replaced without a moment in which a port that stays linked is not", () => {
+  const bench = new Bench("a", "b", "c");
+  bench.links.replace([{ ports: ["a", "b"], configured: true }]);
+  bench.to.set("a", 99);
+  bench.links.replace([{ ports: ["b", "a"], configured: false }]);
+  assert.deepEqual(
+    [bench.to.get("a"), bench.links.list()[0]?.configured],
+    [99, false],
+    "as it was",
+  );
+  bench.links.replace([{ ports: ["a", "c"], configured: true }]);
+  assert.deepEqual([...bench.to.values()], [2, NOT_LINKED, 0]);
+  bench.links.replace([]);
   assert.deepEqual([...bench.to.values()], [NOT_LINKED, NOT_LINKED, NOT_LINKED]);
 });

@@ -1,6 +1,7 @@
 /** Mirrors as an operator has them: no circles, and gone with their ports. */
 import { strict as assert } from "node:assert";
-import { Mirrors, readMirror } from "../../../lib/control/mirrors.ts";
+import { readMirror } from "../../../lib/control/config/mirror_config.ts";
+import { Mirrors } from "../../../lib/control/mirrors.ts";
 import type { Placed } from "../../../lib/control/planes.ts";
 import type { Given } from "../../../lib/worker/wire.ts";
 import { controlError } from "./support.ts";
@@ -17,14 +18,15 @@ function bed(): { mirrors: Mirrors; told: Given<"setMirror">[]; names: string[] 
 }
 
 const ONE = { name: "m", from: ["a", "b"], to: "c", direction: "both" } as const;
+const ONE_ON = { ...ONE, state: "mirroring", configured: false };
 
 Deno.test("a mirror is told as it is, goes on without a port, and ends", () => {
   const { mirrors, told } = bed();
-  assert.deepEqual(mirrors.add(ONE), ONE);
-  assert.deepEqual(mirrors.list(), [ONE]);
+  assert.deepEqual(mirrors.add(ONE), ONE_ON);
+  assert.deepEqual(mirrors.list(), [ONE_ON]);
   mirrors.add({ name: "n", from: ["d"], to: "c", direction: "in" });
   mirrors.portRemoved("a");
-  assert.deepEqual(mirrors.list()[0], { ...ONE, from: ["b"] });
+  assert.deepEqual(mirrors.list()[0], { ...ONE_ON, from: ["b"] });
   mirrors.portRemoved("d");
   assert.deepEqual(mirrors.list().map(({ name }) => name), ["m"]);
   mirrors.add({ name: "o", from: ["d"], to: "c", direction: "out" });
@@ -65,7 +67,7 @@ Deno.test("what goes in circles, is missing or is there already is no mirror, an
   assert.throws(() => mirrors.add(more), controlError("conflict", /which is the most/));
   assert.equal(told.length, 16);
   mirrors.remove("m7");
-  assert.deepEqual(mirrors.add(more), more);
+  assert.deepEqual(mirrors.add(more), { ...more, state: "mirroring", configured: false });
   assert.equal(told.at(-1)?.mirror, 7);
 });
 
@@ -82,4 +84,45 @@ Deno.test("a request for a mirror says all there is to say", () => {
   ) {
     assert.throws(() => readMirror(body), controlError("invalid", text));
   }
+});
+
+Deno.test("a mirror of the configuration stays as it is written, and changes without a gap", () => {
+  const { mirrors, told, names } = bed();
+  const configured = { ...ONE, from: ["a", "x"], configured: true };
+  mirrors.replace([configured]);
+  const state = (): unknown => mirrors.list().map(({ from, state }) => [from.join(), state]);
+  assert.deepEqual(state(), [["a,x", "mirroring"]]);
+  names.push("x");
+  mirrors.portAdded("x");
+  mirrors.portRemoved("a");
+  mirrors.portRemoved("c");
+  names.splice(2, 1, "gone");
+  assert.deepEqual(state(), [["a,x", "waiting"]]);
+  mirrors.portAdded("x");
+  names.splice(2, 1, "c");
+  mirrors.portAdded("c");
+  assert.deepEqual(state(), [["a,x", "mirroring"]]);
+  const last = { mirror: 0, to: 2, in: [0, 4], out: [0, 4] };
+  assert.deepEqual(told.splice(0), [
+    { ...last, in: [0], out: [0] },
+    last,
+    { ...last, in: [4], out: [4] },
+    { ...last, in: [], out: [] },
+    last,
+  ]);
+  mirrors.replace([{ ...configured, from: ["x", "a"] }]);
+  assert.deepEqual(told, [], "it is the same");
+  mirrors.replace([{ ...configured, to: "d" }, {
+    ...ONE,
+    name: "n",
+    from: ["b"],
+    configured: true,
+  }]);
+  assert.deepEqual(told.splice(0), [
+    { ...last, in: [], out: [] },
+    { ...last, to: 3 },
+    { mirror: 1, to: 2, in: [1], out: [1] },
+  ]);
+  mirrors.replace([]);
+  assert.deepEqual([told.length, mirrors.list()], [2, []]);
 });

@@ -11,6 +11,13 @@ function recorder(): { control: SwitchControl; asked: unknown[][] } {
   const control = new Proxy({}, {
     get: (_, method: string) => {
       if (method === "socketDir") return "/run/x";
+      if (method === "configuration") {
+        const note = (name: string) => (...given: unknown[]) => {
+          asked.push([name, ...given]);
+          return Promise.resolve({ method: name });
+        };
+        return { show: note("show"), diff: note("diff"), reload: note("reload") };
+      }
       if (method === "mirrors") {
         const note = (name: string) => (...given: unknown[]) => {
           asked.push([name, ...given]);
@@ -57,6 +64,11 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
       ...{ name: "m", from: ["a"], to: "b" },
     }],
     ["DELETE /v1/mirrors/m", 204, ["remove", "m"]],
+    ["GET /v1/config", 200, ["show"]],
+    ["POST /v1/config/diff", 200, ["diff", { text: { name: "f", text: "" }, exact: true }], {
+      ...{ name: "f", text: "", exact: true },
+    }],
+    ["POST /v1/config/reload", 200, ["reload", { text: null, exact: false }], {}],
     ["GET /v1/groups", 200, ["groups"]],
     ["GET /v1/fdb", 200, ["fdb"]],
     ["POST /v1/fdb", 201, ["addStatic", "52:54:00:00:00:0a", "vm1"], {

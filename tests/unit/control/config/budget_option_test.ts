@@ -1,7 +1,7 @@
 /** `budget=` of a port: the same in a specification, a file and a request, and what each fault says. */
 import { strict as assert } from "node:assert";
 import { budgetOf, readBudget } from "../../../../lib/control/config/budget_option.ts";
-import { readConfigObject } from "../../../../lib/control/config/config.ts";
+import { readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import type { PortConfig } from "../../../../lib/control/types.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { readConfigFile } from "../../../../lib/control/config/config.ts";
+import { readConfigFile } from "../../../../lib/control/config/read_config.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { ControlError } from "../../../../lib/control/types.ts";
 import { TempFolder } from "../../../harness/temp.ts";

@@ -4,13 +4,8 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import {
-  mergeConfig,
-  parseCpus,
-  parseMode,
-  readConfigFile,
-  readConfigObject,
-} from "../../../../lib/control/config/config.ts";
+import { mergeConfig, parseCpus, parseMode } from "../../../../lib/control/config/config.ts";
+import { readConfigFile, readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { createLogger } from "../../../../lib/control/log.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { VERSION } from "../../../../lib/version.ts";
@@ -90,6 +85,15 @@ socket = "/x/vm2.sock"
 mtu = 9000
 mac = "52-54-00-00-00-02"
 offer = ["ring-reset"]
+[[port]]
+name = "vm3"
+[[link]]
+ports = ["vm1", "vm2"]
+[[mirror]]
+name = "m"
+from = ["vm1"]
+to = "vm3"
+direction = "in"
 `,
   );
   const config = mergeConfig(await readConfigFile(path), {}, "/default");
@@ -100,8 +104,10 @@ offer = ["ring-reset"]
         ...{ name: "vm2", path: "/x/vm2.sock", mtu: 9000 },
         ...{ mac: "52:54:00:00:00:02", offer: ["ring-reset"] },
       },
+      { name: "vm3", path: "/run/v/vm3.sock" },
     ],
-    links: [],
+    links: [{ ports: ["vm1", "vm2"] }],
+    mirrors: [{ name: "m", from: ["vm1"], to: "vm3", direction: "in" }],
     socketDir: "/run/v",
     metrics: { hostname: "127.0.0.1", port: 9477 },
     controlPath: "/run/v/c.sock",
@@ -145,7 +151,7 @@ Deno.test("readConfigFile() names file, place and fix", async () => {
     const [source, fault] of [
       ["[switch\n", /v\.toml:1:\d+: /],
       ["[[port]]\nname = 'vm1'\nname = 'vm1'\n", /v\.toml:3:\d+: /],
-      ["colour = 1\n", /v\.toml: top level: unknown key "colour"; known: switch, /],
+      ["colour = 1\n", /v\.toml:1: top level: unknown key "colour"; known: switch, /],
       ["[switch]\nage = 1\n", /\[switch\]: unknown key "age"; known: fdb_age_seconds/],
       ["[dataplane]\nidle = 'never'\n", /idle "never" must be poll, adaptive or sleep/],
       ["[dataplane]\ncpus = 2\n", /cpus must be a list/],
@@ -171,6 +177,9 @@ Deno.test("mergeConfig() lets flags win and refuses two of a kind", () => {
   const file = { idle: "sleep", ports: [{ name: "a", path: "/a" }] } as const;
   assert.equal(mergeConfig(file, { idle: "poll" }, "/c").idle, "poll");
   assert.equal(mergeConfig(file, {}, "/c").controlPath, "/c");
+  // What was saved says what flags said.
+  const again = { ports: [{ name: "a", path: "/a", mode: "listen" }] } as const;
+  assert.deepEqual(mergeConfig(file, again, "/c").ports, again.ports);
   const twice = { ports: [{ name: "a", path: "/b" }] };
   assert.throws(() => mergeConfig(file, twice, "/c"), /"a" is given twice/);
   const shared = { ports: [{ name: "b", path: "/a" }] };

@@ -5,7 +5,7 @@ import { staticMacs } from "../../../../lib/control/config/policy_options.ts";
 import { groupNumber } from "../../../../lib/control/config/isolated_option.ts";
 import { limitStatus, portLimits } from "../../../../lib/control/config/limit_option.ts";
 import { checkLinks } from "../../../../lib/control/config/names.ts";
-import { readConfigObject } from "../../../../lib/control/config/config.ts";
+import { readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { stormRates } from "../../../../lib/control/config/storm_option.ts";
 import { NOT_ISOLATED } from "../../../../lib/switch/policy/isolation.ts";

@@ -6,7 +6,8 @@
  */
 import { strict as assert } from "node:assert";
 import { handle } from "../../../../lib/control/api/routes.ts";
-import { mergeConfig, parseLink, readConfigObject } from "../../../../lib/control/config/config.ts";
+import { mergeConfig, parseLink } from "../../../../lib/control/config/config.ts";
+import { readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { checkAddition, checkNames } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import type { SwitchControl } from "../../../../lib/control/api/table.ts";

@@ -1,6 +1,7 @@
 /** Kinds of ports besides vhost-user ones, as operators write them everywhere. */
 import { strict as assert } from "node:assert";
-import { mergeConfig, readConfigObject } from "../../../../lib/control/config/config.ts";
+import { mergeConfig } from "../../../../lib/control/config/config.ts";
+import { readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { checkNames } from "../../../../lib/control/config/names.ts";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { isUplink } from "../../../../lib/control/config/port_targets.ts";

@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { parsePortSpec } from "../../../../lib/control/config/port_spec.ts";
 import { saysVlans, vlansOf, vlanStatus } from "../../../../lib/control/config/port_vlans.ts";
 import { readPort } from "../../../../lib/control/api/bodies.ts";
-import { readConfigObject } from "../../../../lib/control/config/config.ts";
+import { readConfigObject } from "../../../../lib/control/config/read_config.ts";
 import { ControlError, type PortConfig } from "../../../../lib/control/types.ts";
 import { PortVlans } from "../../../../lib/switch/vlan/port_vlans.ts";
 
