@@ -83,23 +83,26 @@ export function save(
   if (named === "") throw cannot('""', "name a file");
   try {
     const file = target(named);
-    return {
+    writeAtomically(
       file,
-      changed: writeAtomically(file, toSave.map((line) => `${line}\n`).join("")),
-      unsaid,
-    };
+      toSave.map((line) =>
+        `${line}
+`
+      ).join(""),
+    );
+    writeAtomically(file, toSave.map((line) => `${line}\n`).join(""));
+    return { file, unsaid };
   } catch (error) {
     throw reason(named, error);
   }
 }
 
-/** @returns whether it said something else before */
-function writeAtomically(path: string, text: string): boolean {
+function writeAtomically(path: string, text: string): void {
   const before = look(path);
   if (before?.isDirectory) throw cannot(path, "it is a folder: name a file in it");
   if (before !== null && !before.isFile) throw cannot(path, "it is no file: vuswitch config show");
   const bytes = new TextEncoder().encode(text);
-  if (before?.size === bytes.length && Deno.readTextFileSync(path) === text) return false;
+  if (before?.size === bytes.length && Deno.readTextFileSync(path) === text) return;
   const temporary = join(dirname(path), `.${basename(path)}.${Deno.pid}.tmp`);
   // Never somebody else's file: it must not be there.
   const file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
@@ -116,7 +119,6 @@ function writeAtomically(path: string, text: string): boolean {
     Deno.removeSync(temporary);
     throw error;
   }
-  return true;
 }
 
 /** The new file is its owner's, with the permissions that the old one had. */

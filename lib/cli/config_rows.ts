@@ -59,4 +59,13 @@ export const CONFIG_LIST_ROWS: Readonly<
       meaning: "two ports whose frames go to each other and nowhere else",
     },
   },
+  mirror: {
+    name: { form: '"NAME"', meaning: "its name, which must be there" },
+    from: { form: '["PORT", …]', meaning: "ports to copy frames from" },
+    to: { form: '"PORT"', meaning: "port that gets the copies, and nothing else" },
+    direction: {
+      form: '"both"|"in"|"out"',
+      meaning: "frames that come from the ports (in), go to them (out), or both, the default",
+    },
+  },
 };

@@ -114,7 +114,7 @@ export class Configuration {
       }),
       ports: now.ports.map((port) => ({
         ...{ name: port.name, socket: port.fd === undefined ? port.path : `fd ${port.fd}` },
-        ...{ origin: this.#portOrigin(port), ...optionValues(port) },
+        ...{ origin: this.#portOrigin(port), options: optionValues(port) },
       })),
       links: now.links.map((link) => ({
         ports: link.ports,

@@ -22,8 +22,8 @@ Deno.test("no signal but those that ask for an end ends a switch", async () => {
     Deno.kill(bed.process.pid, `SIG${name}`);
   }
   await until(
-    "the line that there is no reload",
-    () => /SIGHUP: there is no/.test(bed.process.log),
+    "the line that there is no file",
+    () => /SIGHUP: nothing changes, the switch was started without/.test(bed.process.log),
   );
   await introduce(one, two);
   await transfer(one, two, [60, 1400], 8);

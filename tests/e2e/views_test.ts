@@ -15,6 +15,7 @@ import { faults, strictFaults } from "../harness/json_schema.ts";
 import { ManyStates } from "../harness/many_states.ts";
 import { askSwitch, Recorder } from "../harness/recorder.ts";
 import { vuswitch, vuswitchWords } from "../harness/switch_process.ts";
+import { TempFolder } from "../harness/temp.ts";
 import { until } from "../harness/until.ts";
 
 const PORTS = [
@@ -24,6 +25,9 @@ const PORTS = [
 
 /** Ports whose limits are looked at as well. */
 const LIMITED = ["split", "wait", "gone", "connect", "pool{n}", "pool0"];
+
+/** Where the configuration is saved. */
+const SAVED = new TempFolder();
 
 /** What stands behind the words of each command that prints; in the order of the commands. */
 const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -45,6 +49,11 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "fdb del": [["52:54:00:00:00:99"]],
   "fdb flush": [["broken"], []],
   "group list": [[]],
+  "config check": [["/dev/null"]],
+  "config show": [[]],
+  "config diff": [["/dev/null"]],
+  "config reload": [["/dev/null"]],
+  "config save": [[SAVED.file("v.toml")]],
   "stats": [[], ...PORTS.map((name) => [name])],
   "vring show": ["split", "packed", "wait", "down", "broken"].map((name) => [name]),
   "worker show": [[]],
@@ -99,6 +108,8 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
   "POST mirrors": [["/v1/mirrors", "error"]],
   "DELETE mirrors": [["/v1/mirrors/nothing", "error"]],
   "GET groups": [["/v1/groups", "groups"]],
+  "GET config": [["/v1/config", "config"]],
+  "POST config": [["/v1/config/diff", "error"], ["/v1/config/reload", "error"]],
   "GET fdb": [["/v1/fdb", "fdb"], ["/v1/nothing", "error"]],
   "POST fdb": [["/v1/fdb", "error"]],
   "DELETE fdb": [["/v1/fdb?port=nobody", "error"], ["/v1/fdb", null]],
@@ -189,7 +200,7 @@ function mutants(value: unknown): Mutant[] {
 }
 
 /** What may be missing: counts by code that are there only if something happened, facts of an event. */
-const MAY_LACK = /\/(errors|refused|fields) lacks |lacks (rates|lately)$/;
+const MAY_LACK = /\/(errors|refused|fields|options) lacks |lacks (rates|lately)$/;
 
 /** Plants faults in real output. @returns those that nobody noticed */
 function unnoticed({ document, value }: Seen): string[] {
@@ -322,6 +333,7 @@ async function ratesAreMeasured(states: ManyStates): Promise<void> {
 }
 
 Deno.test("what is printed is as its schema says, and every table is drawn from it", async (t) => {
+  using _saved = SAVED;
   await using states = await ManyStates.make();
   await t.step("every command, its JSON and its table", () => commandsPrint(states));
   await t.step("rates are measured between two looks", () => ratesAreMeasured(states));

@@ -124,8 +124,8 @@ export const CONFIG_COMMANDS: readonly CommandRow[] = [
       const config = await ask<DocumentOf<"config">>(flags, "GET", "/v1/config");
       return (await import("../config_files.ts")).save(config, file);
     },
-    draw: ({ file, changed, unsaid }) =>
-      `${file} ${changed ? "is written" : "says that already"}\n` +
+    draw: ({ file, unsaid }) =>
+      `${file} is written\n` +
       unsaid.map((line) => `not in it: ${line}\n`).join(""),
   })),
 ];

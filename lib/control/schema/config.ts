@@ -3,19 +3,7 @@
  *
  * @module
  */
-import {
-  choice,
-  code,
-  flag,
-  list,
-  maybe,
-  moreFields,
-  pair,
-  record,
-  scalar,
-  text,
-  whole,
-} from "./builder.ts";
+import { byName, choice, code, list, maybe, pair, record, scalar, text, whole } from "./builder.ts";
 import { NAME_OR_TEMPLATE, portName } from "./parts.ts";
 
 /** Where something that is in force was said. */
@@ -85,14 +73,12 @@ const IN_FORCE = record("config show; GET /v1/config: what is in force", {
   ),
   ports: list(
     "ports and listeners",
-    moreFields(
-      record("a port with its options by their names", {
-        name: text("its name", NAME_OR_TEMPLATE),
-        socket: text("its socket, or what it is instead"),
-        origin: ORIGIN,
-      }),
-      scalar("an option's value"),
-    ),
+    record("a port", {
+      name: text("its name", NAME_OR_TEMPLATE),
+      socket: text("its socket, or what it is instead"),
+      origin: ORIGIN,
+      options: byName("its options by their names", scalar("a value, as it is written")),
+    }),
   ),
   links: list(
     "links",
@@ -114,7 +100,6 @@ const IN_FORCE = record("config show; GET /v1/config: what is in force", {
 /** `config save`. */
 const SAVED = record("config save: what was written", {
   file: text("the file, absolute"),
-  changed: flag("it said something else before, or was not there"),
   unsaid: list("what no file can say, for people", text("what, and why")),
 });
 

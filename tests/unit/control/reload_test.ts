@@ -110,8 +110,8 @@ Deno.test("a file with a fault, or one that cannot be, changes nothing and says 
     const taken = Deno.listen({ transport: "unix", path: `${bench.folder}/taken.sock` });
     try {
       const status = (): unknown =>
-        bench.running.ports().map(({ name, adminSince, socket, limit }) => [
-          ...[name, adminSince, socket, limit],
+        bench.running.ports().map(({ name, linkSince, socket, limit }) => [
+          ...[name, linkSince, socket, limit],
         ]);
       const before = status();
       const cases: readonly [string, RegExp][] = [

@@ -8,12 +8,16 @@ Deno.test("a unit without devices has no network and no capability, one with the
   assert(plain.includes("ExecStart=/usr/local/bin/vuswitch run --config /etc/vuswitch.toml"));
   assert(plain.includes("RestrictAddressFamilies=AF_UNIX") && plain.includes("PrivateNetwork=yes"));
   assert(plain.includes("CapabilityBoundingSet="));
+  const checked = "ExecReload=/usr/local/bin/vuswitch config check /etc/vuswitch.toml";
+  assert.equal(plain.indexOf("ExecReload=/bin/kill -HUP $MAINPID") - plain.indexOf(checked), 1);
   const tap = emitSystemd({ tap: true, user: "net", binary: "/v", config: "/etc/a-b@1.toml" }).unit;
   assert(tap.includes("ExecStart=/v run --config /etc/a-b@1.toml") && tap.includes("User=net"));
   assert(tap.includes("AmbientCapabilities=CAP_NET_ADMIN"));
   assert(!tap.some((line) => line.startsWith("PrivateNetwork")));
   const once = (unit: readonly string[]): string[] =>
-    unit.filter((line) => /^[A-Z]\w+=/.test(line) && !line.startsWith("SystemCallFilter="))
+    unit.filter((line) =>
+      /^[A-Z]\w+=/.test(line) && !/^(?:SystemCallFilter|ExecReload)=/.test(line)
+    )
       .map((line) => line.replace(/=.*/, "")).filter((key) => key !== "DeviceAllow");
   const told = emitSystemd({ tap: false, metrics: "127.0.0.1:9477" }).unit;
   assert(told.some((line) => line.endsWith("/vuswitch.toml --metrics 127.0.0.1:9477")));

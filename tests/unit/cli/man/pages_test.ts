@@ -13,7 +13,7 @@ import { literal } from "../../../../lib/cli/man/mdoc.ts";
 import { manPage } from "../../../../lib/cli/man/pages.ts";
 import { MAN_PAGES } from "../../../../lib/cli/man_pages.ts";
 import { ENVIRONMENT_ROWS } from "../../../../lib/cli/surroundings.ts";
-import { readConfigFile } from "../../../../lib/control/config/config.ts";
+import { readConfigFile } from "../../../../lib/control/config/read_config.ts";
 import { OPTION_NAMES } from "../../../../lib/control/config/port_options.ts";
 import { VERSION_DATE } from "../../../../lib/version.ts";
 import { hasProgram, peerTest } from "../../../harness/peers.ts";
