@@ -51,7 +51,10 @@ function flagPorts(flags: RunFlags, socketDir: string, faults: Faults): PortConf
   return [...named, ...paths, ...fds, ...nat];
 }
 
-/** What flags say, but for the control socket. @param file with that in force @param faults gets what is wrong with them */
+/**
+ * What flags say, but for the control socket. @param file with that in force
+ * @param faults gets what is wrong with them
+ */
 function readFlags(flags: RunFlags, file: ConfigInput, faults: Faults): ConfigInput {
   const socketDir = socketFolder(file, flags, file.controlPath ?? "");
   const read = <T>(text: string | undefined, parse: (text: string) => T): T | undefined =>
@@ -157,7 +160,7 @@ export function checkedText(checked: DocumentOf<"config-checked">): string {
   return `${file ?? "flags"}: good: ${what.join(", ")}\n`;
 }
 
-/** @throws {CliError} there are faults, which were printed */
+/** Ends the command with its code. @throws {CliError} there are faults, which were printed */
 export function endChecked(faults: number): void {
   if (faults > 0) throw new CliError(EXIT_USAGE, `${count(faults, "fault")}, see above`);
 }

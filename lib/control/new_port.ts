@@ -9,7 +9,8 @@ import { checkFdLimit } from "./fd_limit.ts";
 import type { PortConfig, SwitchConfig } from "./types.ts";
 
 /** Whatever has a configuration. */
-interface Configured {
+export interface Configured {
+  /** As it is now. */
   readonly config: PortConfig;
 }
 

@@ -51,6 +51,7 @@ export class Reload {
   /** Ports whose front-ends were disconnected. */
   readonly #ended: string[] = [];
 
+  /** Changes nothing yet. */
   constructor(host: ReloadHost, plan: Plan) {
     this.#host = host;
     this.#plan = plan;

@@ -401,17 +401,15 @@ export class Switch implements SwitchControl {
     return this.#captures.start(wanted, named, (name) => this.#port(name), signal);
   }
 
-  #close(name: string): void {
-    if (this.#listeners.has(name) || this.#ports.has(name)) this.removePort(name);
-  }
-
   /**
    * Closes every port, unlinks their sockets and stops the data plane. Nothing is under way then,
    * but for calls that a tenant blocks.
    */
   async close(): Promise<void> {
     this.#captures.close();
-    for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#close(name);
+    for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) {
+      if (this.#listeners.has(name) || this.#ports.has(name)) this.removePort(name);
+    }
     for (const watch of this.#callWatches.values()) watch.close();
     this.#sent.close();
     for (const { thread } of this.#planes.all) this.#reactor.remove(thread.eventFd);

@@ -89,7 +89,7 @@ export class Faults {
   readonly found: Fault[] = [];
   readonly #source: ConfigText | null;
 
-  /** @param source where places are; null: nowhere, as for flags */
+  /** None so far. @param source where places are; null: nowhere, as for flags */
   constructor(source: ConfigText | null = null) {
     this.#source = source;
   }
@@ -118,7 +118,7 @@ export class Faults {
     }
   }
 
-  /** @throws {ControlError} the first one, if there is one */
+  /** Goes on where there is none. @throws {ControlError} the first one */
   throwFirst(): void {
     const [first] = this.found;
     if (first === undefined) return;
