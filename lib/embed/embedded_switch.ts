@@ -6,13 +6,9 @@
  */
 import { tmpdir } from "node:os";
 import { mkdtempSync, rmSync } from "node:fs";
-import {
-  type ConfigInput,
-  mergeConfig,
-  parseLink,
-  readConfigObject,
-} from "../control/config/config.ts";
+import { type ConfigInput, mergeConfig, parseLink } from "../control/config/config.ts";
 import { parsePortSpec } from "../control/config/port_spec.ts";
+import { readConfigObject } from "../control/config/read_config.ts";
 import { EventStore, type SwitchEvent } from "../control/events/store.ts";
 import { createLogger, type Logger } from "../control/log.ts";
 import { Switch } from "../control/switch.ts";
