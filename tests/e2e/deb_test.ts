@@ -96,7 +96,7 @@ peerTest(
     assert.equal(page, (await vuswitch("man")).stdout);
     // The example in it, and the file as it is, are configurations that a switch takes.
     const config = read("/etc/vuswitch.toml");
-    const { readConfigFile } = await import("../../lib/control/config/config.ts");
+    const { readConfigFile } = await import("../../lib/control/config/read_config.ts");
     assert.deepEqual((await readConfigFile(folder.file("tree/etc/vuswitch.toml"))).ports, []);
     Deno.writeTextFileSync(folder.file("full.toml"), config.replace(/^#(?! )/gm, ""));
     assert((await readConfigFile(folder.file("full.toml"))).ports?.length);
