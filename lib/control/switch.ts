@@ -10,7 +10,7 @@ import type { Adoption } from "./sockets/adopted.ts";
 import { CallWatch } from "./call_watch.ts";
 import { Captures } from "./capture/captures.ts";
 import type { CaptureWanted } from "./capture/wanted.ts";
-      addresses: countAddresses(this.#planes.all, [...this.#ports.values()]),
+import { countAddresses, fdbOf } from "./fdb_rows.ts";
 import { groupRows } from "./group_rows.ts";
 import { Links } from "./links.ts";
 import type { Logger } from "./log.ts";
