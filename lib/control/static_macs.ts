@@ -6,6 +6,7 @@
  */
 import { setStatic, unsetStatic } from "./policy.ts";
 import type { ServedPort } from "./served_port.ts";
+import { ControlError } from "./types.ts";
 
 /** Makes an address static at a port. @throws {ControlError} it is static elsewhere, or no room */
 export function addStatic(port: ServedPort, mac: string): void {
@@ -14,8 +15,8 @@ export function addStatic(port: ServedPort, mac: string): void {
   if (!named.includes(mac)) port.config = { ...port.config, static: [...named, mac] };
 }
 
-/** Forgets a static address. @returns whether it was one */
-export function removeStatic(ports: Iterable<ServedPort>, mac: string): boolean {
+/** Forgets a static address. @throws {ControlError} it is none */
+export function removeStatic(ports: Iterable<ServedPort>, mac: string): void {
   let was = false;
   for (const port of ports) {
     if (unsetStatic(port.plane.thread.commands, mac)) was = true;
@@ -24,5 +25,6 @@ export function removeStatic(ports: Iterable<ServedPort>, mac: string): boolean 
     const left = named.filter((each) => each !== mac);
     port.config = left.length === 0 ? rest : { ...rest, static: left };
   }
-  return was;
+  if (was) return;
+  throw new ControlError("not-found", `${mac} is no static address`, "vuswitch fdb show");
 }

@@ -290,8 +290,7 @@ export class Switch implements SwitchControl {
   }
 
   removeStatic(mac: string): void {
-    if (removeStatic(this.#ports.values(), mac)) return;
-    throw new ControlError("not-found", `${mac} is no static address`, "vuswitch fdb show");
+    removeStatic(this.#ports.values(), mac);
   }
 
   addPort(config: PortConfig): PortStatus | ListenerStatus {
