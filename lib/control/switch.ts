@@ -39,19 +39,18 @@ import { facts } from "./switch_facts.ts";
 import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
 import { UplinkPort } from "./uplinks/port.ts";
-import {
-  ControlError,
-  type FdbStatus,
-  type GroupStatus,
-  type LinkStatus,
-  type ListenerStatus,
-  type PortConfig,
-  type PortLimits,
-  type PortStatus,
-  type SwitchConfig,
-  type SwitchStatus,
-  type VringStatus,
-  type WorkerStatus,
+import type {
+  FdbStatus,
+  GroupStatus,
+  LinkStatus,
+  ListenerStatus,
+  PortConfig,
+  PortLimits,
+  PortStatus,
+  SwitchConfig,
+  SwitchStatus,
+  VringStatus,
+  WorkerStatus,
 } from "./types.ts";
 
 /** How long the end waits for tenants' descriptors to close, ms: one may never. */
