@@ -40,6 +40,7 @@ import { SocketWatch } from "./sockets/socket_watch.ts";
 import { BlockingPool } from "./front_end/tenant_fds.ts";
 import { UplinkPort } from "./uplinks/port.ts";
 import type {
+  ControlError,
   FdbStatus,
   GroupStatus,
   LinkStatus,
