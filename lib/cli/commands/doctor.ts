@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PortStatus } from "../../control/types.ts";
+import type { SwitchStatus } from "../../control/types.ts";
 import type { Diagnosis } from "../../control/doctor/checks.ts";
 import type { Asked } from "../../control/doctor/machine.ts";
 import { ask, asking, type ClientFlags, type CommandRow } from "../command.ts";
@@ -13,7 +13,8 @@ import { CliError, describeFailure, EXIT_FAILED, EXIT_UNREACHABLE } from "../fai
 
 async function askPorts(flags: ClientFlags): Promise<Asked> {
   try {
-    return { ports: await ask<PortStatus[]>(flags, "GET", "/v1/ports") };
+    const running = await ask<SwitchStatus>(flags, "GET", "/v1/switch");
+    return { ports: running.ports, running };
   } catch (error) {
     const { line } = describeFailure(error);
     if (!(error instanceof CliError)) return { error: line, fix: "see --help", absent: false };

@@ -4,20 +4,19 @@
  * @module
  */
 import { dirname } from "node:path";
+import { fault, type Finding, type Level, ok, warning } from "./findings.ts";
 import type { Machine } from "./machine.ts";
+import {
+  calls,
+  guestPages,
+  landlock,
+  pinning,
+  switchLimits,
+  unprivileged,
+  versions,
+} from "./running.ts";
 
-/** How bad it is. */
-export type Level = "ok" | "warning" | "fault";
-
-/** What a check found. */
-export interface Finding {
-  /** How bad it is. */
-  readonly level: Level;
-  /** What is so, in a line. */
-  readonly text: string;
-  /** What helps; null: nothing is wrong. */
-  readonly fix: string | null;
-}
+export type { Finding, Level };
 
 /** A check. */
 export interface CheckRow {
@@ -35,18 +34,8 @@ const THREADS_WARNING = 64;
 /** The oldest kernel that has all that is used. */
 const KERNEL_OLDEST = [5, 4] as const;
 const GIB_KIB = 2 ** 20;
-
-function ok(text: string): Finding[] {
-  return [{ level: "ok", text, fix: null }];
-}
-
-function warning(text: string, fix: string): Finding[] {
-  return [{ level: "warning", text, fix }];
-}
-
-function fault(text: string, fix: string): Finding[] {
-  return [{ level: "fault", text, fix }];
-}
+/** 100 times the major version, and the minor one. */
+const QEMU_OLDEST = 702;
 
 /** A limit of this process; Infinity: none; null: unknown. */
 function limit({ text }: Machine, name: string): number | null {
@@ -222,8 +211,16 @@ async function programs({ version, deno }: Machine): Promise<Finding[]> {
     ...ok(`Deno ${deno}`),
     ...qemu === null
       ? warning("no QEMU is found", "apt-get install qemu-system-x86, if guests are to be QEMU's")
-      : ok(qemu),
+      : oldQemu(qemu),
   ];
+}
+
+/** QEMU of a version that tests run with, or a newer one. */
+function oldQemu(text: string): Finding[] {
+  const [, major = "", minor = ""] = /version (\d+)\.(\d+)/.exec(text) ?? [];
+  const isOld = major !== "" && 100 * Number(major) + Number(minor) < QEMU_OLDEST;
+  if (!isOld) return ok(text);
+  return warning(`${text} is older than 7.2`, "use a newer one; tests run with 7.2 and 10");
 }
 
 function running({ asked, ctl }: Machine): Finding[] {
@@ -252,6 +249,9 @@ export const CHECKS = {
   threads: { meaning: "`ulimit -u`", look: threads },
   "locked-memory": { meaning: "`ulimit -l`", look: lockedMemory },
   sandbox: { meaning: "what `--sandbox` needs", look: sandbox },
+  landlock: { meaning: "what keeps `--sandbox` to its folders", look: landlock },
+  calls: { meaning: "asynchronous I/O, by which guests are notified", look: calls },
+  unprivileged: { meaning: "namespaces, for NAT without root", look: unprivileged },
   kvm: { meaning: "`/dev/kvm`, which VMMs open", look: kvm },
   tap: { meaning: "`/dev/net/tun`, and who owns the TAP devices of ports", look: tap },
   hugepages: { meaning: "huge pages, and memory of connected guests", look: hugepages },
@@ -259,6 +259,13 @@ export const CHECKS = {
   group: { meaning: "groups of VMMs on this host", look: group },
   folder: { meaning: "folder of the control socket: owner, mode, no link", look: folder },
   switch: { meaning: "whether a switch answers", look: running },
+  versions: { meaning: "versions of the switch and of this command", look: versions },
+  "switch-limits": {
+    meaning: "descriptors of the running switch, and what guests to come need",
+    look: switchLimits,
+  },
+  pinning: { meaning: "processors of the data plane: pinned, isolated, awake", look: pinning },
+  "guest-pages": { meaning: "huge pages that connected guests have", look: guestPages },
   sockets: { meaning: "who may open the ports' sockets", look: sockets },
   guests: { meaning: "ports with problems, and shared memory of guests", look: guests },
 } as const satisfies Readonly<Record<string, CheckRow>>;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PortStatus } from "../types.ts";
+import type { PortStatus, SwitchStatus } from "../types.ts";
 
 /** A file or folder, itself and not what a link leads to. */
 export interface Node {
@@ -15,9 +15,12 @@ export interface Node {
   readonly mode: number;
 }
 
+/** What checks want to know of the switch itself. */
+export type RunningSwitch = Pick<SwitchStatus, "pid" | "version" | "cpus" | "idle">;
+
 /** What the control socket says. */
 export type Asked =
-  | { readonly ports: readonly PortStatus[] }
+  | { readonly ports: readonly PortStatus[]; readonly running?: RunningSwitch }
   | { readonly error: string; readonly fix: string; readonly absent: boolean };
 
 /** All that checks look at. */
@@ -32,6 +35,8 @@ export interface Machine {
   readonly deno: string;
   /** A small file of /proc, /sys or /etc; null: it cannot be read. */
   readonly text: (path: string) => string | null;
+  /** How many entries a folder has; null: it cannot be read. */
+  readonly entries: (path: string) => number | null;
   /** What stands at a path; null: nothing that can be seen. */
   readonly node: (path: string) => Node | null;
   /** Whether a device can be opened to read and write; null: it is not there. */
@@ -77,6 +82,7 @@ export function thisMachine(ctl: string, asked: Asked): Machine {
     processors: navigator.hardwareConcurrency,
     deno: Deno.version.deno,
     text: (path) => orNull(() => Deno.readTextFileSync(path)),
+    entries: (path) => orNull(() => [...Deno.readDirSync(path)].length),
     node: (path) =>
       orNull(() => {
         const { isDirectory, isSymlink, uid, mode } = Deno.lstatSync(path);

@@ -1,6 +1,8 @@
 /** What `doctor` says of machines that are made up. */
 import { strict as assert } from "node:assert";
 import { type CheckName, examine, type Level } from "../../../../lib/control/doctor/checks.ts";
+import { numbersOf } from "../../../../lib/control/doctor/running.ts";
+import { VERSION } from "../../../../lib/version.ts";
 import type { Machine } from "../../../../lib/control/doctor/machine.ts";
 import type { PortStatus } from "../../../../lib/control/types.ts";
 
@@ -21,16 +23,37 @@ const PORT = {
   peer: { pid: 1, uid: 0, command: "qemu" },
 } as unknown as PortStatus;
 
+const RUNNING = { pid: 7, version: VERSION, cpus: [2], idle: "adaptive" } as const;
+const ADDED: Readonly<Record<string, string>> = {
+  "/proc/7/limits": "Max open files            1024  4096  files\n",
+  "/proc/7/smaps": "Size: 2048 kB\nKernelPageSize: 4 kB\n",
+  "/sys/devices/system/cpu/online": "0-3\n",
+  "/sys/devices/system/cpu/isolated": "2-3\n",
+  "/proc/sys/fs/aio-max-nr": "65536\n",
+  "/proc/sys/fs/aio-nr": "20\n",
+  "/sys/kernel/security/lsm": "lockdown,landlock,yama\n",
+};
+
+/** Files of user 5. */
+const OWN: Machine["node"] = (path) => ({
+  ...{ kind: path.endsWith(".sock") ? "other" : "folder", uid: 5, mode: 0o755 },
+});
+
 function machine(changes: Partial<Machine>, files: Readonly<Record<string, string>> = {}): Machine {
   return {
     ...{ uid: 0, arch: "x86_64", processors: 4, deno: "2.9.6", ctl: "/run/v/ctl.sock" },
-    text: (path) => ({ ...FILES, ...files })[path] ?? null,
+    text: (path) => ({ ...FILES, ...ADDED, ...files })[path] ?? null,
     node: (path) => ({ kind: path.endsWith(".sock") ? "other" : "folder", uid: 0, mode: 0o755 }),
     opens: () => true,
+    entries: () => 30,
     version: () => Promise.resolve("QEMU emulator version 7.2.0"),
-    asked: { ports: [PORT] },
+    asked: { ports: [PORT], running: RUNNING },
     ...changes,
   };
+}
+
+function asking(more: object): Machine {
+  return machine({ asked: { ports: [PORT], running: { ...RUNNING, ...more } } });
 }
 
 function limits(name: string, soft: string): Record<string, string> {
@@ -61,8 +84,58 @@ const WRONG: readonly [string, Machine, CheckName, Level][] = [
     "no huge page left",
     machine({}, {
       "/proc/meminfo": "HugePages_Total: 9\nHugePages_Free: 0\nHugepagesize: 2048 kB\n",
+      "/proc/7/smaps": "Size: 2048 kB\nKernelPageSize: 2048 kB\n",
     }),
     "hugepages",
+    "warning",
+  ],
+  ["no landlock", machine({}, { "/sys/kernel/security/lsm": "yama" }), "landlock", "warning"],
+  ["no AIO", machine({}, { "/proc/sys/fs/aio-nr": "65536\n" }), "calls", "warning"],
+  [
+    "no namespaces",
+    machine({ uid: 5, node: OWN }, { "/proc/sys/user/max_user_namespaces": "0\n" }),
+    "unprivileged",
+    "warning",
+  ],
+  [
+    "AppArmor",
+    machine(
+      { uid: 5, node: OWN },
+      { "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n" },
+    ),
+    "unprivileged",
+    "warning",
+  ],
+  ["another version", asking({ version: "0.0.1" }), "versions", "warning"],
+  [
+    "a switch with few descriptors",
+    machine({
+      ...{ entries: () => 1020 },
+      asked: { ports: [{ ...PORT, peer: null, memory: [] }], running: RUNNING },
+    }),
+    "switch-limits",
+    "warning",
+  ],
+  ["a poll that anybody may move", asking({ cpus: [], idle: "poll" }), "pinning", "warning"],
+  ["an offline processor", asking({ cpus: [9] }), "pinning", "warning"],
+  [
+    "a slow processor",
+    machine({}, { "/sys/devices/system/cpu/cpu2/cpufreq/scaling_governor": "powersave\n" }),
+    "pinning",
+    "warning",
+  ],
+  [
+    "huge pages that no guest has",
+    machine({}, {
+      "/proc/meminfo": "HugePages_Total:  9\nHugePages_Free:  9\nHugepagesize: 2048 kB\n",
+    }),
+    "guest-pages",
+    "warning",
+  ],
+  [
+    "old QEMU",
+    machine({ version: () => Promise.resolve("QEMU emulator version 5.2.0 (Debian)") }),
+    "programs",
     "warning",
   ],
   ["no QEMU", machine({ version: () => Promise.resolve(null) }), "programs", "warning"],
@@ -131,4 +204,23 @@ Deno.test("a machine of which nothing can be read is judged nevertheless", async
     version: () => Promise.resolve(null),
   });
   assert((await examine(blind)).length > 10);
+});
+
+Deno.test("doctor tells what it cannot see, and what is well, of a switch that runs", async () => {
+  const said = async (of: Machine): Promise<string> =>
+    (await examine(of)).map(({ check, text }) => `${check}: ${text}`).join("\n");
+  const well = await said(machine({}));
+  assert.match(
+    well,
+    /^switch-limits: the switch may have 1024 descriptors, enough for 0 ports without/m,
+  );
+  assert.match(well, /^pinning: .* processor 2, which is isolated$/m);
+  assert.match(well, /^guest-pages: guests have 0\.0 GiB in huge pages$/m);
+  const smaps = "Size: 1048576 kB\nKernelPageSize: 2048 kB\nSize: 99 kB\nKernelPageSize: 4 kB\n";
+  assert.match(await said(machine({}, { "/proc/7/smaps": smaps })), /guests have 1\.0 GiB in huge/);
+  const blind = await said(machine({ entries: () => null }, { "/proc/7/smaps": "" }));
+  assert.match(blind, /^switch-limits: .* cannot be seen: run doctor as its user$/m);
+  assert.match(blind, /^guest-pages: .* cannot be seen/m);
+  assert.deepEqual([...numbersOf("0-2,7\n")], [0, 1, 2, 7]);
+  assert.deepEqual([...numbersOf("\n")], []);
 });
