@@ -200,8 +200,7 @@ function mutants(value: unknown): Mutant[] {
 }
 
 /** What may be missing: counts by code that are there only if something happened, facts of an event. */
-const MAY_LACK =
-  /\/(errors|refused|fields|options|addresses\/ports) lacks |lacks (rates|lately)$/;
+const MAY_LACK = /\/(errors|refused|fields|options|addresses\/ports) lacks |lacks (rates|lately)$/;
 
 /** Plants faults in real output. @returns those that nobody noticed */
 function unnoticed({ document, value }: Seen): string[] {
