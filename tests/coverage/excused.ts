@@ -23,7 +23,6 @@ export const TYPES: readonly string[] = [];
  * to be added.
  */
 export const OPEN: readonly string[] = [
-  "lib/offload/checksum.ts",
   "lib/offload/make.ts",
   "lib/offload/open.ts",
   "lib/offload/private.ts",

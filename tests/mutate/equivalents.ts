@@ -15,6 +15,11 @@ export interface Equivalent {
 /** All of them. */
 export const EQUIVALENTS: readonly Equivalent[] = [
   {
+    file: "lib/offload/checksum.ts",
+    key: "sumSegments: sum > 0xffff → true",
+    why: "a sum of 16 bits stays what it is when it is folded",
+  },
+  {
     file: "lib/offload/headers.ts",
     key: "findIpv4: transport > network + IPV4_BYTES → true",
     why: "without options there is nothing to go through, but for a call",
