@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PortTargetKind } from "../control/config/port_targets.ts";
 import { ControlError } from "../control/types.ts";
 
 /** A port, as the switch or a specification says. */
@@ -25,6 +26,12 @@ export interface AttachTo {
     /** What is off by default. */
     readonly words: readonly string[];
   } | null;
+  /** What it has behind it; `vhost` if not given. */
+  readonly kind?: "vhost" | PortTargetKind;
+  /** Nothing passes between it and another uplink. */
+  readonly uplink?: boolean;
+  /** Bytes, or null: what the operator said. */
+  readonly mtu?: number | null;
 }
 
 /** As typed; what is left out is undefined. */
@@ -133,28 +140,73 @@ export function macOfPort(port: string, host: string): string {
   return `52:54:00:${digits.slice(0, 2)}:${digits.slice(2, 4)}:${digits.slice(4)}`;
 }
 
+/** What helps who wants a guest at a port that is for no front-end. */
+function helpFor(name: string, kind: string, socket: string): string {
+  const path = socket.slice(socket.indexOf(":") + 1);
+  if (kind === "stream") {
+    return `QEMU attaches there without shared memory: vuswitch emit qemu ${name}`;
+  }
+  if (kind === "seqpacket") {
+    return `there it is slirp4netns: slirp4netns --target-type=bess ${path}`;
+  }
+  return "name a port with a socket of its own, see: vuswitch port list";
+}
+
+/** @param spec what says its path @throws {ControlError} it has none that can be printed */
+function checkSocket(name: string, socket: string, spec: string): void {
+  // deno-lint-ignore no-control-regex -- they would end a line, or worse
+  if (socket.startsWith("/") && !/[\x00-\x1f\x7f]/.test(socket)) return;
+  throw invalid(
+    `Port "${name}" has a socket without a path that can be printed (${socket})`,
+    `say it: --offline ${spec}`,
+  );
+}
+
+/**
+ * The same of a port that is a stream, which has one queue, and whose guest shares no memory.
+ * @throws {ControlError} naming the fix
+ */
+export function readStreamAttachment(
+  { name, socket: target, mode, uplink = false, mtu = null }: AttachTo,
+  words: AttachWords,
+  host: string,
+): Attachment {
+  const socket = target.slice(target.indexOf(":") + 1);
+  checkSocket(name, socket, `${name}=stream:PATH`);
+  if (uplink) {
+    throw invalid(
+      `Port "${name}" is an uplink, and a guest is none: nothing passes between two of them`,
+      `a guest's has uplink=off; for the internet by passt: passt -f -s ${socket}`,
+    );
+  }
+  if (words.queues !== undefined && words.queues !== "1") {
+    throw invalid(`queues ${words.queues} must be 1: port "${name}" is a stream`);
+  }
+  return {
+    ...{ port: name, socket, listens: mode === "connect", mtu, queues: 1, iommu: false },
+    mac: readMac(words.mac ?? macOfPort(name, host)),
+    memoryMib: readMemory(words.memory ?? "1G"),
+    nic: words.nic ?? false,
+    packed: words.packed ?? false,
+  };
+}
+
 /**
  * Puts together what a port has and what an operator typed.
  * @param host name of this host, for addresses @throws {ControlError} naming the fix
  */
 export function readAttachment(
-  { name, socket, mode, offered }: AttachTo,
+  { name, socket, mode, offered, kind = "vhost" }: AttachTo,
   words: AttachWords,
   host: string,
 ): Attachment {
   if (offered === null) {
     throw invalid(
       `Port "${name}" is ${socket}, and no vhost-user front-end attaches to that`,
-      "name a port with a socket of its own, see: vuswitch port list",
+      helpFor(name, kind, socket),
     );
   }
-  // deno-lint-ignore no-control-regex -- they would end a line, or worse
-  if (!socket.startsWith("/") || /[\x00-\x1f\x7f]/.test(socket)) {
-    throw invalid(
-      `Port "${name}" has a socket without a path that can be printed (${socket})`,
-      `say it: --offline ${name}=PATH`,
-    );
-  }
+  checkSocket(name, socket, `${name}=PATH`);
   return {
     ...{ port: name, socket, listens: mode === "connect", mtu: offered.mtu },
     queues: readQueues(words.queues, offered.queuePairs, name),

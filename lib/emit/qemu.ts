@@ -11,6 +11,7 @@ import {
   type AttachWords,
   type EmittedAttachment,
   readAttachment,
+  readStreamAttachment,
   sizeWord,
 } from "./attachment.ts";
 
@@ -60,15 +61,39 @@ function memoryWords({ memoryMib, nic }: Attachment): string[] {
   ];
 }
 
+/** Properties as words of a device. */
+function deviceWord({ driver, ...properties }: ReturnType<typeof nicOf>): string {
+  const words = Object.entries(properties).map(([name, value]) =>
+    `${name}=${value === true ? "on" : value}`
+  );
+  return [driver, ...words].join(",");
+}
+
+/** A comma in a value is two. */
+function quoted(path: string): string {
+  return path.replaceAll(",", ",,");
+}
+
+/** The command line of a guest that has a stream for a NIC: any memory will do. */
+function emitStream(port: AttachTo, words: QemuWords, host: string): EmittedAttachment {
+  const attachment = readStreamAttachment(port, words, host);
+  const { socket, listens, nic, memoryMib } = attachment;
+  const where = `addr.type=unix,addr.path=${quoted(socket)}`;
+  const { netdev } = ids(attachment);
+  return asWords(attachment, [
+    ...nic ? [] : ["-m", sizeWord(memoryMib)],
+    ...["-netdev", `stream,id=${netdev},server=${listens ? "on" : "off"},${where}`],
+    ...["-device", deviceWord(nicOf(attachment, words.tcg ?? false, undefined))],
+  ]);
+}
+
 /** The command line. @throws {ControlError} naming the fix */
 export function emitQemu(port: AttachTo, words: QemuWords, host: string): EmittedAttachment {
+  if (port.kind === "stream") return emitStream(port, words, host);
   const attachment = readAttachment(port, words, host);
   const { socket, listens, queues, iommu, nic } = attachment;
   const { chardev, netdev, bus } = ids(attachment);
-  const { driver, ...properties } = nicOf(attachment, words.tcg ?? false, iommu ? bus : undefined);
-  const device = Object.entries(properties).map(([name, value]) =>
-    `${name}=${value === true ? "on" : value}`
-  );
+  const device = deviceWord(nicOf(attachment, words.tcg ?? false, iommu ? bus : undefined));
   const how = listens ? "server=on,wait=off" : `reconnect=${RECONNECT_SECONDS}`;
   return asWords(attachment, [
     ...memoryWords(attachment),
@@ -79,15 +104,37 @@ export function emitQemu(port: AttachTo, words: QemuWords, host: string): Emitte
       ]
       : [],
     ...iommu ? ["-device", `pcie-root-port,id=${bus}`] : [],
-    // A comma in a value is two.
-    ...["-chardev", `socket,id=${chardev},path=${socket.replaceAll(",", ",,")},${how}`],
+    ...["-chardev", `socket,id=${chardev},path=${quoted(socket)},${how}`],
     ...["-netdev", `vhost-user,id=${netdev},chardev=${chardev},queues=${queues}`],
-    ...["-device", [driver, ...device].join(",")],
+    ...["-device", device],
   ]);
+}
+
+/** Commands of QMP, one a line. */
+function asCommands(
+  attachment: Attachment,
+  words: QemuWords,
+  netdev: readonly unknown[],
+): EmittedAttachment {
+  const nic = {
+    execute: "device_add",
+    arguments: nicOf(attachment, words.tcg ?? false, words.bus),
+  };
+  return asFile(attachment, [...netdev, nic].map((command) => JSON.stringify(command)));
+}
+
+/** The same for a guest whose NIC is a stream. */
+function emitStreamJson(port: AttachTo, words: QemuWords, host: string): EmittedAttachment {
+  const attachment = readStreamAttachment(port, words, host);
+  const { socket: path, listens: server } = attachment;
+  const addr = { type: "unix", path };
+  const netdev = { type: "stream", id: ids(attachment).netdev, server, addr };
+  return asCommands(attachment, words, [{ execute: "netdev_add", arguments: netdev }]);
 }
 
 /** Commands of QMP, one a line, that give a running guest the NIC. @throws {ControlError} */
 export function emitQemuJson(port: AttachTo, words: QemuWords, host: string): EmittedAttachment {
+  if (port.kind === "stream") return emitStreamJson(port, words, host);
   const attachment = readAttachment(port, words, host);
   const { socket: path, listens, queues } = attachment;
   const { chardev, netdev } = ids(attachment);
@@ -95,13 +142,11 @@ export function emitQemuJson(port: AttachTo, words: QemuWords, host: string): Em
     ? { server: true, wait: false }
     : { server: false, reconnect: RECONNECT_SECONDS };
   const data = { addr: { type: "unix", data: { path } }, ...how };
-  const commands = [
+  return asCommands(attachment, words, [
     {
       execute: "chardev-add",
       arguments: { id: chardev, backend: { type: "socket", data } },
     },
     { execute: "netdev_add", arguments: { type: "vhost-user", id: netdev, chardev, queues } },
-    { execute: "device_add", arguments: nicOf(attachment, words.tcg ?? false, words.bus) },
-  ];
-  return asFile(attachment, commands.map((command) => JSON.stringify(command)));
+  ]);
 }

@@ -13,9 +13,9 @@ import { vuswitch } from "../harness/switch_process.ts";
 import { until } from "../harness/until.ts";
 
 const PORTS = ["offer=iommu", "mode=connect", "mtu=9000,queues=2,mac=52:54:00:aa:bb:03", ""];
-/** Before the guest has run an instruction; with a place for one more NIC. */
+/** Before the guest has run an instruction; with places for two more NICs. */
 const PAUSED = "qemu-system-x86_64 -S -nodefaults -display none -qmp stdio -accel tcg " +
-  "-device pcie-root-port,id=free0,slot=9";
+  "-device pcie-root-port,id=free0,slot=9 -device pcie-root-port,id=free1,slot=10";
 
 const MISSING = [
   ...hasProgram("qemu-system-x86_64") ? [] : ["qemu-system-x86"],
@@ -97,24 +97,30 @@ async function qemuTakesIt(bed: Bed): Promise<void> {
     await emit(bed, "qemu", "vm2", { nic: true, tcg: true }),
     await emit(bed, "qemu", "vm3", { nic: true }),
     await emit(bed, "qemu", "odd", { nic: true, mac: "52:54:00:00:00:44" }),
+    await emit(bed, "qemu", "bytes", { nic: true, packed: true }),
   ];
   await using qemu = new Shelled(PAUSED, words.join(" "));
   for (const number of [1, 2, 3]) await attached(bed, number, qemu);
-  await until("a front-end at odd", async () => (await bed.portNamed("odd")).peer !== null);
+  const isThere = (name: string): Promise<void> =>
+    until(`somebody at ${name}`, async () => (await bed.portNamed(name)).peer !== null);
+  await isThere("odd");
+  await isThere("bytes");
   await qemu.type('{"execute":"qmp_capabilities"}');
   const commands = (await emit(bed, "qemu-json", "vm4", { bus: "free0" })).trim().split("\n");
+  commands.push(...(await emit(bed, "qemu-json", "late", { bus: "free1" })).trim().split("\n"));
   for (const command of commands) await qemu.type(command);
   await qemu.type('{"execute":"query-rx-filter","id":"last"}');
   await until("QEMU answers", () => qemu.output.includes('"id": "last"'));
   assert(!qemu.output.includes('"error"'), qemu.output);
   const macs = [...qemu.output.matchAll(/"main-mac": "([0-9a-f:]+)"/g)].map(([, mac]) => mac);
   const emitted = await Promise.all(
-    ["vm1", "vm2", "vm4"].map(async (name) =>
+    ["vm1", "vm2", "vm4", "bytes", "late"].map(async (name) =>
       JSON.parse(await emit(bed, "qemu", name, { output: "json" })).mac
     ),
   );
   assert.deepEqual(macs.sort(), [...emitted, "52:54:00:aa:bb:03", "52:54:00:00:00:44"].sort());
   await attached(bed, 4, qemu);
+  await isThere("late");
   await qemu.type('{"execute":"quit"}');
   assert.equal(await qemu.ended(), 0, qemu.output);
 }
@@ -165,7 +171,10 @@ async function whatIsUnknown(bed: Bed): Promise<void> {
 peerTest("programs take the words that are printed for them", MISSING, async (t) => {
   await using bed = await Bed.make(PORTS);
   const odd = `odd=${bed.file("it's odd.sock")}`;
-  assert.equal((await vuswitch("port", "add", odd, "--ctl", bed.process.ctl)).code, 0);
+  const streams = ["bytes", "late"].map((name) => `${name}=stream:${bed.file(`${name}.sock`)}`);
+  for (const spec of [odd, ...streams]) {
+    assert.equal((await vuswitch("port", "add", spec, "--ctl", bed.process.ctl)).code, 0);
+  }
   await t.step("QEMU, at its start and while it runs", () => qemuTakesIt(bed));
   await t.step("testpmd", () => testpmdTakesIt(bed));
   await t.step("libvirt's schema", () => libvirtTakesIt(bed));

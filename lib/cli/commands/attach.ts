@@ -54,8 +54,10 @@ interface AttachFlags extends ClientFlags, AttachWords {
 async function written(flags: AttachFlags, spec: string): Promise<AttachTo> {
   const { offeredBy } = await import("../../control/vhost_port/offered.ts");
   const port = parsePortSpec(spec, dirname(flags.ctl ?? trustedControlPath()));
-  const { name, path, mode = "listen", kind } = port;
-  return { name, socket: path, mode, offered: kind === undefined ? offeredBy(port) : null };
+  const { isUplink } = await import("../../control/config/port_targets.ts");
+  const { name, path, mode = "listen", kind = "vhost", mtu = null } = port;
+  const offered = kind === "vhost" ? offeredBy(port) : null;
+  return { name, socket: path, mode, offered, kind, uplink: isUplink(port), mtu };
 }
 
 /** What the switch says. @throws {ControlError} there is no such port; {CliError} */
@@ -118,6 +120,7 @@ export const ATTACH_COMMANDS: readonly CommandRow[] = [
       "vuswitch emit qemu vm1 --memory 4G --queues 4",
       "vuswitch emit qemu vm2 --nic",
       "vuswitch emit qemu vm3=/run/vm3.sock,mode=connect --offline",
+      "vuswitch emit qemu vm4=stream:/run/vm4.sock --offline",
     ],
     { memory: MEMORY, nic: NIC, packed: PACKED, tcg: TCG },
     async () => (await import("../../emit/qemu.ts")).emitQemu,

@@ -1,6 +1,7 @@
 /** What each program is told of a port; tests/e2e/attach_test.ts has the programs read it. */
 import { strict as assert } from "node:assert";
 import { parse } from "@std/yaml/parse";
+import { isUplink } from "../../../lib/control/config/port_targets.ts";
 import { parsePortSpec } from "../../../lib/control/config/port_spec.ts";
 import { ControlError } from "../../../lib/control/types.ts";
 import { offeredBy } from "../../../lib/control/vhost_port/offered.ts";
@@ -27,7 +28,8 @@ const MAC = "52:54:00:00:00:07";
 function port(spec: string): AttachTo {
   const config = parsePortSpec(spec, "/run/vuswitch");
   const offered = config.kind === undefined ? offeredBy(config) : null;
-  return { name: config.name, socket: config.path, mode: config.mode ?? "listen", offered };
+  const { name, path, mode = "listen", kind = "vhost", mtu = null } = config;
+  return { name, socket: path, mode, offered, kind, uplink: isUplink(config), mtu };
 }
 
 function text(emit: Emit, spec: string, words: AttachWords = {}): string {
@@ -140,6 +142,47 @@ Deno.test("paths are quoted as each program reads them, or refused", () => {
   assert(xml.includes(`path="/run/a,b/it's &lt;&quot;&amp;>.sock"`), xml);
   for (const emit of [emitCloudHypervisor, emitTestpmd, emitKubernetes]) {
     assert.throws(() => emit(odd, {}, ""), /cannot be told the socket of port "vm1"/);
+  }
+});
+
+Deno.test("QEMU has a stream for a NIC where the port is one, from its own side, and shares nothing", () => {
+  assert.equal(
+    text(emitQemu, "s=stream:/run/s.sock", { memory: "256M", packed: true }),
+    "-m 256M -netdev stream,id=net-s,server=off,addr.type=unix,addr.path=/run/s.sock " +
+      `-device virtio-net-pci,id=nic-s,netdev=net-s,mac=${MAC},packed=on\n`,
+  );
+  const odd = { ...port("s=stream:/x"), socket: "stream:/run/a,b.sock" };
+  assert(attachmentText(emitQemu(odd, {}, "")).includes("addr.path=/run/a,,b.sock "));
+  assert(!text(emitQemu, "s=stream:/run/s.sock", { nic: true }).includes("-m "));
+  const connecting = "s=stream:/run/s.sock,mode=connect,uplink=off,mtu=1400";
+  assert.match(text(emitQemu, connecting), /server=on,.*host_mtu=1400\n/);
+  const [netdev, device] = text(emitQemuJson, connecting).trim().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  assert.deepEqual(netdev.arguments, {
+    ...{ type: "stream", id: "net-s", server: true },
+    addr: { type: "unix", path: "/run/s.sock" },
+  });
+  assert.equal(device.arguments.mac, MAC);
+});
+
+Deno.test("who wants a guest at a port of another kind is told what goes there", () => {
+  const rows: readonly (readonly [Emit, string, AttachWords, string])[] = [
+    [emitLibvirt, "s=stream:/run/s", {}, "vuswitch emit qemu s"],
+    [emitTestpmd, "s=stream:/run/s", {}, "vuswitch emit qemu s"],
+    [emitQemu, "s=seqpacket:/run/s", {}, "slirp4netns --target-type=bess /run/s"],
+    [emitQemu, "s=tap:vsw0", {}, "socket of its own"],
+    [emitQemu, "s=stream:/run/s,mode=connect", {}, "passt -f -s /run/s"],
+  ];
+  for (const [emit, spec, words, help] of rows) {
+    assert.throws(() => emit(port(spec), words, ""), (error) => {
+      assert(error instanceof ControlError && error.kind === "invalid");
+      assert(error.hint?.includes(help), `${spec}: ${error.hint}`);
+      return true;
+    });
+  }
+  for (const emit of [emitQemu, emitQemuJson]) {
+    assert.throws(() => emit(port("s=stream:/run/s"), { queues: "2" }, ""), /must be 1: port "s"/);
   }
 });
 
