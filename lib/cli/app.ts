@@ -195,7 +195,10 @@ export async function main(given: readonly string[]): Promise<void> {
   const faults: string[] = [];
   const context = processWith(unfinished ? printError : print, faults);
   await runApplication(application, args, context);
-  if (faults.length > 0) endUsage(faults.join("; "), words);
+  if (faults.length > 0) {
+    const { withProposal } = await import("./unknown_flag.ts");
+    endUsage(faults.map((fault) => withProposal(fault, words)).join("; "), words);
+  }
   if (unfinished) Deno.exit(EXIT_USAGE);
   const code = Number(context.process.exitCode ?? 0);
   // The framework's own codes are negative: all of them mean wrong usage.

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { PortTargetKind } from "../control/config/port_targets.ts";
-import { ControlError } from "../control/types.ts";
+import { ControlError, type PortConfig } from "../control/types.ts";
 
 /** A port, as the switch or a specification says. */
 export interface AttachTo {
@@ -27,7 +26,7 @@ export interface AttachTo {
     readonly words: readonly string[];
   } | null;
   /** What it has behind it; `vhost` if not given. */
-  readonly kind?: "vhost" | PortTargetKind;
+  readonly kind?: "vhost" | NonNullable<PortConfig["kind"]>;
   /** Nothing passes between it and another uplink. */
   readonly uplink?: boolean;
   /** Bytes, or null: what the operator said. */

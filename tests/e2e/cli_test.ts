@@ -29,6 +29,7 @@ async function fails(code: number, line: RegExp, ...args: string[]): Promise<voi
 Deno.test("wrong usage exits with 2 and one line", async () => {
   await fails(2, /argument for PORT; .*flag --output/, "port", "show", "-o");
   await fails(2, /No flag registered for --nope/, "run", "--nope");
+  await fails(2, /--json, did you mean -j\? \(see/, "stats", "vm1", "--json");
   await fails(2, /No command registered for `bogus`/, "bogus");
   await fails(2, /^vuswitch: -v stands behind a command/, "-v");
   await fails(2, /did you mean `list`\? \(see: vuswitch port --help\)/, "port", "lst");

@@ -35,8 +35,12 @@ function switchLately(
 async function portStats(flags: LookFlags, port: string): Promise<DocumentOf<"port-stats">> {
   const status = await ask<PortStatus | ListenerStatus>(flags, "GET", portPath(port));
   const { name, errors } = status;
-  const counters = "counters" in status ? status.counters : null;
-  return { name, at: new Date().toISOString(), counters, errors };
+  const at = new Date().toISOString();
+  if ("counters" in status) return { name, at, counters: status.counters, errors };
+  const all = await ask<readonly PortStatus[]>(flags, "GET", "/v1/ports");
+  const own = all.filter(({ listener }) => listener === name);
+  const ports = own.map(({ name, counters, errors }) => [name, { counters, errors }]);
+  return { name, at, counters: null, errors, ports: Object.fromEntries(ports) };
 }
 
 function portStatsLately(
@@ -44,6 +48,17 @@ function portStatsLately(
   last: DocumentOf<"port-stats">,
   seconds: number,
 ): DocumentOf<"port-stats"> {
+  if (last.ports !== undefined) {
+    const ports = Object.entries(last.ports).map(([name, part]) => {
+      const before = first.ports?.[name]?.counters;
+      if (before === undefined) return [name, part] as const;
+      return [name, {
+        ...part,
+        rates: ratesOf(PORT_ROWS, before, part.counters, seconds),
+      }] as const;
+    });
+    return { ...last, ports: Object.fromEntries(ports) };
+  }
   if (first.counters === null || last.counters === null) return last;
   const counters = ratesOf(PORT_ROWS, first.counters, last.counters, seconds);
   return { ...last, rates: { seconds, counters } };
@@ -69,13 +84,24 @@ function closedRows(where: string, errors: Counts, rates: unknown): string[][] {
     .map(([code, n]) => [where, `closed: ${code}`, String(n), ...rates ? ["-"] : []]);
 }
 
-/** The table of `stats PORT`: its counters that are not zero. */
+/** The table of `stats PORT`: its counters that are not zero; of a listener, those of its ports. */
 export function portStatsTable(port: DocumentOf<"port-stats">): string {
-  const { name, counters, errors, rates } = port;
-  return formatTable(statsHeading(rates), [
-    ...counterRows(name, counters ?? {}, rates?.counters),
+  const { name, counters, errors, ports = {} } = port;
+  const parts = Object.entries(ports);
+  const rates = port.rates?.counters ?? parts.find(([, part]) => part.rates)?.[1].rates;
+  const rows = [
+    ...counterRows(name, counters ?? {}, rates),
     ...closedRows(name, errors, rates),
-  ]);
+    ...parts.flatMap(([name, part]) => [
+      ...counterRows(name, part.counters, rates && (part.rates ?? {})),
+      ...closedRows(name, part.errors, rates),
+    ]),
+  ];
+  if (rows.length > 0) return formatTable(statsHeading(rates), rows);
+  if (counters === null && parts.length === 0) {
+    return `${name}: no port of it is there, as no front-end is connected\n`;
+  }
+  return `${name}: nothing was counted yet\n`;
 }
 
 /** The table of `stats`: the same of all ports, and of the switch. */
@@ -97,10 +123,10 @@ const STATS: View<LookFlags, "stats" | "port-stats"> = {
   read: (flags, port?) =>
     port === undefined ? ask<SwitchStatus>(flags, "GET", "/v1/switch") : portStats(flags, port),
   between: (first, last, seconds) => {
-    if ("ports" in first && "ports" in last) return switchLately(first, last, seconds);
-    return "ports" in first || "ports" in last ? last : portStatsLately(first, last, seconds);
+    if ("fdb" in first && "fdb" in last) return switchLately(first, last, seconds);
+    return "fdb" in first || "fdb" in last ? last : portStatsLately(first, last, seconds);
   },
-  draw: (value) => "ports" in value ? statsTable(value) : portStatsTable(value),
+  draw: (value) => "fdb" in value ? statsTable(value) : portStatsTable(value),
 };
 
 /** In the order help lists them. */

@@ -215,6 +215,16 @@ const PORT_STATS = record("stats PORT: the counters of one port", {
       counters: PORT_RATES,
     }),
   ),
+  ports: optional(
+    byName(
+      "of a listener: its ports of now",
+      record("one of them", {
+        counters: PORT_COUNTS,
+        errors: reasonCounts("why rings were ended by the switch, and how often"),
+        rates: optional(about("per second: only with --rate", PORT_RATES)),
+      }),
+    ),
+  ),
 });
 
 /** Schemas of the switch, its listeners, links and addresses, and of counters. */
