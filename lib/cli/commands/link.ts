@@ -41,7 +41,10 @@ export const LINK_COMMANDS: readonly CommandRow[] = [
     },
     "link",
     (flags, ...ports) => ask(flags, "POST", "/v1/links", { ports }),
-    ({ ports }) => `ports ${ports.join(" and ")} are linked\n`,
+    ({ ports, state }) =>
+      `ports ${ports.join(" and ")} are linked${
+        state === "waiting" ? " as soon as both are there" : ""
+      }\n`,
   ),
   asking(
     {
