@@ -63,6 +63,8 @@ export const EPROTOTYPE = 91;
 export const EADDRINUSE = 98;
 /** The peer closed with data of ours unread. */
 export const ECONNRESET = 104;
+/** Too many descriptors are under way in sockets. */
+export const ETOOMANYREFS = 109;
 /** The system has no room for more. */
 export const ENOBUFS = 105;
 /** Nobody listens at this path. */
@@ -97,6 +99,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [EPROTOTYPE]: "EPROTOTYPE",
   [EADDRINUSE]: "EADDRINUSE",
   [ECONNRESET]: "ECONNRESET",
+  [ETOOMANYREFS]: "ETOOMANYREFS",
   [ENOBUFS]: "ENOBUFS",
   [ECONNREFUSED]: "ECONNREFUSED",
   [EINPROGRESS]: "EINPROGRESS",

@@ -14,6 +14,8 @@ export interface InflightArea {
   readonly entries: number;
   /** Length of the area, at least that of all regions. */
   readonly sizeBytes: number;
+  /** Where it begins in its file, bytes. */
+  readonly offset: number;
 }
 
 /** A ring's part of the area. */

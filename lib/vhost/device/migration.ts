@@ -50,6 +50,21 @@ export class Migration {
     return this.#logFd >= 0;
   }
 
+  /** That descriptor, which stays the session's; -1: there is none. */
+  get logFd(): number {
+    return this.#logFd;
+  }
+
+  /** The log in force, or null. */
+  get log(): LogArea | null {
+    return this.#log;
+  }
+
+  /** Who is to be announced when the link comes up, or null. */
+  get unannounced(): Mac | null {
+    return this.#unannounced;
+  }
+
   /** Features were negotiated, or given up: VHOST_F_LOG_ALL comes and goes while rings run. */
   setFeatures(features: bigint): void {
     const on = hasFeature(features, BIT.VHOST_F_LOG_ALL);

@@ -41,6 +41,11 @@ export class RingIotlb {
     return this.#entries.invalidate(iova, sizeBytes);
   }
 
+  /** Every translation that is kept; `target` is the front-end's user address. */
+  get entries(): Pick<Translations, "count" | "start" | "end" | "target" | "permission"> {
+    return this.#entries;
+  }
+
   /** Areas as this IOTLB and a memory table translate them. */
   over(memory: MemoryTable): IovaAreas {
     return new IovaAreas(this.#entries, memory);

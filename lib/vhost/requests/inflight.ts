@@ -74,7 +74,7 @@ export function setInflightFd(device: Device, shape: InflightShape, { fds }: Cal
 function checkArea(
   device: Device,
   shape: InflightShape,
-): (InflightArea & { readonly offset: number }) | Refusal {
+): InflightArea | Refusal {
   const refusal = refuseShape(device, shape);
   if (refusal) return refusal;
   const { queues, entries, sizeBytes, mmapOffset: offset } = shape;
