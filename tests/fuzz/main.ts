@@ -7,12 +7,13 @@
  */
 import { parseArgs } from "node:util";
 import { spanSeconds, spanWords } from "../harness/span.ts";
+import { StatusLine } from "../harness/status_line.ts";
 import { fuzz, FUZZERS, type FuzzReport } from "./fuzzers.ts";
 import { addTally } from "./tally.ts";
 
 /** Cases that come from one seed; the next ones from the seed after it. */
 const CASES_PER_SEED = 250;
-/** Progress is told so often, ms. */
+/** Progress is told so often, ms, where there is no terminal for a status line. */
 const TELL_MS = 10_000;
 
 const { values, positionals } = parseArgs({
@@ -39,6 +40,8 @@ const secondsEach = cases < Infinity && values.time === undefined
   ? Infinity
   : seconds / names.length;
 
+const status = new StatusLine();
+
 /** Runs one until its time or its cases are over, or it finds a fault. */
 async function run(name: string): Promise<FuzzReport> {
   const begin = performance.now();
@@ -59,10 +62,14 @@ async function run(name: string): Promise<FuzzReport> {
     tally = addTally(tally, report.tally);
     const now = (performance.now() - begin) / 1000;
     const isOver = done >= cases || now >= secondsEach;
-    if (report.fault !== null || isOver) return { cases: done, tally, fault: report.fault };
-    if (performance.now() - told < TELL_MS) continue;
-    told = performance.now();
     const left = Math.min(secondsEach - now, now / done * (cases - done));
+    status.tell(left, `${name}, ${done} cases`);
+    if (report.fault !== null || isOver) {
+      status.end();
+      return { cases: done, tally, fault: report.fault };
+    }
+    if (Deno.stderr.isTerminal() || performance.now() - told < TELL_MS) continue;
+    told = performance.now();
     console.error(`${name}: ${done} cases, ${spanWords(left)} left`);
   }
 }

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { spanSeconds } from "../harness/span.ts";
+import { StatusLine } from "../harness/status_line.ts";
 import { soak } from "./soak.ts";
 
 const { values } = parseArgs({
@@ -26,20 +27,16 @@ if (seconds === null || !Number.isSafeInteger(seed) || !(rateMin >= 0 && rateMin
   );
   Deno.exit(2);
 }
-const isTerminal = Deno.stderr.isTerminal();
+const status = new StatusLine();
 const report = await soak({
   seconds,
   seed,
-  tell: (name, passed, deeds) => {
-    if (!isTerminal) return;
-    const line = `${Math.round(passed)} of ${seconds} s, ${deeds} deeds: ${name}`;
-    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, 79)}`));
-  },
+  tell: (name, passed, deeds) => status.tell(seconds - passed, `${deeds} deeds, now ${name}`),
 }).catch((error) => {
   console.error(`\n${error.message}`);
   Deno.exit(1);
 });
-if (isTerminal) console.error();
+status.end();
 console.log(JSON.stringify({ seed, ...report }, null, 2));
 if (report.rate.median < rateMin) {
   console.error(`the pair kept ${Math.round(100 * report.rate.median)} % of its rate`);
