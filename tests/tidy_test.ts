@@ -49,6 +49,8 @@ function under(path: string, ...folders: string[]): boolean {
 const FOR_TESTS = ["@xterm/headless", "@babel/parser", "ajv/2020", "fast-check"];
 /** Packages that draw the bench's report, and that nothing else needs. */
 const FOR_BENCH = ["@observablehq/plot", "linkedom"];
+/** The package that draws the page's plots, in a browser. */
+const FOR_BROWSERS = ["uplot"];
 /** What the data plane's thread runs loads no package. */
 const WITHOUT_PACKAGES = ["ffi/", "lib/virtio/", "lib/offload/", "lib/switch/", "lib/worker/"];
 /** Of all files the only one that imports a CLI framework, this one or the next. */
@@ -84,14 +86,26 @@ const MAY_IMPORT: readonly [string, readonly string[]][] = [
     [
       ...["lib/cli/", "lib/control/", "lib/demo/", "lib/vhost/inventory/", "lib/version.ts"],
       ...["lib/switch/counter_rows.ts", "lib/switch/capture/fields.ts", "lib/emit/", "lib/base/"],
+      "lib/page/",
     ],
   ],
+  ["lib/page/client/", ["lib/page/client/", "lib/page/numbers.ts"]],
+  ["lib/page/", [
+    ...["lib/page/", "lib/control/", "lib/base/", "lib/version.ts", "lib/switch/counter_rows.ts"],
+    ...["lib/cli/views.ts", "lib/worker/program.ts"],
+  ]],
   ["lib/guest/", ["lib/guest/", "lib/vhost/wire/message.ts", "lib/virtio/", "lib/base/", "ffi/"]],
   ["lib/demo/", ["lib/demo/", "lib/guest/"]],
   ["lib/build/", [
     ...["lib/cli/failure.ts", "lib/cli/completion.ts", "lib/cli/shells.ts", "lib/cli/man/"],
     ...["lib/cli/man_pages.ts", "lib/emit/systemd.ts", "lib/version.ts"],
-    ...["lib/build/", "lib/base/port_limits.ts", "lib/vhost/inventory/", "lib/vhost/reasons.ts"],
+    ...[
+      "lib/build/",
+      "lib/page/assets.ts",
+      "lib/base/port_limits.ts",
+      "lib/vhost/inventory/",
+      "lib/vhost/reasons.ts",
+    ],
     ...["lib/switch/counter_rows.ts", "lib/virtio/ring.ts", "lib/virtio/bad_chain.ts"],
     ...["lib/control/vhost_port/problem_codes.ts", "lib/control/schema/"],
     "lib/control/verdict/rows.ts",
@@ -115,6 +129,8 @@ Deno.test("imports point one way", () => {
       if (FOR_TESTS.includes(to) && !under(path, "tests/")) bad.push(`${path} imports ${to}`);
       const benches = under(path, "bench/report/", "tests/unit/bench/");
       if (FOR_BENCH.includes(to) && !benches) bad.push(`${path} imports ${to}`);
+      const shown = under(path, "lib/page/client/");
+      if (FOR_BROWSERS.includes(to) && !shown) bad.push(`${path} imports ${to}`);
       if (/^@(stricli|cliffy)\//.test(to) && path !== CLI_FILE) bad.push(`${path} imports ${to}`);
       if (!own && under(path, ...WITHOUT_PACKAGES)) bad.push(`${path} imports ${to}`);
     }

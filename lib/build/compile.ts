@@ -7,6 +7,7 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { format } from "@std/fmt/bytes";
+import { bundleScript, SCRIPT_FILE, STYLE_FILE, STYLE_SOURCE } from "../page/assets.ts";
 import { bundle, PROGRAM_ENTRY, PROGRAM_FILE } from "../worker/program.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -19,7 +20,7 @@ export class NoRuntimeError extends Error {
 }
 
 /**
- * Builds `output` from two files, the program and that of its data-plane thread: no package is in
+ * Builds `output` from the program, that of its data-plane thread, and what its page needs: no package is in
  * the binary but as the parts of it that are used. @throws {NoRuntimeError}, or naming what failed
  */
 export async function compile(output: string): Promise<void> {
@@ -27,6 +28,8 @@ export async function compile(output: string): Promise<void> {
   try {
     await bundle(Deno.execPath(), `${ROOT}main.ts`, `${folder}/main.js`);
     await bundle(Deno.execPath(), `${ROOT}${PROGRAM_ENTRY}`, `${folder}/${PROGRAM_FILE}`);
+    await bundleScript(Deno.execPath(), ROOT, `${folder}/${SCRIPT_FILE}`);
+    await Deno.copyFile(`${ROOT}${STYLE_SOURCE}`, `${folder}/${STYLE_FILE}`);
     await pack(folder, resolve(output));
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -40,7 +43,8 @@ async function pack(folder: string, output: string): Promise<void> {
   const { code, stderr } = await new Deno.Command(deno, {
     args: [
       ...["compile", "-A", "--no-check", "--no-config", "--no-lock"],
-      ...["--include", PROGRAM_FILE, "--output", output, "main.js"],
+      ...[PROGRAM_FILE, SCRIPT_FILE, STYLE_FILE].flatMap((file) => ["--include", file]),
+      ...["--output", output, "main.js"],
     ],
     cwd: folder,
   }).output();

@@ -16,6 +16,7 @@ import { FDB_COMMANDS } from "./commands/fdb.ts";
 import { GROUP_COMMANDS } from "./commands/group.ts";
 import { LINK_COMMANDS } from "./commands/link.ts";
 import { MIRROR_COMMANDS } from "./commands/mirror.ts";
+import { PAGE_COMMANDS } from "./commands/page.ts";
 import { PORT_COMMANDS } from "./commands/port.ts";
 import { STATS_COMMANDS } from "./commands/stats.ts";
 import { TOP_COMMANDS } from "./commands/top.ts";
@@ -130,6 +131,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...EXPLAIN_COMMANDS,
   ...DOCTOR_COMMANDS,
   ...CAPTURE_COMMANDS,
+  ...PAGE_COMMANDS,
   ...ATTACH_COMMANDS,
   ...EMIT_COMMANDS,
   ...[PROTOCOL, SCHEMA, DEMO, COMPLETION, MAN, VERSION],

@@ -38,6 +38,7 @@ export const CONFIG_ROWS: Readonly<Record<string, Readonly<Record<string, Config
   control: {
     socket: { form: '"PATH"', flag: "ctl" },
     metrics: { form: '"127.0.0.1:PORT"', flag: "metrics" },
+    page: { form: '"127.0.0.1:PORT"', flag: "page" },
   },
 };
 

@@ -20,6 +20,8 @@ import { Pulse } from "../control/pulse.ts";
 import { confineCalls } from "../control/sandbox/sandbox.ts";
 import { Switch } from "../control/switch.ts";
 import type { PortStatus, SwitchConfig } from "../control/types.ts";
+import type { Assets } from "../page/assets.ts";
+import type { PageServer } from "../page/server.ts";
 import { defaultControlPath, makeControlFolder } from "./control_path.ts";
 import type { RunFlags } from "./run_flags.ts";
 import { ServiceManager } from "../control/service_manager.ts";
@@ -61,9 +63,11 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   const { config } = source.loaded;
   const controlPath = config.controlPath as string;
   prepareControlFolder(flags, controlPath);
+  const assets = config.page ? await (await import("../page/assets.ts")).loadAssets() : null;
   const running = await Switch.start(config, logger, source);
   const api = await startApi(running, controlPath, logger, events);
   const metrics = await startMetrics(running, api, config, logger);
+  const page = await startPage(running, api, config, logger, events, assets);
   await confine(config, running);
   announce(running, logger, controlPath, print);
   const pulse = new Pulse();
@@ -82,7 +86,7 @@ export async function run(flags: RunFlags, print: (text: string) => void): Promi
   logger.info("switch", "stopping", `${signal}: closing ports`);
   // Ports first: a request that is still being answered must not keep their sockets.
   await within(CLOSE_MS_MAX, running.close());
-  await within(API_CLOSE_MS_MAX, Promise.all([api.close(), metrics?.close()]));
+  await within(API_CLOSE_MS_MAX, Promise.all([api.close(), metrics?.close(), page?.close()]));
   Deno.exit(0);
 }
 
@@ -126,6 +130,28 @@ async function startMetrics(
   try {
     const server = serveMetrics(metrics, running);
     logger.info("switch", "metrics", `metrics at ${server.url}`);
+    return server;
+  } catch (error) {
+    await running.close();
+    await api.close();
+    throw error;
+  }
+}
+
+/** Serves the web page where the configuration says; null: nowhere. */
+async function startPage(
+  running: Switch,
+  api: ControlApi,
+  { page }: SwitchConfig,
+  logger: Logger,
+  events: EventStore,
+  assets: Assets | null,
+): Promise<PageServer | null> {
+  if (!page || assets === null) return null;
+  try {
+    const { servePage } = await import("../page/server.ts");
+    const server = servePage(page, running, events, logger, assets);
+    running.pageUrl = server.url;
     return server;
   } catch (error) {
     await running.close();

@@ -73,6 +73,7 @@ function readFlags(flags: RunFlags, file: ConfigInput, faults: Faults): ConfigIn
     unknown: flags.unknown,
     snooping: flags.snooping,
     metrics: read(flags.metrics, (text) => parseMetricsAddress("--metrics", text)),
+    page: read(flags.page, (text) => parseMetricsAddress("--page", text)),
     sandbox: flags.sandbox || undefined,
     unsealedMemory: flags.unsealedMemory,
     fdbAgeSeconds: range("--fdb-age", flags.fdbAge, 0),

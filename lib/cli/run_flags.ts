@@ -45,6 +45,10 @@ export const RUN_FLAGS = {
     brief: "metrics for Prometheus at a TCP port of this host's loopback as well",
     placeholder: "127.0.0.1:PORT",
   },
+  page: {
+    brief: "a web page at a TCP port of this host's loopback, for who has its link: vuswitch page",
+    placeholder: "127.0.0.1:PORT",
+  },
   cpus: { brief: "processors of the data plane, such as 2 or 2-3", placeholder: "LIST" },
   idle: {
     values: ["poll", "adaptive", "sleep"],

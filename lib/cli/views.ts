@@ -204,25 +204,32 @@ function speedText({ rates }: PortStatus, way: "rx" | "tx"): string {
 
 /** The table of `port show`. */
 export function portView(port: PortStatus | ListenerStatus): string {
-  if ("multi" in port) {
-    const last = port.lastConnectAt;
-    return facts([
-      ["listener", port.name],
-      ...problemFacts(port),
-      ["socket", `${port.socket} (listen)`],
-      ["admin", `${port.admin} since ${port.adminSince}`],
-      ["ports", `${port.ports.length} of ${port.multi}: ${port.ports.join(", ") || "none"}`],
-      ["connects", `${port.connects}${last === null ? "" : `, the last ${last}`}`],
-      ["last error", lastErrorText(port)],
-      ["refused", counts(Object.entries(port.refused))],
-      ["errors", counts(Object.entries(port.errors))],
-    ]);
-  }
+  if (!("multi" in port)) return facts(portFacts(port));
+  return facts(listenerFacts(port));
+}
+
+function listenerFacts(port: ListenerStatus): (readonly [string, string])[] {
+  const last = port.lastConnectAt;
+  return [
+    ["listener", port.name],
+    ...problemFacts(port),
+    ["socket", `${port.socket} (listen)`],
+    ["admin", `${port.admin} since ${port.adminSince}`],
+    ["ports", `${port.ports.length} of ${port.multi}: ${port.ports.join(", ") || "none"}`],
+    ["connects", `${port.connects}${last === null ? "" : `, the last ${last}`}`],
+    ["last error", lastErrorText(port)],
+    ["refused", counts(Object.entries(port.refused))],
+    ["errors", counts(Object.entries(port.errors))],
+  ];
+}
+
+/** What there is to say of a port: a name, and a text. */
+export function portFacts(port: PortStatus): (readonly [string, string])[] {
   const { counters } = port;
   const traffic = (way: "rx" | "tx"): string =>
     `${counters[`${way}Frames`] ?? 0} frames, ${counters[`${way}Bytes`] ?? 0} bytes` +
     speedText(port, way);
-  return facts([
+  return [
     ["port", port.name],
     ...verdictFacts(port),
     ...problemFacts(port),
@@ -245,7 +252,7 @@ export function portView(port: PortStatus | ListenerStatus): string {
     ["RX (from guest)", traffic("rx")],
     ["TX (to guest)", traffic("tx")],
     ["drops", counts(drops(port))],
-  ]);
+  ];
 }
 
 /** Bytes as people write them. */

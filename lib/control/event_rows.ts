@@ -143,6 +143,12 @@ export const EVENT_ROWS = [
   ["uplink-back", "info", "it is back"],
   ["data-plane", "warn", "the data plane has no room for what a port asks"],
   ["metrics", "info", "metrics are served at a TCP port as well"],
+  ["page", "info", "the web page is served; `vuswitch page` prints its link"],
+  [
+    "page-still",
+    "warn",
+    "a switch run from source could not bundle the page's script: its tables are there, its plots do not move",
+  ],
   ["stopping", "info", "SIGTERM, SIGINT or SIGQUIT: the switch ends in order"],
   [
     "stands-still",

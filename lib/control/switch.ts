@@ -75,6 +75,8 @@ export class Switch implements SwitchControl {
     placed: (name) => this.#ports.get(name) ?? null,
     names: () => [...this.#ports.keys()],
   });
+  /** The web page, with its key. */
+  pageUrl: string | null = null;
   /** What is in force, and how it changes as a whole. */
   readonly configuration: Configuration;
   readonly #start = { ms: performance.now(), at: now() };

@@ -152,6 +152,8 @@ export interface SwitchConfig {
   readonly snooping?: "off" | "on" | "strict";
   /** Where metrics are served besides the control socket, or null. */
   readonly metrics?: MetricsAddress | null;
+  /** Where the web page is served, or null. */
+  readonly page?: MetricsAddress | null;
   /** Gives up system calls and files that it does not need. */
   readonly sandbox?: boolean;
   /**

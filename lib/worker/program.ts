@@ -147,10 +147,19 @@ async function build(place: ProgramPlace, cache: string, path: string): Promise<
   await prune(cache, path).catch(() => {});
 }
 
-/** Makes one file of a module and all it imports. @throws naming what failed */
-export async function bundle(deno: string, entry: string, output: string): Promise<void> {
+/**
+ * Makes one file of a module and all it imports.
+ * @param platform what runs it; for a browser it is made small @throws naming what failed
+ */
+export async function bundle(
+  deno: string,
+  entry: string,
+  output: string,
+  platform: "deno" | "browser" = "deno",
+): Promise<void> {
+  const small = platform === "browser" ? ["--minify"] : [];
   const { code, stderr } = await new Deno.Command(deno, {
-    args: ["bundle", "--quiet", "--platform", "deno", "--output", output, entry],
+    args: ["bundle", "--quiet", ...small, "--platform", platform, "--output", output, entry],
     cwd: dirname(entry),
     env: { NO_COLOR: "1" },
     stdin: "null",

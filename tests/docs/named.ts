@@ -47,7 +47,7 @@ const NAMED_ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
  * @throws one has a name that cannot be found
  */
 export function eventNames(): string[] {
-  const called = found(["control", "cli", "vhost", "worker"], [
+  const called = found(["control", "cli", "vhost", "worker", "page"], [
     // log.ts makes its four functions of one.
     /[lL]og\(\s*"(?:debug|info|warn|error)",\s*((?!\s|\.\.\.)[^,]+),/g,
     /[lL]ogger(?:\)|\?)?\.(?:debug|info|warn|error)\(\s*[^,()]+,\s*([^,]+),/g,

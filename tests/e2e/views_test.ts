@@ -59,6 +59,7 @@ const BEHIND: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "worker show": [[]],
   "events": [[]],
   "explain": [["no_buffer"], []],
+  "page": [[]],
   "protocol": [[]],
   "doctor": [[]],
   "emit qemu": ["split", "connect", "pool{n}"].map((name) => [name]),
@@ -85,6 +86,7 @@ const ROUTES: Readonly<Record<string, readonly [path: string, DocumentName | nul
   "GET version": [["/v1/version", "version"]],
   "GET schema": [],
   "GET switch": [["/v1/switch", "stats"]],
+  "GET page": [["/v1/page", "page"]],
   "GET workers": [["/v1/workers", "workers"]],
   "GET events": [["/v1/events", "events"], ["/v1/events?type=nothing", "error"]],
   "GET ports": [

@@ -51,6 +51,7 @@ export class ManyStates implements AsyncDisposable {
       ...["-p", `pool{n}=${socket("pool")},multi=1`],
       ...["-p", `spare{n}=${socket("spare")},multi=1`],
       ...["--link", "split:packed", "--link", "wait:spare0", "--log-format", "json", "-v"],
+      ...["--page", "127.0.0.1:0"],
     ]);
     const states = new States(bed.process, socket);
     return new ManyStates(folder, bed, states, await states.enter());

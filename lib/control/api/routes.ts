@@ -4,7 +4,7 @@
  *
  * ```
  * GET  /healthz  /readyz  /metrics
- * GET  /v1/version  /v1/switch  /v1/workers  /v1/schema[/NAME]
+ * GET  /v1/version  /v1/switch  /v1/workers  /v1/page  /v1/schema[/NAME]
  * GET  /v1/events[?port=NAME&type=EVENT&last=N]
  * GET  /v1/ports    POST /v1/ports {"name", ["path",] OPTION…}
  * GET  /v1/ports/NAME    DELETE /v1/ports/NAME    GET /v1/ports/NAME/{vrings,limits}

@@ -36,18 +36,18 @@ import { PORT_SCHEMAS } from "../schema/port.ts";
 import { PROTOCOL } from "../schema/protocol.ts";
 import { TOP_SCHEMAS } from "../schema/top.ts";
 import { SWITCH_SCHEMAS } from "../schema/switch.ts";
-import type {
+import {
   ControlError,
-  FdbStatus,
-  GroupStatus,
-  LinkStatus,
-  ListenerStatus,
-  PortConfig,
-  PortLimits,
-  PortStatus,
-  SwitchStatus,
-  VringStatus,
-  WorkerStatus,
+  type FdbStatus,
+  type GroupStatus,
+  type LinkStatus,
+  type ListenerStatus,
+  type PortConfig,
+  type PortLimits,
+  type PortStatus,
+  type SwitchStatus,
+  type VringStatus,
+  type WorkerStatus,
 } from "../types.ts";
 import { readMac } from "../config/policy_options.ts";
 import { type CaptureWanted, readWanted } from "../capture/wanted.ts";
@@ -145,6 +145,9 @@ export const DOCUMENTS = {
   "top": TOP_SCHEMAS.TOP,
   "stats": SWITCH_STATUS,
   "port-stats": PORT_STATS,
+  "page": record("page; GET /v1/page: the web page", {
+    url: text("its link, with the key: who has it can read all, and capture"),
+  }),
   "workers": list("worker show; GET /v1/workers: the data planes", WORKER_STATUS),
   "vrings": list("GET /v1/ports/NAME/vrings: the virtqueues of a port", VRING_STATUS),
   "vring-list": VRING_LIST,
@@ -201,6 +204,8 @@ export const DOCUMENTS = {
 export interface SwitchControl {
   /** Folder of port sockets without a path. */
   readonly socketDir?: string;
+  /** Where the web page is, with its key; null: nowhere. */
+  readonly pageUrl?: string | null;
   /** Everything at once, as `stats` has it. */
   status(): SwitchStatus;
   /** What its data planes do. */
@@ -277,6 +282,16 @@ export interface Route {
   readonly status?: number;
 }
 
+/** Where the page is. @throws {ControlError} nowhere */
+function pageOf({ pageUrl }: SwitchControl): { readonly url: string } {
+  if (typeof pageUrl === "string") return { url: pageUrl };
+  throw new ControlError(
+    "not-found",
+    "This switch serves no page",
+    "start it with vuswitch run --page 127.0.0.1:9478",
+  );
+}
+
 /**
  * Routes by method and path behind `/v1/`. What was found goes where NAME stands, in order; the name
  * of a port may also be that of a listener, which answers for all its ports.
@@ -288,6 +303,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     answer: ({ events, request, query }) => eventsAnswer(request, query, events),
   },
   "GET workers": { answer: ({ control }) => control.workers() },
+  "GET page": { answer: ({ control }) => pageOf(control) },
   "GET ports": { answer: ({ control }) => control.ports() },
   "POST ports": {
     answer: async ({ control, request }) =>

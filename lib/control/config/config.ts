@@ -52,6 +52,8 @@ export interface ConfigInput {
   readonly unknown?: SwitchConfig["unknown"] | undefined;
   /** Where metrics are served besides. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Where the web page is served. */
+  readonly page?: MetricsAddress | undefined;
   /** Whether frames to groups go to who is in them. */
   readonly snooping?: SwitchConfig["snooping"] | undefined;
   /** Gives up what it does not need. */
@@ -151,6 +153,7 @@ export function mergeAll(
     unknown: flags.unknown ?? file.unknown ?? "flood",
     snooping: flags.snooping ?? file.snooping ?? "off",
     metrics: flags.metrics ?? file.metrics ?? null,
+    page: flags.page ?? file.page ?? null,
     sandbox: flags.sandbox ?? file.sandbox ?? false,
     unsealedMemory: flags.unsealedMemory ?? file.unsealedMemory ?? "guard",
   };

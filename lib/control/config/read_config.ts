@@ -34,7 +34,7 @@ const KEYS = {
   ],
   sockets: ["directory", "mode", "group"],
   dataplane: ["cpus", "idle"],
-  control: ["socket", "metrics"],
+  control: ["socket", "metrics", "page"],
 } as const;
 
 /** Names of tables of which there are many. */
@@ -207,6 +207,10 @@ function readAll(root: Table, faults: Faults): ConfigInput {
     snooping: fdb.read("snooping", checkSnooping),
     metrics: control.read(
       "metrics",
+      (value, where) => parseMetricsAddress(where, text(value, where)),
+    ),
+    page: control.read(
+      "page",
       (value, where) => parseMetricsAddress(where, text(value, where)),
     ),
     sandbox: fdb.read("sandbox", checkSandbox),

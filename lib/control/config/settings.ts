@@ -31,6 +31,12 @@ function metrics({ metrics }: SwitchConfig): string | null {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
+function page({ page }: SwitchConfig): string | null {
+  if (!page) return null;
+  const { hostname, port } = page;
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
 const atStart = { isLive: false } as const;
 const live = { isLive: true } as const;
 
@@ -90,6 +96,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     value: ({ controlPath }) => controlPath,
   },
   metrics: { ...{ table: "control", key: "metrics", ...atStart }, value: metrics },
+  page: { ...{ table: "control", key: "page", ...atStart }, value: page },
 };
 
 /** Names of all settings. */

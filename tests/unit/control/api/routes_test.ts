@@ -85,9 +85,22 @@ Deno.test("each route asks one thing of the switch, with the names of its path i
   }
   const tried = new Set(cases.map(([what]) => what.split("?")[0]));
   assert(
-    tried.size >= Object.keys(ROUTES).length - 3,
-    "all but the version's, and what is streamed, are tried",
+    tried.size >= Object.keys(ROUTES).length - 4,
+    "all but the version's, the page's, and what is streamed, are tried",
   );
+});
+
+Deno.test("the page's route knows its link, or how there would be one", async () => {
+  const ask = async (pageUrl: string | null): Promise<[number, unknown]> => {
+    const control = { pageUrl } as unknown as SwitchControl;
+    const answer = await handle(new Request("http://x/v1/page"), control);
+    return [answer.status, await answer.json()];
+  };
+  assert.deepEqual(await ask("http://127.0.0.1:1/k/"), [200, { url: "http://127.0.0.1:1/k/" }]);
+  assert.deepEqual(await ask(null), [404, {
+    ...{ title: "not-found", detail: "This switch serves no page" },
+    hint: "start it with vuswitch run --page 127.0.0.1:9478",
+  }]);
 });
 
 Deno.test("a capture is asked for with all it wants, and answered with what comes", async () => {

@@ -77,6 +77,7 @@ idle = "poll"
 [control]
 socket = "/run/v/c.sock"
 metrics = "127.0.0.1:9477"
+page = "127.0.0.1:9478"
 [[port]]
 name = "vm1"
 [[port]]
@@ -110,6 +111,7 @@ direction = "in"
     mirrors: [{ name: "m", from: ["vm1"], to: "vm3", direction: "in" }],
     socketDir: "/run/v",
     metrics: { hostname: "127.0.0.1", port: 9477 },
+    page: { hostname: "127.0.0.1", port: 9478 },
     controlPath: "/run/v/c.sock",
     socketMode: 0o600,
     socketGroup: "kvm",
