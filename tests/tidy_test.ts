@@ -402,7 +402,8 @@ Deno.test("the rings cite the specification, the links of README and docs lead s
     const path = `lib/vhost/${name}.ts`;
     assert.match(text(path), /vhost-user\.rst[\s*]*«/);
   }
-  const pages = Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`);
+  const pages = Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`)
+    .filter((path) => path.endsWith(".md"));
   const more = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"];
   for (const page of ["README.md", ...more, ...pages]) {
     const code = text(page).matchAll(/`((?:lib|ffi|tests|bench)\/[\w./]*)`/g);

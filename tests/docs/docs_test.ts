@@ -13,7 +13,8 @@ import { fencesOf, firstMissing } from "./fences.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PAGES = [
   "README.md",
-  ...Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`).sort(),
+  ...Array.from(Deno.readDirSync(`${ROOT}docs`), ({ name }) => `docs/${name}`)
+    .filter((path) => path.endsWith(".md")).sort(),
 ];
 /** A page that a program writes: it is compared as a whole, and not run block by block. */
 const WRITTEN = "docs/commands.md";
