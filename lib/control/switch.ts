@@ -402,10 +402,7 @@ export class Switch implements SwitchControl {
     return this.#captures.start(wanted, named, (name) => this.#port(name), signal);
   }
 
-  /**
-   * Closes every port, unlinks their sockets and stops the data plane. Nothing is under way then,
-   * but for calls that a tenant blocks.
-   */
+  /** Closes every port and the data plane; nothing is under way then but what a tenant blocks. */
   async close(): Promise<void> {
     this.#captures.close();
     for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) {
