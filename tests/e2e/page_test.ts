@@ -65,6 +65,14 @@ async function withoutScript(browser: Browser, url: string): Promise<void> {
   assert.equal(await page.value("document.querySelectorAll('#ports tbody tr').length"), 1);
 }
 
+/** A plot tells the moment that an act chooses; before its first samples came it has none. */
+async function tellsMoment(page: Page, act: () => Promise<void>): Promise<void> {
+  await until("a moment is told", async () => {
+    await act();
+    return await page.value(`Boolean(document.querySelector(".title").dataset.moment)`);
+  });
+}
+
 async function clickedThrough(page: Page, url: string): Promise<void> {
   await page.go(url);
   await page.until("plots are drawn", "document.querySelectorAll('.plot canvas').length === 3");
@@ -73,8 +81,7 @@ async function clickedThrough(page: Page, url: string): Promise<void> {
   const drawn = `document.querySelector("#ports [data-key=vm1] path.rx").getAttribute("d")`;
   const before = await page.value(drawn);
   await page.until("the page goes on", `${drawn} !== ${JSON.stringify(before)}`);
-  await page.hover(".plot .u-over");
-  await page.until("a moment is told", `document.querySelector(".title").dataset.moment !== ""`);
+  await tellsMoment(page, () => page.hover(".plot .u-over"));
   for (const [i, name] of PAGES.entries()) {
     await page.leads(() => page.click(`nav [data-digit="${i + 1}"]`));
     assert.equal(await title(page), name);
@@ -118,8 +125,7 @@ async function walkedThrough(page: Page, url: string): Promise<void> {
   assert(!await page.value("document.getElementById('help').open"));
   await page.until("a plot has values", `document.querySelector(".plot canvas") !== null`);
   await page.value("document.querySelector('.drawing').focus()");
-  await page.press("Home");
-  await page.until("a moment is told", `document.querySelector(".title").dataset.moment !== ""`);
+  await tellsMoment(page, () => page.press("Home"));
   await page.press("p");
   assert.equal(await page.text("#hold"), "Go on");
   await page.leads(() => page.press("4"));
