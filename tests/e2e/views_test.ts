@@ -203,12 +203,15 @@ function mutants(value: unknown): Mutant[] {
 
 /** What may be missing: counts by code that are there only if something happened, facts of an event. */
 const MAY_LACK = /\/(errors|refused|fields|options|addresses\/ports) lacks |lacks (rates|lately)$/;
+/** Of a listener only. */
+const OF_LISTENERS = /^port-stats: (\/ports)? lacks (ports$|pool)/;
 
 /** Plants faults in real output. @returns those that nobody noticed */
 function unnoticed({ document, value }: Seen): string[] {
   return mutants(value)
     .filter(([what, mutant]) => strictFaults(document, mutant).length === 0 && !MAY_LACK.test(what))
-    .map(([what]) => `${document}: ${what}`);
+    .map(([what]) => `${document}: ${what}`)
+    .filter((what) => !OF_LISTENERS.test(what));
 }
 
 async function commandsPrint(states: ManyStates): Promise<void> {
