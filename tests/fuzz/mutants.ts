@@ -179,9 +179,9 @@ export const MUTANTS: readonly Mutant[] = [
     by: "words",
     quick: false,
     name: "a fault of TOML is an internal error",
-    file: "lib/control/config/config.ts",
-    from: "if (error instanceof TomlError) {",
-    to: "if (false) {",
+    file: "lib/control/config/read_config.ts",
+    from: "if (!(error instanceof TomlError)) throw error;",
+    to: "throw error;",
   },
 ];
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { didYouMean } from "../../base/nearest.ts";
 import {
   addressSpaceGib,
@@ -70,7 +71,7 @@ function invalid(what: string): ControlError {
 }
 
 function readNumber(name: BudgetName, value: unknown): number {
-  const [, digits = "", suffix = ""] = /^(\d{1,15})([KMGT]?)$/.exec(String(value)) ?? [];
+  const [, digits = "", suffix = ""] = /^(\d{1,15})([KMGT]?)$/.exec(shown(value)) ?? [];
   const inBytes = limitRow(name).unit === "bytes";
   const number = digits === "" || (suffix !== "" && !inBytes)
     ? NaN
@@ -100,7 +101,7 @@ export function readBudget(value: unknown): BudgetOption {
   const pairs: (readonly [string, unknown])[] =
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? Object.entries(value)
-      : String(value).split("+").map((part) => {
+      : shown(value).split("+").map((part) => {
         const [word = "", ...number] = part.split(":");
         return [word, number.join(":")];
       });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { dirname, resolve } from "node:path";
 import { Faults, type Place } from "./faults.ts";
 import { samePort } from "./option_values.ts";
@@ -193,5 +194,5 @@ export function checkRange(name: string, value: unknown, least: number, most: nu
   if (
     typeof number === "number" && Number.isInteger(number) && number >= least && number <= most
   ) return number;
-  throw invalid(`${name} ${value} must be a whole number from ${least} to ${most}`);
+  throw invalid(`${name} ${shown(value)} must be a whole number from ${least} to ${most}`);
 }

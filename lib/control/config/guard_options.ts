@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { isIP } from "node:net";
 import { didYouMean } from "../../base/nearest.ts";
 import { type Prefix, PREFIXES_MAX, V6_WORDS } from "../../switch/guard/addresses.ts";
@@ -36,13 +37,13 @@ function invalid(what: string): ControlError {
 export function readGuard(value: unknown): GuardWord[] {
   if (value === "on" || value === true) return [...GUARD_WORDS];
   if (value === "off" || value === false) return [];
-  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const given: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   const words = given.map((each) => {
     const word = GUARD_WORDS.find((known) => known === each);
     if (word !== undefined) return word;
-    const fix = didYouMean(String(each), GUARD_WORDS);
+    const fix = didYouMean(shown(each), GUARD_WORDS);
     throw invalid(
-      `guard "${each}" is unknown${
+      `guard "${shown(each)}" is unknown${
         fix ? `, ${fix}` : `; known: ${GUARD_WORDS.join(", ")}, on, off`
       }`,
     );
@@ -83,7 +84,7 @@ function masked(word: number, left: number): number {
 }
 
 function readIp(value: unknown): string {
-  const [given = "", bitsText, ...more] = String(value).trim().split("/");
+  const [given = "", bitsText, ...more] = shown(value).trim().split("/");
   const version = given.includes("%") ? 0 : isIP(given);
   const most = version === 4 ? 32 : 128;
   const bits = bitsText === undefined ? most : Number(bitsText);
@@ -91,20 +92,22 @@ function readIp(value: unknown): string {
     (bitsText === undefined || /^\d{1,3}$/.test(bitsText)) && bits <= most;
   if (!reads) {
     throw invalid(
-      `ip ${value} must be an IPv4 or IPv6 address or a prefix such as 10.0.0.5 or 2001:db8::/64`,
+      `ip ${
+        shown(value)
+      } must be an IPv4 or IPv6 address or a prefix such as 10.0.0.5 or 2001:db8::/64`,
     );
   }
   const address = version === 4 ? given : canonicalIpv6(given);
   const words = wordsOf(address);
   if (words.some((word, i) => word !== masked(word, bits - 32 * i))) {
-    throw invalid(`ip ${value} goes on behind its prefix: ${address} is the address alone`);
+    throw invalid(`ip ${shown(value)} goes on behind its prefix: ${address} is the address alone`);
   }
   return bits === most ? address : `${address}/${bits}`;
 }
 
 /** Reads addresses and prefixes, each once. @throws {ControlError} */
 export function readIps(value: unknown): string[] {
-  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const given: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   const ips = [...new Set(given.map(readIp))];
   if (ips.length === 0) throw invalid("ip names no address: name some, or leave it out");
   if (ips.length <= PREFIXES_MAX) return ips;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { NOT_ISOLATED } from "../../switch/policy/isolation.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 import { isUplink } from "./port_targets.ts";
@@ -20,7 +21,9 @@ export function readGroup(value: unknown): string | undefined {
   if (typeof name === "string" && GROUP_NAME.test(name)) return name;
   throw new ControlError(
     "invalid",
-    `isolated "${value}" must be the name of a group, 1-32 of A-Z a-z 0-9 . _ - such as tenants, or off`,
+    `isolated "${
+      shown(value)
+    }" must be the name of a group, 1-32 of A-Z a-z 0-9 . _ - such as tenants, or off`,
   );
 }
 

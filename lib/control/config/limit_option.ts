@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import {
   BIT_RATE_MAX,
   FRAME_RATE_MAX,
@@ -88,7 +89,7 @@ export function portLimits(value: string | undefined): PortLimits {
 /** Reads the option; `off`: none. @throws {ControlError} */
 export function readLimit(value: unknown): string | undefined {
   if (value === "off" || value === false) return undefined;
-  if (typeof value !== "string") throw invalid(String(value), "must be a text");
+  if (typeof value !== "string") throw invalid(shown(value), "must be a text");
   portLimits(value);
   return value;
 }

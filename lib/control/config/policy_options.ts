@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { formatMac, parseMac } from "../../base/mac.ts";
 import { ControlError, type PortConfig } from "../types.ts";
 
@@ -17,13 +18,13 @@ export function readMac(value: unknown): string {
   }
   throw new ControlError(
     "invalid",
-    `mac ${value} must be the address of one station, such as 52:54:00:00:00:01`,
+    `mac ${shown(value)} must be the address of one station, such as 52:54:00:00:00:01`,
   );
 }
 
 /** Addresses, each once. @throws {ControlError} */
 export function readMacs(value: unknown): string[] {
-  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const given: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   return [...new Set(given.map(readMac))];
 }
 

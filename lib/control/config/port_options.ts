@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { PORTS_MAX, QUEUE_PAIRS_MAX } from "../../base/limits.ts";
 import { didYouMean } from "../../base/nearest.ts";
 import {
@@ -50,7 +51,10 @@ function checkNumber(name: string, value: unknown, min: number, max: number): nu
   const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   const fits = typeof number === "number" && Number.isInteger(number);
   if (fits && number >= min && number <= max) return number;
-  throw new ControlError("invalid", `${name} ${value} must be a number from ${min} to ${max}`);
+  throw new ControlError(
+    "invalid",
+    `${name} ${shown(value)} must be a number from ${min} to ${max}`,
+  );
 }
 
 /** Checks who listens. @throws {ControlError} */
@@ -58,40 +62,46 @@ function checkMode(value: unknown): "listen" | "connect" {
   if (value === "listen" || value === "connect") return value;
   throw new ControlError(
     "invalid",
-    `mode "${value}" must be listen (the switch binds the socket) or connect (the front-end does)`,
+    `mode "${
+      shown(value)
+    }" must be listen (the switch binds the socket) or connect (the front-end does)`,
   );
 }
 
 /** Checks the words of an offer. @throws {ControlError} */
 function checkOffer(value: unknown): OfferWord[] {
-  const words: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const words: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   return words.map((given) => {
     const word = OFFER_WORDS.find((known) => known === given);
     if (word) return word;
     const known = OFFER_WORDS.join(", ");
-    const fix = didYouMean(String(given), OFFER_WORDS);
+    const fix = didYouMean(shown(given), OFFER_WORDS);
     throw new ControlError(
       "invalid",
-      `offer "${given}" is unknown${fix ? `, ${fix}` : `; known: ${known}`}`,
+      `offer "${shown(given)}" is unknown${fix ? `, ${fix}` : `; known: ${known}`}`,
     );
   });
 }
 
 /** Checks which reserved addresses pass; each once, by its word if it has one. */
 function checkForward(value: unknown): string[] {
-  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const given: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   const names = given.map((each) => {
     const digit = typeof each === "string" ? reservedDigit(each) : null;
     if (digit === MAC_CONTROL_DIGIT) {
       throw new ControlError(
         "invalid",
-        `forward "${each}" is the address of PAUSE frames, which must not be forwarded: leave it out`,
+        `forward "${
+          shown(each)
+        }" is the address of PAUSE frames, which must not be forwarded: leave it out`,
       );
     }
     if (digit !== null) return reservedName(digit);
     throw new ControlError(
       "invalid",
-      `forward "${each}" is unknown; known: ${RESERVED_WORDS.join(", ")}, or the last byte of ` +
+      `forward "${shown(each)}" is unknown; known: ${
+        RESERVED_WORDS.join(", ")
+      }, or the last byte of ` +
         `01:80:c2:00:00:0x such as "0e"`,
     );
   });
@@ -105,10 +115,12 @@ function checkOffload(value: unknown): OffloadWord {
   // A file's `offload = false` is what it looks like.
   const word = OFFLOAD_WORDS.find((known) => known === (value === false ? "off" : value));
   if (word) return word;
-  const fix = didYouMean(String(value), OFFLOAD_WORDS);
+  const fix = didYouMean(shown(value), OFFLOAD_WORDS);
   throw new ControlError(
     "invalid",
-    `offload "${value}" is unknown${fix ? `, ${fix}` : `; known: ${OFFLOAD_WORDS.join(", ")}`}`,
+    `offload "${shown(value)}" is unknown${
+      fix ? `, ${fix}` : `; known: ${OFFLOAD_WORDS.join(", ")}`
+    }`,
   );
 }
 
@@ -116,16 +128,16 @@ function checkOffload(value: unknown): OffloadWord {
 function checkSwitch(name: string, value: unknown): boolean {
   if (value === "on" || value === true) return true;
   if (value === "off" || value === false) return false;
-  throw new ControlError("invalid", `${name} ${value} must be on or off`);
+  throw new ControlError("invalid", `${name} ${shown(value)} must be on or off`);
 }
 
 /** Reads USER or USER:GROUP, each a name or number. @throws {ControlError} */
 function checkOwner(value: unknown): SocketOwner {
-  const [user = "", group, ...more] = String(value).split(":");
+  const [user = "", group, ...more] = shown(value).split(":");
   if (user === "" || group === "" || more.length > 0) {
     throw new ControlError(
       "invalid",
-      `owner ${value} must be USER or USER:GROUP, names or numbers`,
+      `owner ${shown(value)} must be USER or USER:GROUP, names or numbers`,
     );
   }
   const what = "give a socket to";
@@ -137,11 +149,11 @@ function checkOwner(value: unknown): SocketOwner {
 
 /** Reads users, names or numbers, each once. @throws {ControlError} */
 function checkPeerUids(value: unknown): number[] {
-  const given: unknown[] = Array.isArray(value) ? value : String(value).split("+");
+  const given: unknown[] = Array.isArray(value) ? value : shown(value).split("+");
   if (given.length === 0) {
     throw new ControlError("invalid", "peer-uid names nobody: name users, or leave it out");
   }
-  return [...new Set(given.map((user) => userId(String(user), "let in")))];
+  return [...new Set(given.map((user) => userId(shown(user), "let in")))];
 }
 
 /** Words of an offer, each with what it is, Markdown. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { NO_NATIVE, VID_MAX, vlanWords } from "../../switch/vlan/port_vlans.ts";
 import type { Vlans } from "../../worker/wire.ts";
 import { ControlError, type PortConfig } from "../types.ts";
@@ -22,7 +23,7 @@ function invalid(message: string): ControlError {
 export function checkVid(name: string, value: unknown): number {
   const vid = typeof value === "string" && /^\d{1,4}$/.test(value) ? Number(value) : value;
   if (typeof vid === "number" && Number.isInteger(vid) && vid >= 1 && vid <= VID_MAX) return vid;
-  throw invalid(`${name} ${value} must be the number of a VLAN, 1-${VID_MAX}`);
+  throw invalid(`${name} ${shown(value)} must be the number of a VLAN, 1-${VID_MAX}`);
 }
 
 function readRange(text: string): Range {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { didYouMean } from "../../base/nearest.ts";
 import {
   ControlError,
@@ -107,7 +108,7 @@ function text(value: unknown, where: string): string {
   if (typeof value === "string") return value;
   const key = where.split(" ").pop();
   const plain = typeof value === "number" || typeof value === "boolean";
-  throw invalid(`${where} must be a text in quotes${plain ? `: ${key} = "${value}"` : ""}`);
+  throw invalid(`${where} must be a text in quotes${plain ? `: ${key} = "${shown(value)}"` : ""}`);
 }
 
 /** A reader of whole numbers. @param name how a fault names it */
@@ -118,32 +119,32 @@ function range(name: string, least: number, most: number): (value: unknown) => n
 /** Reads the idle behaviour. @throws {ControlError} */
 function checkIdle(value: unknown): SwitchConfig["idle"] {
   if (value === "poll" || value === "adaptive" || value === "sleep") return value;
-  throw invalid(`idle "${value}" must be poll, adaptive or sleep`);
+  throw invalid(`idle "${shown(value)}" must be poll, adaptive or sleep`);
 }
 
 /** Reads where unknown addresses go. @throws {ControlError} */
 function checkUnknown(value: unknown): SwitchConfig["unknown"] {
   if (value === "flood" || value === "uplink") return value;
-  throw invalid(`unknown "${value}" must be flood or uplink`);
+  throw invalid(`unknown "${shown(value)}" must be flood or uplink`);
 }
 
 /** Reads whether groups are snooped. @throws {ControlError} */
 function checkSnooping(value: unknown): SwitchConfig["snooping"] {
   if (value === "off" || value === "on" || value === "strict") return value;
   if (typeof value === "boolean") return value ? "on" : "off";
-  throw invalid(`snooping "${value}" must be off, on or strict`);
+  throw invalid(`snooping "${shown(value)}" must be off, on or strict`);
 }
 
 /** Reads what becomes of memory that can lose pages. @throws {ControlError} */
 function checkUnsealed(value: unknown): SwitchConfig["unsealedMemory"] {
   if (value === "guard" || value === "refuse" || value === "allow") return value;
-  throw invalid(`unsealed_memory "${value}" must be guard, refuse or allow`);
+  throw invalid(`unsealed_memory "${shown(value)}" must be guard, refuse or allow`);
 }
 
 /** Reads whether it gives things up. @throws {ControlError} */
 function checkSandbox(value: unknown): boolean {
   if (typeof value === "boolean") return value;
-  throw invalid(`[switch] sandbox ${value} must be true or false`);
+  throw invalid(`[switch] sandbox ${shown(value)} must be true or false`);
 }
 
 function readDirectory(value: unknown, where: string): string {
@@ -156,15 +157,15 @@ function readCpus(value: unknown): number[] {
   if (Array.isArray(value)) {
     return value.map((cpu) => checkRange("[dataplane] cpus", cpu, 0, 1023));
   }
-  const list = typeof value === "number" || typeof value === "string" ? String(value) : "2";
+  const list = typeof value === "number" || typeof value === "string" ? shown(value) : "2";
   throw invalid(`[dataplane] cpus must be a list of numbers: cpus = [${list}]`);
 }
 
 function readMode(value: unknown, where: string): number {
   if (typeof value !== "number") return parseMode(text(value, where));
   // 660 was meant as typed; 432 is what TOML makes of 0o660.
-  const typed = /^[04-7]{3}$/.test(String(value));
-  const meant = (typed ? String(value) : value.toString(8)).padStart(4, "0");
+  const typed = /^[04-7]{3}$/.test(shown(value));
+  const meant = (typed ? shown(value) : value.toString(8)).padStart(4, "0");
   const good = /^0[0-7]{3}$/.test(meant) ? meant : "0660";
   throw invalid(`${where} must be a text in quotes: mode = "${good}"`);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shown } from "../../base/shown.ts";
 import { didYouMean } from "../../base/nearest.ts";
 import { STORM_KINDS, STORM_RATE_MAX } from "../../switch/policy/storm.ts";
 import { ControlError, type PortConfig } from "../types.ts";
@@ -39,7 +40,9 @@ function readRate(kind: StormKind, value: unknown): number {
   if (typeof rate === "number" && Number.isInteger(rate) && rate >= 1 && rate <= STORM_RATE_MAX) {
     return rate;
   }
-  throw invalid(`storm ${kind}:${value} must be off or 1 to ${STORM_RATE_MAX} frames a second`);
+  throw invalid(
+    `storm ${kind}:${shown(value)} must be off or 1 to ${STORM_RATE_MAX} frames a second`,
+  );
 }
 
 function readKind(word: string): StormKind {
@@ -59,7 +62,7 @@ export function readStorm(value: unknown): StormOption {
   const pairs: (readonly [string, unknown])[] =
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? Object.entries(value)
-      : String(value).split("+").map((part) => {
+      : shown(value).split("+").map((part) => {
         const [word = "", ...rate] = part.split(":");
         return [word, rate.join(":")];
       });

@@ -73,6 +73,8 @@ export class BlockingPool {
   #pooled = 0;
   #pooledCloses = 0;
   #alone = 0;
+  /** Lanes that have not come to their end: between two calls of one, none is under way. */
+  #lanes = 0;
   /** Lanes with work and no call under way. */
   readonly #ready: Lane[] = [];
   /** Who waits for the last call to end. */
@@ -89,11 +91,11 @@ export class BlockingPool {
   }
 
   /**
-   * Waits until no call is under way, for `msMax` at most: a tenant can keep one there for ever.
+   * Waits until no call is under way and none is to come, for `msMax` at most: a tenant can keep one there for ever.
    * @returns whether none is
    */
   idle(msMax: number): Promise<boolean> {
-    if (this.running === 0) return Promise.resolve(true);
+    if (this.#lanes === 0) return Promise.resolve(true);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     let timer: ReturnType<typeof setTimeout> | undefined = undefined;
     this.#idlers.push(() => {
@@ -102,12 +104,13 @@ export class BlockingPool {
     });
     // Not before: the first timer of a process takes long to set, and calls may end meanwhile.
     timer = setTimeout(() => resolve(false), msMax);
-    if (this.running === 0) clearTimeout(timer);
+    if (this.#lanes === 0) clearTimeout(timer);
     return promise;
   }
 
   /** Queues a lane that has work. */
   offer(lane: Lane): void {
+    this.#lanes++;
     this.#ready.push(lane);
     this.#next();
   }
@@ -125,8 +128,9 @@ export class BlockingPool {
       call.then(() => {
         lane.jobs.shift();
         if (lane.jobs.length > 0) this.#ready.push(lane);
+        else this.#lanes--;
         this.#next();
-        if (this.running === 0) { for (const idler of this.#idlers.splice(0)) idler(); }
+        if (this.#lanes === 0) { for (const idler of this.#idlers.splice(0)) idler(); }
       });
     }
   }
